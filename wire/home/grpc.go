@@ -1,0 +1,159 @@
+package home
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/internal/peertls"
+	pb "campanile.network/wire/corepb"
+)
+
+// Register serves h. The asker's operator key is the one shown in TLS,
+// whatever the request says.
+func Register(s grpc.ServiceRegistrar, h Home) { pb.RegisterHomeServer(s, &server{home: h}) }
+
+type server struct {
+	pb.UnimplementedHomeServer
+	home Home
+}
+
+func (s *server) Challenge(ctx context.Context, m *pb.ChallengeRequest) (*pb.ChallengeReply, error) {
+	key, err := peertls.PeerKey(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unauthenticated, err.Error())
+	}
+	req, err := challengeRequest(m)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	req.Serving = key
+	c, err := s.home.Challenge(ctx, req)
+	if err != nil {
+		return &pb.ChallengeReply{Refusal: refusal(err)}, nil
+	}
+	return &pb.ChallengeReply{Id: c.ID[:], Rand: c.RAND[:], Autn: c.AUTN[:], ExpiresUnixMs: c.Expires.UnixMilli()}, nil
+}
+
+func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply, error) {
+	key, err := peertls.PeerKey(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unauthenticated, err.Error())
+	}
+	if len(m.Id) != 16 || len(m.Res) < 4 || len(m.Res) > 16 {
+		return nil, status.Errorf(codes.InvalidArgument, "prove: id of %d octets, RES of %d", len(m.Id), len(m.Res))
+	}
+	l, err := s.home.Prove(ctx, ProveRequest{ID: ChallengeID(m.Id), Serving: key, RES: m.Res})
+	if err != nil {
+		return &pb.ProveReply{Refusal: refusal(err)}, nil
+	}
+	p := l.Profile
+	out := &pb.Profile{Msisdn: p.MSISDN.Digits(), Apn: p.APN.String(), Qci: uint32(p.QCI), Arp: uint32(p.ARP), AmbrUl: uint64(p.AMBRUL), AmbrDl: uint64(p.AMBRDL)}
+	if p.IPv4.Is4() {
+		out.Ipv4 = p.IPv4.AsSlice()
+	}
+	return &pb.ProveReply{Kasme: l.KASME[:], Ticket: l.Ticket, Profile: out}, nil
+}
+
+func refusal(err error) *pb.Refusal {
+	r := &pb.Refusal{Code: uint32(CodeOf(err))}
+	if e, ok := err.(*Error); ok {
+		r.Detail = e.Detail
+	}
+	return r
+}
+
+func challengeRequest(m *pb.ChallengeRequest) (r ChallengeRequest, err error) {
+	if r.IMSI, err = id.ParseIMSI(m.Imsi); err != nil {
+		return r, err
+	}
+	if len(m.Plmn) != 3 {
+		return r, fmt.Errorf("PLMN of %d octets", len(m.Plmn))
+	}
+	if r.PLMN, err = id.DecodePLMN([3]byte(m.Plmn)); err != nil {
+		return r, err
+	}
+	if len(m.ResyncRand)+len(m.ResyncAuts) == 0 {
+		return r, nil
+	}
+	if len(m.ResyncRand) != 16 || len(m.ResyncAuts) != 14 {
+		return r, fmt.Errorf("resynchronisation with RAND of %d octets, AUTS of %d", len(m.ResyncRand), len(m.ResyncAuts))
+	}
+	r.Resync = &Resync{RAND: [16]byte(m.ResyncRand), AUTS: [14]byte(m.ResyncAuts)}
+	return r, nil
+}
+
+// Client is a Home at the other end of a connection whose credentials are
+// peertls'.
+type Client struct{ rpc pb.HomeClient }
+
+// NewClient makes a Client of a connection the caller closes.
+func NewClient(c grpc.ClientConnInterface) *Client { return &Client{pb.NewHomeClient(c)} }
+
+// Challenge implements Home.
+func (c *Client) Challenge(ctx context.Context, r ChallengeRequest) (Challenge, error) {
+	plmn := r.PLMN.Octets()
+	m := &pb.ChallengeRequest{Imsi: r.IMSI.Digits(), Plmn: plmn[:]}
+	if r.Resync != nil {
+		m.ResyncRand, m.ResyncAuts = r.Resync.RAND[:], r.Resync.AUTS[:]
+	}
+	a, err := c.rpc.Challenge(ctx, m)
+	if err != nil {
+		return Challenge{}, fmt.Errorf("home: %w", err)
+	}
+	if a.Refusal != nil {
+		return Challenge{}, &Error{Code(a.Refusal.Code), a.Refusal.Detail}
+	}
+	if len(a.Id) != 16 || len(a.Rand) != 16 || len(a.Autn) != 16 {
+		return Challenge{}, fmt.Errorf("home: challenge with id of %d octets, RAND of %d, AUTN of %d", len(a.Id), len(a.Rand), len(a.Autn))
+	}
+	return Challenge{ChallengeID(a.Id), [16]byte(a.Rand), [16]byte(a.Autn), time.UnixMilli(a.ExpiresUnixMs)}, nil
+}
+
+// Prove implements Home.
+func (c *Client) Prove(ctx context.Context, r ProveRequest) (Lease, error) {
+	a, err := c.rpc.Prove(ctx, &pb.ProveRequest{Id: r.ID[:], Res: r.RES})
+	if err != nil {
+		return Lease{}, fmt.Errorf("home: %w", err)
+	}
+	if a.Refusal != nil {
+		return Lease{}, &Error{Code(a.Refusal.Code), a.Refusal.Detail}
+	}
+	if len(a.Kasme) != 32 || a.Profile == nil {
+		return Lease{}, fmt.Errorf("home: answer with K_ASME of %d octets, profile %t", len(a.Kasme), a.Profile != nil)
+	}
+	p, err := profile(a.Profile)
+	if err != nil {
+		return Lease{}, fmt.Errorf("home: profile: %w", err)
+	}
+	return Lease{secret.Key256(a.Kasme), a.Ticket, p}, nil
+}
+
+func profile(m *pb.Profile) (p Profile, err error) {
+	if m.Msisdn != "" {
+		if p.MSISDN, err = id.ParseMSISDN(m.Msisdn); err != nil {
+			return p, err
+		}
+	}
+	if p.APN, err = id.ParseAPN(m.Apn); err != nil {
+		return p, err
+	}
+	if m.Qci == 0 || m.Qci > 254 || m.Arp == 0 || m.Arp > 15 {
+		return p, fmt.Errorf("QCI %d, ARP %d", m.Qci, m.Arp)
+	}
+	p.QCI, p.ARP, p.AMBRUL, p.AMBRDL = id.QCI(m.Qci), uint8(m.Arp), id.BitRate(m.AmbrUl), id.BitRate(m.AmbrDl)
+	if len(m.Ipv4) != 0 {
+		if len(m.Ipv4) != 4 {
+			return p, fmt.Errorf("IPv4 address of %d octets", len(m.Ipv4))
+		}
+		p.IPv4 = netip.AddrFrom4([4]byte(m.Ipv4))
+	}
+	return p, nil
+}

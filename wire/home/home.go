@@ -1,0 +1,134 @@
+// Package home is the conversation between a serving network and the home of
+// a subscriber: Challenge, then Prove. Neither XRES nor K_ASME leaves the home
+// before a SIM has answered. The types stand for themselves; Client and
+// NewServer carry them over gRPC with both keys shown in TLS. How a home makes
+// challenges is not here.
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/wire/proof"
+)
+
+// Home answers about its own subscribers. Errors are *Error, or those of the
+// context and the transport.
+type Home interface {
+	// Challenge draws an EPS authentication challenge (TS 33.401 §6.1.1).
+	Challenge(context.Context, ChallengeRequest) (Challenge, error)
+	// Prove exchanges the RES of a SIM for keys, ticket and profile. The same
+	// call may be repeated while the challenge lives and gives the same answer.
+	Prove(context.Context, ProveRequest) (Lease, error)
+}
+
+// ChallengeRequest asks about one subscriber.
+type ChallengeRequest struct {
+	IMSI    id.IMSI
+	PLMN    id.PLMN           // the serving network id that K_ASME is bound to (TS 33.401 §A.2)
+	Serving proof.OperatorKey // who asks; over the wire it is the key shown in TLS
+	Resync  *Resync           // set after a synchronisation failure
+}
+
+// Resync is what a SIM said to a challenge it found out of order (TS 33.102 §6.3.5).
+type Resync struct {
+	RAND [16]byte // of the challenge refused
+	AUTS [14]byte
+}
+
+// ChallengeID names a challenge at its home.
+type ChallengeID [16]byte
+
+// Challenge is what the phone is to be asked.
+type Challenge struct {
+	ID      ChallengeID
+	RAND    [16]byte
+	AUTN    [16]byte
+	Expires time.Time
+}
+
+// ProveRequest carries a phone's answer.
+type ProveRequest struct {
+	ID      ChallengeID
+	Serving proof.OperatorKey // as in the challenge
+	RES     []byte            // 4 to 16 octets
+}
+
+// Lease is what a right answer earns.
+type Lease struct {
+	KASME   secret.Key256
+	Ticket  []byte // signed, proof.OpenTicket reads it
+	Profile Profile
+}
+
+// Profile is what the serving network needs to know of the subscription.
+type Profile struct {
+	MSISDN id.MSISDN
+	APN    id.APN // the default, and the only one so far
+	QCI    id.QCI
+	ARP    uint8      // priority level, 1 (highest) to 15 (TS 23.203 §6.1.7.3)
+	AMBRUL id.BitRate // of the phone, uplink
+	AMBRDL id.BitRate
+	IPv4   netip.Addr // a fixed address, or the zero Addr
+}
+
+// Code says why a home refuses.
+type Code uint32
+
+// The reasons. A serving MME turns them into EMM causes; Unavailable and
+// Expired are never a reason to reject the SIM.
+const (
+	UnknownSubscriber Code = iota + 1 // inside the home's range, but nobody
+	ForeignRange                      // in no range this network knows a home for
+	Barred                            // known, and not to be served
+	WrongRES                          // the SIM does not hold the key
+	Expired                           // challenge too old, used up, or never made
+	RateLimited                       // too many challenges for this subscriber
+	ResyncFailed                      // AUTS does not fit
+	NotAuthorised                     // the asker is not a registered operator
+	Unavailable                       // the home cannot answer now
+)
+
+var reasons = map[Code]string{
+	UnknownSubscriber: "unknown subscriber", ForeignRange: "no home for this range", Barred: "subscriber is barred", WrongRES: "wrong RES",
+	Expired: "challenge expired", RateLimited: "too many challenges", ResyncFailed: "AUTS does not fit",
+	NotAuthorised: "serving operator not authorised", Unavailable: "home unavailable",
+}
+
+func (c Code) String() string {
+	if s, ok := reasons[c]; ok {
+		return s
+	}
+	return fmt.Sprintf("home code %d", uint32(c))
+}
+
+// Error is a home's refusal.
+type Error struct {
+	Code   Code
+	Detail string // for the log; no identities in it
+}
+
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return "home: " + e.Code.String()
+	}
+	return "home: " + e.Code.String() + ": " + e.Detail
+}
+
+// CodeOf finds the refusal in an error; anything that is no refusal is
+// Unavailable, and nil is 0.
+func CodeOf(err error) Code {
+	var e *Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		return e.Code
+	}
+	return Unavailable
+}

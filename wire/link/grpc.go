@@ -1,0 +1,95 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+
+	"campanile.network/3gpp/id"
+	pb "campanile.network/wire/corepb"
+	"campanile.network/wire/proof"
+)
+
+var errEmpty = errors.New("link: message with nothing in it")
+
+// maxCounts bounds one report.
+const maxCounts = 65536
+
+// maxText bounds a notice, in octets.
+const maxText = 512
+
+type coreEnd struct{ pb.Link_JoinServer }
+
+func (c coreEnd) Recv() (FromTower, error) {
+	m, err := c.Link_JoinServer.Recv()
+	if err != nil {
+		return FromTower{}, err
+	}
+	switch b := m.Body.(type) {
+	case *pb.FromTower_Report:
+		if len(b.Report.Counts) > maxCounts {
+			return FromTower{}, fmt.Errorf("link: report of %d bearers, at most %d", len(b.Report.Counts), maxCounts)
+		}
+		r := &Report{Epoch: b.Report.Epoch, Counts: make([]Count, len(b.Report.Counts))}
+		for i, n := range b.Report.Counts {
+			r.Counts[i] = Count{id.TEID(n.Teid), n.UlOctets, n.DlOctets}
+		}
+		return FromTower{Report: r}, nil
+	case *pb.FromTower_Notice:
+		return FromTower{Notice: &Notice{NoticeCode(b.Notice.Code), b.Notice.Text[:min(len(b.Notice.Text), maxText)]}}, nil
+	case *pb.FromTower_Seen:
+		return FromTower{Seen: &Seen{b.Seen.Channel, b.Seen.Seq}}, nil
+	}
+	return FromTower{}, errEmpty
+}
+
+func (c coreEnd) Send(m ToTower) error {
+	switch {
+	case m.Terms != nil:
+		t := m.Terms
+		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Terms{Terms: &pb.Terms{ChainId: t.ChainID, Channel: t.Channel, Payer: t.Payer[:],
+			PricePerGb: t.PricePerGB.String(), WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets}}})
+	case m.Voucher != nil:
+		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Voucher{Voucher: m.Voucher}})
+	}
+	return errEmpty
+}
+
+type towerEnd struct{ pb.Link_JoinClient }
+
+func (c towerEnd) Recv() (ToTower, error) {
+	m, err := c.Link_JoinClient.Recv()
+	if err != nil {
+		return ToTower{}, err
+	}
+	switch b := m.Body.(type) {
+	case *pb.ToTower_Terms:
+		t := b.Terms
+		if len(t.Payer) != 32 {
+			return ToTower{}, fmt.Errorf("link: payer key of %d octets", len(t.Payer))
+		}
+		price, err := proof.ParseAmount(t.PricePerGb)
+		if err != nil {
+			return ToTower{}, fmt.Errorf("link: terms: %w", err)
+		}
+		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), price, t.WindowOctets, t.WindowPermille, t.BilledOctets}}, nil
+	case *pb.ToTower_Voucher:
+		return ToTower{Voucher: b.Voucher}, nil
+	}
+	return ToTower{}, errEmpty
+}
+
+func (c towerEnd) Send(m FromTower) error {
+	switch {
+	case m.Report != nil:
+		r := &pb.TowerReport{Epoch: m.Report.Epoch, Counts: make([]*pb.TowerCount, len(m.Report.Counts))}
+		for i, n := range m.Report.Counts {
+			r.Counts[i] = &pb.TowerCount{Teid: uint32(n.TEID), UlOctets: n.UL, DlOctets: n.DL}
+		}
+		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Report{Report: r}})
+	case m.Notice != nil:
+		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Notice{Notice: &pb.TowerNotice{Code: uint32(m.Notice.Code), Text: m.Notice.Text}}})
+	case m.Seen != nil:
+		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Seen{Seen: &pb.VoucherSeen{Channel: m.Seen.Channel, Seq: m.Seen.Seq}}})
+	}
+	return errEmpty
+}

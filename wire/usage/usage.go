@@ -1,0 +1,86 @@
+// Package usage is how a gateway tells the operator's meter what it carried.
+// Counts are cumulative, so a report may be lost, repeated or overtaken
+// without harm. What the counts are worth is not decided here.
+package usage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/3gpp/id"
+	pb "campanile.network/wire/corepb"
+)
+
+// Record is the state of one segment of one PDN session. Octets are inner IP
+// octets, header included: uplink what the gateway handed on to the packet
+// network, downlink what it sent to the tower.
+type Record struct {
+	Session   uint64  // the gateway's number for the session, never used twice
+	Ticket    []byte  // signed; empty when there is none
+	Segment   []byte  // signed; empty before the first
+	TEID      id.TEID // the gateway's S1-U endpoint, which the tower sees too
+	UL, DL    uint64  // octets within the segment
+	ULPackets uint64
+	DLPackets uint64
+	Closed    bool // the segment will not grow
+	At        time.Time
+}
+
+// Sink takes records. It answers nil when they are safe with it; otherwise the
+// gateway keeps them and tells again.
+type Sink interface {
+	Report(context.Context, []Record) error
+}
+
+// maxRecords bounds one report.
+const maxRecords = 4096
+
+// Register serves s over gRPC.
+func Register(r grpc.ServiceRegistrar, s Sink) { pb.RegisterUsageServer(r, &server{sink: s}) }
+
+type server struct {
+	pb.UnimplementedUsageServer
+	sink Sink
+}
+
+func (s *server) Report(ctx context.Context, m *pb.UsageReport) (*pb.UsageReply, error) {
+	if len(m.Records) > maxRecords {
+		return nil, status.Errorf(codes.InvalidArgument, "usage: %d records, at most %d", len(m.Records), maxRecords)
+	}
+	records := make([]Record, len(m.Records))
+	for i, r := range m.Records {
+		records[i] = Record{r.Session, r.Ticket, r.Segment, id.TEID(r.Teid), r.UlOctets, r.DlOctets, r.UlPackets, r.DlPackets, r.Closed, time.UnixMilli(r.AtUnixMs)}
+	}
+	if err := s.sink.Report(ctx, records); err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	return &pb.UsageReply{}, nil
+}
+
+// Client is a Sink at the other end of a connection.
+type Client struct{ rpc pb.UsageClient }
+
+// NewClient makes a Client of a connection the caller closes.
+func NewClient(c grpc.ClientConnInterface) *Client { return &Client{pb.NewUsageClient(c)} }
+
+// Report implements Sink.
+func (c *Client) Report(ctx context.Context, records []Record) error {
+	for len(records) > 0 {
+		n := min(len(records), maxRecords)
+		m := &pb.UsageReport{Records: make([]*pb.UsageRecord, n)}
+		for i, r := range records[:n] {
+			m.Records[i] = &pb.UsageRecord{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, Teid: uint32(r.TEID), UlOctets: r.UL, DlOctets: r.DL,
+				UlPackets: r.ULPackets, DlPackets: r.DLPackets, Closed: r.Closed, AtUnixMs: r.At.UnixMilli()}
+		}
+		if _, err := c.rpc.Report(ctx, m); err != nil {
+			return fmt.Errorf("usage: %w", err)
+		}
+		records = records[n:]
+	}
+	return nil
+}
