@@ -1,0 +1,181 @@
+// Package config reads strict TOML: an unknown key, a wrong type or a missing
+// secret file is an error that names file, line and remedy. It knows files and
+// lines, not what any setting means; the struct that is filled is the
+// reference, its comment tags the documentation.
+package config
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Error is a mistake in a file that a person can mend. Its text is one line:
+// file, line, what is wrong, what to do.
+type Error struct {
+	File   string
+	Line   int // 0 when the mistake is the whole file
+	What   string
+	Remedy string
+}
+
+func (e *Error) Error() string {
+	at := e.File
+	if e.Line > 0 {
+		at = fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	if e.Remedy == "" {
+		return at + ": " + e.What
+	}
+	return at + ": " + e.What + "; " + e.Remedy
+}
+
+// Load fills into, a pointer to a struct, from the TOML file. Settings that
+// the file leaves out keep what into had. Errors are *Error.
+func Load(file string, into any) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return &Error{file, 0, "no such file", "make one with: campanile init --home " + filepath.Dir(file)}
+		}
+		return &Error{file, 0, err.Error(), "make it readable"}
+	}
+	return Parse(file, b, into)
+}
+
+// Parse is Load of octets already read; file is for error texts.
+func Parse(file string, b []byte, into any) error {
+	d := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		return nil
+	}
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		e := strict.Errors[0]
+		line, _ := e.Position()
+		key := strings.Join(e.Key(), ".")
+		return &Error{file, line, fmt.Sprintf("unknown key %q", key), remedy(key, into)}
+	}
+	var de *toml.DecodeError
+	if errors.As(err, &de) {
+		line, _ := de.Position()
+		what := strings.TrimPrefix(de.Error(), "toml: ")
+		if key := strings.Join(de.Key(), "."); key != "" {
+			what = key + ": " + what
+		}
+		return &Error{file, line, what, "see the comments that campanile init writes"}
+	}
+	return &Error{file, 0, strings.TrimPrefix(err.Error(), "toml: "), ""}
+}
+
+// remedy names the known key most like the unknown one.
+func remedy(key string, into any) string {
+	best, least := "", 4
+	for _, k := range keys(reflect.TypeOf(into), "") {
+		if d := distance(key, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return "remove it; campanile init writes every key there is"
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+func keys(t reflect.Type, prefix string) (out []string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("toml"), ",")
+		if name == "" {
+			continue
+		}
+		out = append(out, prefix+name)
+		out = append(out, keys(t.Field(i).Type, prefix+name+".")...)
+	}
+	return out
+}
+
+// distance counts the letters to change, add or drop between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Write renders v, a struct with toml and comment tags, to a file that must
+// not exist yet.
+func Write(file string, v any) error {
+	var b bytes.Buffer
+	if err := toml.NewEncoder(&b).SetIndentTables(false).Encode(v); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return WriteNew(file, b.Bytes(), 0o644)
+}
+
+// WriteNew writes a file that must not exist yet, and its folders.
+func WriteNew(file string, b []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// Secret reads a file of 2*n hexadecimal digits that nobody but its owner may
+// read. Errors are *Error.
+func Secret(file string, n int) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, &Error{file, 0, "secret file is missing", "restore it from your backup, or make a new home with campanile init"}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, &Error{file, 0, fmt.Sprintf("others may read this secret (mode %04o)", info.Mode().Perm()), "run: chmod 600 " + file}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &Error{file, 0, "secret file cannot be read", "check its owner"}
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) != n {
+		return nil, &Error{file, 1, fmt.Sprintf("want %d hexadecimal digits", 2*n), "restore it from your backup"}
+	}
+	return key, nil
+}
+
+// WriteSecret writes what Secret reads, mode 0600, to a file that must not
+// exist yet.
+func WriteSecret(file string, b []byte) error {
+	return WriteNew(file, []byte(hex.EncodeToString(b)+"\n"), 0o600)
+}

@@ -1,0 +1,96 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"campanile.network/internal/config"
+)
+
+type sample struct {
+	Name string `toml:"name" comment:"What it is called."`
+	MME  struct {
+		Port uint16 `toml:"port" comment:"SCTP port."`
+	} `toml:"mme"`
+}
+
+func TestMistakesNameFileLineAndRemedy(t *testing.T) {
+	for in, want := range map[string][]string{
+		"name='a'\n[mme]\nprot=1\n":     {"x.toml:3:", `unknown key "mme.prot"`, `did you mean "mme.port"?`},
+		"name='a'\ncompletely_else=1\n": {"x.toml:2:", "unknown key", "remove it"},
+		"name='a'\n[mme]\nport='no'\n":  {"x.toml:3:", "port"},
+		"name='a'\n[mme]\nport=70000\n": {"x.toml", "70000"},
+		"name='a\n":                     {"x.toml:1:"},
+	} {
+		var s sample
+		err := config.Parse("x.toml", []byte(in), &s)
+		if err == nil {
+			t.Errorf("%q taken", in)
+			continue
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q: %q lacks %q", in, err, w)
+			}
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: more than one line: %q", in, err)
+		}
+	}
+}
+
+func TestWrittenConfigIsRead(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "a", "c.toml")
+	var s, r sample
+	s.Name, s.MME.Port = "tower", 36412
+	if err := config.Write(f, s); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(f)
+	if !strings.Contains(string(b), "# SCTP port.") {
+		t.Errorf("comments are lost:\n%s", b)
+	}
+	if err := config.Load(f, &r); err != nil || r != s {
+		t.Errorf("%+v %v", r, err)
+	}
+	if err := config.Write(f, s); err == nil {
+		t.Error("an existing file was overwritten")
+	}
+	if err := config.Load(f+"x", &r); err == nil || !strings.Contains(err.Error(), "campanile init") {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "keys", "k")
+	if _, err := config.Secret(f, 4); err == nil {
+		t.Error("missing secret read")
+	}
+	if err := config.WriteSecret(f, []byte{1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := config.Secret(f, 4); err != nil || len(b) != 4 || b[3] != 4 {
+		t.Error(b, err)
+	}
+	if _, err := config.Secret(f, 5); err == nil {
+		t.Error("short secret read")
+	}
+	if err := os.Chmod(f, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Secret(f, 4); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("open secret: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("name='a'\n[mme]\nprot=1\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		var s sample
+		if err := config.Parse("x", []byte(in), &s); err != nil && err.Error() == "" {
+			t.Error("error without words")
+		}
+	})
+}
