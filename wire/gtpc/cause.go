@@ -26,7 +26,6 @@ const (
 	UnknownAPN              Cause = 78
 	PDNTypeNotSupported     Cause = 83
 	AllAddressesOccupied    Cause = 84
-	UEContextWithoutTFT     Cause = 85
 	ServiceDenied           Cause = 89
 	UnableToPageUE          Cause = 90
 	NoMemory                Cause = 91
