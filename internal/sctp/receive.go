@@ -1,0 +1,353 @@
+package sctp
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+const (
+	windowTSNs    = 8192 // TSNs above the cumulative one that are remembered
+	chunkOverhead = 32   // charged to the window for each chunk or message, besides its bytes
+	maxDups       = 16   // duplicate TSNs reported at most
+)
+
+// receiver is the receiving half of an association (RFC 9260 §6.2, §6.5, §6.6, §6.9).
+type receiver struct {
+	cum  uint32 // highest TSN with all before it received
+	high uint32 // highest TSN received
+	seen [windowTSNs / 64]uint64
+	dups []uint32
+
+	ackPending bool // something received is not acknowledged yet
+	ackNow     bool
+	ackPackets int
+	gotData    bool // in this packet
+	advertised int  // window of the last SACK, less what came since
+
+	slab  []byte // room for the user data of the packet being processed
+	left  int    // bytes of that packet not yet looked at
+	frags map[uint32]fragment
+	held  map[uint32]Message // complete, waiting for an earlier message of the stream: stream<<16 | SSN
+	next  []uint16           // SSN expected, by stream
+	ready ring[Message]
+	used  int // bytes charged for frags, held and ready
+
+	arrived chan struct{} // token for one Recv that waits
+}
+
+// fragment is a part of a message, by TSN.
+type fragment struct {
+	data        []byte
+	ppid        uint32
+	stream, ssn uint16
+	flags       uint8
+}
+
+func (r *receiver) init() {
+	r.arrived = make(chan struct{}, 1)
+	r.frags, r.held = map[uint32]fragment{}, map[uint32]Message{}
+}
+
+func (r *receiver) bit(tsn uint32) (*uint64, uint64) {
+	return &r.seen[tsn%windowTSNs/64], 1 << (tsn % 64)
+}
+
+// onData takes one DATA chunk (RFC 9260 §3.3.1, §6.2).
+func (a *assoc) onData(c chunk) {
+	v, be := c.value, binary.BigEndian
+	if len(v) < dataHeader-chunkHeader {
+		a.e.count.drop(dropMalformed)
+		return
+	}
+	tsn := be.Uint32(v)
+	f := fragment{v[12:], be.Uint32(v[8:]), be.Uint16(v[4:]), be.Uint16(v[6:]), c.flags}
+	switch a.state {
+	case established, shutdownPending, shutdownSent:
+	default:
+		a.e.count.drop(dropState)
+		return
+	}
+	if len(f.data) == 0 { // §6.2, cause 9
+		a.abort(CauseNoUserData, string(v[:4]), nil)
+		return
+	}
+	a.gotData = true
+	if c.flags&flagI != 0 {
+		a.ackNow = true
+	}
+	if !a.fresh(tsn, len(f.data)) {
+		a.ackNow = true
+		return
+	}
+	a.receivedTSN(tsn)
+	if f.stream >= a.in { // §6.5, cause 1
+		a.e.count.drop(dropFragment)
+		a.room4ctl(12)
+		a.ctl = appendCause(a.ctl, ctError, 0, CauseInvalidStream, []byte{v[4], v[5], 0, 0})
+		return
+	}
+	a.used += len(f.data) + chunkOverhead
+	a.advertised -= len(f.data)
+	f.data = a.keep(f.data)
+	if f.flags&(flagB|flagE) == flagB|flagE {
+		a.order(f.stream, f.ssn, f.flags, Message{f.stream, f.ppid, f.data})
+		return
+	}
+	a.frags[tsn] = f
+	a.reassemble(tsn, f)
+}
+
+// fresh decides whether a TSN is new and has room.
+func (a *assoc) fresh(tsn uint32, n int) bool {
+	d := int32(tsn - a.cum)
+	if d > windowTSNs-1 {
+		a.e.count.drop(dropBeyondWindow)
+		return false
+	}
+	if d > 0 {
+		w, m := a.bit(tsn)
+		if *w&m == 0 {
+			return a.hasBuffer(tsn, n)
+		}
+	}
+	a.e.count.drop(dropDuplicate)
+	if len(a.dups) < maxDups {
+		a.dups = append(a.dups, tsn)
+	}
+	return false
+}
+
+// hasBuffer: up to twice the window is taken, since overhead is charged that the peer does not count, and twice that again to fill gaps. A peer
+// that fills the buffer with a message that never ends is aborted.
+func (a *assoc) hasBuffer(tsn uint32, n int) bool {
+	limit := 2 * a.e.o.ReceiveBuffer
+	if before(tsn, a.high) {
+		limit *= 2
+	}
+	if a.used+n+chunkOverhead <= limit {
+		return true
+	}
+	a.e.count.drop(dropNoBuffer)
+	if a.ready.n == 0 && a.high == a.cum {
+		a.abort(CauseOutOfResource, "", nil)
+	}
+	return false
+}
+
+// receivedTSN notes a TSN and moves the cumulative one.
+func (a *assoc) receivedTSN(tsn uint32) {
+	gap := a.high != a.cum
+	if tsn != a.cum+1 {
+		w, m := a.bit(tsn)
+		*w |= m
+		if before(a.high, tsn) {
+			a.high = tsn
+		}
+		a.ackNow = true // §6.7
+		return
+	}
+	if !gap {
+		a.cum, a.high = tsn, tsn
+		return
+	}
+	a.ackNow = true
+	for a.cum = tsn; ; a.cum++ {
+		w, m := a.bit(a.cum + 1)
+		if *w&m == 0 {
+			break
+		}
+		*w &^= m
+	}
+	if before(a.high, a.cum) {
+		a.high = a.cum
+	}
+}
+
+// keep copies user data out of the reader's buffer, with one allocation for a packet.
+func (a *assoc) keep(b []byte) []byte {
+	if len(a.slab) < len(b) {
+		a.slab = make([]byte, max(a.left-dataHeader, len(b)))
+	}
+	n := copy(a.slab, b)
+	out := a.slab[:n:n]
+	a.slab = a.slab[n:]
+	return out
+}
+
+// reassemble joins the fragments around tsn if the message is complete (RFC 9260 §6.9).
+func (a *assoc) reassemble(tsn uint32, f fragment) {
+	same := func(g fragment) bool {
+		return g.stream == f.stream && g.ppid == f.ppid && (g.ssn == f.ssn || f.flags&flagU != 0) && (g.flags^f.flags)&flagU == 0
+	}
+	first, last, size := tsn, tsn, len(f.data)
+	for g := f; g.flags&flagE == 0; {
+		n, ok := a.frags[last+1]
+		if !ok {
+			return
+		}
+		if n.flags&flagB != 0 || !same(n) {
+			a.abort(CauseProtocolViolation, "fragments do not fit together", nil)
+			return
+		}
+		g, last, size = n, last+1, size+len(n.data)
+	}
+	for g := f; g.flags&flagB == 0; {
+		p, ok := a.frags[first-1]
+		if !ok {
+			return
+		}
+		if p.flags&flagE != 0 || !same(p) {
+			a.abort(CauseProtocolViolation, "fragments do not fit together", nil)
+			return
+		}
+		g, first, size = p, first-1, size+len(p.data)
+	}
+	if size > a.e.o.MaxMessage {
+		a.abort(CauseOutOfResource, "", nil)
+		return
+	}
+	data := make([]byte, 0, size)
+	for t := first; ; t++ {
+		data = append(data, a.frags[t].data...)
+		delete(a.frags, t)
+		if t == last {
+			break
+		}
+	}
+	a.used -= chunkOverhead * int(last-first)
+	a.order(f.stream, f.ssn, f.flags, Message{f.stream, f.ppid, data})
+}
+
+// order hands a complete message to the user, or holds it until its turn in the stream (RFC 9260 §6.6).
+func (a *assoc) order(stream, ssn uint16, flags uint8, m Message) {
+	if flags&flagU != 0 {
+		a.ready.push(m)
+		wake(a.arrived)
+		return
+	}
+	if n := int(stream) + 1; n > len(a.next) {
+		a.next = append(a.next, make([]uint16, n-len(a.next))...)
+	}
+	next := &a.next[stream]
+	key := func() uint32 { return uint32(stream)<<16 | uint32(*next) }
+	if ssn != *next {
+		k := uint32(stream)<<16 | uint32(ssn)
+		if _, twice := a.held[k]; twice || int16(ssn-*next) < 0 {
+			a.e.count.drop(dropFragment)
+			a.used -= len(m.Data) + chunkOverhead
+			return
+		}
+		a.held[k] = m
+		return
+	}
+	a.ready.push(m)
+	*next++
+	for len(a.held) > 0 {
+		m, ok := a.held[key()]
+		if !ok {
+			break
+		}
+		delete(a.held, key())
+		a.ready.push(m)
+		*next++
+	}
+	wake(a.arrived)
+}
+
+func (a *assoc) pop() (Message, bool) {
+	if a.ready.n == 0 {
+		return Message{}, false
+	}
+	m := a.ready.pop()
+	a.used -= len(m.Data) + chunkOverhead
+	return m, true
+}
+
+func (a *assoc) free() int { return max(0, a.e.o.ReceiveBuffer-a.used) }
+
+// windowOpened reports whether the peer should be told that a nearly closed window is open again (RFC 9260 §6.2).
+func (a *assoc) windowOpened() bool {
+	b := a.e.o.ReceiveBuffer
+	return (a.state == established || a.state == shutdownPending) && a.advertised < b/4 && a.free() >= b/2
+}
+
+// afterData decides, at the end of a packet, when to acknowledge (RFC 9260 §6.2).
+func (a *assoc) afterData() {
+	a.slab = nil
+	if !a.gotData {
+		return
+	}
+	a.gotData, a.ackPending = false, true
+	a.ackPackets++
+	switch {
+	case a.ackPackets >= 2 || a.high != a.cum:
+		a.ackNow = true
+	case !a.running(tAck):
+		a.start(tAck, a.e.o.Timers.SACKDelay)
+	}
+	if a.state == shutdownSent { // §9.2: answer DATA with SHUTDOWN at once
+		a.ackNow = true
+		a.sendShutdown()
+	}
+}
+
+// appendSack appends a SACK for what has been received, with as many gap blocks as fit (RFC 9260 §3.3.4).
+func (a *assoc) appendSack(p []byte) []byte {
+	if len(p)+sackLen > a.e.o.MTU {
+		a.emit(p)
+		p = a.begin()
+	}
+	start, be := len(p), binary.BigEndian
+	a.advertised = a.free()
+	p = append(p, ctSack, 0, 0, 0)
+	p = be.AppendUint32(p, a.cum)
+	p = be.AppendUint32(p, uint32(a.advertised))
+	p = append(p, 0, 0, 0, 0)
+	gaps, dups := 0, 0
+	if a.high != a.cum {
+		p, gaps = a.appendGaps(p, (a.e.o.MTU-len(p))/4)
+	}
+	for dups < len(a.dups) && len(p)+4 <= a.e.o.MTU {
+		p = be.AppendUint32(p, a.dups[dups])
+		dups++
+	}
+	a.dups = a.dups[:0]
+	be.PutUint16(p[start+2:], uint16(len(p)-start))
+	be.PutUint16(p[start+12:], uint16(gaps))
+	be.PutUint16(p[start+14:], uint16(dups))
+	a.ackNow, a.ackPending, a.ackPackets = false, false, 0
+	a.stop(tAck)
+	return p
+}
+
+func (a *assoc) appendGaps(p []byte, limit int) ([]byte, int) {
+	n, end := 0, a.high-a.cum
+	for d := uint32(2); d <= end && n < limit; n++ {
+		if d = a.scan(d, end, true); d > end {
+			break
+		}
+		last := a.scan(d, end, false) - 1
+		p = binary.BigEndian.AppendUint16(p, uint16(d))
+		p = binary.BigEndian.AppendUint16(p, uint16(last))
+		d = last + 1
+	}
+	return p, n
+}
+
+// scan returns the first offset from d on whose TSN has been seen (or has not), or end+1. It looks at 64 TSNs at a time.
+func (a *assoc) scan(d, end uint32, want bool) uint32 {
+	for d <= end {
+		tsn := a.cum + d
+		w := a.seen[tsn%windowTSNs/64] >> (tsn % 64)
+		if !want {
+			w = ^w
+		}
+		if w != 0 {
+			if k := uint32(bits.TrailingZeros64(w)); k < 64-tsn%64 {
+				return min(d+k, end+1)
+			}
+		}
+		d += 64 - tsn%64
+	}
+	return end + 1
+}

@@ -1,0 +1,179 @@
+// Package sctptest is a packet network in memory for tests of what runs over [campanile.network/internal/sctp]: sockets without an operating
+// system, with delay, loss, duplication and reordering that repeat with the same seed. It works in the virtual time of testing/synctest. It is
+// not a model of any real link: there is no bandwidth and no queue that overflows.
+package sctptest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Conditions are what happens to packets. The zero value is a perfect network.
+type Conditions struct {
+	Delay     time.Duration // one way
+	Jitter    time.Duration // added evenly, 0..Jitter; reorders
+	Loss      float64       // probability 0..1
+	Duplicate float64       // probability 0..1
+}
+
+// Packet is what a Filter sees. Data must not be kept or changed.
+type Packet struct {
+	From, To netip.AddrPort
+	Data     []byte
+}
+
+// Network connects the sockets opened on it.
+type Network struct {
+	mu      sync.Mutex
+	rng     *rand.Rand
+	cond    Conditions
+	filter  func(Packet) bool
+	sockets map[netip.AddrPort]*Socket
+	seq     uint64
+}
+
+// New makes a network whose chance events follow from seed.
+func New(seed uint64, c Conditions) *Network {
+	return &Network{rng: rand.New(rand.NewPCG(seed, 1)), cond: c, sockets: map[netip.AddrPort]*Socket{}}
+}
+
+// SetConditions changes what happens to packets sent from now on.
+func (n *Network) SetConditions(c Conditions) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cond = c
+}
+
+// SetFilter makes f see every packet sent; those for which it returns false are lost. f must not call the network.
+func (n *Network) SetFilter(f func(Packet) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.filter = f
+}
+
+// Open binds a socket to an address nobody has.
+func (n *Network) Open(addr netip.AddrPort) (*Socket, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sockets[addr] != nil {
+		return nil, fmt.Errorf("sctptest: %v is taken", addr)
+	}
+	s := &Socket{n: n, addr: addr, more: make(chan struct{}, 1), done: make(chan struct{})}
+	n.sockets[addr] = s
+	return s, nil
+}
+
+// Socket is one end; it implements sctp.Datagrams.
+type Socket struct {
+	n     *Network
+	addr  netip.AddrPort
+	queue []arrival // by time, then order of sending
+	more  chan struct{}
+	done  chan struct{}
+	gone  bool
+}
+
+type arrival struct {
+	at   time.Time
+	seq  uint64
+	from netip.AddrPort
+	data []byte
+}
+
+// LocalAddr is the address the socket was opened with.
+func (s *Socket) LocalAddr() netip.AddrPort { return s.addr }
+
+// WriteTo sends a datagram; nobody at the address means it is lost.
+func (s *Socket) WriteTo(p []byte, to netip.AddrPort) error {
+	n := s.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.gone {
+		return net.ErrClosed
+	}
+	if n.filter != nil && !n.filter(Packet{s.addr, to, p}) {
+		return nil
+	}
+	d := n.sockets[to]
+	if d == nil || n.cond.Loss > 0 && n.rng.Float64() < n.cond.Loss {
+		return nil
+	}
+	copies := 1
+	if n.cond.Duplicate > 0 && n.rng.Float64() < n.cond.Duplicate {
+		copies = 2
+	}
+	for range copies {
+		delay := n.cond.Delay
+		if n.cond.Jitter > 0 {
+			delay += time.Duration(n.rng.Int64N(int64(n.cond.Jitter)))
+		}
+		n.seq++
+		d.insert(arrival{time.Now().Add(delay), n.seq, s.addr, slices.Clone(p)})
+	}
+	return nil
+}
+
+func (s *Socket) insert(a arrival) {
+	i := len(s.queue)
+	for i > 0 && s.queue[i-1].at.After(a.at) {
+		i--
+	}
+	s.queue = slices.Insert(s.queue, i, a)
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// ReadFrom waits for a datagram, and returns net.ErrClosed after Close.
+func (s *Socket) ReadFrom(p []byte) (int, netip.AddrPort, error) {
+	for {
+		s.n.mu.Lock()
+		if s.gone {
+			s.n.mu.Unlock()
+			return 0, netip.AddrPort{}, net.ErrClosed
+		}
+		wait := time.Duration(-1)
+		if len(s.queue) > 0 {
+			a := s.queue[0]
+			if wait = time.Until(a.at); wait <= 0 {
+				s.queue = s.queue[1:]
+				s.n.mu.Unlock()
+				return copy(p, a.data), a.from, nil
+			}
+		}
+		s.n.mu.Unlock()
+		s.pause(wait)
+	}
+}
+
+func (s *Socket) pause(wait time.Duration) {
+	var due <-chan time.Time
+	if wait >= 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-due:
+	case <-s.more:
+	case <-s.done:
+	}
+}
+
+// Close frees the address and ends ReadFrom.
+func (s *Socket) Close() error {
+	s.n.mu.Lock()
+	defer s.n.mu.Unlock()
+	if !s.gone {
+		s.gone = true
+		delete(s.n.sockets, s.addr)
+		close(s.done)
+	}
+	return nil
+}

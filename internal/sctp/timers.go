@@ -1,0 +1,145 @@
+package sctp
+
+import "time"
+
+// timer names a retransmission or other timer of one association.
+type timer int
+
+const (
+	tInit      timer = iota // T1-init and T1-cookie, RFC 9260 §5.1
+	tData                   // T3-rtx, §6.3
+	tShutdown               // T2-shutdown, §9.2
+	tGuard                  // T5-shutdown-guard, §9.2
+	tAck                    // delayed SACK, §6.2
+	tHeartbeat              // §8.3
+	timerCount
+)
+
+// All timers of an association share one runtime timer. due holds each deadline; the runtime timer is only moved when a deadline comes before
+// what it is set to, so that restarting T3 on every SACK costs nothing. A pending callback is counted in the endpoint's WaitGroup.
+
+func (a *assoc) start(t timer, d time.Duration) {
+	a.due[t] = a.now.Add(d)
+	if a.wake.IsZero() || a.due[t].Before(a.wake) {
+		a.program(a.due[t])
+	}
+}
+
+func (a *assoc) stop(t timer)         { a.due[t] = time.Time{} }
+func (a *assoc) running(t timer) bool { return !a.due[t].IsZero() }
+
+func (a *assoc) program(at time.Time) {
+	a.wake = at
+	d := at.Sub(a.now)
+	if a.clock == nil {
+		a.e.wg.Add(1)
+		a.clock = time.AfterFunc(d, a.onClock)
+		return
+	}
+	if !a.clock.Stop() {
+		a.e.wg.Add(1)
+	}
+	a.clock.Reset(d)
+}
+
+func (a *assoc) stopClock() {
+	if a.clock != nil && a.clock.Stop() {
+		a.e.wg.Done()
+	}
+	a.wake = time.Time{}
+	a.due = [timerCount]time.Time{}
+}
+
+func (a *assoc) onClock() {
+	defer a.e.wg.Done()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state == closed {
+		return
+	}
+	a.now, a.wake = time.Now(), time.Time{}
+	for t := range timerCount {
+		if a.running(t) && !a.due[t].After(a.now) {
+			a.stop(t)
+			a.expired(t)
+			if a.state == closed {
+				return
+			}
+		}
+	}
+	a.flush()
+	var next time.Time
+	for _, d := range a.due {
+		if !d.IsZero() && (next.IsZero() || d.Before(next)) {
+			next = d
+		}
+	}
+	if !next.IsZero() && a.state != closed {
+		a.program(next)
+	}
+}
+
+// expired handles one timer; the packets it causes are sent by the caller's flush.
+func (a *assoc) expired(t timer) {
+	switch t {
+	case tInit:
+		a.initExpired()
+	case tData:
+		a.dataExpired()
+	case tShutdown:
+		if !a.failed() {
+			a.backoff()
+			a.sendShutdown()
+		}
+	case tGuard:
+		a.abort(CauseUserAbort, "shutdown guard timer", ErrLost)
+	case tAck:
+		a.ackNow = true
+	case tHeartbeat:
+		a.heartbeatExpired()
+	}
+}
+
+// failed counts an unanswered transmission and ends the association when there were too many (RFC 9260 §8.1).
+func (a *assoc) failed() bool {
+	a.errors++
+	if a.errors <= a.e.o.Timers.MaxRetrans {
+		return false
+	}
+	a.abort(CauseUserAbort, "retransmission limit", ErrLost)
+	return true
+}
+
+// backoff doubles the RTO (RFC 9260 §6.3.3 rule E2).
+func (a *assoc) backoff() { a.rto = min(2*a.rto, a.e.o.Timers.RTOMax) }
+
+// measured takes a round-trip time into SRTT, RTTVAR and RTO (RFC 9260 §6.3.1 rules C1 to C7).
+func (a *assoc) measured(r time.Duration) {
+	if a.srtt == 0 {
+		a.srtt, a.rttvar = r, r/2
+	} else {
+		a.rttvar += ((a.srtt - r).Abs() - a.rttvar) / 4
+		a.srtt += (r - a.srtt) / 8
+	}
+	t := &a.e.o.Timers
+	a.rto = min(max(a.srtt+4*max(a.rttvar, time.Millisecond), t.RTOMin), t.RTOMax)
+}
+
+// heartbeatExpired sends a HEARTBEAT if the path is idle and counts the last one if nobody answered it (RFC 9260 §8.3).
+func (a *assoc) heartbeatExpired() {
+	if a.hbWaiting {
+		if a.failed() {
+			return
+		}
+		a.backoff()
+	}
+	a.hbNonce, a.hbSent, a.hbWaiting = a.e.random32(), a.now, true
+	a.sendHeartbeat()
+	a.startHeartbeat()
+}
+
+// startHeartbeat arms the heartbeat timer: HB.interval + RTO, the latter with a jitter of half (RFC 9260 §8.3).
+func (a *assoc) startHeartbeat() {
+	jitter := time.Duration(float64(a.rto) * (0.5 + float64(a.e.random32()>>8)/(1<<24)))
+	a.start(tHeartbeat, a.e.o.Timers.HBInterval+jitter)
+}
