@@ -1,0 +1,209 @@
+package hss
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/id"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/logs"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+)
+
+const (
+	lifetime      = 30 * time.Second // of a challenge
+	maxWrong      = 3                // wrong RES that end a challenge
+	maxChallenges = 1 << 16          // alive at once
+	burst         = 8                // challenges for one subscriber at once
+	perSecond     = 1                // and from then on
+)
+
+// challenge is a vector on its way.
+type challenge struct {
+	id      home.ChallengeID
+	sub     *subscriber
+	serving proof.OperatorKey
+	plmn    id.PLMN
+	vector  aka.Vector
+	expires time.Time
+	wrong   int
+	resync  bool        // its RAND has been used for a resynchronisation
+	lease   *home.Lease // set once proven
+}
+
+// Challenge implements home.Home.
+func (h *HSS) Challenge(_ context.Context, r home.ChallengeRequest) (home.Challenge, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.challenge(r)
+	if err != nil {
+		h.stats.Refused++
+		h.o.Log.Debug("challenge refused", logs.IMSI, r.IMSI, logs.Error, err)
+		return home.Challenge{}, err
+	}
+	h.stats.Challenges++
+	return home.Challenge{ID: c.id, RAND: c.vector.RAND, AUTN: c.vector.AUTN, Expires: c.expires}, nil
+}
+
+func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
+	now := time.Now()
+	h.forget(now)
+	if _, ok := h.o.Registry.OperatorByKey(r.Serving); !ok {
+		return nil, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
+	}
+	s, err := h.servable(r.IMSI)
+	if err != nil {
+		return nil, err
+	}
+	if !s.take(now) || len(h.challenges) >= maxChallenges {
+		return nil, refusal(home.RateLimited, "")
+	}
+	if r.Resync != nil {
+		if err := h.resync(s, r); err != nil {
+			return nil, err
+		}
+	}
+	sqn, err := h.nextSQN(s)
+	if err != nil {
+		return nil, err
+	}
+	c := &challenge{sub: s, serving: r.Serving, plmn: r.PLMN, expires: now.Add(lifetime)}
+	var nonce aka.RAND
+	rand.Read(nonce[:])
+	rand.Read(c.id[:])
+	c.vector = aka.Generate(s.cipher, nonce, sqn, aka.AMFEPS())
+	h.challenges[c.id] = c
+	h.queue = append(h.queue, c)
+	return c, nil
+}
+
+// servable finds a subscriber that the ledger says is active, under the very
+// blob that is held here.
+func (h *HSS) servable(imsi id.IMSI) (*subscriber, error) {
+	s := h.byIMSI[imsi]
+	if s == nil {
+		return nil, refusal(home.UnknownSubscriber, "")
+	}
+	r, ok := h.o.Registry.Subscriber(s.id)
+	switch {
+	case !ok || r.State == ledger.Erased:
+		return nil, refusal(home.UnknownSubscriber, "not on the ledger")
+	case r.BlobHash != s.blobHash:
+		return nil, refusal(home.Unavailable, "the blob held here is not the ledger's version %d", r.Version)
+	case r.State != ledger.Active:
+		return nil, refusal(home.Barred, "")
+	}
+	return s, nil
+}
+
+// take lets a burst of challenges pass, then a few a second: any registered
+// operator may ask, and none may run a SIM's numbers away.
+func (s *subscriber) take(now time.Time) bool {
+	s.tokens = min(burst, s.tokens+now.Sub(s.touched).Seconds()*perSecond)
+	s.touched = now
+	if s.tokens < 1 {
+		return false
+	}
+	s.tokens--
+	return true
+}
+
+// resync believes an AUTS once, for a challenge of this node that the same
+// operator got and that is still unanswered (TS 33.102 §6.3.5).
+func (h *HSS) resync(s *subscriber, r home.ChallengeRequest) error {
+	for _, c := range h.queue {
+		if c.sub != s || c.serving != r.Serving || c.vector.RAND != r.Resync.RAND || c.lease != nil || c.resync {
+			continue
+		}
+		ms, err := aka.VerifyAUTS(s.cipher, r.Resync.RAND, r.Resync.AUTS)
+		if err != nil {
+			return refusal(home.ResyncFailed, "%v", err)
+		}
+		t, err := h.tick()
+		if err != nil {
+			return err
+		}
+		last, dif := aka.Resync(s.last, s.dif, t, ms)
+		if dif != s.dif {
+			if err := h.store.setDIF(s.id, dif); err != nil {
+				return refusal(home.Unavailable, "store: %v", err)
+			}
+		}
+		s.last, s.dif, c.resync = last, dif, true
+		h.stats.Resyncs++
+		h.o.Log.Info("sequence numbers resynchronised", logs.IMSI, s.IMSI, "sqn_ms", ms)
+		return nil
+	}
+	return refusal(home.ResyncFailed, "no unanswered challenge with this RAND")
+}
+
+// forget drops challenges that have had their time.
+func (h *HSS) forget(now time.Time) {
+	n := 0
+	for n < len(h.queue) && !now.Before(h.queue[n].expires) {
+		delete(h.challenges, h.queue[n].id)
+		n++
+	}
+	if n > 0 {
+		h.queue = append(h.queue[:0], h.queue[n:]...)
+	}
+}
+
+// Prove implements home.Home.
+func (h *HSS) Prove(_ context.Context, r home.ProveRequest) (home.Lease, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l, err := h.prove(r)
+	if err != nil {
+		h.stats.Refused++
+		return home.Lease{}, err
+	}
+	h.stats.Proofs++
+	return *l, nil
+}
+
+func (h *HSS) prove(r home.ProveRequest) (*home.Lease, error) {
+	now := time.Now()
+	h.forget(now)
+	c := h.challenges[r.ID]
+	if c == nil || c.serving != r.Serving || c.resync {
+		return nil, refusal(home.Expired, "")
+	}
+	if !c.vector.XRES.Equal(r.RES) {
+		h.stats.WrongRES++
+		if c.wrong++; c.wrong >= maxWrong {
+			delete(h.challenges, c.id)
+		}
+		return nil, refusal(home.WrongRES, "")
+	}
+	if c.lease != nil {
+		return c.lease, nil
+	}
+	if _, err := h.servable(c.sub.IMSI); err != nil {
+		return nil, err
+	}
+	ticket, err := h.ticket(c, now)
+	if err != nil {
+		return nil, refusal(home.Unavailable, "ticket: %v", err)
+	}
+	c.lease = &home.Lease{KASME: c.vector.KASME(c.plmn), Ticket: ticket, Profile: c.sub.Profile}
+	c.vector.CK, c.vector.IK = [16]byte{}, [16]byte{} // no longer needed
+	return c.lease, nil
+}
+
+func (h *HSS) ticket(c *challenge, now time.Time) ([]byte, error) {
+	op, ok := h.o.Registry.OperatorByKey(h.o.Operator)
+	if !ok {
+		return nil, refusal(home.Unavailable, "this home is not registered")
+	}
+	t := proof.Ticket{
+		ChainID: h.o.ChainID, Home: h.o.Operator, Node: h.o.Node.Public(), Serving: c.serving, Class: proof.Proven,
+		NotBefore: now.Truncate(time.Second).UTC(), NotAfter: now.Add(h.o.Terms.Validity).Truncate(time.Second).UTC(),
+		ByteCap: h.o.Terms.ByteCap, Prices: op.PricesHash(),
+	}
+	rand.Read(t.ID[:])
+	return t.Sign(h.o.Node)
+}

@@ -1,0 +1,203 @@
+// Package hss is an operator's authentication centre: it keeps the sealed half
+// of every subscription, answers Challenge and Prove for serving networks, and
+// signs tickets.
+//
+// Keys of a subscriber are in the clear only in this process's memory. On disk
+// and between an operator's nodes there are blobs, encrypted under the
+// operator's epoch key, which itself is sealed by HPKE to each authorised node;
+// on the ledger there is only a blob's hash. The package asks the ledger's
+// in-memory model who is registered, and never waits for consensus.
+package hss
+
+import (
+	"crypto/hpke"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/wire/proof"
+)
+
+// Registry is what the HSS reads of the ledger; *ledger.Model is one.
+type Registry interface {
+	Head() (chainID string, height int64, at time.Time)
+	OperatorByKey(proof.OperatorKey) (ledger.Operator, bool)
+	Subscriber(id.SubscriberID) (ledger.Subscriber, bool)
+}
+
+// Terms are what a ticket grants.
+type Terms struct {
+	Validity time.Duration // how long a lease holds
+	ByteCap  uint64        // inner IP octets, both directions together
+}
+
+// Options for New. All fields but Log are required.
+type Options struct {
+	ChainID  string
+	Operator proof.OperatorKey // whose subscribers these are
+	Node     proof.SigningKey  // this node's key: it signs tickets
+	HPKE     hpke.PrivateKey   // opens the operator's epoch keys
+	Slot     uint8             // this node's place in the IND budget, 0 to 3
+	Registry Registry
+	Store    string // file of the embedded store
+	Terms    Terms
+	Log      *slog.Logger
+}
+
+// HSS answers for the subscribers of one operator. Methods may be called from
+// any goroutine.
+type HSS struct {
+	o     Options
+	store *store
+	clock clock
+
+	mu         sync.Mutex
+	byIMSI     map[id.IMSI]*subscriber
+	byID       map[id.SubscriberID]*subscriber
+	challenges map[id128]*challenge
+	queue      []*challenge // by age
+	stats      Stats
+}
+
+type id128 = [16]byte
+
+// subscriber is a subscription opened, and its counter (TS 33.102 §C.1.1.3).
+type subscriber struct {
+	Subscription
+	id       id.SubscriberID
+	blobHash [32]byte
+	epoch    uint64
+	cipher   *milenage.Cipher
+
+	dif     int64  // clock difference, ticks
+	last    uint64 // highest SEQ issued, or assumed issued before a restart
+	tokens  float64
+	touched time.Time
+}
+
+// Stats counts what the HSS has answered since it started.
+type Stats struct {
+	Challenges, Proofs, WrongRES, Resyncs, Refused uint64
+}
+
+// New opens the store and every blob in it. It fails when a blob cannot be
+// opened with the keys at hand.
+func New(o Options) (*HSS, error) {
+	switch {
+	case o.HPKE == nil || o.Registry == nil || o.ChainID == "" || o.Store == "":
+		return nil, errors.New("hss: ChainID, HPKE, Registry and Store are required")
+	case o.Slot > 3:
+		return nil, fmt.Errorf("hss: IND slot %d: want 0 to 3", o.Slot)
+	case o.Terms.Validity < time.Minute || o.Terms.ByteCap == 0:
+		return nil, fmt.Errorf("hss: terms of %v and %d octets are too small", o.Terms.Validity, o.Terms.ByteCap)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	st, err := openStore(o.Store, epochOpener(o))
+	if err != nil {
+		return nil, fmt.Errorf("hss %s: %w", o.Store, err)
+	}
+	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, challenges: map[id128]*challenge{}}
+	if err := h.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("hss %s: %w", o.Store, err), st.close())
+	}
+	return h, nil
+}
+
+func (h *HSS) load() error {
+	mark, err := h.store.mark()
+	if err != nil {
+		return err
+	}
+	h.clock = newClock(mark)
+	return h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) })
+}
+
+// admit opens a blob and makes its subscriber answerable. dif is the clock
+// difference this node has learned from a resynchronisation, if any.
+func (h *HSS) admit(b []byte, dif *int64) error {
+	head, err := blobHead(b)
+	if err != nil {
+		return err
+	}
+	key, err := h.store.epochKey(head.epoch)
+	if err != nil {
+		return err
+	}
+	sub, err := openBlob(key, h.o.Operator, b)
+	if err != nil {
+		return fmt.Errorf("subscriber %v: %w", head.id, err)
+	}
+	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF, tokens: burst}
+	if dif != nil {
+		s.dif = *dif
+	}
+	s.last = h.clock.floor(s.dif)
+	if old := h.byIMSI[sub.IMSI]; old != nil && old.id != s.id {
+		return fmt.Errorf("IMSI %v: subscribers %v and %v both hold it", sub.IMSI, old.id, s.id)
+	}
+	if old := h.byID[s.id]; old != nil {
+		s.last = max(s.last, old.last)
+		delete(h.byIMSI, old.IMSI)
+	}
+	h.byIMSI[sub.IMSI], h.byID[s.id] = s, s
+	return nil
+}
+
+// Close ends the store. Nothing may be asked afterwards.
+func (h *HSS) Close() error { return h.store.close() }
+
+// Stats gives the counters.
+func (h *HSS) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stats
+}
+
+// Has says whether the HSS holds a subscription for the IMSI.
+func (h *HSS) Has(imsi id.IMSI) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byIMSI[imsi] != nil
+}
+
+// Listing is one subscriber as people may see it.
+type Listing struct {
+	ID    id.SubscriberID        `json:"id"`
+	IMSI  id.IMSI                `json:"imsi"` // masked
+	State ledger.SubscriberState `json:"state"`
+	Plan  string                 `json:"plan"`
+}
+
+// Subscribers lists who is held here and on the ledger.
+func (h *HSS) Subscribers() []Listing {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]Listing, 0, len(h.byID))
+	for _, s := range h.byID {
+		if r, ok := h.o.Registry.Subscriber(s.id); ok {
+			out = append(out, Listing{s.id, s.IMSI, r.State, r.Plan})
+		}
+	}
+	return out
+}
+
+// Find gives the ledger's name of the subscriber with this IMSI.
+func (h *HSS) Find(imsi id.IMSI) (id.SubscriberID, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.byIMSI[imsi]; s != nil {
+		return s.id, true
+	}
+	return id.SubscriberID{}, false
+}
+
+// tick is the moment in the unit of sequence numbers.
+func tick() aka.Tick { return aka.TickAt(time.Now()) }
