@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/hss-chain/ledger"
@@ -76,7 +75,7 @@ type subscriber struct {
 	cipher   *milenage.Cipher
 
 	dif     int64  // clock difference, ticks
-	last    uint64 // highest SEQ issued, or assumed issued before a restart
+	last    uint64 // highest SEQ issued since the start
 	tokens  float64
 	touched time.Time
 }
@@ -112,11 +111,11 @@ func New(o Options) (*HSS, error) {
 }
 
 func (h *HSS) load() error {
-	mark, err := h.store.mark()
+	mark, seen, err := h.store.mark()
 	if err != nil {
 		return err
 	}
-	h.clock = newClock(mark)
+	h.clock = newClock(mark, seen)
 	return h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) })
 }
 
@@ -139,7 +138,6 @@ func (h *HSS) admit(b []byte, dif *int64) error {
 	if dif != nil {
 		s.dif = *dif
 	}
-	s.last = h.clock.floor(s.dif)
 	if old := h.byIMSI[sub.IMSI]; old != nil && old.id != s.id {
 		return fmt.Errorf("IMSI %v: subscribers %v and %v both hold it", sub.IMSI, old.id, s.id)
 	}
@@ -151,8 +149,17 @@ func (h *HSS) admit(b []byte, dif *int64) error {
 	return nil
 }
 
-// Close ends the store. Nothing may be asked afterwards.
-func (h *HSS) Close() error { return h.store.close() }
+// Close brings the mark back to what was used and ends the store. Nothing may
+// be asked afterwards.
+func (h *HSS) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var err error
+	if h.clock.used > 0 {
+		err = h.store.setMark(h.clock.used, h.clock.seen)
+	}
+	return errors.Join(err, h.store.close())
+}
 
 // Stats gives the counters.
 func (h *HSS) Stats() Stats {
@@ -198,6 +205,3 @@ func (h *HSS) Find(imsi id.IMSI) (id.SubscriberID, bool) {
 	}
 	return id.SubscriberID{}, false
 }
-
-// tick is the moment in the unit of sequence numbers.
-func tick() aka.Tick { return aka.TickAt(time.Now()) }

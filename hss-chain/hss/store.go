@@ -20,7 +20,7 @@ var (
 	bktEpochs = []byte("epochs") // epoch -> key sealed to this node
 	bktDIFs   = []byte("difs")   // subscriber id -> clock difference after a resynchronisation
 	bktMeta   = []byte("meta")
-	keyMark   = []byte("mark") // aka.Tick
+	keyMark   = []byte("mark") // aka.Tick, then seconds since 1970
 )
 
 // store is the HSS's file.
@@ -54,20 +54,21 @@ func openStore(path string, open opener) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-func (s *store) mark() (t aka.Tick, err error) {
+func (s *store) mark() (t aka.Tick, seen time.Time, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		if v := tx.Bucket(bktMeta).Get(keyMark); len(v) == 8 {
+		if v := tx.Bucket(bktMeta).Get(keyMark); len(v) == 16 {
 			t = aka.Tick(binary.BigEndian.Uint64(v))
+			seen = time.Unix(int64(binary.BigEndian.Uint64(v[8:])), 0)
 		}
 		return nil
 	})
-	return t, err
+	return t, seen, err
 }
 
-func (s *store) setMark(t aka.Tick) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bktMeta).Put(keyMark, binary.BigEndian.AppendUint64(nil, uint64(t)))
-	})
+func (s *store) setMark(t aka.Tick, seen time.Time) error {
+	v := binary.BigEndian.AppendUint64(nil, uint64(t))
+	v = binary.BigEndian.AppendUint64(v, uint64(seen.Unix()))
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bktMeta).Put(keyMark, v) })
 }
 
 func (s *store) setDIF(v id.SubscriberID, dif int64) error {
