@@ -1,0 +1,142 @@
+package ipstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// DefaultMTU leaves room for GTP-U, UDP and IP in a 1500-octet network.
+const DefaultMTU = 1400
+
+// queue is how many outgoing packets wait for ReadPacket; more are lost as on
+// any link.
+const queue = 2048
+
+const nic = tcpip.NICID(1)
+
+// ErrPacket says that WritePacket was given something that is no IPv4 packet.
+var ErrPacket = errors.New("ipstack: not an IPv4 packet")
+
+// Counters are IP octets, headers included, and packets at one link.
+type Counters struct {
+	OutOctets, OutPackets uint64 // taken out by ReadPacket
+	InOctets, InPackets   uint64 // put in by WritePacket
+}
+
+// link is a stack with one interface whose other end is two methods.
+type link struct {
+	stack *stack.Stack
+	ep    *channel.Endpoint
+	mtu   int
+	ctx   context.Context // ends reads
+	end   context.CancelFunc
+
+	outOctets, outPackets, inOctets, inPackets atomic.Uint64
+}
+
+func newLink(addr netip.Addr, mtu int) (*link, error) {
+	if !addr.Is4() {
+		return nil, fmt.Errorf("ipstack: address %v is not IPv4", addr)
+	}
+	if mtu == 0 {
+		mtu = DefaultMTU
+	}
+	if mtu < 576 || mtu > 65535 {
+		return nil, fmt.Errorf("ipstack: MTU %d: want 576 to 65535", mtu)
+	}
+	s := stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
+	})
+	sack := tcpip.TCPSACKEnabled(true)
+	s.SetTransportProtocolOption(tcp.ProtocolNumber, &sack)
+	moderate := tcpip.TCPModerateReceiveBufferOption(true)
+	s.SetTransportProtocolOption(tcp.ProtocolNumber, &moderate)
+	l := &link{stack: s, ep: channel.New(queue, uint32(mtu), ""), mtu: mtu}
+	l.ctx, l.end = context.WithCancel(context.Background())
+	fail := func(what string, err tcpip.Error) (*link, error) {
+		l.close()
+		return nil, fmt.Errorf("ipstack: %s: %v", what, err)
+	}
+	if err := s.CreateNIC(nic, l.ep); err != nil {
+		return fail("interface", err)
+	}
+	pa := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddrFromSlice(addr.AsSlice()).WithPrefix()}
+	if err := s.AddProtocolAddress(nic, pa, stack.AddressProperties{}); err != nil {
+		return fail("address "+addr.String(), err)
+	}
+	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nic}})
+	return l, nil
+}
+
+// close ends reads, aborts what is open and waits for the stack's goroutines.
+func (l *link) close() {
+	l.end()
+	l.stack.Close()
+	l.ep.Close()
+	l.stack.Wait()
+}
+
+// MTU is the largest packet, in octets.
+func (l *link) MTU() int { return l.mtu }
+
+// ReadPacket waits for the next packet that leaves the stack and copies it to
+// b, which must hold MTU octets. It gives net.ErrClosed after Close.
+func (l *link) ReadPacket(b []byte) (int, error) {
+	pkt := l.ep.ReadContext(l.ctx)
+	if pkt == nil {
+		return 0, net.ErrClosed
+	}
+	defer pkt.DecRef()
+	size := pkt.Size()
+	if size > len(b) {
+		return 0, fmt.Errorf("ipstack: packet of %d octets, buffer of %d", size, len(b))
+	}
+	n := 0
+	for _, v := range pkt.AsSlices() {
+		n += copy(b[n:], v)
+	}
+	l.outOctets.Add(uint64(n))
+	l.outPackets.Add(1)
+	return n, nil
+}
+
+// WritePacket hands one IPv4 packet to the stack; b is not kept. It fails with
+// ErrPacket or, after Close, net.ErrClosed.
+func (l *link) WritePacket(b []byte) error {
+	if len(b) < header.IPv4MinimumSize || b[0]>>4 != 4 {
+		return ErrPacket
+	}
+	if l.ctx.Err() != nil {
+		return net.ErrClosed
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b)})
+	l.inOctets.Add(uint64(len(b)))
+	l.inPackets.Add(1)
+	l.ep.InjectInbound(header.IPv4ProtocolNumber, pkt)
+	pkt.DecRef()
+	return nil
+}
+
+// Counters reads what passed the link so far.
+func (l *link) Counters() Counters {
+	return Counters{l.outOctets.Load(), l.outPackets.Load(), l.inOctets.Load(), l.inPackets.Load()}
+}
+
+func full(ap netip.AddrPort) tcpip.FullAddress {
+	return tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFromSlice(ap.Addr().AsSlice()), Port: ap.Port()}
+}
