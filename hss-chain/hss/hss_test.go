@@ -219,7 +219,7 @@ func TestTheLedgerDecidesWhoIsServed(t *testing.T) {
 func TestResynchronisation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t)
-		ahead := [aka.INDs]uint64{3: 1 << 40}
+		ahead := [aka.INDs]uint64{0: 1 << 40}
 		card, err := aka.NewUSIM(aka.USIMOptions{K: w.k, OPc: w.opc, SEQ: ahead})
 		if err != nil {
 			t.Fatal(err)
