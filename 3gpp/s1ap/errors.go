@@ -1,0 +1,193 @@
+package s1ap
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxDiagnostics is maxnoofErrors of TS 36.413 §9.3.6.
+const maxDiagnostics = 256
+
+// IEError says what is wrong with an IE.
+type IEError uint8
+
+// What can be wrong with an IE (TS 36.413 §10.3).
+const (
+	NotUnderstood IEError = iota // its id is not of this release, §10.3.4.2
+	Missing                      // it is mandatory and absent, §10.3.5
+	Repeated                     // it occurs too often, §10.3.6
+	OutOfOrder                   // it stands behind an IE that should follow it, §10.3.6
+)
+
+// String returns a short description.
+func (e IEError) String() string {
+	switch e {
+	case NotUnderstood:
+		return "not understood"
+	case Missing:
+		return "missing"
+	case Repeated:
+		return "repeated"
+	case OutOfOrder:
+		return "out of order"
+	}
+	return unknownNumber("IEError", int(e))
+}
+
+// IEDiagnostic is one fault of a message. Criticality is the received one for
+// an IE not understood and the specified one otherwise.
+type IEDiagnostic struct {
+	ID          ProtocolIEID
+	Criticality Criticality
+	Error       IEError
+}
+
+// String names the IE and the fault.
+func (d IEDiagnostic) String() string {
+	return fmt.Sprintf("%s %s (%s)", d.ID, d.Error, d.Criticality)
+}
+
+// SyntaxError is the protocol error of a received message (TS 36.413 §10.2 and
+// §10.3), with all that an answer to it needs.
+type SyntaxError struct {
+	// Known says that procedure and message type could be read.
+	Known         bool
+	Type          MessageType
+	ProcedureCode ProcedureCode
+	Criticality   Criticality // of the procedure, as received
+	// NotComprehended says that this release has no such message (§10.3.4.1).
+	NotComprehended bool
+	// IEs lists the faults of IEs, at most 256.
+	IEs []IEDiagnostic
+	// Transfer is the failure to decode the message, nil if it could be (§10.2).
+	Transfer error
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string {
+	var b strings.Builder
+	b.WriteString("s1ap: ")
+	if e.Known {
+		fmt.Fprintf(&b, "%s %s: ", e.ProcedureCode, e.Type)
+	}
+	switch {
+	case e.Transfer != nil:
+		fmt.Fprintf(&b, "transfer syntax error: %v", e.Transfer)
+	case e.NotComprehended:
+		fmt.Fprintf(&b, "message not comprehended (%s)", e.Criticality)
+	default:
+		for i, d := range e.IEs {
+			if i == 4 {
+				fmt.Fprintf(&b, ", %d more", len(e.IEs)-i)
+				break
+			}
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(d.String())
+		}
+	}
+	return b.String()
+}
+
+// Unwrap returns the transfer syntax error, often a *per.Error.
+func (e *SyntaxError) Unwrap() error { return e.Transfer }
+
+// falselyConstructed says that an IE is repeated or out of order.
+func (e *SyntaxError) falselyConstructed() bool {
+	for _, d := range e.IEs {
+		if d.Error == Repeated || d.Error == OutOfOrder {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *SyntaxError) has(c Criticality) bool {
+	for _, d := range e.IEs {
+		if d.Criticality == c {
+			return true
+		}
+	}
+	return false
+}
+
+// Continue reports whether the procedure goes on with the message as read:
+// nothing with criticality reject is at fault, the message is understood, and
+// no IE is repeated or out of order.
+func (e *SyntaxError) Continue() bool {
+	return e.Transfer == nil && !e.NotComprehended && !e.falselyConstructed() && !e.has(CriticalityReject)
+}
+
+// Report reports whether the peer is to be told: in the procedure's response
+// or, if it has none, in an Error Indication. Faults of criticality ignore are
+// not told.
+func (e *SyntaxError) Report() bool {
+	switch {
+	case e.Transfer != nil, e.falselyConstructed():
+		return true
+	case e.NotComprehended:
+		return e.Criticality != CriticalityIgnore
+	}
+	return e.has(CriticalityReject) || e.has(CriticalityNotify)
+}
+
+// Cause is the protocol cause to report (TS 36.413 §9.2.1.3).
+func (e *SyntaxError) Cause() Cause {
+	switch {
+	case e.Transfer != nil:
+		return CauseProtocolTransferSyntaxError.Cause()
+	case e.falselyConstructed():
+		return CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage.Cause()
+	case e.NotComprehended && e.Criticality == CriticalityReject, e.has(CriticalityReject):
+		return CauseProtocolAbstractSyntaxErrorReject.Cause()
+	}
+	return CauseProtocolAbstractSyntaxErrorIgnoreAndNotify.Cause()
+}
+
+// CriticalityDiagnostics builds the IE to report (TS 36.413 §9.2.1.21). It
+// lists IEs of criticality reject and notify that are missing or not
+// understood, as the IE has no other types of error.
+func (e *SyntaxError) CriticalityDiagnostics() *CriticalityDiagnostics {
+	d := &CriticalityDiagnostics{}
+	if e.Known {
+		d.ProcedureCode = new(e.ProcedureCode)
+		d.TriggeringMessage = new(TriggeringMessage(e.Type))
+		d.ProcedureCriticality = new(e.Criticality)
+	}
+	for _, ie := range e.IEs {
+		if ie.Criticality == CriticalityIgnore || ie.Error > Missing {
+			continue
+		}
+		d.IEsCriticalityDiagnostics = append(d.IEsCriticalityDiagnostics, CriticalityDiagnosticsIEItem{
+			IECriticality: ie.Criticality, IEID: ie.ID, TypeOfError: TypeOfError(ie.Error),
+		})
+	}
+	return d
+}
+
+// Continuable returns the message fault in err if the message is nevertheless
+// to be acted on, and reports whether err is nil or such a fault.
+func Continuable(err error) (*SyntaxError, bool) {
+	if err == nil {
+		return nil, true
+	}
+	var e *SyntaxError
+	if !errors.As(err, &e) {
+		return nil, false
+	}
+	return e, e.Continue()
+}
+
+// syntaxError makes the error of the message just read into p.
+func (r *decoder) syntaxError(p *PDU, known bool) error {
+	e := &SyntaxError{Type: p.Type, ProcedureCode: p.ProcedureCode, Criticality: p.Criticality, IEs: r.diags}
+	e.Known = p.Message != nil
+	if err := r.Err(); err != nil {
+		e.Transfer = err
+		return e
+	}
+	e.NotComprehended = !known
+	return e
+}

@@ -1,0 +1,175 @@
+package main
+
+import "fmt"
+
+// messageNames maps each message type to its procedure.
+func (g *generator) messageNames() map[string]*procedure {
+	m := map[string]*procedure{}
+	for _, p := range g.spec.procedures {
+		for _, n := range []string{p.initiating, p.successful, p.unsuccessful} {
+			if n == "" {
+				continue
+			}
+			if m[n] != nil {
+				g.fail("message %s belongs to %s and %s", n, m[n].name, p.name)
+			}
+			m[n] = p
+		}
+	}
+	return m
+}
+
+// eachMessage calls f for every message in the order of the procedures.
+func (g *generator) eachMessage(f func(p *procedure, kind, typ string)) {
+	for _, p := range g.spec.procedures {
+		f(p, "InitiatingMessage", p.initiating)
+		if p.successful != "" {
+			f(p, "SuccessfulOutcome", p.successful)
+		}
+		if p.unsuccessful != "" {
+			f(p, "UnsuccessfulOutcome", p.unsuccessful)
+		}
+	}
+}
+
+// messages writes the message types.
+func (g *generator) messages() {
+	g.out = g.file("messages_gen.go")
+	g.eachMessage(func(p *procedure, kind, asn string) {
+		d := g.spec.typeByName[asn]
+		if d == nil {
+			g.fail("message %s is not defined", asn)
+		}
+		name := g.define(goName(asn), asn)
+		g.p("\n// %s is the %s of procedure %s (TS 36.413 §9.3.3).", name, kindWords[kind], p.name)
+		switch c := d.typ.fields[0].typ; c.kind {
+		case kindIEs:
+			g.container(name, g.set(c.ref), true)
+		case kindPrivate:
+			g.p("type %s struct {\nPrivateIEs []PrivateIE // 1..65535\n}", name)
+			g.p("\nfunc (m *%s) encode(w *encoder) { w.privateIEs(m.PrivateIEs) }", name)
+			g.p("\nfunc (m *%s) decode(r *decoder) { m.PrivateIEs = r.privateIEs(m.PrivateIEs) }", name)
+			g.pr("\nfunc (v *%s) random(g *gen) { v.PrivateIEs = g.privateIEs() }", name)
+		default:
+			g.fail("message %s has no container", asn)
+		}
+		g.p("\n// Header implements Message.\nfunc (*%s) Header() Header {\nreturn Header{%s, Procedure%s, Criticality%s, %q}\n}",
+			name, kind, goName(p.code[3:]), goName(p.criticality), name)
+	})
+}
+
+var kindWords = map[string]string{
+	"InitiatingMessage":   "initiating message",
+	"SuccessfulOutcome":   "successful outcome",
+	"UnsuccessfulOutcome": "unsuccessful outcome",
+}
+
+// extensionSets writes a struct for every extension set with members.
+func (g *generator) extensionSets() {
+	g.out = g.file("extensions_gen.go")
+	for _, s := range g.spec.sets {
+		if s.class != "S1AP-PROTOCOL-EXTENSION" || len(s.ies) == 0 {
+			continue
+		}
+		name := g.define(goName(s.name), s.name)
+		g.p("\n// %s is the extension container of the object set %s (%s).", name, s.name, clause(s.module))
+		g.container(name, s, false)
+		empty := "len(m.Unknown) == 0"
+		for _, m := range g.ieMembers(s) {
+			empty += " &&\n" + m.absence("m."+m.goField)
+		}
+		g.p("\nfunc (m *%s) isEmpty() bool {\nreturn m == nil || %s\n}", name, empty)
+	}
+}
+
+// ieMembers prepares the IEs of a set.
+func (g *generator) ieMembers(s *setDef) []member {
+	if len(s.ies) > 64 {
+		g.fail("set %s has more than 64 IEs", s.name)
+	}
+	var ms []member
+	for _, d := range s.ies {
+		m := member{field: field{name: d.id, typ: &asnType{}, optional: d.presence != "mandatory"}, goField: ieField(d), use: g.useNamed(d.typ)}
+		m.ptr = m.optional && m.absent == ""
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+// container writes a struct that holds a ProtocolIE-Container (message) or a
+// ProtocolExtensionContainer.
+func (g *generator) container(name string, s *setDef, message bool) {
+	ms := g.ieMembers(s)
+	unknown, begin := "Unknown", "extensions"
+	if message {
+		unknown, begin = "UnknownIEs", "message"
+	}
+	g.p("type %s struct {", name)
+	for i, m := range ms {
+		g.p("%s %s // %s, %s, %s", m.goField, m.declare(), m.name, s.ies[i].presence, s.ies[i].criticality)
+	}
+	g.p("%s []UnknownIE // not of this release, written after the others\n}", unknown)
+	table := lowerName(name) + "Table"
+	g.p("\nvar %s = [...]ieSpec{", table)
+	for i, m := range ms {
+		g.p("{%s, %s, %t},", idConst(s.ies[i]), critConst(s.ies[i]), !m.optional)
+	}
+	g.p("}")
+
+	g.p("\nfunc (m *%s) encode(w *encoder) {\nc := w.%sStart()", name, begin)
+	for i, m := range ms {
+		body := fmt.Sprintf("w.ie(&c, %s, %s, %q)\n%s\nw.ieEnd(&c)", idConst(s.ies[i]), critConst(s.ies[i]), name+"."+m.goField,
+			with(m.encode, m.value("m."+m.goField), m.goType))
+		if m.optional {
+			body = fmt.Sprintf("if !(%s) {\n%s\n}", m.absence("m."+m.goField), body)
+		}
+		g.p("%s", body)
+	}
+	g.p("w.%sEnd(&c, m.%s)\n}", begin, unknown)
+
+	g.p("\nfunc (m *%s) decode(r *decoder) {\nl := r.%sStart(%s[:], m.%s)", name, begin, table, unknown)
+	g.p("for i := l.next(r); i >= 0; i = l.next(r) {\nswitch i {")
+	for i, m := range ms {
+		g.p("case %d:\nr.At(%q)\n%s", i, name+"."+m.goField, m.decodeTo("m."+m.goField))
+	}
+	g.p("}\n}\nm.%s = l.end(r)", unknown)
+	for i, m := range ms {
+		clear := m.clearing("m." + m.goField)
+		if !m.optional {
+			clear = fmt.Sprintf("var zero %s\nm.%s = zero", m.goType, m.goField)
+		}
+		g.p("if l.seen&(1<<%d) == 0 {\n%s\n}", i, clear)
+	}
+	g.p("}")
+
+	g.pr("\nfunc (v *%s) random(g *gen) {", name)
+	for _, m := range ms {
+		if m.optional {
+			g.pr("if g.optional() {\n%s\n}", m.randomTo("v."+m.goField))
+		} else {
+			g.pr("%s", m.randomTo("v."+m.goField))
+		}
+	}
+	g.pr("v.%s = g.unknownIEs()\n}", unknown)
+}
+
+// dispatch writes the switches from header to message and from message to code.
+func (g *generator) dispatch() {
+	g.out = g.file("dispatch_gen.go")
+	g.p("\n// newMessage returns an empty message, nil if there is none of that kind.")
+	g.p("func newMessage(t MessageType, p ProcedureCode) Message {\nswitch uint16(t)<<8 | uint16(p) {")
+	g.eachMessage(func(p *procedure, kind, typ string) {
+		g.p("case uint16(%s)<<8 | uint16(Procedure%s): return new(%s)", kind, goName(p.code[3:]), goName(typ))
+	})
+	g.p("}\nreturn nil\n}")
+	for _, way := range []struct{ recv, verb string }{{"w *encoder", "encode"}, {"r *decoder", "decode"}} {
+		g.p("\nfunc (%s) message(m Message) {\nswitch m := m.(type) {", way.recv)
+		g.eachMessage(func(_ *procedure, _, typ string) {
+			g.p("case *%s: m.%s(%c)", goName(typ), way.verb, way.recv[0])
+		})
+		g.p("case *UnknownMessage: m.%s(%c)\n}\n}", way.verb, way.recv[0])
+	}
+	g.pr("\nfunc allMessages() []randomMessage {\nreturn []randomMessage{")
+	g.eachMessage(func(_ *procedure, _, typ string) { g.pr("new(%s),", goName(typ)) })
+	g.pr("}\n}")
+}

@@ -1,0 +1,164 @@
+package s1ap
+
+import "fmt"
+
+// MessageType is the alternative of S1AP-PDU (TS 36.413 §9.3.2).
+type MessageType uint8
+
+// Message types, with the values of TriggeringMessage.
+const (
+	InitiatingMessage MessageType = iota
+	SuccessfulOutcome
+	UnsuccessfulOutcome
+)
+
+// String returns the name of the alternative.
+func (t MessageType) String() string {
+	switch t {
+	case InitiatingMessage:
+		return "initiatingMessage"
+	case SuccessfulOutcome:
+		return "successfulOutcome"
+	case UnsuccessfulOutcome:
+		return "unsuccessfulOutcome"
+	}
+	return unknownNumber("MessageType", int(t))
+}
+
+// Header is what the ASN.1 says of a message besides its content.
+type Header struct {
+	Type          MessageType
+	ProcedureCode ProcedureCode
+	Criticality   Criticality
+	Name          string // the message's Go type
+}
+
+// Message is one of the messages of this package: a pointer to its struct.
+type Message interface {
+	// Header returns the message's type, procedure, criticality and name.
+	Header() Header
+}
+
+// PDU is one S1AP-PDU, the unit that one SCTP message carries.
+type PDU struct {
+	Type          MessageType
+	ProcedureCode ProcedureCode
+	Criticality   Criticality
+	Message       Message
+}
+
+// UnknownMessage is a message of a procedure, or an outcome of one, that this
+// release does not have.
+type UnknownMessage struct {
+	Type          MessageType
+	ProcedureCode ProcedureCode
+	Criticality   Criticality
+	Value         []byte // the encoding of the message
+}
+
+// Header implements Message.
+func (m *UnknownMessage) Header() Header {
+	return Header{m.Type, m.ProcedureCode, m.Criticality, "UnknownMessage"}
+}
+
+// Parse reads one PDU. An error is always a *SyntaxError; where the procedure
+// may go on (SyntaxError.Continue) the PDU is complete but for what the error
+// lists, otherwise it holds what could be read and may have no Message. Unknown
+// IEs with criticality ignore are no error, they are in UnknownIEs.
+func Parse(b []byte) (PDU, error) {
+	var p PDU
+	err := ParseInto(&p, b)
+	return p, err
+}
+
+// ParseInto is Parse into a PDU used before. If p.Message is of the incoming
+// kind it is overwritten, with what it points to, otherwise a new one is made.
+func ParseInto(p *PDU, b []byte) error {
+	var r decoder
+	r.Reset(b, memoryFactor*len(b)+memoryBase)
+	reuse := p.Message
+	*p = PDU{}
+	r.At("S1AP-PDU")
+	choice := r.Choice(3, true)
+	if choice > int(UnsuccessfulOutcome) {
+		r.Fail("alternative %d of S1AP-PDU", choice)
+	}
+	p.Type = MessageType(choice)
+	p.ProcedureCode = ProcedureCode(r.Int(0, 255))
+	p.Criticality = Criticality(r.Enum(3))
+	in := r.Enter()
+	if r.Failed() {
+		return r.syntaxError(p, false)
+	}
+	if p.Message = matching(reuse, p); p.Message == nil {
+		p.Message = newMessage(p.Type, p.ProcedureCode)
+	}
+	known := p.Message != nil
+	if !known {
+		p.Message = &UnknownMessage{p.Type, p.ProcedureCode, p.Criticality, nil}
+	}
+	r.message(p.Message)
+	r.Leave(in)
+	if r.Left() > 0 {
+		r.Fail("%d octets follow the PDU", r.Left()/8)
+	}
+	if !r.Failed() && known && len(r.diags) == 0 {
+		return nil
+	}
+	return r.syntaxError(p, known)
+}
+
+// matching returns m if it is a message of the kind that p announces.
+func matching(m Message, p *PDU) Message {
+	if m == nil {
+		return nil
+	}
+	if _, ok := m.(*UnknownMessage); ok {
+		return nil
+	}
+	if h := m.Header(); h.Type != p.Type || h.ProcedureCode != p.ProcedureCode {
+		return nil
+	}
+	return m
+}
+
+// Append appends the encoding of m to dst. An error names the component that
+// violates its constraint; dst is then returned as it was.
+func Append(dst []byte, m Message) ([]byte, error) {
+	if m == nil {
+		return dst, fmt.Errorf("s1ap: no message")
+	}
+	h := m.Header()
+	return appendPDU(dst, h, m)
+}
+
+// Append appends the encoding of the PDU to dst, with the criticality in p.
+func (p *PDU) Append(dst []byte) ([]byte, error) {
+	if p.Message == nil {
+		return dst, fmt.Errorf("s1ap: no message")
+	}
+	h := p.Message.Header()
+	h.Criticality = p.Criticality
+	return appendPDU(dst, h, p.Message)
+}
+
+func appendPDU(dst []byte, h Header, m Message) ([]byte, error) {
+	var w encoder
+	w.Reset(dst)
+	w.At("S1AP-PDU")
+	w.Choice(int(h.Type), 3, true)
+	w.Int(uint64(h.ProcedureCode), 0, 255)
+	w.Enum(uint8(h.Criticality), 3)
+	mark := w.OpenStart()
+	w.message(m)
+	w.OpenEnd(mark)
+	if w.Failed() {
+		return dst, fmt.Errorf("s1ap: %s: %w", h.Name, w.Err())
+	}
+	return w.Bytes(), nil
+}
+
+func (m *UnknownMessage) encode(w *encoder) { w.BitArray(m.Value, 8*len(m.Value)) }
+func (m *UnknownMessage) decode(r *decoder) { m.Value = r.Rest() }
+
+func unknownNumber(typ string, n int) string { return fmt.Sprintf("%s(%d)", typ, n) }
