@@ -1,0 +1,65 @@
+package s1ap_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+)
+
+func TestIdentifiersThereAndBack(t *testing.T) {
+	p, err := id.ParsePLMN("999/70")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := id.MacroENB; kind <= id.LongMacroENB; kind++ {
+		g, err := id.MakeGlobalENBID(p, kind, 0x19b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := s1ap.FromGlobalENBID(g)
+		if back, err := v.ID(); err != nil || back != g {
+			t.Errorf("%v: %v %v", g, back, err)
+		}
+	}
+	tai := id.TAI{PLMN: p, TAC: 0x1234}
+	v := s1ap.FromTAI(tai)
+	if back, err := v.ID(); err != nil || back != tai || v.TAC != (s1ap.TAC{0x12, 0x34}) {
+		t.Errorf("%v %v %v", v, back, err)
+	}
+	cell := id.ECGI{PLMN: p, ECI: 0xabcdef1}
+	c := s1ap.FromECGI(cell)
+	if back, err := c.ID(); err != nil || back != cell {
+		t.Errorf("%v %v %v", c, back, err)
+	}
+	mme := id.GUMMEI{PLMN: p, Group: 0x8001, Code: 7}
+	m := s1ap.FromGUMMEI(mme)
+	if back, err := m.ID(); err != nil || back != mme {
+		t.Errorf("%v %v %v", m, back, err)
+	}
+	if s := (id.STMSI{Code: 3, TMSI: 0x01020304}); s1ap.FromSTMSI(s).ID() != s {
+		t.Error("S-TMSI")
+	}
+	if s1ap.FromTEID(0x01020304).ID() != 0x01020304 {
+		t.Error("TEID")
+	}
+	for _, text := range []string{"10.1.2.3", "2001:db8::1"} {
+		a := netip.MustParseAddr(text)
+		if back, err := s1ap.FromAddr(a).Addr(); err != nil || back != a {
+			t.Errorf("%v: %v %v", a, back, err)
+		}
+	}
+	both := s1ap.TransportLayerAddress{Bytes: append(netip.MustParseAddr("10.1.2.3").AsSlice(), make([]byte, 16)...), Len: 160}
+	if a, err := both.Addr(); err != nil || a.String() != "10.1.2.3" {
+		t.Errorf("both families: %v %v", a, err)
+	}
+	for _, bad := range []s1ap.TransportLayerAddress{{}, {Bytes: []byte{1}, Len: 8}, {Bytes: []byte{1}, Len: 32}} {
+		if a, err := bad.Addr(); err == nil {
+			t.Errorf("%v read as %v", bad, a)
+		}
+	}
+	if _, err := new(s1ap.GlobalENBID).ID(); err == nil {
+		t.Error("no kind of eNB id, and no error")
+	}
+}
