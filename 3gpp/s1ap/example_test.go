@@ -68,16 +68,16 @@ func Example_eNB() {
 			fmt.Println(err)
 			continue
 		}
-		fmt.Println(m.Header().Name, len(b))
+		fmt.Println(m.Header().Name, len(b), "octets")
 	}
 	// Output:
-	// S1SetupRequest 53
-	// InitialUEMessage 61
-	// UplinkNASTransport 47
-	// InitialContextSetupResponse 41
-	// InitialContextSetupFailure 26
-	// UEContextReleaseRequest 27
-	// UEContextReleaseComplete 20
+	// S1SetupRequest 52 octets
+	// InitialUEMessage 57 octets
+	// UplinkNASTransport 48 octets
+	// InitialContextSetupResponse 38 octets
+	// InitialContextSetupFailure 25 octets
+	// UEContextReleaseRequest 25 octets
+	// UEContextReleaseComplete 19 octets
 }
 
 // The MME's side.
