@@ -1,0 +1,125 @@
+package aka_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
+	"campanile.network/3gpp/secret"
+)
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return b
+}
+
+// rows gives the fields of the lines of a testdata file, comments left out.
+func rows(t testing.TB, file string) (all [][]string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); f[0] != "#" {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func TestDerivationsAsOpenAirInterface(t *testing.T) {
+	seen := map[string]int{}
+	for _, f := range rows(t, "oai-kdf.txt") {
+		seen[f[0]]++
+		switch f[0] {
+		case "kasme":
+			plmn, err := id.DecodePLMN([3]byte(unhex(t, f[1])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var autn aka.AUTN
+			sqn, ak := unhex(t, f[2]), unhex(t, f[3])
+			for i := range sqn {
+				autn[i] = sqn[i] ^ ak[i]
+			}
+			got := aka.KASME(secret.Key128(unhex(t, f[4])), secret.Key128(unhex(t, f[5])), plmn, autn)
+			if !bytes.Equal(got[:], unhex(t, f[6])) {
+				t.Errorf("%v: K_ASME %x", f, got[:])
+			}
+		case "kenb":
+			count, err := strconv.ParseUint(f[1], 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := aka.KeNB(secret.Key256(unhex(t, f[2])), uint32(count))
+			if !bytes.Equal(got[:], unhex(t, f[3])) {
+				t.Errorf("%v: K_eNB %x", f, got[:])
+			}
+		case "knas":
+			alg, k := f[1][0]-'0', secret.Key256(unhex(t, f[2]))
+			enc, mac := aka.AlgorithmKey(k, aka.NASEnc, alg), aka.AlgorithmKey(k, aka.NASInt, alg)
+			if !bytes.Equal(enc[:], unhex(t, f[3])[16:]) || !bytes.Equal(mac[:], unhex(t, f[4])[16:]) {
+				t.Errorf("%v: K_NASenc %x, K_NASint %x", f, enc[:], mac[:])
+			}
+		}
+	}
+	if seen["kasme"] != 6 || seen["kenb"] != 6 || seen["knas"] != 9 {
+		t.Errorf("rows read: %v", seen)
+	}
+}
+
+// TestHandoverDerivations spells the input strings of TS 33.401 §A.4, §A.5 and
+// §A.7 out again; no published values exist for them.
+func TestHandoverDerivations(t *testing.T) {
+	var key, sync secret.Key256
+	for i := range key {
+		key[i], sync[i] = byte(i), byte(200-i)
+	}
+	plain := func(s string) []byte {
+		h := hmac.New(sha256.New, key[:])
+		h.Write(unhex(t, s))
+		return h.Sum(nil)
+	}
+	if got := aka.NH(key, sync); !bytes.Equal(got[:], plain("12"+hex.EncodeToString(sync[:])+"0020")) {
+		t.Errorf("NH %x", got[:])
+	}
+	if got := aka.KeNBStar(key, 0x1f7, 3400); !bytes.Equal(got[:], plain("13"+"01f7"+"0002"+"0d48"+"0002")) {
+		t.Errorf("K_eNB* %x", got[:])
+	}
+	if got := aka.KeNBStar(key, 1, 66436); !bytes.Equal(got[:], plain("13"+"0001"+"0002"+"010384"+"0003")) {
+		t.Errorf("K_eNB* with a long EARFCN %x", got[:])
+	}
+	for use, number := range map[aka.Use]string{aka.RRCEnc: "03", aka.RRCInt: "04", aka.UPEnc: "05", aka.UPInt: "06"} {
+		if got := aka.AlgorithmKey(key, use, 2); !bytes.Equal(got[:], plain("15" + number + "0001" + "02" + "0001")[16:]) {
+			t.Errorf("use %v: %x", use, got[:])
+		}
+	}
+}
+
+func TestGSMConversion(t *testing.T) {
+	sets := rows(t, "ts55205-gsm-milenage.txt")
+	if len(sets) != 19 {
+		t.Fatalf("%d sets, want 19", len(sets))
+	}
+	for _, f := range sets {
+		c := milenage.New(secret.Key128(unhex(t, f[1])), secret.Key128(unhex(t, f[3])))
+		v := aka.Generate(c, aka.RAND(unhex(t, f[2])), 0, aka.AMF{})
+		sres, kc := v.GSM()
+		if !bytes.Equal(sres[:], unhex(t, f[4])) || !bytes.Equal(kc[:], unhex(t, f[5])) {
+			t.Errorf("set %s: SRES %x, Kc %x", f[0], sres, kc)
+		}
+	}
+}
