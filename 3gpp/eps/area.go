@@ -1,0 +1,225 @@
+package eps
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"campanile.network/3gpp/id"
+)
+
+// maxTAIs is how many tracking areas a list holds; more are ignored (TS 24.301
+// §9.9.3.33).
+const maxTAIs = 16
+
+// TAIList is a tracking area identity list (TS 24.301 §9.9.3.33), one to 16
+// identities in all.
+type TAIList []PartialTAIList
+
+// The types of partial list: how the identities are written, not what they
+// mean.
+const (
+	TAIsOfOnePLMN     uint8 = 0 // one PLMN, any codes
+	ConsecutiveTAIs   uint8 = 1 // one PLMN, each code one more than the one before
+	TAIsOfSeveralPLMN uint8 = 2
+)
+
+// PartialTAIList is a part of a TAIList, 1 to 16 identities.
+type PartialTAIList struct {
+	Type uint8 // TAIsOfOnePLMN, ConsecutiveTAIs or TAIsOfSeveralPLMN
+	TAIs []id.TAI
+}
+
+// NewTAIList makes a list of one part, of the shortest type that can write it.
+func NewTAIList(tais ...id.TAI) TAIList {
+	kind := ConsecutiveTAIs
+	if len(tais) == 1 {
+		kind = TAIsOfOnePLMN
+	}
+	for i, t := range tais {
+		if t.PLMN != tais[0].PLMN {
+			kind = TAIsOfSeveralPLMN
+			break
+		}
+		if i > 0 && t.TAC != tais[i-1].TAC+1 {
+			kind = TAIsOfOnePLMN
+		}
+	}
+	return TAIList{{kind, tais}}
+}
+
+// All gives the identities of all parts.
+func (l TAIList) All() []id.TAI {
+	var all []id.TAI
+	for _, p := range l {
+		all = append(all, p.TAIs...)
+	}
+	return all
+}
+
+// Contains says whether t is in the list.
+func (l TAIList) Contains(t id.TAI) bool {
+	for _, p := range l {
+		if slices.Contains(p.TAIs, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// String lists the identities.
+func (l TAIList) String() string {
+	var s []string
+	for _, t := range l.All() {
+		s = append(s, t.String())
+	}
+	return strings.Join(s, ", ")
+}
+
+func (l *TAIList) decode(b []byte) error {
+	*l = make(TAIList, 0, 1)
+	total := 0
+	for len(b) > 0 && total < maxTAIs {
+		p := PartialTAIList{Type: b[0] >> 5 & 3}
+		count := int(b[0]&31) + 1
+		n, err := p.decode(b[1:], count)
+		if err != nil {
+			return err
+		}
+		if total += count; total > maxTAIs {
+			p.TAIs = p.TAIs[:len(p.TAIs)-(total-maxTAIs)]
+		}
+		*l = append(*l, p)
+		b = b[1+n:]
+	}
+	if len(*l) == 0 {
+		return problem("empty list")
+	}
+	return nil
+}
+
+// decode tells how many octets the identities take.
+func (p *PartialTAIList) decode(b []byte, count int) (int, error) {
+	size := map3(p.Type, 3+2*count, 5, 5*count)
+	switch {
+	case p.Type == 3:
+		return 0, problem("type of list 3 is reserved")
+	case count > maxTAIs:
+		return 0, problem(fmt.Sprintf("partial list of %d identities, want at most %d", count, maxTAIs))
+	case len(b) < size:
+		return 0, problem(fmt.Sprintf("partial list of %d identities has %d octets, want %d", count, len(b), size))
+	}
+	p.TAIs = make([]id.TAI, count)
+	for i := range p.TAIs {
+		plmn, code := b[:3], b[3:]
+		add := 0
+		switch p.Type {
+		case TAIsOfOnePLMN:
+			code = b[3+2*i:]
+		case ConsecutiveTAIs:
+			add = i
+		case TAIsOfSeveralPLMN:
+			plmn, code = b[5*i:], b[5*i+3:]
+		}
+		v, err := id.DecodePLMN([3]byte(plmn[:3]))
+		if err != nil {
+			return 0, err
+		}
+		tac := int(binary.BigEndian.Uint16(code)) + add
+		if tac > 0xffff {
+			return 0, problem("consecutive tracking area codes run beyond 65535")
+		}
+		p.TAIs[i] = id.TAI{PLMN: v, TAC: id.TAC(tac)}
+	}
+	return size, nil
+}
+
+func map3(i uint8, sizes ...int) int { return sizes[min(int(i), len(sizes)-1)] }
+
+func (l *TAIList) encode(dst []byte) []byte {
+	for _, p := range *l {
+		if len(p.TAIs) == 0 || len(p.TAIs) > maxTAIs {
+			continue
+		}
+		dst = append(dst, p.Type<<5|byte(len(p.TAIs)-1))
+		for i, t := range p.TAIs {
+			if i == 0 || p.Type == TAIsOfSeveralPLMN {
+				o := t.PLMN.Octets()
+				dst = append(dst, o[:]...)
+			}
+			if i == 0 || p.Type != ConsecutiveTAIs {
+				dst = binary.BigEndian.AppendUint16(dst, uint16(t.TAC))
+			}
+		}
+	}
+	return dst
+}
+
+type taiElement id.TAI
+
+func (t *taiElement) decode(b []byte) error {
+	p, err := id.DecodePLMN([3]byte(b[:3]))
+	*t = taiElement{PLMN: p, TAC: id.TAC(binary.BigEndian.Uint16(b[3:]))}
+	return err
+}
+
+func (t *taiElement) encode(dst []byte) []byte {
+	p := t.PLMN.Octets()
+	return binary.BigEndian.AppendUint16(append(dst, p[:]...), uint16(t.TAC))
+}
+
+func (t *taiElement) String() string { return id.TAI(*t).String() }
+
+// LAI is a location area identification (TS 24.301 §9.9.2.2).
+type LAI struct {
+	PLMN id.PLMN
+	LAC  uint16 // location area code
+}
+
+func (l *LAI) decode(b []byte) error {
+	p, err := id.DecodePLMN([3]byte(b[:3]))
+	*l = LAI{p, binary.BigEndian.Uint16(b[3:])}
+	return err
+}
+
+func (l *LAI) encode(dst []byte) []byte {
+	p := l.PLMN.Octets()
+	return binary.BigEndian.AppendUint16(append(dst, p[:]...), l.LAC)
+}
+
+func (l LAI) String() string { return fmt.Sprintf("%v:%d", l.PLMN, l.LAC) }
+
+// PLMNList is a list of equivalent PLMNs (TS 24.301 §9.9.2.8), 1 to 15.
+type PLMNList []id.PLMN
+
+func (l *PLMNList) decode(b []byte) error {
+	if len(b)%3 != 0 {
+		return problem(fmt.Sprintf("%d octets, want a multiple of 3", len(b)))
+	}
+	*l = make(PLMNList, len(b)/3)
+	for i := range *l {
+		p, err := id.DecodePLMN([3]byte(b[3*i:]))
+		if err != nil {
+			return err
+		}
+		(*l)[i] = p
+	}
+	return nil
+}
+
+func (l *PLMNList) encode(dst []byte) []byte {
+	for _, p := range *l {
+		o := p.Octets()
+		dst = append(dst, o[:]...)
+	}
+	return dst
+}
+
+func (l PLMNList) String() string {
+	var s []string
+	for _, p := range l {
+		s = append(s, p.String())
+	}
+	return strings.Join(s, ", ")
+}
