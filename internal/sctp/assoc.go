@@ -32,12 +32,13 @@ type assoc struct {
 	state state
 	err   error
 	now   time.Time      // of the event being handled
+	from  netip.AddrPort // where the packet being handled came from
 	dest  netip.AddrPort // where packets go: IP and UDP port, learned from the peer's packets (RFC 6951 §5.4)
 
 	localTag, peerTag uint32
-	initTSN           uint32 // own first TSN
-	out, in           uint16 // streams
-	others            [maxPeerAddrs]netip.Addr
+	initTSN           uint32                   // own first TSN
+	out, in           uint16                   // streams
+	others            [maxPeerAddrs]netip.Addr // further addresses the peer named
 	nothers           int
 	cookie            []byte // to echo
 	inits             int    // INIT and COOKIE ECHO sent
@@ -179,6 +180,7 @@ func (a *assoc) enter() {
 	a.state, a.errors, a.cookie, a.unknown = established, 0, nil, nil
 	a.rto = a.e.o.Timers.RTOInitial
 	a.startHeartbeat()
+	a.e.alias(a)
 	a.e.count.established.Add(1)
 	close(a.up)
 	a.e.o.Logger.Debug("sctp: association up", "peer", a.peer, "port", a.port, "out", a.out, "in", a.in)

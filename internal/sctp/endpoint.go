@@ -24,6 +24,7 @@ type UDPEndpoint struct {
 
 	mu        sync.RWMutex // taken after an association's mutex, never before it
 	assocs    map[flow]*assoc
+	aliases   map[flow]*assoc // further addresses of multi-homed peers
 	listeners map[uint16]*listener
 	nextPort  uint16
 	closing   bool
@@ -63,8 +64,9 @@ func NewUDP(o Options) (*UDPEndpoint, error) {
 			return nil, err
 		}
 	}
-	e := &UDPEndpoint{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, listeners: map[uint16]*listener{},
-		idle: make(chan struct{}), mac: hmac.New(sha256.New, key)}
+	e := &UDPEndpoint{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, aliases: map[flow]*assoc{},
+		listeners: map[uint16]*listener{},
+		idle:      make(chan struct{}), mac: hmac.New(sha256.New, key)}
 	e.nextPort = 49152 + uint16(e.random32()%16384)
 	e.wg.Go(e.read)
 	return e, nil
@@ -178,6 +180,11 @@ func (e *UDPEndpoint) remove(a *assoc) {
 	defer e.mu.Unlock()
 	if k := a.flow(); e.assocs[k] == a {
 		delete(e.assocs, k)
+		for _, ip := range a.others[:a.nothers] {
+			if o := (flow{ip, k.remote, k.home}); e.aliases[o] == a {
+				delete(e.aliases, o)
+			}
+		}
 		e.count.ended.Add(1)
 		if e.closing && len(e.assocs) == 0 {
 			close(e.idle)
@@ -185,10 +192,26 @@ func (e *UDPEndpoint) remove(a *assoc) {
 	}
 }
 
+// alias makes packets from the peer's further addresses find the association; its mutex is held. An address that has an association of its own
+// keeps that.
+func (e *UDPEndpoint) alias(a *assoc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, ip := range a.others[:a.nothers] {
+		if k := (flow{ip, a.peer.Port(), a.port}); ip != a.peer.Addr() && unicast(ip) && e.aliases[k] == nil {
+			e.aliases[k] = a
+		}
+	}
+}
+
 func (e *UDPEndpoint) find(k flow) (*assoc, *listener) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.assocs[k], e.listeners[k.home]
+	a := e.assocs[k]
+	if a == nil {
+		a = e.aliases[k]
+	}
+	return a, e.listeners[k.home]
 }
 
 // Close implements [Endpoint].

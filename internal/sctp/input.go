@@ -3,7 +3,6 @@ package sctp
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -26,7 +25,7 @@ func (a *assoc) input(h header, chunks []byte, from netip.AddrPort) bool {
 		return true
 	}
 	a.now = time.Now()
-	if from != a.dest && first.typ != ctAbort && first.typ != ctShutdownComplete {
+	if a.from = from; from.Addr() == a.peer.Addr() && first.typ != ctAbort && first.typ != ctShutdownComplete {
 		a.dest = from // RFC 6951 §5.4; the tag has proven the peer
 	}
 	for rest := chunks; len(rest) > 0; {
@@ -66,10 +65,7 @@ func (a *assoc) chunk(c chunk) bool {
 	case ctSack:
 		a.onSackChunk(c)
 	case ctHeartbeat:
-		if a.state != cookieWait {
-			a.room4ctl(len(c.raw))
-			a.ctl = appendChunk(a.ctl, ctHeartbeatAck, 0, c.value)
-		}
+		a.onHeartbeat(c)
 	case ctHeartbeatAck:
 		a.onHeartbeatAck(c)
 	case ctAbort:
@@ -161,8 +157,19 @@ func (a *assoc) sendHeartbeat() {
 	a.ctl = appendChunk(a.ctl, ctHeartbeat, 0, p)
 }
 
-// announced reports whether the peer named ip as one of its addresses.
-func (a *assoc) announced(ip netip.Addr) bool { return slices.Contains(a.others[:a.nothers], ip) }
+// onHeartbeat answers to where the HEARTBEAT came from, which may be another address of a multi-homed peer (RFC 9260 §8.3).
+func (a *assoc) onHeartbeat(c chunk) {
+	switch {
+	case a.state == cookieWait:
+		a.e.count.drop(dropState)
+	case a.from.Addr() != a.peer.Addr():
+		a.packet = appendChunk(a.begin(), ctHeartbeatAck, 0, c.value)
+		a.e.write(a.packet, a.from)
+	default:
+		a.room4ctl(len(c.raw))
+		a.ctl = appendChunk(a.ctl, ctHeartbeatAck, 0, c.value)
+	}
+}
 
 // onShutdown: the peer has sent everything and wants no more (RFC 9260 §9.2).
 func (a *assoc) onShutdown(c chunk) {

@@ -24,7 +24,11 @@ func (a *assoc) onSackChunk(c chunk) {
 // onSack processes an acknowledgement: rwnd < 0 when it came in a SHUTDOWN (RFC 9260 §6.2.1, §7.2).
 func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 	n := int(int32(cum - a.acked))
-	if n < 0 || n > a.sent || !validGaps(gaps, a.sent-n) {
+	if n < 0 {
+		a.e.count.drop(dropSackOld)
+		return
+	}
+	if n > a.sent || !validGaps(gaps, a.sent-n) {
 		a.e.count.drop(dropSack)
 		return
 	}

@@ -216,7 +216,11 @@ func (a *assoc) appendData(p []byte, c *outChunk, i int, lead bool) []byte {
 		a.due[tHeartbeat] = a.now.Add(a.e.o.Timers.HBInterval + a.rto) // not idle, §8.3
 	}
 	be := binary.BigEndian
-	p = append(p, ctData, c.flags)
+	flags := c.flags
+	if i == a.q.n-1 && a.state == shutdownPending {
+		flags |= flagI // RFC 7053 §5.1: do not let SHUTDOWN wait for a delayed SACK
+	}
+	p = append(p, ctData, flags)
 	p = be.AppendUint16(p, uint16(dataHeader+c.n))
 	p = be.AppendUint32(p, tsn)
 	p = be.AppendUint16(p, c.stream)

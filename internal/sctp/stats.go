@@ -20,13 +20,13 @@ const (
 	dropState
 	dropUnknownChunk
 	dropSack
+	dropSackOld
 	dropDuplicate
 	dropBeyondWindow
 	dropNoBuffer
 	dropFragment
 	dropSendError
 	dropReadError
-	dropOtherPath
 	dropCount
 )
 
@@ -45,13 +45,13 @@ var dropNames = [dropCount]string{
 	dropState:        "chunk not expected in this state",
 	dropUnknownChunk: "unknown chunk type",
 	dropSack:         "SACK out of range",
+	dropSackOld:      "SACK overtaken by a later one",
 	dropDuplicate:    "duplicate TSN",
 	dropBeyondWindow: "TSN beyond window",
 	dropNoBuffer:     "receive buffer full",
 	dropFragment:     "inconsistent fragment or stream",
 	dropSendError:    "socket refused a packet to send",
 	dropReadError:    "socket error on reading",
-	dropOtherPath:    "peer address not announced",
 }
 
 // Stats are an endpoint's counters since it was made.

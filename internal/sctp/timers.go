@@ -106,6 +106,10 @@ func (a *assoc) failed() bool {
 	if a.errors <= a.e.o.Timers.MaxRetrans {
 		return false
 	}
+	if a.state == shutdownAckSent { // only the last word is missing
+		a.end(ErrShutdown)
+		return true
+	}
 	a.abort(CauseUserAbort, "retransmission limit", ErrLost)
 	return true
 }
