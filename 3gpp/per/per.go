@@ -12,7 +12,10 @@
 // unaligned variant are absent because nothing here uses them.
 package per
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // Unbounded as Size.Max says that the type has no upper bound.
 const Unbounded = -1
@@ -60,24 +63,10 @@ func (e *Error) Error() string {
 }
 
 // bitsFor is the width of a bit-field that holds 0..span (X.691 §11.5.7.1).
-func bitsFor(span uint64) int {
-	n := 0
-	for span > 0 {
-		n++
-		span >>= 1
-	}
-	return n
-}
+func bitsFor(span uint64) int { return bits.Len64(span) }
 
 // octetsFor is the least number of octets that hold v, at least one.
-func octetsFor(v uint64) int {
-	n := 1
-	for v > 255 {
-		n++
-		v >>= 8
-	}
-	return n
-}
+func octetsFor(v uint64) int { return max(1, (bits.Len64(v)+7)/8) }
 
 // Length fragments of X.691 §11.9.3.8 are multiples of 16384 units.
 const fragment = 16384

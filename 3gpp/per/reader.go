@@ -462,6 +462,23 @@ func (r *Reader) Open() []byte {
 	return b
 }
 
+// Field reads a ProtocolIE-Field of the S1 family: id, criticality and the
+// encoding of the value.
+func (r *Reader) Field() (id uint16, criticality uint8, value []byte) {
+	r.Align()
+	if i := r.pos >> 3; r.end-r.pos >= 32 { // the usual case: a short length
+		h := r.buf[i : i+4 : i+4]
+		n := int(h[3])
+		if n < 0x80 && h[2] < 0xc0 && i+4+n <= r.end>>3 {
+			r.pos += 32 + 8*n
+			return uint16(h[0])<<8 | uint16(h[1]), h[2] >> 6, r.buf[i+4 : i+4+n : i+4+n]
+		}
+	}
+	id = uint16(r.octets(2))
+	criticality = r.Enum(3)
+	return id, criticality, r.Open()
+}
+
 // Saved is the place in an outer encoding to which Leave returns.
 type Saved struct {
 	buf      []byte

@@ -47,6 +47,11 @@ func (w *Writer) Align() { w.free = 0 }
 // Bits writes the n low bits of v, the most significant first. n is at most 64.
 func (w *Writer) Bits(v uint64, n int) {
 	left := uint(n)
+	if left-1 < w.free { // 1..free: the usual case
+		w.free -= left
+		w.buf[len(w.buf)-1] |= byte(v&(1<<left-1)) << w.free
+		return
+	}
 	for left > 0 {
 		if w.free == 0 {
 			w.buf = append(w.buf, 0)
@@ -377,6 +382,17 @@ func (w *Writer) OpenEnd(mark int) {
 		w.buf = w.buf[:mark]
 		w.general(body, len(body), 8)
 	}
+}
+
+// Field writes the head of a ProtocolIE-Field of the S1 family, id, criticality
+// and open type, and returns the mark for OpenEnd.
+func (w *Writer) Field(id uint16, criticality uint8) int {
+	if criticality > 2 {
+		w.Fail("criticality %d", criticality)
+	}
+	w.free = 0
+	w.buf = append(w.buf, byte(id>>8), byte(id), criticality<<6, 0)
+	return len(w.buf) - 1
 }
 
 // Open writes an open type whose encoding is already there.

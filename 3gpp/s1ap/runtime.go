@@ -96,10 +96,7 @@ func (w *encoder) finish(c *openContainer, unknown []UnknownIE, least int) {
 
 // single writes the head of a ProtocolIE-Field and opens its value.
 func (w *encoder) single(id ProtocolIEID, crit Criticality) int {
-	w.Align()
-	w.Bits(uint64(id), 16)
-	w.Enum(uint8(crit), 3)
-	return w.OpenStart()
+	return w.Field(uint16(id), uint8(crit))
 }
 
 // raw writes a ProtocolIE-Field as received.
@@ -164,9 +161,7 @@ func (l *ieLoop) next(r *decoder) int {
 	}
 	for l.left > 0 && !r.Failed() {
 		l.left--
-		id := ProtocolIEID(r.Int(0, 65535))
-		crit := Criticality(r.Enum(3))
-		value := r.Open()
+		id, crit, value := r.ieField()
 		if r.Failed() {
 			return -1
 		}
@@ -188,6 +183,11 @@ func (l *ieLoop) next(r *decoder) int {
 		}
 	}
 	return -1
+}
+
+func (r *decoder) ieField() (ProtocolIEID, Criticality, []byte) {
+	id, crit, value := r.Field()
+	return ProtocolIEID(id), Criticality(crit), value
 }
 
 // find looks for id behind the last IE first: that is where it should be.
@@ -252,9 +252,7 @@ func (r *decoder) note(d IEDiagnostic) {
 // single reads the head of a ProtocolIE-Field in a list whose elements have
 // the IE id, and enters its value. Another IE is noted and skipped.
 func (r *decoder) single(id ProtocolIEID) (per.Saved, bool) {
-	got := ProtocolIEID(r.Int(0, 65535))
-	crit := Criticality(r.Enum(3))
-	value := r.Open()
+	got, crit, value := r.ieField()
 	if r.Failed() {
 		return per.Saved{}, false
 	}
@@ -269,8 +267,8 @@ func (r *decoder) single(id ProtocolIEID) (per.Saved, bool) {
 
 // singleAny reads a ProtocolIE-Field that stands alone.
 func (r *decoder) singleAny() UnknownIE {
-	id := ProtocolIEID(r.Int(0, 65535))
-	return UnknownIE{id, Criticality(r.Enum(3)), r.Open()}
+	id, crit, value := r.ieField()
+	return UnknownIE{id, crit, value}
 }
 
 // unknownSingle keeps an IE that stands alone and is not of this release.
