@@ -1,0 +1,77 @@
+package datapath
+
+import (
+	"fmt"
+	"sync"
+
+	"campanile.network/3gpp/id"
+)
+
+// SlotBits is how much of a TEID is the slot; the rest is its generation.
+const SlotBits = 20
+
+const (
+	slotMask       = 1<<SlotBits - 1
+	lastGeneration = 1<<(32-SlotBits) - 1
+)
+
+// Slot is the table index in a TEID that a TEIDs value made.
+func Slot(t id.TEID) uint32 { return uint32(t) & slotMask }
+
+// TEIDs allocates tunnel endpoint identifiers as slot and generation: a slot
+// is an index, and the generation changes with every use of it, so a late
+// packet or a confused peer finds no stranger's bearer. The slot freed longest
+// ago is used first. It is safe for concurrent use.
+type TEIDs struct {
+	mu   sync.Mutex
+	gen  []uint16
+	free []uint32 // queue
+	live []bool
+}
+
+// NewTEIDs makes an allocator of that many slots, at most 1<<SlotBits. first
+// should differ between runs: give it the restart counter, so that TEIDs of
+// the last run mean nothing in this one until a slot was used 16 times.
+func NewTEIDs(slots int, first uint8) (*TEIDs, error) {
+	if slots < 1 || slots > 1<<SlotBits {
+		return nil, fmt.Errorf("datapath: %d TEID slots: want 1 to %d", slots, 1<<SlotBits)
+	}
+	a := &TEIDs{gen: make([]uint16, slots), free: make([]uint32, slots), live: make([]bool, slots)}
+	for i := range slots {
+		a.gen[i], a.free[i] = uint16(first)<<4, uint32(i)
+	}
+	return a, nil
+}
+
+// Alloc gives a TEID, never 0; ok is false when all slots are in use.
+func (a *TEIDs) Alloc() (t id.TEID, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.free) == 0 {
+		return 0, false
+	}
+	s := a.free[0]
+	a.free = a.free[1:]
+	a.gen[s] = a.gen[s]%lastGeneration + 1
+	a.live[s] = true
+	return id.TEID(uint32(a.gen[s])<<SlotBits | s), true
+}
+
+// Free gives a TEID back; one that is not in use is ignored.
+func (a *TEIDs) Free(t id.TEID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := Slot(t)
+	if int(s) >= len(a.gen) || !a.live[s] || uint32(a.gen[s]) != uint32(t)>>SlotBits {
+		return
+	}
+	a.live[s] = false
+	a.free = append(a.free, s)
+}
+
+// InUse is the number of TEIDs given out.
+func (a *TEIDs) InUse() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.gen) - len(a.free)
+}
