@@ -31,16 +31,6 @@ func snowS(t *[256]uint32, w uint32) uint32 {
 		bits.RotateLeft32(t[w&0xff], -24)
 }
 
-// fsm clocks the finite state machine (TS 35.216 §3.4.2) and gives F.
-func (g *snow3g) fsm(s5, s15 uint32) uint32 {
-	f := (s15 + g.r1) ^ g.r2
-	r := g.r2 + (g.r3 ^ s5)
-	g.r3 = snowS(&snowT2, g.r2)
-	g.r2 = snowS(&snowT1, g.r1)
-	g.r1 = r
-	return f
-}
-
 // feedback is v of TS 35.216 §3.4.4 and 3.4.5 without F.
 func feedback(s0, s2, s11 uint32) uint32 {
 	return s0<<8 ^ mulAlpha[s0>>24] ^ s2 ^ s11>>8 ^ divAlpha[s11&0xff]
@@ -58,35 +48,36 @@ func (g *snow3g) init(k, iv *[4]uint32) {
 	g.s[10] ^= iv[1]
 	g.s[12] ^= iv[2]
 	g.s[15] ^= iv[3]
-	for range 2 {
-		for i := range 16 {
-			f := g.fsm(g.s[i+5], g.s[i+15])
-			g.s[i+16] = feedback(g.s[i], g.s[i+2], g.s[i+11]) ^ f
+	var z [16]uint32
+	g.run(&z, 16, true)
+	g.run(&z, 16, true)
+	g.run(&z, 1, false) // its output is dropped
+	copy(g.s[:16], g.s[1:17])
+}
+
+// run clocks the generator n <= 16 times (TS 35.216 §3.4). Silent clocks feed F
+// back into the register and yield nothing (§4.1), others yield n words of
+// keystream (§4.2). After n = 16 the register is in place for the next run.
+func (g *snow3g) run(z *[16]uint32, n int, silent bool) {
+	s := &g.s
+	r1, r2, r3 := g.r1, g.r2, g.r3
+	for i := 0; i < 16 && i < n; i++ {
+		f := (s[i+15] + r1) ^ r2
+		v := feedback(s[i], s[i+2], s[i+11])
+		if silent {
+			v ^= f
+		} else {
+			z[i] = f ^ s[i]
 		}
-		copy(g.s[:16], g.s[16:])
+		r := r2 + (r3 ^ s[i+5])
+		r3 = snowS(&snowT2, r2)
+		r2 = snowS(&snowT1, r1)
+		r1 = r
+		s[i+16] = v
 	}
-	g.fsm(g.s[5], g.s[15]) // its output is dropped
-	v := feedback(g.s[0], g.s[2], g.s[11])
-	copy(g.s[:15], g.s[1:16])
-	g.s[15] = v
-}
-
-// block gives the next sixteen words of keystream (TS 35.216 §4.2).
-func (g *snow3g) block(z *[16]uint32) {
-	for i := range 16 {
-		f := g.fsm(g.s[i+5], g.s[i+15])
-		z[i] = f ^ g.s[i]
-		g.s[i+16] = feedback(g.s[i], g.s[i+2], g.s[i+11])
-	}
-	copy(g.s[:16], g.s[16:])
-}
-
-// some gives the next n <= 16 words; nothing may follow it.
-func (g *snow3g) some(z *[16]uint32, n int) {
-	for i := range n & 31 {
-		f := g.fsm(g.s[(i+5)&31], g.s[(i+15)&31])
-		z[i&15] = f ^ g.s[i&31]
-		g.s[(i+16)&31] = feedback(g.s[i&31], g.s[(i+2)&31], g.s[(i+11)&31])
+	g.r1, g.r2, g.r3 = r1, r2, r3
+	if n == 16 {
+		copy(s[:16], s[16:])
 	}
 }
 
@@ -98,12 +89,12 @@ func eea1(k *[4]uint32, count uint32, bearer uint8, dir Direction, data []byte) 
 	g.init(k, &iv)
 	var z [16]uint32
 	for len(data) >= 64 {
-		g.block(&z)
+		g.run(&z, 16, false)
 		xorWords(data[:64], &z)
 		data = data[64:]
 	}
 	if len(data) > 0 {
-		g.some(&z, (len(data)+3)/4)
+		g.run(&z, (len(data)+3)/4, false)
 		xorWords(data, &z)
 	}
 }
@@ -132,7 +123,7 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 	var g snow3g
 	g.init(k, &iv)
 	var z [16]uint32
-	g.some(&z, 5)
+	g.run(&z, 5, false)
 	p := newMul64(uint64(z[0])<<32 | uint64(z[1]))
 	q := newMul64(uint64(z[2])<<32 | uint64(z[3]))
 	var eval uint64
@@ -166,13 +157,16 @@ func newMul64(p uint64) (t mul64) {
 	return t
 }
 
-// times is Horner's rule over the sixteen hexadecimal digits of v.
+// times is Horner's rule over the hexadecimal digits of v, in two halves that
+// a processor works on side by side.
 func (t *mul64) times(v uint64) uint64 {
-	var acc uint64
-	for range 16 {
-		top := acc >> 60 // times 0x1b without carries: x^4+x^3+x+1
-		acc = acc<<4 ^ top<<4 ^ top<<3 ^ top<<1 ^ top ^ t[v>>60]
-		v <<= 4
+	var hi, lo uint64
+	for shift := 28; shift >= 0; shift -= 4 {
+		hi = hi<<4 ^ reduce64(hi>>60) ^ t[v>>(32+shift)&15]
+		lo = lo<<4 ^ reduce64(lo>>60) ^ t[v>>shift&15]
 	}
-	return acc
+	return hi<<32 ^ reduce64(hi>>32) ^ lo
 }
+
+// reduce64 takes what was shifted out at the top back in: x^64 = x^4+x^3+x+1.
+func reduce64(over uint64) uint64 { return over<<4 ^ over<<3 ^ over<<1 ^ over }

@@ -1,7 +1,8 @@
 package nassec
 
 // The tables are constants that Go has no syntax for: nothing writes to them.
-// tables_test.go derives every one of them again from its definition.
+// tables_test.go derives those of SNOW 3G again from their definition; those of
+// ZUC it checks for the properties of their design.
 
 // snowT1 is S1 of TS 35.216 §3.3.1 for the top octet: (2s, 3s, s, s) of the
 // Rijndael S-box.

@@ -12,42 +12,26 @@ type zuc struct {
 	r1, r2 uint32
 }
 
-// add31 adds modulo 2^31-1 (TS 35.222 §3.2).
-func add31(a, b uint32) uint32 {
-	c := a + b
-	return c&0x7fffffff + c>>31
+// lfsr is the feedback of TS 35.222 §3.2, not yet reduced modulo 2^31-1:
+// 2^15 s15 + 2^17 s13 + 2^21 s10 + 2^20 s4 + (1 + 2^8) s0, below 2^55.
+func lfsr(s0, s4, s10, s13, s15 uint32) uint64 {
+	return uint64(s15)<<15 + uint64(s13)<<17 + uint64(s10)<<21 + uint64(s4)<<20 + uint64(s0)<<8 + uint64(s0)
 }
 
-func rot31(a uint32, k uint) uint32 { return (a<<k | a>>(31-k)) & 0x7fffffff }
-
-// lfsr is the feedback of TS 35.222 §3.2: 2^15 s15 + 2^17 s13 + 2^21 s10 +
-// 2^20 s4 + (1 + 2^8) s0 mod 2^31-1, summed in 64 bits and reduced once.
-func lfsr(s0, s4, s10, s13, s15 uint32) uint32 {
-	v := uint64(s15)<<15 + uint64(s13)<<17 + uint64(s10)<<21 + uint64(s4)<<20 + uint64(s0)<<8 + uint64(s0)
-	return reduce31(v)
-}
-
+// reduce31 reduces v < 2^55 modulo 2^31-1 to 1..2^31-1: the register writes zero
+// as 2^31-1. A sum of terms that are not all zero stays above zero when folded.
 func reduce31(v uint64) uint32 {
 	v = v&0x7fffffff + v>>31
-	r := uint32(v&0x7fffffff + v>>31)
-	if r == 0 {
-		r = 0x7fffffff
-	}
-	return r
+	return uint32(v&0x7fffffff + v>>31)
 }
 
-// f is the nonlinear function (TS 35.222 §3.4) over the bit reorganisation X0,
-// X1, X2.
-func (g *zuc) f(x0, x1, x2 uint32) uint32 {
-	w := (x0 ^ g.r1) + g.r2
-	w1 := g.r1 + x1
-	w2 := g.r2 ^ x2
-	u, v := w1<<16|w2>>16, w2<<16|w1>>16
-	u ^= bits.RotateLeft32(u, 2) ^ bits.RotateLeft32(u, 10) ^ bits.RotateLeft32(u, 18) ^ bits.RotateLeft32(u, 24)
-	v ^= bits.RotateLeft32(v, 8) ^ bits.RotateLeft32(v, 14) ^ bits.RotateLeft32(v, 22) ^ bits.RotateLeft32(v, 30)
-	g.r1 = zucS(u)
-	g.r2 = zucS(v)
-	return w
+// zucL1 and zucL2 are the linear transforms of TS 35.222 §3.4.2.
+func zucL1(x uint32) uint32 {
+	return x ^ bits.RotateLeft32(x, 2) ^ bits.RotateLeft32(x, 10) ^ bits.RotateLeft32(x, 18) ^ bits.RotateLeft32(x, 24)
+}
+
+func zucL2(x uint32) uint32 {
+	return x ^ bits.RotateLeft32(x, 8) ^ bits.RotateLeft32(x, 14) ^ bits.RotateLeft32(x, 22) ^ bits.RotateLeft32(x, 30)
 }
 
 func zucS(x uint32) uint32 {
@@ -61,39 +45,39 @@ func (g *zuc) init(k, iv *[16]byte) {
 	for i := range 16 {
 		g.s[i] = uint32(k[i])<<23 | uint32(zucD[i])<<8 | uint32(iv[i])
 	}
-	for range 2 {
-		for i := range 16 {
-			w := g.f(g.x0(i), g.x1(i), g.x2(i))
-			v := lfsr(g.s[i], g.s[i+4], g.s[i+10], g.s[i+13], g.s[i+15])
-			v = add31(v, w>>1)
-			if v == 0 {
-				v = 0x7fffffff
-			}
-			g.s[i+16] = v
-		}
-		copy(g.s[:16], g.s[16:])
-	}
-	g.f(g.x0(0), g.x1(0), g.x2(0))
-	v := lfsr(g.s[0], g.s[4], g.s[10], g.s[13], g.s[15])
-	copy(g.s[:15], g.s[1:16])
-	g.s[15] = v
+	var z [16]uint32
+	g.run(&z, 16, true)
+	g.run(&z, 16, true)
+	g.run(&z, 1, false)
+	copy(g.s[:16], g.s[1:17])
 }
 
-// The bit reorganisation (TS 35.222 §3.3) at step i of a block.
-func (g *zuc) x0(i int) uint32 { return g.s[(i+15)&31]&0x7fff8000<<1 | g.s[(i+14)&31]&0xffff }
-func (g *zuc) x1(i int) uint32 { return g.s[(i+11)&31]<<16 | g.s[(i+9)&31]>>15 }
-func (g *zuc) x2(i int) uint32 { return g.s[(i+7)&31]<<16 | g.s[(i+5)&31]>>15 }
-func (g *zuc) x3(i int) uint32 { return g.s[(i+2)&31]<<16 | g.s[i&31]>>15 }
-
-// block gives the next n <= 16 words of keystream (TS 35.222 §3.6.2); only a
-// full block may be followed by another.
-func (g *zuc) block(z *[16]uint32, n int) {
-	for i := range n & 31 {
-		z[i&15] = g.f(g.x0(i), g.x1(i), g.x2(i)) ^ g.x3(i)
-		g.s[(i+16)&31] = lfsr(g.s[i&31], g.s[(i+4)&31], g.s[(i+10)&31], g.s[(i+13)&31], g.s[(i+15)&31])
+// run clocks the generator n <= 16 times: bit reorganisation (TS 35.222 §3.3),
+// nonlinear function F (§3.4), register. In the initialisation mode F goes back
+// into the register (§3.6.1), in the other it makes n words of keystream
+// (§3.6.2). After n = 16 the register is in place for the next run.
+func (g *zuc) run(z *[16]uint32, n int, initialise bool) {
+	s := &g.s
+	r1, r2 := g.r1, g.r2
+	for i := 0; i < 16 && i < n; i++ {
+		x0 := s[i+15]&0x7fff8000<<1 | s[i+14]&0xffff
+		x1 := s[i+11]<<16 | s[i+9]>>15
+		x2 := s[i+7]<<16 | s[i+5]>>15
+		w := (x0 ^ r1) + r2
+		v := lfsr(s[i], s[i+4], s[i+10], s[i+13], s[i+15])
+		if initialise {
+			v += uint64(w >> 1)
+		} else {
+			z[i] = w ^ (s[i+2]<<16 | s[i]>>15)
+		}
+		w1, w2 := r1+x1, r2^x2
+		r1 = zucS(zucL1(w1<<16 | w2>>16))
+		r2 = zucS(zucL2(w2<<16 | w1>>16))
+		s[i+16] = reduce31(v)
 	}
+	g.r1, g.r2 = r1, r2
 	if n == 16 {
-		copy(g.s[:16], g.s[16:])
+		copy(s[:16], s[16:])
 	}
 }
 
@@ -108,14 +92,14 @@ func eea3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte) {
 	var z [16]uint32
 	for len(data) > 0 {
 		n := min(64, len(data))
-		g.block(&z, (n+3)/4)
+		g.run(&z, (n+3)/4, false)
 		xorWords(data[:n], &z)
 		data = data[n:]
 	}
 }
 
 // eia3 is TS 35.221 §4. Every set message bit adds the 32 keystream bits that
-// start at its position; bits are masks, not branches.
+// start at its position.
 func eia3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte, n int) uint32 {
 	var iv [16]byte
 	binary.BigEndian.PutUint32(iv[:], count)
@@ -145,14 +129,20 @@ func eia3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte, n
 	return t ^ uint32(window) // the last of L = ceil(n/32)+2 words
 }
 
-// fold sums the 32-bit windows of w at the positions of the set bits of m.
-func fold(m uint32, w uint64) (t uint32) {
-	for range 32 {
-		t ^= uint32(w>>32) & uint32(int32(m)>>31)
-		m <<= 1
-		w <<= 1
-	}
-	return t
+// fold sums the 32-bit windows of w at the positions of the set bits of m: the
+// upper half of the low 64 bits of the product, without carries, of w and m
+// mirrored. Four-bit gaps keep the carries of ordinary multiplications apart, so
+// that no table and no branch depends on the message or the key.
+func fold(m uint32, w uint64) uint32 {
+	const gap = 0x1111111111111111
+	r := uint64(bits.Reverse32(m))
+	r0, r1, r2, r3 := r&gap, r&(gap<<1), r&(gap<<2), r&(gap<<3)
+	w0, w1, w2, w3 := w&gap, w&(gap<<1), w&(gap<<2), w&(gap<<3)
+	z0 := w0*r0 ^ w1*r3 ^ w2*r2 ^ w3*r1
+	z1 := w0*r1 ^ w1*r0 ^ w2*r3 ^ w3*r2
+	z2 := w0*r2 ^ w1*r1 ^ w2*r0 ^ w3*r3
+	z3 := w0*r3 ^ w1*r2 ^ w2*r1 ^ w3*r0
+	return uint32((z0&gap | z1&(gap<<1) | z2&(gap<<2) | z3&(gap<<3)) >> 32)
 }
 
 // zucStream hands out keystream word by word, never computing more than words.
@@ -168,7 +158,7 @@ func (s *zucStream) next() uint32 {
 	if s.at == s.have {
 		s.have = min(16, s.words)
 		s.words -= s.have
-		s.g.block(&s.z, s.have)
+		s.g.run(&s.z, s.have, false)
 		s.at = 0
 	}
 	w := s.z[s.at&15]
