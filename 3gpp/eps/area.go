@@ -101,10 +101,16 @@ func (l *TAIList) decode(b []byte) error {
 
 // decode tells how many octets the identities take.
 func (p *PartialTAIList) decode(b []byte, count int) (int, error) {
-	size := map3(p.Type, 3+2*count, 5, 5*count)
+	size := 5
+	switch p.Type {
+	case TAIsOfOnePLMN:
+		size = 3 + 2*count
+	case TAIsOfSeveralPLMN:
+		size = 5 * count
+	}
 	switch {
-	case p.Type == 3:
-		return 0, problem("type of list 3 is reserved")
+	case p.Type > TAIsOfSeveralPLMN:
+		return 0, problem(fmt.Sprintf("type of list %d is reserved", p.Type))
 	case count > maxTAIs:
 		return 0, problem(fmt.Sprintf("partial list of %d identities, want at most %d", count, maxTAIs))
 	case len(b) < size:
@@ -134,8 +140,6 @@ func (p *PartialTAIList) decode(b []byte, count int) (int, error) {
 	}
 	return size, nil
 }
-
-func map3(i uint8, sizes ...int) int { return sizes[min(int(i), len(sizes)-1)] }
 
 func (l *TAIList) encode(dst []byte) []byte {
 	for _, p := range *l {

@@ -120,6 +120,9 @@ const (
 // It fails if a mandatory element has no value or a value does not fit, naming
 // the element; dst is then returned as it was.
 func Append(dst []byte, m Message) ([]byte, error) {
+	if m == nil {
+		return dst, problem("no message to append")
+	}
 	t := m.table()
 	out := appendHeader(dst, m)
 	high := false

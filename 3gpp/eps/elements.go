@@ -8,9 +8,9 @@ import (
 	"campanile.network/3gpp/id"
 )
 
-// readHalf reads a half octet.
-func readHalf(v *uint8, b []byte) error {
-	*v = b[0] & 15
+// halfOctet reads the bits of a half octet that are not spare.
+func halfOctet(v *uint8, b []byte, mask uint8) error {
+	*v = b[0] & mask
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (k KSI) Mapped() bool { return k&KSIMapped != 0 && k.Value() != uint8(NoKSI
 // None says that no key is available.
 func (k KSI) None() bool { return k.Value() == uint8(NoKSI) }
 
-func (k *KSI) decode(b []byte) error { return readHalf((*uint8)(k), b) }
+func (k *KSI) decode(b []byte) error { return halfOctet((*uint8)(k), b, 15) }
 
 func (k *KSI) encode(dst []byte) []byte { return append(dst, byte(*k)) }
 
@@ -139,7 +139,7 @@ func (d DetachType) SwitchOff() bool { return d&DetachSwitchOff != 0 }
 // Kind is the type without the switch-off bit.
 func (d DetachType) Kind() DetachType { return d & 7 }
 
-func (d *DetachType) decode(b []byte) error { return readHalf((*uint8)(d), b) }
+func (d *DetachType) decode(b []byte) error { return halfOctet((*uint8)(d), b, 15) }
 
 func (d *DetachType) encode(dst []byte) []byte { return append(dst, byte(*d)) }
 
@@ -179,7 +179,7 @@ func (u UpdateType) Active() bool { return u&UpdateActive != 0 }
 // Kind is the type without the flag.
 func (u UpdateType) Kind() UpdateType { return u & 7 }
 
-func (u *UpdateType) decode(b []byte) error { return readHalf((*uint8)(u), b) }
+func (u *UpdateType) decode(b []byte) error { return halfOctet((*uint8)(u), b, 15) }
 
 func (u *UpdateType) encode(dst []byte) []byte { return append(dst, byte(*u)) }
 
@@ -234,7 +234,7 @@ func (s BearerStatus) String() string {
 
 type ebiElement id.EBI
 
-func (e *ebiElement) decode(b []byte) error { return readHalf((*uint8)(e), b) }
+func (e *ebiElement) decode(b []byte) error { return halfOctet((*uint8)(e), b, 15) }
 
 func (e *ebiElement) encode(dst []byte) []byte { return append(dst, byte(*e)&15) }
 
@@ -243,6 +243,11 @@ func (e *ebiElement) String() string { return fmt.Sprint(uint8(*e)) }
 type apnElement id.APN
 
 func (a *apnElement) decode(b []byte) error {
+	for i := 0; i < len(b); i += 1 + int(b[i]) {
+		if b[i] == 0 {
+			return problem(fmt.Sprintf("APN has an empty label at octet %d", i+1))
+		}
+	}
 	v, err := id.DecodeAPN(b)
 	*a = apnElement(v)
 	return err

@@ -302,7 +302,7 @@ const (
 	AttachResultCombined AttachResult = 2 // combined EPS/IMSI attach
 )
 
-func (v *AttachResult) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *AttachResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *AttachResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -327,7 +327,7 @@ const (
 	AttachTypeEmergency AttachType = 6 // EPS emergency attach
 )
 
-func (v *AttachType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *AttachType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *AttachType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -356,7 +356,7 @@ const (
 	IdentityTypeTMSI   IdentityType = 4 // TMSI
 )
 
-func (v *IdentityType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *IdentityType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *IdentityType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -383,7 +383,7 @@ const (
 	IMEISVRequestYes IMEISVRequest = 1 // IMEISV requested
 )
 
-func (v *IMEISVRequest) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *IMEISVRequest) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *IMEISVRequest) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -409,7 +409,7 @@ const (
 	PDNTypeEthernet PDNType = 6 // Ethernet
 )
 
-func (v *PDNType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *PDNType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *PDNType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -442,7 +442,7 @@ const (
 	RequestTypeRLOS              RequestType = 5 // RLOS
 )
 
-func (v *RequestType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *RequestType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *RequestType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -473,7 +473,7 @@ const (
 	InformationTransferFlagYes InformationTransferFlag = 1 // security protected ESM information transfer required
 )
 
-func (v *InformationTransferFlag) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *InformationTransferFlag) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *InformationTransferFlag) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -498,7 +498,7 @@ const (
 	UpdateResultCombinedISR UpdateResult = 5 // combined TA/LA updated and ISR activated
 )
 
-func (v *UpdateResult) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *UpdateResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *UpdateResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -527,7 +527,7 @@ const (
 	ServiceTypePacket                ServiceType = 8 // packet services via S1
 )
 
-func (v *ServiceType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *ServiceType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *ServiceType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -548,11 +548,23 @@ func (v ServiceType) String() string {
 // AdditionalUpdateType is the Additional update type element (TS 24.301 §9.9.3.0B), a half octet.
 type AdditionalUpdateType uint8
 
-func (v *AdditionalUpdateType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.0B.
+const (
+	AdditionalUpdateTypeNone    AdditionalUpdateType = 0 // no additional information
+	AdditionalUpdateTypeSMSOnly AdditionalUpdateType = 1 // SMS only
+)
+
+func (v *AdditionalUpdateType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *AdditionalUpdateType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v AdditionalUpdateType) String() string {
+	switch v {
+	case AdditionalUpdateTypeNone:
+		return "no additional information (#0)"
+	case AdditionalUpdateTypeSMSOnly:
+		return "SMS only (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
@@ -566,7 +578,7 @@ const (
 	AdditionalUpdateResultSMSOnly                AdditionalUpdateResult = 2 // SMS only
 )
 
-func (v *AdditionalUpdateResult) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *AdditionalUpdateResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
 func (v *AdditionalUpdateResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -591,7 +603,7 @@ const (
 	TMSIStatusValid TMSIStatus = 1 // valid TMSI available
 )
 
-func (v *TMSIStatus) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *TMSIStatus) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *TMSIStatus) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -614,7 +626,7 @@ const (
 	DevicePropertiesLowPriority DeviceProperties = 1 // configured for NAS signalling low priority
 )
 
-func (v *DeviceProperties) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *DeviceProperties) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *DeviceProperties) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -637,7 +649,7 @@ const (
 	GUTITypeMapped GUTIType = 1 // mapped GUTI
 )
 
-func (v *GUTIType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *GUTIType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *GUTIType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -660,7 +672,7 @@ const (
 	CSFBResponseAccepted CSFBResponse = 1 // CS fallback accepted by the UE
 )
 
-func (v *CSFBResponse) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *CSFBResponse) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *CSFBResponse) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -683,7 +695,7 @@ const (
 	RadioCapabilityUpdateNeeded    RadioCapabilityUpdate = 1 // UE radio capability information update needed
 )
 
-func (v *RadioCapabilityUpdate) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *RadioCapabilityUpdate) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *RadioCapabilityUpdate) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -708,7 +720,7 @@ const (
 	SMSServicesStatusCongestion         SMSServicesStatus = 3 // congestion
 )
 
-func (v *SMSServicesStatus) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *SMSServicesStatus) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *SMSServicesStatus) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -729,7 +741,7 @@ func (v SMSServicesStatus) String() string {
 // CKSN is the Ciphering key sequence number element (TS 24.301 §9.9.3.4a), a half octet.
 type CKSN uint8
 
-func (v *CKSN) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *CKSN) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *CKSN) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -740,18 +752,36 @@ func (v CKSN) String() string {
 // ControlPlaneServiceType is the Control plane service type element (TS 24.301 §9.9.3.47), a half octet.
 type ControlPlaneServiceType uint8
 
-func (v *ControlPlaneServiceType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.47.
+const (
+	ControlPlaneServiceTypeMO       ControlPlaneServiceType = 0 // mobile originating request
+	ControlPlaneServiceTypeMT       ControlPlaneServiceType = 1 // mobile terminating request
+	ControlPlaneServiceTypeMOActive ControlPlaneServiceType = 8 // mobile originating request, radio bearer establishment requested
+	ControlPlaneServiceTypeMTActive ControlPlaneServiceType = 9 // mobile terminating request, radio bearer establishment requested
+)
+
+func (v *ControlPlaneServiceType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *ControlPlaneServiceType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v ControlPlaneServiceType) String() string {
+	switch v {
+	case ControlPlaneServiceTypeMO:
+		return "mobile originating request (#0)"
+	case ControlPlaneServiceTypeMT:
+		return "mobile terminating request (#1)"
+	case ControlPlaneServiceTypeMOActive:
+		return "mobile originating request, radio bearer establishment requested (#8)"
+	case ControlPlaneServiceTypeMTActive:
+		return "mobile terminating request, radio bearer establishment requested (#9)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // ExtendedEMMCause is the Extended EMM cause element (TS 24.301 §9.9.3.26A), a half octet.
 type ExtendedEMMCause uint8
 
-func (v *ExtendedEMMCause) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *ExtendedEMMCause) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *ExtendedEMMCause) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -762,7 +792,7 @@ func (v ExtendedEMMCause) String() string {
 // MSNetworkFeatures is the MS network feature support element (TS 24.301 §9.9.3.20A), a half octet.
 type MSNetworkFeatures uint8
 
-func (v *MSNetworkFeatures) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *MSNetworkFeatures) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *MSNetworkFeatures) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -773,7 +803,7 @@ func (v MSNetworkFeatures) String() string {
 // NetworkPolicy is the Network policy element (TS 24.301 §9.9.3.52), a half octet.
 type NetworkPolicy uint8
 
-func (v *NetworkPolicy) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *NetworkPolicy) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *NetworkPolicy) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -784,7 +814,7 @@ func (v NetworkPolicy) String() string {
 // Non3GPPPolicies is the Non-3GPP NW provided policies element (TS 24.301 §9.9.3.49), a half octet.
 type Non3GPPPolicies uint8
 
-func (v *Non3GPPPolicies) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *Non3GPPPolicies) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *Non3GPPPolicies) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -795,7 +825,7 @@ func (v Non3GPPPolicies) String() string {
 // RadioCapabilityIDDeletion is the UE radio capability ID deletion indication element (TS 24.301 §9.9.3.61), a half octet.
 type RadioCapabilityIDDeletion uint8
 
-func (v *RadioCapabilityIDDeletion) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *RadioCapabilityIDDeletion) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *RadioCapabilityIDDeletion) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -806,7 +836,7 @@ func (v RadioCapabilityIDDeletion) String() string {
 // RadioPriority is the Radio priority element (TS 24.301 §9.9.4.13), a half octet.
 type RadioPriority uint8
 
-func (v *RadioPriority) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *RadioPriority) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
 func (v *RadioPriority) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -817,7 +847,7 @@ func (v RadioPriority) String() string {
 // ConnectivityType is the Connectivity type element (TS 24.301 §9.9.4.2A), a half octet.
 type ConnectivityType uint8
 
-func (v *ConnectivityType) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *ConnectivityType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
 func (v *ConnectivityType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -828,7 +858,7 @@ func (v ConnectivityType) String() string {
 // WLANOffload is the WLAN offload acceptability element (TS 24.301 §9.9.4.18), a half octet.
 type WLANOffload uint8
 
-func (v *WLANOffload) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *WLANOffload) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
 func (v *WLANOffload) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -839,7 +869,7 @@ func (v WLANOffload) String() string {
 // ControlPlaneOnly is the Control plane only indication element (TS 24.301 §9.9.4.23), a half octet.
 type ControlPlaneOnly uint8
 
-func (v *ControlPlaneOnly) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *ControlPlaneOnly) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
 func (v *ControlPlaneOnly) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -850,7 +880,7 @@ func (v ControlPlaneOnly) String() string {
 // ReleaseAssistance is the Release assistance indication element (TS 24.301 §9.9.4.25), a half octet.
 type ReleaseAssistance uint8
 
-func (v *ReleaseAssistance) decode(b []byte) error    { return readHalf((*uint8)(v), b) }
+func (v *ReleaseAssistance) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
 func (v *ReleaseAssistance) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.

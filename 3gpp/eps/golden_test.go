@@ -58,8 +58,8 @@ func captured(tb testing.TB) []pdu {
 
 func TestCapturesRoundTrip(t *testing.T) {
 	all := captured(t)
-	if len(all) < 28 {
-		t.Fatalf("%d PDUs, want 28", len(all))
+	if len(all) < 31 {
+		t.Fatalf("%d PDUs, want 31", len(all))
 	}
 	for _, p := range all {
 		if h, _ := HeaderOf(p.whole); h != HeaderPlain && h != HeaderServiceRequest {

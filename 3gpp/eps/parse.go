@@ -35,27 +35,27 @@ func begin(dir Direction, b []byte) (Message, int, *Error) {
 	if len(b) == 0 {
 		return nil, 0, ignored(b, "empty message")
 	}
-	make, n, code := newUplinkEMM, 2, MessageType(pdEMM<<8)
+	create, n, code := newUplinkEMM, 2, MessageType(pdEMM<<8)
 	switch {
 	case b[0]&15 == pdESM:
-		make, n, code = newUplinkESM, 3, pdESM<<8
+		create, n, code = newUplinkESM, 3, pdESM<<8
 		if dir == Downlink {
-			make = newDownlinkESM
+			create = newDownlinkESM
 		}
 	case b[0]&15 != pdEMM:
 		return nil, 0, ignored(b, fmt.Sprintf("protocol discriminator %d is neither EMM nor ESM", b[0]&15))
-	case b[0] == byte(HeaderServiceRequest)<<4|pdEMM && dir == Uplink:
+	case b[0] >= byte(HeaderServiceRequest)<<4 && dir == Uplink: // 13 to 15 too, TS 24.301 §9.3.1
 		return new(ServiceRequest), 1, nil
 	case b[0] != pdEMM:
 		return nil, 0, ignored(b, fmt.Sprintf("security header type %d: not a plain message", b[0]>>4))
 	case dir == Downlink:
-		make = newDownlinkEMM
+		create = newDownlinkEMM
 	}
 	if len(b) < n {
 		return nil, 0, ignored(b, "too short for a message type")
 	}
 	code |= MessageType(b[n-1])
-	m := make(b[n-1])
+	m := create(b[n-1])
 	if m == nil {
 		e := &Error{Cause: EMMCauseMessageTypeNonExistentOrNotImplemented, Message: code, Offset: n - 1,
 			Problem: "no such message in this direction"}
@@ -152,12 +152,11 @@ func decode(row *row, el element, val []byte) error {
 	return el.decode(val)
 }
 
-const nibbles = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"
+// nibble is v as a slice, out of a table that nobody writes to, so that a half
+// octet is decoded like any other value and without allocation.
+func nibble(v byte) []byte { return nibbles[v : v+1 : v+1] }
 
-// nibble is a slice of one octet; nobody writes to it.
-func nibble(v byte) []byte { return nibbleOctets[v : v+1 : v+1] }
-
-var nibbleOctets = []byte(nibbles)
+var nibbles = [16]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // optional reads the elements with IEI. next is the first row that may still
 // come: an element of an earlier row is repeated or out of sequence.

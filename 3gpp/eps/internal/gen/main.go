@@ -97,7 +97,7 @@ func lines(name string, heading func(string) error, cells func([]string) error) 
 	return s.Err()
 }
 
-var elementHeading = regexp.MustCompile(`^([\w.]+) (half|octet|array (\d+)|hand ?(\w*)): (.*) \(§([\w.]+)\)$`)
+var elementHeading = regexp.MustCompile(`^([\w.]+) ((?:half|array) (\d+)|octet|hand ?(\w*)): (.*) \(§([\w.]+)\)$`)
 
 func readElements(name string) ([]*element, error) {
 	var all []*element
@@ -177,9 +177,9 @@ func writeElements(all []*element) []byte {
 }
 
 func writeEnum(b *bytes.Buffer, e *element) {
-	size, decode := "an octet", "octet"
+	size, decode := "an octet", "octet((*uint8)(v), b)"
 	if e.shape == "half" {
-		size, decode = "a half octet", "readHalf"
+		size, decode = "a half octet", fmt.Sprintf("halfOctet((*uint8)(v), b, %#x)", 1<<e.size-1)
 	}
 	fmt.Fprintf(b, "\n// %s is the %s element (TS 24.301 §%s), %s.\n", e.goType, e.name, e.clause, size)
 	fmt.Fprintf(b, "type %s uint8\n", e.goType)
@@ -190,7 +190,7 @@ func writeEnum(b *bytes.Buffer, e *element) {
 		}
 		b.WriteString(")\n")
 	}
-	fmt.Fprintf(b, "func (v *%s) decode(b []byte) error { return %s((*uint8)(v), b) }\n", e.goType, decode)
+	fmt.Fprintf(b, "func (v *%s) decode(b []byte) error { return %s }\n", e.goType, decode)
 	fmt.Fprintf(b, "func (v *%s) encode(dst []byte) []byte { return append(dst, byte(*v)) }\n", e.goType)
 	fmt.Fprintf(b, "// String is the meaning in the spec's words and the number.\nfunc (v %s) String() string {\n", e.goType)
 	if len(e.values) > 0 {
