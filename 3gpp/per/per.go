@@ -47,8 +47,8 @@ type BitString struct {
 type Error struct {
 	// Field is the ASN.1 type and component last entered, "Type.Field".
 	Field string
-	// Bit is the bit offset from the start of the innermost open type
-	// (reading) or the octet offset of the output times eight (writing).
+	// Bit is the bit offset in the input (in a fragmented open type, from its
+	// start) or eight times the length of the output.
 	Bit int
 	// Reason says what is wrong with it.
 	Reason string

@@ -462,47 +462,71 @@ func (r *Reader) Open() []byte {
 	return b
 }
 
-// Field reads a ProtocolIE-Field of the S1 family: id, criticality and the
-// encoding of the value.
-func (r *Reader) Field() (id uint16, criticality uint8, value []byte) {
+// Field reads the head of a ProtocolIE-Field of the S1 family, id and
+// criticality; its value follows as an open type.
+func (r *Reader) Field() (id uint16, criticality uint8) {
 	r.Align()
-	if i := r.pos >> 3; r.end-r.pos >= 32 { // the usual case: a short length
-		h := r.buf[i : i+4 : i+4]
-		n := int(h[3])
-		if n < 0x80 && h[2] < 0xc0 && i+4+n <= r.end>>3 {
-			r.pos += 32 + 8*n
-			return uint16(h[0])<<8 | uint16(h[1]), h[2] >> 6, r.buf[i+4 : i+4+n : i+4+n]
-		}
+	i := r.pos >> 3
+	if r.end-r.pos < 24 {
+		r.short(24)
+		return 0, 0
 	}
-	id = uint16(r.octets(2))
-	criticality = r.Enum(3)
-	return id, criticality, r.Open()
+	h := r.buf[i : i+3 : i+3]
+	if criticality = h[2] >> 6; criticality > 2 {
+		r.Fail("criticality %d", criticality)
+		return 0, 0
+	}
+	r.pos += 18
+	return uint16(h[0])<<8 | uint16(h[1]), criticality
 }
 
 // Saved is the place in an outer encoding to which Leave returns.
 type Saved struct {
-	buf      []byte
-	pos, end int
+	start int    // of the open type's content
+	end   int    // of the outer encoding
+	outer *outer // nil if the open type is part of the outer buffer
 }
 
-// Enter reads an open type and continues inside it; Leave returns.
-func (r *Reader) Enter() Saved { return r.EnterBytes(r.Open()) }
+type outer struct {
+	buf []byte
+	pos int
+}
 
-// EnterBytes continues inside b, the content of an open type already read.
-func (r *Reader) EnterBytes(b []byte) Saved {
-	s := Saved{r.buf, r.pos, r.end}
-	if r.err == nil {
+// Enter begins to read an open type; Leave ends it.
+func (r *Reader) Enter() Saved {
+	s := Saved{end: r.end}
+	n, more := r.length()
+	if more {
+		r.pos -= 8
+		b := r.Open()
+		s.outer = &outer{r.buf, r.pos}
 		r.buf, r.pos, r.end = b, 0, len(b)*8
+		if r.err != nil {
+			r.pos = r.end
+		}
+		return s
 	}
+	if n > (r.end-r.pos)>>3 {
+		r.short(n * 8)
+		return s
+	}
+	s.start = r.pos
+	r.end = r.pos + n*8
 	return s
 }
 
-// Leave ends an open type. Whole octets that nothing has read are an error.
+// Leave ends an open type. Whole octets that nothing has read are an error,
+// unless the value has no bits and the one octet is the empty encoding's.
 func (r *Reader) Leave(s Saved) {
-	if r.err == nil && r.end-r.pos >= 8 && (r.pos > 0 || r.end > 8) {
-		r.Fail("%d octets follow the value", (r.end-r.pos)/8)
+	if left := r.end - r.pos; left >= 8 && r.err == nil {
+		if left > 8 || r.pos != s.start {
+			r.Fail("%d octets follow the value", left/8)
+		}
 	}
-	r.buf, r.pos, r.end = s.buf, s.pos, s.end
+	r.pos, r.end = r.end, s.end
+	if s.outer != nil {
+		r.buf, r.pos = s.outer.buf, s.outer.pos
+	}
 	if r.err != nil {
 		r.pos = r.end
 	}

@@ -4777,13 +4777,13 @@ func (v *EventTriggerChoiceExtensions) encode(w *encoder) {
 
 func (v *EventTriggerChoiceExtensions) decode(r *decoder) {
 	*v = EventTriggerChoiceExtensions{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 
@@ -7698,17 +7698,17 @@ func (v *MDTModeExtension) encode(w *encoder) {
 
 func (v *MDTModeExtension) decode(r *decoder) {
 	*v = MDTModeExtension{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	case IDLoggedMBSFNMDT:
-		in := r.EnterBytes(u.Value)
+		in := r.Enter()
 		per.Pointee(&r.Reader, &v.LoggedMBSFNMDT).decode(r)
 		r.Leave(in)
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 
@@ -7833,13 +7833,13 @@ func (v *MeasurementThresholdL1LoggedMDTChoiceExtensions) encode(w *encoder) {
 
 func (v *MeasurementThresholdL1LoggedMDTChoiceExtensions) decode(r *decoder) {
 	*v = MeasurementThresholdL1LoggedMDTChoiceExtensions{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 
@@ -11139,13 +11139,13 @@ func (v *SensorNameConfigChoiceExtensions) encode(w *encoder) {
 
 func (v *SensorNameConfigChoiceExtensions) decode(r *decoder) {
 	*v = SensorNameConfigChoiceExtensions{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 
@@ -11264,17 +11264,17 @@ func (v *SONInformationExtension) encode(w *encoder) {
 
 func (v *SONInformationExtension) decode(r *decoder) {
 	*v = SONInformationExtension{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	case IDSONInformationReport:
-		in := r.EnterBytes(u.Value)
+		in := r.Enter()
 		per.Pointee(&r.Reader, &v.SONInformationReport).decode(r)
 		r.Leave(in)
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 
@@ -11702,13 +11702,13 @@ func (v *SourceNodeIDExtension) encode(w *encoder) {
 
 func (v *SourceNodeIDExtension) decode(r *decoder) {
 	*v = SourceNodeIDExtension{}
-	u := r.singleAny()
+	id, crit := r.ieField()
 	if r.Failed() {
 		return
 	}
-	switch u.ID {
+	switch id {
 	default:
-		v.Unknown = r.unknownSingle(u)
+		v.Unknown = r.unknownSingle(id, crit)
 	}
 }
 

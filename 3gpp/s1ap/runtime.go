@@ -161,15 +161,16 @@ func (l *ieLoop) next(r *decoder) int {
 	}
 	for l.left > 0 && !r.Failed() {
 		l.left--
-		id, crit, value := r.ieField()
+		id, crit := r.ieField()
 		if r.Failed() {
 			return -1
 		}
 		i := l.find(id)
 		switch {
 		case i < 0:
-			l.keep(r, UnknownIE{id, crit, value})
+			l.keep(r, UnknownIE{id, crit, r.Open()})
 		case l.seen&(1<<i) != 0:
+			r.Open()
 			r.note(IEDiagnostic{id, l.specs[i].crit, Repeated})
 		default:
 			if i < l.last {
@@ -177,7 +178,7 @@ func (l *ieLoop) next(r *decoder) int {
 			}
 			l.last = i
 			l.seen |= 1 << i
-			l.in = r.EnterBytes(value)
+			l.in = r.Enter()
 			l.inside = true
 			return i
 		}
@@ -185,9 +186,9 @@ func (l *ieLoop) next(r *decoder) int {
 	return -1
 }
 
-func (r *decoder) ieField() (ProtocolIEID, Criticality, []byte) {
-	id, crit, value := r.Field()
-	return ProtocolIEID(id), Criticality(crit), value
+func (r *decoder) ieField() (ProtocolIEID, Criticality) {
+	id, crit := r.Field()
+	return ProtocolIEID(id), Criticality(crit)
 }
 
 // find looks for id behind the last IE first: that is where it should be.
@@ -252,27 +253,23 @@ func (r *decoder) note(d IEDiagnostic) {
 // single reads the head of a ProtocolIE-Field in a list whose elements have
 // the IE id, and enters its value. Another IE is noted and skipped.
 func (r *decoder) single(id ProtocolIEID) (per.Saved, bool) {
-	got, crit, value := r.ieField()
+	got, crit := r.ieField()
 	if r.Failed() {
 		return per.Saved{}, false
 	}
 	if got != id {
+		r.Open()
 		if crit != CriticalityIgnore {
 			r.note(IEDiagnostic{got, crit, NotUnderstood})
 		}
 		return per.Saved{}, false
 	}
-	return r.EnterBytes(value), true
-}
-
-// singleAny reads a ProtocolIE-Field that stands alone.
-func (r *decoder) singleAny() UnknownIE {
-	id, crit, value := r.ieField()
-	return UnknownIE{id, crit, value}
+	return r.Enter(), true
 }
 
 // unknownSingle keeps an IE that stands alone and is not of this release.
-func (r *decoder) unknownSingle(u UnknownIE) *UnknownIE {
+func (r *decoder) unknownSingle(id ProtocolIEID, crit Criticality) *UnknownIE {
+	u := UnknownIE{id, crit, r.Open()}
 	if u.Criticality != CriticalityIgnore {
 		r.note(IEDiagnostic{u.ID, u.Criticality, NotUnderstood})
 	}

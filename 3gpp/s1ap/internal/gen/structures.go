@@ -306,11 +306,11 @@ func (g *generator) single(name string, t *asnType) {
 		g.p("case %s != nil:\nm := w.single(%s, %s)\n%s\nw.OpenEnd(m)", f, idConst(d), critConst(d), with(g.useNamed(d.typ).encode, f, ""))
 	}
 	g.p("default: w.singleUnknown(v.Unknown)\n}\n}")
-	g.p("\nfunc (v *%s) decode(r *decoder) {\n*v = %s{}\nu := r.singleAny()\nif r.Failed() { return }\nswitch u.ID {", name, name)
+	g.p("\nfunc (v *%s) decode(r *decoder) {\n*v = %s{}\nid, crit := r.ieField()\nif r.Failed() { return }\nswitch id {", name, name)
 	for _, d := range set.ies {
-		g.p("case %s:\nin := r.EnterBytes(u.Value)\n%s\nr.Leave(in)", idConst(d), with(g.useNamed(d.typ).decode, "per.Pointee(&r.Reader, &v."+ieField(d)+")", ""))
+		g.p("case %s:\nin := r.Enter()\n%s\nr.Leave(in)", idConst(d), with(g.useNamed(d.typ).decode, "per.Pointee(&r.Reader, &v."+ieField(d)+")", ""))
 	}
-	g.p("default: v.Unknown = r.unknownSingle(u)\n}\n}")
+	g.p("default: v.Unknown = r.unknownSingle(id, crit)\n}\n}")
 	g.pr("\nfunc (v *%s) random(g *gen) {", name)
 	if len(set.ies) > 0 {
 		d := set.ies[0]
