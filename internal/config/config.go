@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -178,4 +179,20 @@ func Secret(file string, n int) ([]byte, error) {
 // exist yet.
 func WriteSecret(file string, b []byte) error {
 	return WriteNew(file, []byte(hex.EncodeToString(b)+"\n"), 0o600)
+}
+
+// Duration is a time span as people write it: "10s", "1h30m".
+type Duration time.Duration
+
+// MarshalText writes "10s".
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads "10s"; a negative span is an error.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is no time span: write such as \"10s\" or \"1h30m\"", b)
+	}
+	*d = Duration(v)
+	return nil
 }

@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/3gpp/secret"
+)
+
+// errLost is why phones are released when the MME goes away.
+var errLost = errors.New("sim: association to the MME was lost")
+
+// Released says that the network ended a phone's connection, and its cause.
+type Released struct{ Cause s1ap.Cause }
+
+func (r *Released) Error() string { return fmt.Sprintf("sim: released: %v", r.Cause) }
+
+// conn is one phone's connection: RRC on one side, S1 on the other.
+type conn struct {
+	e     *ENB
+	phone *Phone
+	id    id.ENBUEID
+
+	mu      sync.Mutex
+	mme     *id.MMEUEID
+	bearers []*bearer
+	active  time.Time // last user data or signalling
+	asked   bool      // a release was asked for
+	gone    bool
+}
+
+// bearer is an E-RAB: two tunnel endpoints.
+type bearer struct {
+	ebi     id.EBI
+	local   id.TEID
+	remote  id.TEID
+	gateway netip.AddrPort
+}
+
+// connect is RRC connection establishment with the first NAS message.
+func (e *ENB) connect(p *Phone, cause s1ap.RRCEstablishmentCause, tmsi *id.STMSI, nas []byte) error {
+	e.mu.Lock()
+	if !e.setup {
+		e.mu.Unlock()
+		return ErrNotReady
+	}
+	for {
+		e.nextID = (e.nextID + 1) & 0xffffff
+		if e.conns[e.nextID] == nil {
+			break
+		}
+	}
+	c := &conn{e: e, phone: p, id: e.nextID, active: time.Now()}
+	e.conns[c.id] = c
+	e.mu.Unlock()
+	p.adopt(c)
+	m := &s1ap.InitialUEMessage{ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas, TAI: s1ap.FromTAI(e.o.TAI), EUTRANCGI: s1ap.FromECGI(e.cell()), RRCEstablishmentCause: cause}
+	if tmsi != nil {
+		m.STMSI = s1ap.FromSTMSI(*tmsi)
+	}
+	if err := e.send(streamUE, m); err != nil {
+		e.drop(c)
+		return err
+	}
+	return nil
+}
+
+func (e *ENB) drop(c *conn) {
+	e.mu.Lock()
+	delete(e.conns, c.id)
+	e.mu.Unlock()
+	c.release(errLost)
+}
+
+// camp makes a phone reachable by paging.
+func (e *ENB) camp(p *Phone, old, now *id.STMSI) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old != nil && e.camped[*old] == p {
+		delete(e.camped, *old)
+	}
+	if now != nil {
+		e.camped[*now] = p
+	}
+}
+
+// pair says whether mme is the connection's MME UE S1AP ID, learning the first.
+func (c *conn) pair(mme id.MMEUEID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mme == nil {
+		c.mme = &mme
+	}
+	return *c.mme == mme
+}
+
+func (c *conn) mmeID() id.MMEUEID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mme == nil {
+		return 0
+	}
+	return *c.mme
+}
+
+func (c *conn) touch() {
+	c.mu.Lock()
+	c.active = time.Now()
+	c.mu.Unlock()
+}
+
+func (c *conn) quiet(now time.Time, limit time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.bearers) > 0 && !c.asked && now.Sub(c.active) >= limit
+}
+
+// uplinkNAS sends a NAS message over the connection.
+func (c *conn) uplinkNAS(nas []byte) error {
+	c.touch()
+	return c.e.send(streamUE, &s1ap.UplinkNASTransport{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas,
+		EUTRANCGI: s1ap.FromECGI(c.e.cell()), TAI: s1ap.FromTAI(c.e.o.TAI)})
+}
+
+func (c *conn) downlinkNAS(nas []byte) {
+	c.touch()
+	c.phone.receive(c, nas)
+}
+
+func (c *conn) requestRelease(cause s1ap.Cause) {
+	c.mu.Lock()
+	if c.mme == nil || c.gone {
+		c.mu.Unlock()
+		return
+	}
+	c.asked = true
+	c.mu.Unlock()
+	c.e.send(streamUE, &s1ap.UEContextReleaseRequest{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), Cause: cause})
+}
+
+// setupContext is Initial Context Setup (TS 36.413 §8.3.1): AS security under
+// K_eNB, which must be the phone's too, then the E-RABs, then their NAS.
+func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
+	c.touch()
+	mme, enb := m.MMEUES1APID, m.ENBUES1APID
+	if !c.phone.kenbIs(secret.Key256(m.SecurityKey)) {
+		c.e.stats.KeyMismatch.Add(1)
+		c.e.send(streamUE, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
+		return
+	}
+	res := &s1ap.InitialContextSetupResponse{MMEUES1APID: mme, ENBUES1APID: enb}
+	var nas [][]byte
+	for i := range m.ERABToBeSetupListCtxtSUReq {
+		r := &m.ERABToBeSetupListCtxtSUReq[i]
+		b, err := c.open(r)
+		if err != nil {
+			res.ERABFailedToSetupListCtxtSURes = append(res.ERABFailedToSetupListCtxtSURes,
+				s1ap.ERABItem{ERABID: r.ERABID, Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
+			continue
+		}
+		local := netip.IPv4Unspecified()
+		if c.e.user != nil {
+			local = c.e.o.GTPU.Addr()
+		}
+		res.ERABSetupListCtxtSURes = append(res.ERABSetupListCtxtSURes,
+			s1ap.ERABSetupItemCtxtSURes{ERABID: r.ERABID, TransportLayerAddress: s1ap.FromAddr(local), GTPTEID: s1ap.FromTEID(b.local)})
+		if r.NASPDU != nil {
+			nas = append(nas, r.NASPDU)
+		}
+	}
+	if len(res.ERABSetupListCtxtSURes) == 0 {
+		c.e.send(streamUE, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
+		return
+	}
+	c.e.send(streamUE, res)
+	for _, n := range nas {
+		c.phone.receive(c, n)
+	}
+	c.phone.bearersUp(c)
+}
+
+func (c *conn) open(r *s1ap.ERABToBeSetupItemCtxtSUReq) (*bearer, error) {
+	addr, err := r.TransportLayerAddress.Addr()
+	if err != nil {
+		return nil, err
+	}
+	ebi, err := id.MakeEBI(uint8(r.ERABID))
+	if err != nil {
+		return nil, err
+	}
+	b := &bearer{ebi: ebi, remote: r.GTPTEID.ID(), gateway: netip.AddrPortFrom(addr, c.e.o.GTPUPeerPort)}
+	if c.e.user != nil {
+		c.e.user.open(b, c)
+	} else {
+		b.local = id.TEID(c.id)
+	}
+	c.mu.Lock()
+	c.bearers = append(c.bearers, b)
+	c.mu.Unlock()
+	return b, nil
+}
+
+// release ends the connection and tells the phone.
+func (c *conn) release(why error) {
+	c.mu.Lock()
+	if c.gone {
+		c.mu.Unlock()
+		return
+	}
+	c.gone = true
+	bearers := c.bearers
+	c.bearers = nil
+	c.mu.Unlock()
+	if c.e.user != nil {
+		for _, b := range bearers {
+			c.e.user.shut(b)
+		}
+	}
+	c.phone.released(c, why)
+}
+
+// defaultBearer is the first, if any.
+func (c *conn) defaultBearer() *bearer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.bearers) == 0 {
+		return nil
+	}
+	return c.bearers[0]
+}

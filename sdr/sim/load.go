@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+)
+
+// LoadOptions for Load: phones with consecutive IMSIs and one key, as test
+// SIMs are sold by the batch.
+type LoadOptions struct {
+	ENBs   []*ENB // phones are spread over them
+	First  id.IMSI
+	K, OPc secret.Key128
+	UEs    int     // how many phones
+	Rate   float64 // attaches begun each second
+	// Timeout of one procedure: 15 s, as T3410 (TS 24.301 §10.2).
+	Timeout time.Duration
+	Detach  bool // each phone detaches after its attach
+}
+
+// LoadReport is what a load run has seen. Durations are of complete attaches,
+// from the first message to the last.
+type LoadReport struct {
+	Attached int            `json:"attached"`
+	Failed   int            `json:"failed"`
+	Causes   map[string]int `json:"causes,omitempty"` // of failures
+	Seconds  float64        `json:"seconds"`
+	Rate     float64        `json:"attaches_per_second"`
+	P50      float64        `json:"p50_ms"`
+	P90      float64        `json:"p90_ms"`
+	P99      float64        `json:"p99_ms"`
+	Max      float64        `json:"max_ms"`
+}
+
+// Load attaches phones at a rate and reports.
+func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
+	if len(o.ENBs) == 0 || o.UEs <= 0 || o.Rate <= 0 {
+		return LoadReport{}, errors.New("sim: load needs an eNB, phones and a rate")
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 15 * time.Second
+	}
+	l := loader{o: o, causes: map[string]int{}}
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i := range o.UEs {
+		if d := time.Until(start.Add(time.Duration(float64(i) / o.Rate * float64(time.Second)))); d > 0 {
+			select {
+			case <-time.After(d):
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		p, err := l.phone(i)
+		if err != nil {
+			return LoadReport{}, err
+		}
+		wg.Go(func() { l.one(ctx, p) })
+	}
+	wg.Wait()
+	return l.report(time.Since(start)), ctx.Err()
+}
+
+type loader struct {
+	o LoadOptions
+
+	mu     sync.Mutex
+	took   []time.Duration
+	causes map[string]int
+}
+
+func (l *loader) phone(i int) (*Phone, error) {
+	imsi, err := plus(l.o.First, i)
+	if err != nil {
+		return nil, err
+	}
+	return NewPhone(PhoneOptions{SIM: SIM{IMSI: imsi, K: l.o.K, OPc: l.o.OPc}, ENB: l.o.ENBs[i%len(l.o.ENBs)]})
+}
+
+// plus gives the IMSI n numbers further, with as many digits.
+func plus(first id.IMSI, n int) (id.IMSI, error) {
+	d := first.Digits()
+	v, err := strconv.ParseUint(d, 10, 64)
+	if err != nil {
+		return id.IMSI{}, fmt.Errorf("sim: %w", err)
+	}
+	return id.ParseIMSI(fmt.Sprintf("%0*d", len(d), v+uint64(n)))
+}
+
+func (l *loader) one(ctx context.Context, p *Phone) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	defer cancel()
+	s, err := p.Attach(ctx)
+	if err == nil && l.o.Detach {
+		err = p.Detach(ctx, false)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = errors.New("timeout")
+		}
+		l.causes[err.Error()]++
+		return
+	}
+	l.took = append(l.took, s.Took)
+}
+
+func (l *loader) report(elapsed time.Duration) LoadReport {
+	slices.Sort(l.took)
+	at := func(q float64) float64 {
+		if len(l.took) == 0 {
+			return 0
+		}
+		return float64(l.took[int(q*float64(len(l.took)-1))].Microseconds()) / 1000
+	}
+	r := LoadReport{Attached: len(l.took), Causes: l.causes, Seconds: elapsed.Seconds(), P50: at(.5), P90: at(.9), P99: at(.99), Max: at(1)}
+	for _, n := range l.causes {
+		r.Failed += n
+	}
+	r.Rate = float64(r.Attached) / r.Seconds
+	return r
+}

@@ -1,0 +1,320 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/internal/logs"
+)
+
+// capability of the phone: EEA0-3, EIA1-3, as srsue's.
+func capability() eps.UENetworkCapability {
+	return eps.NewUENetworkCapability(0, 1, 2, 3, 8+1, 8+2, 8+3)
+}
+
+// attachRequest builds the initial message (TS 24.301 §5.5.1.2.2). Called with
+// mu held.
+func (p *Phone) attachRequest() ([]byte, error) {
+	pdn, err := eps.Append(nil, &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4,
+		InformationTransfer: eps.Some(eps.InformationTransferFlagYes)})
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	m := &eps.AttachRequest{Type: eps.AttachTypeEPS, KSI: eps.NoKSI, Capability: capability(), ESM: pdn}
+	if p.sec != nil && p.guti != nil {
+		m.KSI, m.Identity = eps.KSI(p.sec.KSI()), eps.FromGUTI(*p.guti)
+		p.kenb = p.sec.UL()
+		return p.protect(nassec.IntegrityProtected, m)
+	}
+	m.Identity = eps.FromIMSI(p.o.SIM.IMSI)
+	return eps.Append(nil, m)
+}
+
+// protect encodes and protects a message. Called with mu held.
+func (p *Phone) protect(h nassec.HeaderType, m eps.Message) ([]byte, error) {
+	plain, err := eps.Append(nil, m)
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	b, err := p.sec.Protect(nil, h, plain)
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	return b, nil
+}
+
+// receive handles one downlink NAS message.
+func (p *Phone) receive(c *conn, b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != c {
+		return
+	}
+	m, protected, err := p.open(b)
+	if err != nil {
+		p.log.Warn("NAS message dropped", logs.Error, err)
+		return
+	}
+	if err := p.handle(c, m, protected); err != nil {
+		p.log.Info("procedure failed", logs.Procedure, m.MessageType(), logs.Error, err)
+		p.finish(err)
+	}
+}
+
+// open checks protection (TS 24.301 §4.4.4.2). A SECURITY MODE COMMAND makes
+// the pending context the current one, if its MAC is right.
+func (p *Phone) open(b []byte) (m eps.Message, protected bool, err error) {
+	t, err := nassec.TypeOf(b)
+	if err != nil {
+		return nil, false, err
+	}
+	plain := b
+	switch {
+	case t == nassec.IntegrityNewContext:
+		if plain, err = p.openSecurityModeCommand(b); err != nil {
+			return nil, false, err
+		}
+	case t != nassec.Plain:
+		if p.sec == nil {
+			return nil, false, errors.New("protected message without a security context")
+		}
+		r, err := p.sec.Unprotect(nil, b)
+		if err != nil {
+			return nil, false, err
+		}
+		plain = r.Plain
+	}
+	m, err = eps.Parse(eps.Downlink, plain)
+	return m, t != nassec.Plain, err
+}
+
+func (p *Phone) openSecurityModeCommand(b []byte) ([]byte, error) {
+	h, err := nassec.ParseHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	m, err := eps.Parse(eps.Downlink, h.Payload)
+	if err != nil {
+		return nil, err
+	}
+	smc, ok := m.(*eps.SecurityModeCommand)
+	if !ok {
+		return nil, fmt.Errorf("%v under a new security context", m.MessageType())
+	}
+	if p.pending == nil {
+		return nil, errors.New("SECURITY MODE COMMAND without authentication")
+	}
+	st := *p.pending
+	st.EEA, st.EIA = nassec.EEA(smc.Algorithms.Ciphering), nassec.EIA(smc.Algorithms.Integrity)
+	sec, err := nassec.New(st)
+	if err != nil {
+		return nil, err
+	}
+	r, err := sec.Unprotect(nil, b)
+	if err != nil {
+		return nil, err
+	}
+	if smc.KSI.Value() != st.KSI {
+		return nil, fmt.Errorf("SECURITY MODE COMMAND for key set %v, want %d", smc.KSI, st.KSI)
+	}
+	p.sec, p.pending = sec, nil
+	return r.Plain, nil
+}
+
+// handle answers one message. Called with mu held; its error ends the running
+// procedure.
+func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
+	if !protected && p.sec != nil && !plainAccepted(m) {
+		p.log.Warn("plain NAS message refused", logs.Procedure, m.MessageType())
+		return nil
+	}
+	switch m := m.(type) {
+	case *eps.IdentityRequest:
+		return p.identityRequest(c, m)
+	case *eps.AuthenticationRequest:
+		return p.authenticationRequest(c, m)
+	case *eps.AuthenticationReject:
+		p.forget()
+		return ErrAuthenticationReject
+	case *eps.SecurityModeCommand:
+		return p.securityModeCommand(c, m)
+	case *eps.ESMInformationRequest:
+		r := &eps.ESMInformationResponse{PTI: m.PTI, PCO: eps.Some(eps.PCO{}.With(eps.ContainerDNSv4, nil))}
+		if !p.o.APN.IsZero() {
+			r.APN = eps.Some(p.o.APN)
+		}
+		return p.answer(c, r)
+	case *eps.AttachAccept:
+		return p.attachAccept(c, m)
+	case *eps.AttachReject:
+		if p.state == Attaching {
+			p.state = Deregistered
+		}
+		if keepsContext(m.Cause) {
+			return &Rejected{"ATTACH REJECT", m.Cause}
+		}
+		p.forget()
+		return &Rejected{"ATTACH REJECT", m.Cause}
+	case *eps.ServiceReject:
+		p.forget()
+		p.state = Deregistered
+		return &Rejected{"SERVICE REJECT", m.Cause}
+	case *eps.DetachAccept:
+		p.finish(nil)
+	case *eps.NetworkDetachRequest:
+		err := p.answer(c, &eps.DetachAccept{})
+		p.state = Deregistered
+		return err
+	case *eps.EMMInformation, *eps.EMMStatus, *eps.ESMStatus:
+		p.log.Debug("information", logs.Procedure, m.MessageType())
+	default:
+		return p.answer(c, &eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
+	}
+	return nil
+}
+
+// plainAccepted lists what a phone takes without integrity protection
+// (TS 24.301 §4.4.4.2).
+func plainAccepted(m eps.Message) bool {
+	switch m := m.(type) {
+	case *eps.IdentityRequest:
+		return m.Type == eps.IdentityTypeIMSI
+	case *eps.AuthenticationRequest, *eps.AuthenticationReject, *eps.AttachReject, *eps.DetachAccept, *eps.TrackingAreaUpdateReject, *eps.ServiceReject:
+		return true
+	}
+	return false
+}
+
+// keepsContext lists the causes after which a phone may try again with what it
+// has (TS 24.301 §5.5.1.2.5).
+func keepsContext(c eps.EMMCause) bool {
+	return c == eps.EMMCauseNetworkFailure || c == eps.EMMCauseCongestion
+}
+
+// forget deletes GUTI and security context.
+func (p *Phone) forget() {
+	if p.guti != nil {
+		old := p.guti.STMSI()
+		p.o.ENB.camp(p, &old, nil)
+	}
+	p.guti, p.sec, p.pending = nil, nil, nil
+}
+
+// answer sends a message, protected as soon as there is a context.
+func (p *Phone) answer(c *conn, m eps.Message) error {
+	var b []byte
+	var err error
+	if p.sec != nil {
+		b, err = p.protect(nassec.IntegrityCiphered, m)
+	} else {
+		b, err = eps.Append(nil, m)
+	}
+	if err != nil {
+		return err
+	}
+	return c.uplinkNAS(b)
+}
+
+func (p *Phone) identityRequest(c *conn, m *eps.IdentityRequest) error {
+	r := &eps.IdentityResponse{Identity: eps.MobileIMSI(p.o.SIM.IMSI)}
+	if m.Type != eps.IdentityTypeIMSI {
+		r.Identity = eps.MobileIMEI(p.o.IMEISV)
+	}
+	return p.answer(c, r)
+}
+
+// authenticationRequest is TS 24.301 §5.4.2.3 and §5.4.2.6 in the phone.
+func (p *Phone) authenticationRequest(c *conn, m *eps.AuthenticationRequest) error {
+	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), p.plmn)
+	if err == nil {
+		p.pending = &nassec.State{Role: nassec.Phone, KSI: m.KSI.Value(), KASME: kasme}
+		return p.answer(c, &eps.AuthenticationResponse{RES: res[:]})
+	}
+	cause, known := aka.Cause(err)
+	if !known {
+		return err
+	}
+	f := &eps.AuthenticationFailure{Cause: eps.EMMCause(cause)}
+	var synch *aka.SynchFailure
+	if errors.As(err, &synch) {
+		f.AUTS = eps.Some(eps.AUTS(synch.AUTS))
+	}
+	p.log.Info("AUTHENTICATION FAILURE", logs.Cause, f.Cause)
+	return p.answer(c, f)
+}
+
+// securityModeCommand is TS 24.301 §5.4.3.3: the replayed capabilities must be
+// the phone's own.
+func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
+	if want := capability().Security(eps.Opt[eps.MSNetworkCapability]{}); m.Capability != want {
+		return c.uplinkNAS(must(eps.Append(nil, &eps.SecurityModeReject{Cause: eps.EMMCauseUESecurityCapabilitiesMismatch})))
+	}
+	r := &eps.SecurityModeComplete{}
+	if m.IMEISVRequest.OK && m.IMEISVRequest.V == eps.IMEISVRequestYes && p.o.IMEISV.Digits() != "" {
+		r.IMEISV = eps.Some(eps.MobileIMEI(p.o.IMEISV))
+	}
+	p.kenb = p.sec.UL()
+	b, err := p.protect(nassec.CipheredNewContext, r)
+	if err != nil {
+		return err
+	}
+	return c.uplinkNAS(b)
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err) // a message of constants
+	}
+	return b
+}
+
+// attachAccept is TS 24.301 §5.5.1.2.4 in the phone.
+func (p *Phone) attachAccept(c *conn, m *eps.AttachAccept) error {
+	if p.state != Attaching {
+		return nil
+	}
+	inner, err := eps.Parse(eps.Downlink, m.ESM)
+	if err != nil {
+		return fmt.Errorf("sim: ATTACH ACCEPT: %w", err)
+	}
+	act, ok := inner.(*eps.ActivateDefaultEPSBearerContextRequest)
+	if !ok {
+		return fmt.Errorf("sim: ATTACH ACCEPT with %v", inner.MessageType())
+	}
+	p.session = Session{Address: act.Address.IPv4, APN: act.APN, EBI: act.EBI}
+	if act.PCO.OK {
+		p.session.DNS = act.PCO.V.DNS()
+	}
+	if g, ok := m.GUTI.V.GUTI(); ok && m.GUTI.OK {
+		p.renumber(g)
+	}
+	if p.guti != nil {
+		p.session.GUTI = *p.guti
+	}
+	acc, err := eps.Append(nil, &eps.ActivateDefaultEPSBearerContextAccept{EBI: act.EBI})
+	if err != nil {
+		return err
+	}
+	if err := p.answer(c, &eps.AttachComplete{ESM: acc}); err != nil {
+		return err
+	}
+	p.sent = true
+	p.attached()
+	return nil
+}
+
+// renumber takes a new GUTI and camps under it.
+func (p *Phone) renumber(g id.GUTI) {
+	now := g.STMSI()
+	if p.guti != nil {
+		old := p.guti.STMSI()
+		p.o.ENB.camp(p, &old, &now)
+	} else {
+		p.o.ENB.camp(p, nil, &now)
+	}
+	p.guti = &g
+}

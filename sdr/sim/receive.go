@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"fmt"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/internal/logs"
+	"campanile.network/internal/sctp"
+)
+
+// receive handles one S1AP message of the MME.
+func (e *ENB) receive(m sctp.Message) {
+	p, err := s1ap.Parse(m.Data)
+	if err != nil {
+		e.stats.SyntaxErrors.Add(1)
+		e.log.Warn("S1AP not understood", logs.Error, err)
+		if p.Message == nil {
+			return
+		}
+	}
+	switch m := p.Message.(type) {
+	case *s1ap.S1SetupResponse:
+		e.mu.Lock()
+		if !e.setup {
+			e.setup, e.refuse = true, nil
+			close(e.up)
+		}
+		e.mu.Unlock()
+		e.log.Info("cell is up", logs.Cell, e.cell(), "mme", string(m.MMEname))
+	case *s1ap.S1SetupFailure:
+		e.mu.Lock()
+		e.refuse = fmt.Errorf("sim: S1 Setup Failure: %v", m.Cause)
+		a := e.assoc
+		e.mu.Unlock()
+		e.log.Warn("S1 Setup Failure", logs.Cause, m.Cause)
+		if a != nil {
+			a.Abort("S1 Setup Failure")
+		}
+	case *s1ap.DownlinkNASTransport:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.downlinkNAS(m.NASPDU)
+		}
+	case *s1ap.InitialContextSetupRequest:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.setupContext(m)
+		}
+	case *s1ap.UEContextReleaseCommand:
+		e.releaseCommand(m)
+	case *s1ap.Paging:
+		e.page(m)
+	case *s1ap.Reset:
+		e.reset(m)
+	case *s1ap.ErrorIndication:
+		e.errorIndication(m)
+	default:
+		e.stats.Unknown.Add(1)
+		e.log.Debug("message not handled", logs.Procedure, p.Message.Header().Name)
+	}
+}
+
+// find looks a phone's connection up, and learns the MME's identity for it
+// from the first message (TS 36.413 §8.6.2.1). An unknown or wrong pair is
+// answered with an Error Indication (§10.6).
+func (e *ENB) find(enb s1ap.ENBUES1APID, mme s1ap.MMEUES1APID) *conn {
+	e.mu.Lock()
+	c := e.conns[id.ENBUEID(enb)]
+	e.mu.Unlock()
+	if c != nil && c.pair(id.MMEUEID(mme)) {
+		return c
+	}
+	e.stats.Unknown.Add(1)
+	cause := s1ap.CauseRadioNetworkUnknownPairUeS1apId.Cause()
+	e.send(streamCommon, &s1ap.ErrorIndication{MMEUES1APID: &mme, ENBUES1APID: &enb, Cause: &cause})
+	return nil
+}
+
+func (e *ENB) releaseCommand(m *s1ap.UEContextReleaseCommand) {
+	var c *conn
+	e.mu.Lock()
+	switch m.UES1APIDs.Choice {
+	case s1ap.UES1APIDsChoiceUES1APIDPair:
+		c = e.conns[id.ENBUEID(m.UES1APIDs.UES1APIDPair.ENBUES1APID)]
+	case s1ap.UES1APIDsChoiceMMEUES1APID:
+		for _, k := range e.conns {
+			if k.pair(id.MMEUEID(m.UES1APIDs.MMEUES1APID)) {
+				c = k
+			}
+		}
+	}
+	if c != nil {
+		delete(e.conns, c.id)
+	}
+	e.mu.Unlock()
+	if c == nil {
+		e.stats.Unknown.Add(1)
+		return
+	}
+	c.release(&Released{m.Cause})
+	e.send(streamUE, &s1ap.UEContextReleaseComplete{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id)})
+}
+
+func (e *ENB) page(m *s1ap.Paging) {
+	if m.UEPagingID.Choice != s1ap.UEPagingIDChoiceSTMSI {
+		e.stats.Unknown.Add(1)
+		return
+	}
+	e.mu.Lock()
+	p := e.camped[m.UEPagingID.STMSI.ID()]
+	e.mu.Unlock()
+	if p != nil {
+		e.stats.Pagings.Add(1)
+		p.paged()
+	}
+}
+
+// reset releases what the MME names and acknowledges (TS 36.413 §8.7.1.2.1).
+func (e *ENB) reset(m *s1ap.Reset) {
+	ack := &s1ap.ResetAcknowledge{}
+	e.mu.Lock()
+	var gone []*conn
+	if m.ResetType.Choice == s1ap.ResetTypeChoicePartOfS1Interface {
+		for _, item := range m.ResetType.PartOfS1Interface {
+			ack.UEAssociatedLogicalS1ConnectionListResAck = append(ack.UEAssociatedLogicalS1ConnectionListResAck,
+				s1ap.UEAssociatedLogicalS1ConnectionItem{MMEUES1APID: item.MMEUES1APID, ENBUES1APID: item.ENBUES1APID})
+			for _, c := range e.conns {
+				if item.ENBUES1APID != nil && c.id == id.ENBUEID(*item.ENBUES1APID) || item.MMEUES1APID != nil && c.pair(id.MMEUEID(*item.MMEUES1APID)) {
+					gone = append(gone, c)
+				}
+			}
+		}
+	} else {
+		for _, c := range e.conns {
+			gone = append(gone, c)
+		}
+	}
+	for _, c := range gone {
+		delete(e.conns, c.id)
+	}
+	e.mu.Unlock()
+	for _, c := range gone {
+		c.release(&Released{m.Cause})
+	}
+	e.send(streamCommon, ack)
+}
+
+// errorIndication ends the connection it names, as srsenb does.
+func (e *ENB) errorIndication(m *s1ap.ErrorIndication) {
+	e.stats.ErrorIndications.Add(1)
+	e.log.Warn("Error Indication", logs.Cause, m.Cause)
+	if m.ENBUES1APID == nil {
+		return
+	}
+	e.mu.Lock()
+	c := e.conns[id.ENBUEID(*m.ENBUES1APID)]
+	delete(e.conns, id.ENBUEID(*m.ENBUES1APID))
+	e.mu.Unlock()
+	if c != nil {
+		cause := s1ap.CauseRadioNetworkUnspecified.Cause()
+		if m.Cause != nil {
+			cause = *m.Cause
+		}
+		c.release(&Released{cause})
+	}
+}
