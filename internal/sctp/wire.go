@@ -262,8 +262,10 @@ func appendInit(b []byte, typ uint8, c *initChunk) []byte {
 	b = be.AppendUint16(b, c.out)
 	b = be.AppendUint16(b, c.in)
 	b = be.AppendUint32(b, c.tsn)
+	n := len(b) - start // padding of the last parameter does not count, §3.2
 	if c.cookie != nil {
 		b = appendParam(b, ptCookie, c.cookie)
+		n = len(b) - start - pad4(len(c.cookie)) + len(c.cookie)
 	}
 	for rest := c.unknown; len(rest) >= 4; {
 		_, _, raw, r, err := nextParam(rest)
@@ -271,9 +273,10 @@ func appendInit(b []byte, typ uint8, c *initChunk) []byte {
 			break
 		}
 		b = appendParam(b, ptUnrecognized, raw)
+		n = len(b) - start - pad4(len(raw)) + len(raw)
 		rest = r
 	}
-	be.PutUint16(b[start+2:], uint16(len(b)-start))
+	be.PutUint16(b[start+2:], uint16(n))
 	return b
 }
 
@@ -282,10 +285,8 @@ func appendCause(b []byte, typ, flags uint8, cause Cause, info []byte) []byte {
 	if cause == 0 {
 		return appendChunk(b, typ, flags)
 	}
-	if len(info) > maxUnknownLen {
-		info = info[:maxUnknownLen]
-	}
-	var room [4 + maxUnknownLen + 4]byte
-	p := appendParam(room[:0], uint16(cause), info)
-	return appendChunk(b, typ, flags, p)
+	info = info[:min(len(info), maxUnknownLen)]
+	n := 4 + len(info)
+	h := [4]byte{byte(cause >> 8), byte(cause), byte(n >> 8), byte(n)}
+	return appendChunk(b, typ, flags, h[:], info)
 }
