@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// INDBits is the length of the index part of an SQN (TS 33.102 §C.3.2).
+// INDBits is the length of the index part of an SQN (TS 33.102 §C.3).
 const INDBits = 5
 
 // INDs is the number of index values, hence entries in a card's array.

@@ -10,16 +10,19 @@ type HeaderType uint8
 
 // Security header types.
 const (
-	Plain                  HeaderType = 0
-	IntegrityProtected     HeaderType = 1
-	IntegrityCiphered      HeaderType = 2
-	IntegrityNewContext    HeaderType = 3 // Security Mode Command
-	CipheredNewContext     HeaderType = 4 // Security Mode Complete
-	ServiceRequestHeader   HeaderType = 12
-	serviceRequestLen                 = 4
-	headerLen                         = 6
-	pdEMM                  byte       = 7 // EPS mobility management messages (TS 24.007 §11.2.3.1.1)
-	serviceRequestSeqWidth            = 5
+	Plain                HeaderType = 0
+	IntegrityProtected   HeaderType = 1
+	IntegrityCiphered    HeaderType = 2
+	IntegrityNewContext  HeaderType = 3 // Security Mode Command
+	CipheredNewContext   HeaderType = 4 // Security Mode Complete
+	ServiceRequestHeader HeaderType = 12
+)
+
+const (
+	headerLen         = 6 // type and discriminator, MAC, sequence number
+	serviceRequestLen = 4
+	shortSequenceBits = 5 // of the sequence number in a Service Request
+	pdEMM             = 7 // EPS mobility management messages (TS 24.007 §11.2.3.1.1)
 )
 
 // Ciphered reports whether the message behind this header is ciphered.
@@ -129,7 +132,7 @@ func (c *Context) VerifyServiceRequest(pdu []byte) (Count, error) {
 	if r.KSI != c.s.KSI&7 {
 		return 0, fmt.Errorf("%w: KSI %d, context has %d", ErrMAC, r.KSI, c.s.KSI&7)
 	}
-	return c.check(c.s.UL, Count(r.Sequence), serviceRequestSeqWidth, func(count Count) bool {
+	return c.check(c.s.UL, Count(r.Sequence), shortSequenceBits, func(count Count) bool {
 		m := c.mac.MAC(uint32(count), 0, Uplink, pdu[:2])
 		return subtle.ConstantTimeCompare(m[2:], r.MAC[:]) == 1
 	})

@@ -36,9 +36,9 @@ func feedback(s0, s2, s11 uint32) uint32 {
 	return s0<<8 ^ mulAlpha[s0>>24] ^ s2 ^ s11>>8 ^ divAlpha[s11&0xff]
 }
 
-// init loads key and IV and runs 32 silent clocks (TS 35.216 §4.1). k[0] is the
+// load puts in key and IV and runs 32 silent clocks (TS 35.216 §4.1). k[0] is the
 // most significant word of the key (K3), iv[0] of the IV (IV3).
-func (g *snow3g) init(k, iv *[4]uint32) {
+func (g *snow3g) load(k, iv *[4]uint32) {
 	g.r1, g.r2, g.r3 = 0, 0, 0
 	for i := range 4 {
 		w := k[3-i]
@@ -86,7 +86,7 @@ func eea1(k *[4]uint32, count uint32, bearer uint8, dir Direction, data []byte) 
 	w := uint32(bearer)<<27 | uint32(dir&1)<<26
 	iv := [4]uint32{count, w, count, w}
 	var g snow3g
-	g.init(k, &iv)
+	g.load(k, &iv)
 	var z [16]uint32
 	for len(data) >= 64 {
 		g.run(&z, 16, false)
@@ -121,7 +121,7 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 	d := uint32(dir & 1)
 	iv := [4]uint32{count, fresh, count ^ d<<31, fresh ^ d<<15}
 	var g snow3g
-	g.init(k, &iv)
+	g.load(k, &iv)
 	var z [16]uint32
 	g.run(&z, 5, false)
 	p := newMul64(uint64(z[0])<<32 | uint64(z[1]))
@@ -144,7 +144,7 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 }
 
 // mul64 multiplies by a fixed element of GF(2^64) mod x^64+x^4+x^3+x+1, four
-// bits at a time (TS 35.215 §4.3.4 MUL with c = 0x1b).
+// bits at a time (MUL of TS 35.215 §4).
 type mul64 [16]uint64
 
 func newMul64(p uint64) (t mul64) {

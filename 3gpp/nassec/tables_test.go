@@ -2,7 +2,7 @@ package nassec
 
 import "testing"
 
-// mulx and mulxPow are MULx and MULxPOW of TS 35.215 §3.1.
+// mulx and mulxPow are MULx and MULxPOW of TS 35.216 §3.1.
 func mulx(v, c byte) byte {
 	if v&0x80 != 0 {
 		return v<<1 ^ c

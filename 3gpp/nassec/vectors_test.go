@@ -163,7 +163,7 @@ func TestKeystreamVectors(t *testing.T) {
 			slices.Reverse(k[:]) // TS 35.217 §3 writes K0 and IV0 first
 			slices.Reverse(iv[:])
 			var g snow3g
-			g.init(&k, &iv)
+			g.load(&k, &iv)
 			compareStream(t, v, func(z *[16]uint32) { g.run(z, 16, false) })
 		})
 	}
@@ -171,7 +171,7 @@ func TestKeystreamVectors(t *testing.T) {
 		t.Run("ZUC"+v.name, func(t *testing.T) {
 			k, iv := [16]byte(v.key), [16]byte(v.in)
 			var g zuc
-			g.init(&k, &iv)
+			g.load(&k, &iv)
 			compareStream(t, v, func(z *[16]uint32) { g.run(z, 16, false) })
 		})
 	}

@@ -38,9 +38,9 @@ func zucS(x uint32) uint32 {
 	return uint32(zucS0[x>>24])<<24 | uint32(zucS1[x>>16&0xff])<<16 | uint32(zucS0[x>>8&0xff])<<8 | uint32(zucS1[x&0xff])
 }
 
-// init loads key and IV and runs 32 rounds (TS 35.222 §3.5, 3.6.1), then the
+// load puts in key and IV and runs 32 rounds (TS 35.222 §3.5, 3.6.1), then the
 // one round whose output is dropped.
-func (g *zuc) init(k, iv *[16]byte) {
+func (g *zuc) load(k, iv *[16]byte) {
 	g.r1, g.r2 = 0, 0
 	for i := range 16 {
 		g.s[i] = uint32(k[i])<<23 | uint32(zucD[i])<<8 | uint32(iv[i])
@@ -88,7 +88,7 @@ func eea3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte) {
 	iv[4] = bearer<<3 | byte(dir&1)<<2
 	copy(iv[8:], iv[:8])
 	var g zuc
-	g.init(k, &iv)
+	g.load(k, &iv)
 	var z [16]uint32
 	for len(data) > 0 {
 		n := min(64, len(data))
@@ -108,7 +108,7 @@ func eia3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte, n
 	iv[8] ^= byte(dir&1) << 7
 	iv[14] ^= byte(dir&1) << 7
 	s := zucStream{words: (n+31)/32 + 2}
-	s.g.init(k, &iv)
+	s.g.load(k, &iv)
 	window := uint64(s.next())<<32 | uint64(s.next())
 	var t uint32
 	left := n
