@@ -244,6 +244,23 @@ func TestServiceRequest(t *testing.T) {
 	}
 }
 
+// TestServiceRequestOfAnotherKeySet has a valid code and still the wrong KSI.
+func TestServiceRequestOfAnotherKeySet(t *testing.T) {
+	s := state(nassec.EEA2, nassec.EIA2)
+	network := newPair(t, s).network
+	s.KSI = 4
+	sr, err := newPair(t, s).phone.AppendServiceRequest(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := network.AcceptServiceRequest(sr); !errors.Is(err, nassec.ErrMAC) {
+		t.Errorf("%v, want ErrMAC", err)
+	}
+	if r, err := nassec.ParseServiceRequest(sr); err != nil || r.KSI != 4 {
+		t.Errorf("KSI %d, %v; want 4", r.KSI, err)
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	p := newPair(t, state(nassec.EEA2, nassec.EIA2))
 	for _, tc := range []struct {
