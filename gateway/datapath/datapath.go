@@ -78,8 +78,8 @@ type Path interface {
 	// RemoveBearer ends the bearer; the count is final. A session's quota goes
 	// with its last bearer.
 	RemoveBearer(teid id.TEID) (Count, error)
-	// DropBuffered throws away what waits for an idle phone; the next downlink
-	// packet is an event again.
+	// DropBuffered throws away what waits for an idle phone. When DownlinkData is
+	// told again is as if the packets were still there.
 	DropBuffered(teid id.TEID) error
 	// Usage reads the count so far.
 	Usage(teid id.TEID) (Count, error)

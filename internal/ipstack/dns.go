@@ -52,7 +52,7 @@ func (f *Forwarder) ask(ctx context.Context, q []byte, from net.Addr) {
 	defer cancel()
 	res, err := f.resolve(ctx, q)
 	if err != nil {
-		f.log.Debug("ipstack: name query failed", "err", err)
+		f.log.Debug("ipstack: name query failed", "error", err)
 		res = failure(q)
 	}
 	if res != nil {

@@ -298,7 +298,7 @@ func (f *Forwarder) tcpFlow(r *tcp.ForwarderRequest, to netip.AddrPort) {
 	out, err := f.o.Dial(f.ctx, "tcp4", to.String())
 	if err != nil {
 		f.stats.failed.Add(1)
-		f.log.Debug("ipstack: cannot connect", "destination", to, "err", err)
+		f.log.Debug("ipstack: cannot connect", "destination", to, "error", err)
 		r.Complete(true)
 		return
 	}

@@ -280,7 +280,7 @@ func (e *Endpoint) remember(key txKey, b []byte, now time.Time) {
 func (e *Endpoint) reply(to netip.AddrPort, m *Message) []byte {
 	b, err := m.Marshal()
 	if err != nil {
-		e.log.Error("gtpc: answer not sent", "peer", to, "err", err)
+		e.log.Error("gtpc: answer not sent", "peer", to, "error", err)
 		return nil
 	}
 	e.write(b, to)

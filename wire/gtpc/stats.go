@@ -52,5 +52,5 @@ func (e *Endpoint) Stats() Stats {
 
 func (e *Endpoint) drop(d Drop, peer netip.AddrPort, err error) {
 	e.drops[d].Add(1)
-	e.log.LogAttrs(context.Background(), slog.LevelDebug, "gtpc: dropped", slog.String("reason", d.String()), slog.Any("peer", peer), slog.Any("err", err))
+	e.log.LogAttrs(context.Background(), slog.LevelDebug, "gtpc: dropped", slog.String("reason", d.String()), slog.Any("peer", peer), slog.Any("error", err))
 }

@@ -190,7 +190,6 @@ func (p *Path) DropBuffered(teid id.TEID) error {
 	defer b.dl.Unlock()
 	p.drops[datapath.DLBuffer].Add(uint64(len(b.buffer)))
 	p.empty(b)
-	b.notified = time.Time{}
 	return nil
 }
 

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Containers of protocol configuration options (TS 24.008 §10.5.6.3).
+const (
+	pcoIPCP = 0x8021
+	pcoDNS4 = 0x000d
+	pcoMTU4 = 0x0010
+
+	ipcpRequest, ipcpNak = 1, 3
+	ipcpDNS1, ipcpDNS2   = 129, 131 // RFC 1877
+)
+
+// answerPCO answers a phone's protocol configuration options: name servers by
+// container 0x000d or by IPCP, the link MTU by 0x0010. nil when it asked for
+// nothing we tell, or wrote nothing legible.
+func answerPCO(asked []byte, dns []netip.Addr, mtu uint16) []byte {
+	if len(asked) < 1 || asked[0]&0x80 == 0 {
+		return nil
+	}
+	out := []byte{0x80} // extension 1, configuration protocol PPP
+	put := func(container uint16, v []byte) {
+		out = binary.BigEndian.AppendUint16(out, container)
+		out = append(append(out, byte(len(v))), v...)
+	}
+	seen := map[uint16]bool{}
+	for b := asked[1:]; len(b) >= 3; {
+		c, n := binary.BigEndian.Uint16(b), int(b[2])
+		if n > len(b)-3 {
+			break
+		}
+		v := b[3 : 3+n]
+		b = b[3+n:]
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		switch c {
+		case pcoDNS4:
+			for _, a := range dns[:min(len(dns), 4)] {
+				put(pcoDNS4, a.AsSlice())
+			}
+		case pcoMTU4:
+			put(pcoMTU4, binary.BigEndian.AppendUint16(nil, mtu))
+		case pcoIPCP:
+			if nak := answerIPCP(v, dns); nak != nil {
+				put(pcoIPCP, nak)
+			}
+		}
+	}
+	if len(out) == 1 {
+		return nil
+	}
+	return out
+}
+
+// answerIPCP answers a Configure-Request that asks for name servers with a
+// Configure-Nak that suggests ours (RFC 1332, RFC 1877).
+func answerIPCP(p []byte, dns []netip.Addr) []byte {
+	if len(p) < 4 || p[0] != ipcpRequest {
+		return nil
+	}
+	size := int(binary.BigEndian.Uint16(p[2:]))
+	if size < 4 || size > len(p) {
+		return nil
+	}
+	nak := []byte{ipcpNak, p[1], 0, 0}
+	for o := p[4:size]; len(o) >= 2 && int(o[1]) >= 2 && int(o[1]) <= len(o); o = o[o[1]:] {
+		i := 0
+		switch o[0] {
+		case ipcpDNS2:
+			i = 1
+		case ipcpDNS1:
+		default:
+			continue
+		}
+		if i < len(dns) && len(nak) <= 16 {
+			nak = append(append(nak, o[0], 6), dns[i].AsSlice()...)
+		}
+	}
+	if len(nak) == 4 {
+		return nil
+	}
+	binary.BigEndian.PutUint16(nak[2:], uint16(len(nak)))
+	return nak
+}

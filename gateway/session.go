@@ -1,0 +1,283 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+	"campanile.network/internal/logs"
+	"campanile.network/wire/gtpc"
+	"campanile.network/wire/proof"
+	"github.com/wmnsk/go-gtp/gtpv2/ie"
+)
+
+// ue is a phone's context on S11: all its sessions share one control tunnel
+// (TS 29.274 §4.1).
+type ue struct {
+	imsi     id.IMSI
+	ctrl     id.TEID    // ours
+	mme      gtpc.FTEID // the MME's
+	sessions map[id.EBI]*session
+}
+
+// session is one PDN connection with its default bearer. Gateway.mu guards it.
+type session struct {
+	id      datapath.SessionID
+	ue      *ue
+	ebi     id.EBI
+	apn     id.APN
+	addr    netip.Addr
+	teid    id.TEID // ours on S1-U
+	tunnel  datapath.Tunnel
+	qos     gtpc.QoS
+	ambr    gtpc.AMBR
+	charge  uint32 // charging id
+	started time.Time
+
+	lease     *lease
+	leaseBase uint64 // octets carried before the lease was taken
+
+	open *segment       // nil between segments
+	base datapath.Count // count at the end of the last segment
+
+	ended   bool // deleted, perhaps still draining
+	paging  bool // a Downlink Data Notification is on its way
+	errored bool // the eNB lost the tunnel: the next notification says so
+}
+
+// lease is a ticket the gateway believes and what was carried under it by
+// sessions that are over.
+type lease struct {
+	ticket proof.Ticket
+	raw    []byte
+	spent  uint64
+	users  int
+}
+
+// segment is one stay at one tower, or, without bytes, traffic of no stay.
+type segment struct {
+	session *session
+	ticket  []byte // of the lease; empty when unsettled
+	bytes   []byte // signed by the MME
+	base    datapath.Count
+	count   datapath.Count // when closed
+	closed  bool
+
+	told       datapath.Count // what the sink has
+	toldAny    bool
+	toldClosed bool
+}
+
+// drainItem is something that ends a moment after it was ordered to, so that
+// packets on their way are still counted where they belong.
+type drainItem struct {
+	at  time.Time
+	s   *session
+	seg *segment // nil: the whole session
+}
+
+// newLease verifies a ticket; nil without an error when there is none and
+// unsettled sessions are admitted.
+func (g *Gateway) newLease(raw []byte) (*lease, error) {
+	t, err := g.openTicket(raw)
+	if err != nil {
+		if g.o.AllowUnsettled {
+			g.log.Debug("gateway: session is unsettled", logs.Error, err)
+			return nil, nil
+		}
+		return nil, gtpc.Refuse(gtpc.UserAuthFailed, ie.PrivateExtension, "ticket: %v", err)
+	}
+	l := g.spent[t.ID]
+	if l == nil {
+		l = &lease{ticket: t, raw: raw}
+		g.spent[t.ID] = l
+	}
+	return l, nil
+}
+
+func (g *Gateway) openTicket(raw []byte) (proof.Ticket, error) {
+	switch {
+	case len(raw) == 0:
+		return proof.Ticket{}, errors.New("none")
+	case g.o.OpenTicket == nil:
+		return proof.Ticket{}, errors.New("no verifier configured")
+	}
+	t, err := g.o.OpenTicket(raw)
+	if err == nil && !t.Valid(time.Now()) {
+		err = errors.New("not valid now")
+	}
+	return t, err
+}
+
+// take puts the session under a lease (or none) and sets its quota: what the
+// ticket's byte cap leaves, counted from now.
+func (g *Gateway) take(s *session, l *lease) {
+	c, _ := g.path.Usage(s.teid)
+	g.giveBack(s, c)
+	s.lease, s.leaseBase = l, c.Octets()
+	left := g.o.UnsettledQuota
+	if l != nil {
+		l.users++
+		left = l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
+	}
+	quota := s.leaseBase + left
+	if quota < left {
+		quota = datapath.NoQuota
+	}
+	g.path.SetQuota(s.id, quota)
+}
+
+// giveBack books what the session carried on its lease.
+func (g *Gateway) giveBack(s *session, c datapath.Count) {
+	if s.lease != nil {
+		s.lease.spent += c.Octets() - s.leaseBase
+		s.lease.users--
+		s.lease = nil
+	}
+}
+
+// forgetLeases drops tickets that nobody uses and that have run out.
+func (g *Gateway) forgetLeases(now time.Time) {
+	for k, l := range g.spent {
+		if l.users == 0 && !now.Before(l.ticket.NotAfter) {
+			delete(g.spent, k)
+		}
+	}
+}
+
+// checkSegment verifies a segment against the session's ticket. What cannot be
+// verified is not kept: the traffic then belongs to no segment.
+func (g *Gateway) checkSegment(s *session, raw []byte) ([]byte, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	err := errors.New("session has no ticket")
+	if s.lease != nil {
+		t := s.lease.ticket
+		var seg proof.Segment
+		if seg, err = proof.OpenSegment(t.ChainID, t.Serving, raw); err == nil && seg.Ticket != t.ID {
+			err = errors.New("it is another ticket's")
+		}
+	}
+	if err == nil {
+		return raw, nil
+	}
+	if g.o.AllowUnsettled {
+		g.log.Warn("gateway: segment not believed", logs.IMSI, s.ue.imsi, logs.Error, err)
+		return nil, nil
+	}
+	return nil, gtpc.Refuse(gtpc.MandatoryIEIncorrect, ie.PrivateExtension, "segment: %v", err)
+}
+
+// beginSegment ends the open segment at count c and opens the next. Traffic
+// since the last segment's end belongs to the new one: phones send before the
+// MME has told us of the tunnel. Without bytes an open segment goes on, and
+// where none is open, one that names no tower begins.
+func (g *Gateway) beginSegment(s *session, raw []byte, c datapath.Count) {
+	if s.open != nil && (len(raw) == 0 || bytes.Equal(s.open.bytes, raw)) {
+		return
+	}
+	g.endSegment(s, c)
+	s.open = &segment{session: s, bytes: raw, base: s.base, ticket: s.ticketBytes()}
+	g.dirty[s] = struct{}{}
+}
+
+func (s *session) ticketBytes() []byte {
+	if s.lease == nil {
+		return nil
+	}
+	return s.lease.raw
+}
+
+// endSegment closes the open segment at count c.
+func (g *Gateway) endSegment(s *session, c datapath.Count) {
+	if s.open == nil {
+		return
+	}
+	s.open.count, s.open.closed = c.Sub(s.open.base), true
+	g.keepClosed(s.open)
+	s.open, s.base = nil, c
+}
+
+// maxUnreported bounds closed segments that wait for the sink.
+const maxUnreported = 1 << 16
+
+func (g *Gateway) keepClosed(seg *segment) {
+	if len(g.closed) >= maxUnreported {
+		g.closed = g.closed[1:]
+		g.lost++
+		g.log.Error("gateway: usage record given up: nobody has taken records for too long", "lost", g.lost)
+	}
+	g.closed = append(g.closed, seg)
+	g.reportNow()
+}
+
+// reportNow asks the reporter to report at once.
+func (g *Gateway) reportNow() {
+	select {
+	case g.kick <- struct{}{}:
+	default:
+	}
+}
+
+// idle takes the eNB's tunnel away; the segment ends after the drain.
+func (g *Gateway) idle(s *session) {
+	s.tunnel = datapath.Tunnel{}
+	g.path.UpdateBearer(s.teid, s.tunnel)
+	if s.open != nil {
+		g.later(s, s.open)
+	}
+}
+
+// end takes the session out of S11's sight; downlink stops, and uplink on its
+// way is counted until the drain is over.
+func (g *Gateway) end(s *session) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.tunnel = datapath.Tunnel{}
+	g.path.UpdateBearer(s.teid, s.tunnel)
+	delete(s.ue.sessions, s.ebi)
+	if len(s.ue.sessions) == 0 {
+		delete(g.ues, s.ue.ctrl)
+		g.ctrl.Free(s.ue.ctrl)
+		if g.byIMSI[s.ue.imsi] == s.ue {
+			delete(g.byIMSI, s.ue.imsi)
+		}
+	}
+	g.later(s, nil)
+}
+
+func (g *Gateway) later(s *session, seg *segment) {
+	g.draining = append(g.draining, drainItem{time.Now().Add(g.o.Drain), s, seg})
+	select {
+	case g.drain <- struct{}{}:
+	default:
+	}
+}
+
+// finish takes a session off the data path with its final counts.
+func (g *Gateway) finish(s *session) {
+	if g.sessions[s.id] != s {
+		return
+	}
+	c, err := g.path.RemoveBearer(s.teid)
+	if err != nil {
+		g.log.Error("gateway: bearer vanished from the data path", logs.TEID, s.teid, logs.Error, err)
+		c = s.base
+	}
+	if s.open == nil && c != s.base {
+		s.open = &segment{session: s, base: s.base, ticket: s.ticketBytes()}
+	}
+	g.endSegment(s, c)
+	g.giveBack(s, c)
+	delete(g.sessions, s.id)
+	delete(g.dirty, s)
+	g.pool.release(s.addr)
+	g.teids.Free(s.teid)
+	g.log.Info("gateway: session ended", logs.IMSI, s.ue.imsi, logs.Address, s.addr, "ul", c.ULOctets, "dl", c.DLOctets, logs.Took, time.Since(s.started))
+}
