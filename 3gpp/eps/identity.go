@@ -108,13 +108,18 @@ func decodeGUTI(b []byte) (id.GUTI, error) {
 }
 
 // MobileIdentity is an identity as TS 24.008 §10.5.1.4 writes it (TS 24.301
-// §9.9.2.3): IMSI, IMEI, IMEISV, TMSI or none.
+// §9.9.2.3): IMSI, IMEI, IMEISV, TMSI or, from a UE that has not the one asked
+// for, none. The zero value cannot be sent.
 type MobileIdentity struct {
+	none uint8 // how many octets say that there is none
 	kind IdentityKind
 	imsi id.IMSI
 	imei id.IMEI
 	tmsi id.MTMSI
 }
+
+// NoMobileIdentity says that there is none.
+func NoMobileIdentity() MobileIdentity { return MobileIdentity{none: 3} }
 
 // MobileIMSI is the identity that is i.
 func MobileIMSI(i id.IMSI) MobileIdentity { return MobileIdentity{kind: KindIMSI, imsi: i} }
@@ -162,7 +167,7 @@ func (m MobileIdentity) String() string {
 func (m *MobileIdentity) decode(b []byte) error {
 	switch b[0] & 7 {
 	case 0:
-		*m = MobileIdentity{}
+		*m = MobileIdentity{none: uint8(len(b))}
 		return nil
 	case 1:
 		i, err := decodeIMSI(b)
@@ -196,7 +201,7 @@ func (m *MobileIdentity) encode(dst []byte) []byte {
 	case KindTMSI:
 		return binary.BigEndian.AppendUint32(append(dst, 0xf4), uint32(m.tmsi))
 	}
-	return append(dst, 0xf0, 0, 0)
+	return append(dst, make([]byte, m.none)...)
 }
 
 func decodeIMSI(b []byte) (id.IMSI, error) {

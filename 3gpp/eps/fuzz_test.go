@@ -1,0 +1,155 @@
+package eps
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// FuzzParse: whatever parses can be appended, printed and parsed again to the
+// same octets.
+func FuzzParse(f *testing.F) {
+	for _, p := range captured(f) {
+		f.Add(bool(p.dir), p.plain)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, k := range kinds() {
+		m := k.new()
+		random(f, r, m, 5)
+		b, err := Append(nil, m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bool(k.dir), b)
+	}
+	f.Fuzz(func(t *testing.T, down bool, b []byte) {
+		before := bytes.Clone(b)
+		m, err := Parse(Direction(down), b)
+		if !bytes.Equal(b, before) {
+			t.Fatal("the input was changed")
+		}
+		if err != nil {
+			if _, ok := err.(*Error); !ok || err.Error() == "" {
+				t.Fatalf("error of type %T", err)
+			}
+			return
+		}
+		_ = m.String()
+		out, err := Append(nil, m)
+		if err != nil {
+			t.Fatalf("%x parsed but not appended: %v", b, err)
+		}
+		back, err := Parse(Direction(down), out)
+		if err != nil {
+			t.Fatalf("%x appended as %x: %v", b, out, err)
+		}
+		again, err := Append(nil, back)
+		if err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%x then %x: %v", out, again, err)
+		}
+	})
+}
+
+func FuzzProtected(f *testing.F) {
+	for _, p := range captured(f) {
+		f.Add(p.whole)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := HeaderOf(b)
+		_ = h.String()
+		p, err2 := ParseProtected(b)
+		if err != nil && err2 == nil {
+			t.Fatal(err)
+		}
+		if err2 == nil && !bytes.Equal(p.Append(nil), b) {
+			t.Fatalf("%x became %x", b, p.Append(nil))
+		}
+	})
+}
+
+// What hostile input makes Parse allocate is bounded: 8 times its size and
+// 4 KiB.
+func TestAllocationBound(t *testing.T) {
+	inputs := map[string][]byte{}
+	add := func(name, head string, repeat []byte, n int) {
+		b := unhex(t, head)
+		for len(b) < n {
+			b = append(b, repeat...)
+		}
+		inputs[name] = b
+	}
+	const attach = "0741710809101010325476" + "0802f070" + "0001ff"
+	add("unknown half octets", attach, []byte{0xb0}, 60000)
+	add("unknown elements", attach, []byte{0x77, 0}, 60000)
+	add("repeated elements", attach, []byte{0x5c, 1, 2}, 60000)
+	add("empty APN labels", "0201d028ff", []byte{0}, 260)
+	add("short APN labels", "0201d02864", []byte{1, 'a'}, 105)
+	add("bad APN characters", "0201d02864", []byte{1, '_'}, 105)
+	add("units of extended PCO", "0201d01"+"1"+"7bffff80", []byte{0, 13, 0}, 65544)
+	add("units cut off", "0201d01"+"1"+"7bffff80", []byte{0, 13, 1}, 65543)
+	add("tracking areas", "074201"+"c1"+"60"+"4f00f1100001", []byte{0, 2}, 80)
+	add("many partial lists", "074201"+"c1"+"60", []byte{0x00, 0x00, 0xf1, 0x10, 0, 1}, 100)
+	for _, k := range kinds() {
+		for share := range 11 {
+			m := k.new()
+			random(t, rand.New(rand.NewPCG(5, uint64(share))), m, share)
+			b, err := Append(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inputs[k.String()] = b
+		}
+	}
+	for name, b := range inputs {
+		for _, dir := range []Direction{Uplink, Downlink} {
+			got := allocated(func() { _, _ = Parse(dir, b) })
+			if limit := uint64(8*len(b) + 4096); got > limit {
+				t.Errorf("%s: %d octets made Parse allocate %d, limit %d", name, len(b), got, limit)
+			}
+		}
+	}
+}
+
+// allocated is the least of some runs, as other goroutines allocate too.
+func allocated(f func()) uint64 {
+	least := ^uint64(0)
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	return least
+}
+
+var sink Message
+
+func BenchmarkParseAttachRequest(b *testing.B) {
+	pdu := captured(b)[0].plain
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := Parse(Uplink, pdu)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sink = m
+	}
+}
+
+func BenchmarkAppendAttachAccept(b *testing.B) {
+	var m Message
+	for _, p := range captured(b) {
+		if v, err := Parse(p.dir, p.plain); err == nil && v.MessageType() == TypeAttachAccept {
+			m = v
+		}
+	}
+	buf := make([]byte, 0, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Append(buf, m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
