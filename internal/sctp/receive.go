@@ -179,28 +179,33 @@ func (a *assoc) reassemble(tsn uint32, f fragment) {
 	same := func(g fragment) bool {
 		return g.stream == f.stream && g.ppid == f.ppid && (g.ssn == f.ssn || f.flags&flagU != 0) && (g.flags^f.flags)&flagU == 0
 	}
-	first, last, size := tsn, tsn, len(f.data)
-	for g := f; g.flags&flagE == 0; {
-		n, ok := a.frags[last+1]
-		if !ok {
-			return
-		}
-		if n.flags&flagB != 0 || !same(n) {
-			a.abort(CauseProtocolViolation, "fragments do not fit together", nil)
-			return
-		}
-		g, last, size = n, last+1, size+len(n.data)
+	// Neighbours must belong together exactly if no message ends or begins between them.
+	fits := func(p, n fragment) bool {
+		end, begin := p.flags&flagE != 0, n.flags&flagB != 0
+		return end && begin || !end && !begin && same(p) && same(n)
 	}
-	for g := f; g.flags&flagB == 0; {
-		p, ok := a.frags[first-1]
+	prev, havePrev := a.frags[tsn-1]
+	next, haveNext := a.frags[tsn+1]
+	if havePrev && !fits(prev, f) || haveNext && !fits(f, next) {
+		a.abort(CauseProtocolViolation, "fragments do not fit together", nil)
+		return
+	}
+	first, last, size := tsn, tsn, len(f.data)
+	for a.frags[last].flags&flagE == 0 {
+		last++
+		n, ok := a.frags[last]
 		if !ok {
 			return
 		}
-		if p.flags&flagE != 0 || !same(p) {
-			a.abort(CauseProtocolViolation, "fragments do not fit together", nil)
+		size += len(n.data)
+	}
+	for a.frags[first].flags&flagB == 0 {
+		first--
+		p, ok := a.frags[first]
+		if !ok {
 			return
 		}
-		g, first, size = p, first-1, size+len(p.data)
+		size += len(p.data)
 	}
 	if size > a.e.o.MaxMessage {
 		a.abort(CauseOutOfResource, "", nil)

@@ -56,7 +56,7 @@ func newScript(t *testing.T, o Options) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &script{t: t, net: n, e: e, l: l, src: 1000, dst: 36412, own: 0x01020304, tsn: 100, packets: make(chan received, 10000)}
+	p := &script{t: t, net: n, e: e, l: l, src: 1000, dst: 36412, own: 0x01020304, tsn: 100, packets: make(chan received, 40000)}
 	p.sock = p.openSocket(scriptAddr)
 	t.Cleanup(func() {
 		e.Close()
