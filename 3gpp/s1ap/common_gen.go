@@ -54,7 +54,7 @@ func (v *PrivateIEID) encode(w *encoder) {
 		w.Int(uint64(v.Local), 0, 65535)
 	case PrivateIEIDChoiceGlobal:
 		w.Choice(1, 2, false)
-		w.Octets(v.Global, per.Size{Max: per.Unbounded})
+		w.Octets(v.Global, per.Size{Min: 1, Max: per.Unbounded})
 	default:
 		w.Fail("PrivateIEID chooses no alternative")
 	}
@@ -70,7 +70,7 @@ func (v *PrivateIEID) decode(r *decoder) {
 	case 0:
 		v.Local = uint16(r.Int(0, 65535))
 	case 1:
-		v.Global = r.Octets(per.Size{Max: per.Unbounded})
+		v.Global = r.Octets(per.Size{Min: 1, Max: per.Unbounded})
 	}
 }
 

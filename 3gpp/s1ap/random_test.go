@@ -1,6 +1,7 @@
 package s1ap
 
 import (
+	"bytes"
 	"math/rand/v2"
 
 	"campanile.network/3gpp/per"
@@ -20,6 +21,21 @@ type gen struct {
 	present int
 	most    int
 	unknown bool // add unknown IEs to containers
+	foreign bool // give strings of other protocols contents valid there
+}
+
+// foreign is what tshark looks into although the S1AP dissector is on its own:
+// contents valid in the other protocol, or nil to leave the IE out.
+var foreign = map[string][]byte{
+	"MSClassmark2":                        {0x33, 0x19, 0xa2},
+	"MSClassmark3":                        {0x60, 0x14, 0x04, 0x6f, 0x65, 0x00, 0x00, 0x00},
+	"NASSecurityParametersfromEUTRAN":     {0x01},
+	"NASSecurityParameterstoEUTRAN":       {0x00, 0x00, 0x00, 0x00, 0x12, 0x00},
+	"[]byte":                              {0x00, 0x0b, 0x40, 0x14, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01, 0x00, 0x08, 0x00, 0x02, 0x00, 0x01, 0x00, 0x1a, 0x00, 0x01, 0x00},
+	"WarningMessageContents":              append([]byte{1}, append(bytes.Repeat([]byte{0x20}, 82), 82)...),
+	"Cdma2000SectorID":                    append([]byte{15}, make([]byte, 15)...),
+	"MDTConfigurationNR":                  nil, // NGAP
+	"IntersystemSONConfigurationTransfer": nil, // NGAP
 }
 
 func newGen(seed uint64, present, most int) *gen {
@@ -45,9 +61,14 @@ func (g *gen) enum(n int) int { return g.IntN(n) }
 
 func (g *gen) bits(n int) uint64 { return g.Uint64() >> (64 - n) }
 
+// fill draws octets; three of them are decimal digits, as a PLMN identity.
 func (g *gen) fill(b []byte) {
 	for i := range b {
 		b[i] = byte(g.Uint32())
+	}
+	if len(b) == 3 {
+		d := func() byte { return byte(g.IntN(10)) }
+		copy(b, []byte{d()<<4 | d(), 0xf0 | d(), d()<<4 | d()})
 	}
 }
 
@@ -64,7 +85,11 @@ func (g *gen) length(s per.Size) int {
 	return g.count(s.Min, hi)
 }
 
-func (g *gen) octets(s per.Size) []byte {
+// octets draws an OCTET STRING of the named type.
+func (g *gen) octets(name string, s per.Size) []byte {
+	if b, ok := foreign[name]; ok && g.foreign {
+		return b
+	}
 	b := make([]byte, g.length(s))
 	g.fill(b)
 	return b
@@ -89,6 +114,9 @@ func (g *gen) bitString(s per.Size) per.BitString {
 	return per.BitString{Bytes: b, Len: n}
 }
 
+// oid is the contents of the OBJECT IDENTIFIER 1.2.840 and one arc more.
+func (g *gen) oid() []byte { return []byte{0x2a, 0x86, 0x48, byte(g.IntN(128))} }
+
 func (g *gen) unknownIE() *UnknownIE {
 	return &UnknownIE{ID: 60000, Criticality: CriticalityIgnore, Value: []byte{1, 2, 3}}
 }
@@ -104,7 +132,10 @@ func (g *gen) privateIEs() []PrivateIE {
 	ies := make([]PrivateIE, g.count(1, 10))
 	for i := range ies {
 		ies[i].ID.random(g)
-		ies[i].Value = g.octets(per.Size{Min: 1, Max: 20})
+		if g.foreign { // tshark 4.0 loses its place behind an object identifier
+			ies[i].ID = PrivateIEID{Choice: PrivateIEIDChoiceLocal, Local: 7}
+		}
+		ies[i].Value = g.octets("", per.Size{Min: 1, Max: 20})
 	}
 	return ies
 }

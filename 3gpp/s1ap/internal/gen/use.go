@@ -131,8 +131,11 @@ func (g *generator) primitive(t *asnType) use {
 		if t.bounds != nil && t.bounds.lo() > 0 {
 			u.absent, u.clear = `%s == ""`, `%s = ""`
 		}
-	case kindOID:
-		g.octetString(&u, nil)
+	case kindOID: // its contents octets, at least one (X.691 §24, X.690 §8.19)
+		u.goType = "[]byte"
+		u.encode = "w.Octets(%s, per.Size{Min: 1, Max: per.Unbounded})"
+		u.decode = "%s = r.Octets(per.Size{Min: 1, Max: per.Unbounded})"
+		u.random = "%s = g.oid()"
 	case kindEnumerated:
 		call := "Enum"
 		if t.ext {
@@ -219,7 +222,7 @@ func (g *generator) octetString(u *use, b *bounds) {
 	size := sizeLit(b)
 	u.encode = "w.Octets(%s, " + size + ")"
 	u.decode = "%s = r.Octets(" + size + ")"
-	u.random = "%s = g.octets(" + size + ")"
+	u.random = "%s = g.octets(\"TYPE\", " + size + ")"
 	u.absent, u.clear = "%s == nil", clearNil
 }
 
