@@ -1,0 +1,278 @@
+package meter
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+// Octets is inner IP octets of both directions.
+type Octets struct{ UL, DL uint64 }
+
+// Sum is both directions together.
+func (o Octets) Sum() uint64 { return o.UL + o.DL }
+
+func (o Octets) plus(p Octets) Octets { return Octets{o.UL + p.UL, o.DL + p.DL} }
+
+// account is one tower's. The exported part is what is stored of it.
+type account struct {
+	tower proof.TowerKey
+	accountState
+	tree     proof.Tree
+	byTEID   map[id.TEID][]*segment // segments not yet final, in the order they began
+	pools    map[id.TEID]*pool
+	reported time.Time // last report of the tower
+	sent     []byte    // the voucher that is stored and may be sent
+	told     string    // what was last logged about the reserve
+	notice   link.Notice
+	noticeAt time.Time
+}
+
+type accountState struct {
+	Gateway Octets // as the gateway counted, whatever came of it
+	Tower   Octets // as the tower counted
+	Counted uint64 // octets that count: arrived, under a ticket
+	Channel uint64
+	Before  uint64       // of Counted, what earlier channels have paid
+	Extra   uint64       // octets of the channel that the ledger knows and this store does not
+	Seq     uint64       // of the newest voucher
+	Amount  proof.Amount // of it
+	Bytes   uint64       // of it
+	Voucher []byte       // itself
+	Seen    uint64       // number of the voucher the tower has confirmed
+	Tree    []byte
+}
+
+// due is what the channel's voucher should say, were its reserve endless.
+func (a *account) due() uint64 { return a.Counted - a.Before + a.Extra }
+
+// segment is one stay of a phone at a tower in one PDN session.
+type segment struct {
+	key     segmentKey
+	account *account
+	segmentState
+}
+
+type segmentState struct {
+	Session uint64
+	Ticket  proof.TicketID
+	No      uint32
+	TEID    id.TEID
+	Start   time.Time
+	Gateway Octets    // as the gateway counted
+	Valid   Octets    // of Gateway, while the ticket was valid
+	Arrived uint64    // of Valid.DL, what the tower saw arrive
+	Counted Octets    // what counts
+	Earlier Octets    // of Counted, what earlier channels have paid
+	Closed  time.Time // zero while open
+}
+
+// receipt is the segment's leaf in the channel's tree.
+func (s *segment) receipt() proof.Receipt {
+	return proof.Receipt{Ticket: s.Ticket, No: s.No, UL: s.Counted.UL - s.Earlier.UL, DL: s.Counted.DL - s.Earlier.DL}
+}
+
+func (s *segment) before(o *segment) int {
+	return cmp.Or(s.Start.Compare(o.Start), cmp.Compare(s.Session, o.Session), cmp.Compare(s.No, o.No), slices.Compare(s.key[:], o.key[:]))
+}
+
+// pool is what a tower saw arrive and send on one tunnel: sums of finished
+// runs of the tower's counting, and the run at hand.
+type pool struct {
+	Epoch   uint64
+	Earlier Octets
+	Run     Octets
+	Given   uint64    // of the downlink sum, what segments were given
+	At      time.Time // of the last change
+}
+
+// update takes a cumulative count. A new epoch, or a count that has fallen,
+// is a run begun anew. It returns the growth.
+func (p *pool) update(epoch uint64, o Octets, now time.Time) Octets {
+	was := p.Run
+	if p.Epoch != epoch || o.UL < was.UL || o.DL < was.DL {
+		p.Earlier = p.Earlier.plus(was)
+		p.Epoch, was = epoch, Octets{}
+	}
+	p.Run = o
+	grown := Octets{o.UL - was.UL, o.DL - was.DL}
+	if grown != (Octets{}) {
+		p.At = now
+	}
+	return grown
+}
+
+// ticket is what has been used of one.
+type ticket struct {
+	Used     uint64
+	Cap      uint64
+	Over     uint64 // octets beyond the cap, for the record
+	NotAfter time.Time
+}
+
+func newAccount(tower proof.TowerKey) *account {
+	return &account{tower: tower, byTEID: map[id.TEID][]*segment{}, pools: map[id.TEID]*pool{}}
+}
+
+// open ranges over the segments that are not final.
+func (a *account) open() iter.Seq[*segment] {
+	return func(yield func(*segment) bool) {
+		for _, list := range a.byTEID {
+			for _, s := range list {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *Meter) account(tower proof.TowerKey) *account {
+	a := m.accounts[tower]
+	if a == nil {
+		a = newAccount(tower)
+		m.accounts[tower] = a
+		m.changed.accounts[a] = true
+	}
+	return a
+}
+
+func (m *Meter) add(s *segment) {
+	m.segments[s.key] = s
+	list := append(s.account.byTEID[s.TEID], s)
+	slices.SortFunc(list, (*segment).before)
+	s.account.byTEID[s.TEID] = list
+}
+
+func (m *Meter) drop(s *segment) {
+	delete(m.segments, s.key)
+	a := s.account
+	list := slices.DeleteFunc(a.byTEID[s.TEID], func(o *segment) bool { return o == s })
+	if len(list) == 0 {
+		delete(a.byTEID, s.TEID)
+		return
+	}
+	a.byTEID[s.TEID] = list
+}
+
+// count lets octets of a segment count as far as its ticket goes; the rest is
+// put on record.
+func (m *Meter) count(s *segment, o Octets) {
+	a := s.account
+	if o == (Octets{}) {
+		return
+	}
+	t := m.tickets[s.Ticket]
+	left := t.Cap - min(t.Cap, t.Used)
+	took := Octets{UL: min(o.UL, left)}
+	took.DL = min(o.DL, left-took.UL)
+	t.Used += took.Sum()
+	s.Counted = s.Counted.plus(took)
+	a.Counted += took.Sum()
+	if over := o.Sum() - took.Sum(); over > 0 {
+		if t.Over == 0 {
+			m.Logger.Warn("ticket used up", "ticket", s.Ticket, "cap_octets", t.Cap, "tower", a.tower.Short())
+		}
+		t.Over += over
+		m.excuse(OverCap, Octets{o.UL - took.UL, o.DL - took.DL})
+	}
+	m.changed.tickets[s.Ticket] = true
+	m.changed.segments[s] = true
+	m.changed.accounts[a] = true
+}
+
+// share gives what has arrived on a tunnel to its segments, oldest first, none
+// more than the gateway sent within it.
+func (m *Meter) share(a *account, teid id.TEID) {
+	p := a.pools[teid]
+	if p == nil {
+		return
+	}
+	left := p.Earlier.DL + p.Run.DL - p.Given
+	for _, s := range a.byTEID[teid] {
+		took := min(left, s.Valid.DL-s.Arrived)
+		if took == 0 {
+			continue
+		}
+		left -= took
+		p.Given += took
+		s.Arrived += took
+		m.changed.pools[poolKey{a, teid}] = true
+		m.count(s, Octets{DL: took})
+	}
+}
+
+// patience is how long a closed segment waits for a tower that is not heard.
+const patience = 7 * 24 * time.Hour
+
+// finish makes closed segments final whose downlink has all arrived, or whose
+// tower has spoken since and will not say more.
+func (m *Meter) finish(a *account, now time.Time) {
+	var over []*segment
+	for s := range a.open() {
+		if !s.Closed.IsZero() && (s.Arrived == s.Valid.DL || a.reported.Sub(s.Closed) > m.Linger || now.Sub(s.Closed) > patience) {
+			over = append(over, s)
+		}
+	}
+	slices.SortFunc(over, (*segment).before)
+	for _, s := range over {
+		if r := s.receipt(); r.UL+r.DL > 0 {
+			a.tree.Append(r.Leaf())
+		}
+		m.drop(s)
+		m.bury(s.key, m.tickets[s.Ticket].NotAfter)
+		m.changed.segments[s] = true
+		m.changed.accounts[a] = true
+	}
+}
+
+// bury remembers that a segment is final, so that a record told again is known
+// for what it is, as long as anybody could tell it.
+func (m *Meter) bury(k segmentKey, last time.Time) {
+	m.done[k] = last.Add(2 * patience)
+	m.changed.done[k] = true
+}
+
+// prunePools forgets tunnels that have been silent for longer than a tower
+// repeats itself.
+func (m *Meter) prunePools(a *account, now time.Time) {
+	for teid, p := range a.pools {
+		if len(a.byTEID[teid]) == 0 && now.Sub(p.At) > 24*time.Hour {
+			delete(a.pools, teid)
+			m.changed.pools[poolKey{a, teid}] = true
+		}
+	}
+}
+
+// prune forgets tickets and final segments long after anybody could still
+// report under them.
+func (m *Meter) prune(now time.Time) {
+	used := map[proof.TicketID]bool{}
+	for _, s := range m.segments {
+		used[s.Ticket] = true
+	}
+	for id, t := range m.tickets {
+		if !used[id] && now.Sub(t.NotAfter) > 2*patience {
+			delete(m.tickets, id)
+			m.changed.tickets[id] = true
+		}
+	}
+	for k, until := range m.done {
+		if now.After(until) {
+			delete(m.done, k)
+			m.changed.done[k] = true
+		}
+	}
+	for k, l := range m.loose {
+		if now.Sub(l.At) > patience {
+			m.excuse(l.Reason, l.Count)
+			delete(m.loose, k)
+			m.changed.loose[k] = true
+		}
+	}
+}

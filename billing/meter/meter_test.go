@@ -1,0 +1,520 @@
+package meter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/billing/meter"
+	"campanile.network/billing/rating"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
+)
+
+const chainID = "campanile-test"
+
+// ledger is a ledger in memory.
+type ledger struct {
+	towers   map[proof.TowerKey]bool
+	nodes    map[proof.NodeKey]proof.OperatorKey
+	channels map[proof.TowerKey]meter.Channel
+}
+
+func (l *ledger) Tower(k proof.TowerKey) bool { return l.towers[k] }
+func (l *ledger) HomeNode(h proof.OperatorKey, n proof.NodeKey) bool {
+	return l.nodes[n] == h
+}
+func (l *ledger) Channel(_ proof.OperatorKey, t proof.TowerKey) (meter.Channel, bool) {
+	c, ok := l.channels[t]
+	return c, ok
+}
+
+// world is one operator that is home and serving network at once, and a tower.
+type world struct {
+	t        *testing.T
+	ledger   *ledger
+	operator proof.SigningKey
+	node     proof.SigningKey
+	tower    proof.TowerKey
+	path     string
+	meter    *meter.Meter
+	stop     func()
+	options  meter.Options
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, operator: proof.NewSigningKey(), node: proof.NewSigningKey(), tower: proof.NewSigningKey().Public(), path: filepath.Join(t.TempDir(), "meter.db")}
+	price := proof.AmountOf(1_000_000_000_000_000_000)
+	reserve, err := rating.Charge(50_000_000, price)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ledger = &ledger{map[proof.TowerKey]bool{w.tower: true}, map[proof.NodeKey]proof.OperatorKey{w.node.Public(): w.operator.Public()},
+		map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, PricePerGB: price, Reserve: reserve}}}
+	w.options = meter.Options{Operator: w.operator, ChainID: chainID, Ledger: w.ledger, Path: w.path}
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	m, err := meter.New(w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.Serve(ctx) }()
+	w.meter = m
+	w.stop = func() {
+		cancel()
+		if err := errors.Join(<-done, m.Close()); err != nil {
+			w.t.Error(err)
+		}
+		w.stop = func() {}
+	}
+}
+
+// restart ends the meter and starts it on the same store.
+func (w *world) restart() { w.stop(); w.start() }
+
+func (w *world) ticket(n byte, octets uint64) proof.Ticket {
+	now := time.Now().Truncate(time.Second)
+	return proof.Ticket{ChainID: chainID, ID: proof.TicketID{n}, Home: w.operator.Public(), Node: w.node.Public(), Serving: w.operator.Public(),
+		Class: proof.Proven, NotBefore: now.Add(-time.Second), NotAfter: now.Add(6 * time.Hour), ByteCap: octets}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// record makes a gateway's record of one segment at the world's tower.
+func (w *world) record(tk proof.Ticket, no uint32, teid id.TEID) *usage.Record {
+	plmn := must[id.PLMN](w.t)(id.ParsePLMN("00101"))
+	s := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: no, Tower: w.tower, Cell: id.ECGI{PLMN: plmn, ECI: 0x19b01}, Start: time.Now()}
+	return &usage.Record{Session: uint64(tk.ID[0]), TEID: teid, Ticket: must[[]byte](w.t)(tk.Sign(w.node)), Segment: must[[]byte](w.t)(s.Sign(w.operator))}
+}
+
+func (w *world) report(r *usage.Record, ul, dl uint64) {
+	w.t.Helper()
+	r.UL, r.DL, r.At = ul, dl, time.Now()
+	if err := w.meter.Report(w.t.Context(), []usage.Record{*r}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// mast is the tower's end of a link, with what it was told.
+type mast struct {
+	w        *world
+	conn     link.Conn[link.ToTower, link.FromTower]
+	terms    []link.Terms
+	vouchers []proof.Voucher
+	err      error
+	leave    func()
+}
+
+func (w *world) join() *mast {
+	ctx, cancel := context.WithCancel(context.Background())
+	conn, done := link.Local(ctx, w.meter, w.tower)
+	m := &mast{w: w, conn: conn}
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		for {
+			msg, err := conn.Recv()
+			if err != nil {
+				m.err = err
+				return
+			}
+			if msg.Terms != nil {
+				m.terms = append(m.terms, *msg.Terms)
+				continue
+			}
+			v, err := proof.OpenVoucher(chainID, w.operator.Public(), msg.Voucher)
+			if err != nil {
+				w.t.Error(err)
+			}
+			m.vouchers = append(m.vouchers, v)
+		}
+	}()
+	m.leave = func() { cancel(); <-done; <-heard }
+	w.t.Cleanup(m.leave)
+	return m
+}
+
+func (m *mast) says(epoch uint64, counts ...link.Count) {
+	m.w.t.Helper()
+	if err := m.conn.Send(link.FromTower{Report: &link.Report{Epoch: epoch, Counts: counts}}); err != nil {
+		m.w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (m *mast) last() proof.Voucher {
+	m.w.t.Helper()
+	synctest.Wait()
+	if len(m.vouchers) == 0 {
+		m.w.t.Fatal("no voucher has come")
+	}
+	return m.vouchers[len(m.vouchers)-1]
+}
+
+func (w *world) view() meter.TowerView {
+	w.t.Helper()
+	v := w.meter.Snapshot()
+	if len(v.Towers) != 1 {
+		w.t.Fatalf("%d towers in the view", len(v.Towers))
+	}
+	return v.Towers[0]
+}
+
+func TestVoucherEveryStepAndEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		synctest.Wait()
+		if len(m.terms) != 1 || m.terms[0].Channel != 7 || m.terms[0].Payer != proof.OperatorKey(w.operator.Public()) || m.terms[0].WindowOctets != 4_000_000 || m.terms[0].WindowPermille != 10 {
+			t.Fatalf("terms %+v", m.terms)
+		}
+		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
+		w.report(r, 200_000, 100_000)
+		synctest.Wait()
+		if len(m.vouchers) != 0 {
+			t.Fatalf("a voucher for %d octets before its time", m.vouchers[0].Bytes)
+		}
+		time.Sleep(10 * time.Second)
+		if v := m.last(); v.Seq != 1 || v.Bytes != 200_000 || v.Amount.String() != "200000000000000" {
+			t.Fatalf("after 10 s: %+v; the downlink has not been seen to arrive", v)
+		}
+		m.says(1, link.Count{TEID: 0x77, UL: 200_000, DL: 100_000})
+		w.report(r, 1_300_000, 900_000)
+		if v := m.last(); v.Seq != 2 || v.Bytes != 1_400_000 {
+			t.Fatalf("after a megabyte: %+v", v)
+		}
+		m.says(1, link.Count{TEID: 0x77, UL: 1_300_000, DL: 890_000}) // 10 000 octets were lost on the way
+		r.Closed = true
+		w.report(r, 1_300_000, 900_000)
+		if v := m.last(); v.Bytes != 1_300_000+890_000 {
+			t.Fatalf("at the segment's end: %+v", v)
+		}
+		if err := m.conn.Send(link.FromTower{Seen: &link.Seen{Channel: 7, Seq: m.last().Seq}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		v := w.view()
+		want := meter.Octets{UL: 1_300_000, DL: 900_000}
+		if v.Gateway != want || v.Measured != (meter.Octets{UL: 1_300_000, DL: 890_000}) || v.Counted != 2_190_000 || v.Lag != 0 || v.Seen != v.Seq || !v.Connected {
+			t.Errorf("%+v", v)
+		}
+		// The root is over the one receipt.
+		var tree proof.Tree
+		tree.Append(proof.Receipt{Ticket: proof.TicketID{1}, No: 1, UL: 1_300_000, DL: 890_000}.Leaf())
+		if m.last().Root != tree.Root() {
+			t.Error("the root is not over the segment's receipt")
+		}
+	})
+}
+
+// A record repeated, overtaken or told after the end changes nothing.
+func TestRecordsMayBeRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
+		m.says(1, link.Count{TEID: 0x77, DL: 5000})
+		for range 3 {
+			w.report(r, 1000, 5000)
+		}
+		w.report(r, 500, 2000)
+		r.Closed = true
+		for range 3 {
+			w.report(r, 1000, 5000)
+		}
+		time.Sleep(10 * time.Minute)
+		w.report(r, 1000, 5000)
+		w.restart()
+		w.report(r, 1000, 5000)
+		if v := w.view(); v.Counted != 6000 || v.Billed != 6000 || v.Seq != 1 || v.Open != 0 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// A restart in the middle neither forgets nor doubles, and numbers go on.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
+		w.report(r, 1_000_000, 3_000_000)
+		m.says(1, link.Count{TEID: 0x77, UL: 1_000_000, DL: 2_000_000})
+		first := m.last()
+		w.restart()
+		if m.leave(); m.err == nil {
+			t.Error("the link outlived the meter")
+		}
+		m = w.join()
+		synctest.Wait()
+		if len(m.vouchers) != 1 || m.vouchers[0] != first {
+			t.Fatalf("after the restart the newest voucher is sent again: %+v, not %+v", m.vouchers, first)
+		}
+		m.says(1, link.Count{TEID: 0x77, UL: 1_000_000, DL: 3_000_000}) // same epoch: cumulative
+		m.says(2, link.Count{TEID: 0x77, UL: 500_000, DL: 500_000})     // the agent has restarted, too
+		w.report(r, 1_500_000, 3_500_000)
+		v := m.last()
+		if v.Seq <= first.Seq || v.Bytes != 5_000_000 {
+			t.Errorf("%+v after %+v", v, first)
+		}
+		if got := w.view(); got.Measured != (meter.Octets{UL: 1_500_000, DL: 3_500_000}) || got.Gateway != got.Measured {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// Downlink of several segments on one tunnel: what arrived is shared out,
+// never more than was sent within each, and a late report still counts.
+func TestSegmentsOnOneTunnel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tk := w.ticket(1, 1<<30)
+		a := w.record(tk, 1, 0x77)
+		a.Closed = true
+		w.report(a, 0, 1000) // the tower is not connected
+		time.Sleep(time.Hour)
+		b := w.record(tk, 2, 0x77)
+		w.report(b, 0, 500)
+		m := w.join()
+		m.says(1, link.Count{TEID: 0x77, DL: 1300})
+		if v := w.view(); v.Counted != 1300 {
+			t.Errorf("%+v", v)
+		}
+		m.says(1, link.Count{TEID: 0x77, DL: 9300}) // more than was ever sent
+		b.Closed = true
+		w.report(b, 0, 500)
+		if v := w.view(); v.Counted != 1500 || v.Open != 0 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestTicketsCapAndTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		tk := w.ticket(1, 10_000)
+		a, b := w.record(tk, 1, 0x77), w.record(tk, 2, 0x78)
+		w.report(a, 4000, 0)
+		w.report(b, 5000, 3000)
+		m.says(1, link.Count{TEID: 0x78, DL: 3000})
+		if v := w.view(); v.Counted != 10_000 {
+			t.Errorf("beyond the cap: %+v", v)
+		}
+		late := w.record(w.ticket(2, 1<<30), 1, 0x79)
+		w.report(late, 100, 0)
+		time.Sleep(7 * time.Hour)
+		w.report(late, 900, 0)
+		if v := w.view(); v.Counted != 10_100 {
+			t.Errorf("beyond the time: %+v", v)
+		}
+		got := fmt.Sprint(w.meter.Snapshot().Unsettled)
+		if want := "[{ticket has expired {800 0}} {ticket's byte cap is used up {0 2000}}]"; got != want {
+			t.Errorf("unsettled %s, want %s", got, want)
+		}
+	})
+}
+
+func TestNobodyIsChargedWithoutProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stranger := proof.NewSigningKey()
+		try := func(why meter.Reason, change func(tk *proof.Ticket, r *usage.Record)) {
+			t.Helper()
+			tk := w.ticket(1, 1<<30)
+			r := w.record(tk, 1, 0x77)
+			change(&tk, r)
+			w.report(r, 10, 20)
+			w.report(r, 20, 30)
+			r.Closed = true
+			w.report(r, 20, 30)
+			v := w.meter.Snapshot()
+			var got meter.Octets
+			for _, u := range v.Unsettled {
+				if u.Reason == why {
+					got = u.Octets
+				}
+			}
+			if got != (meter.Octets{UL: 20, DL: 30}) || len(v.Towers) != 0 {
+				t.Errorf("%s: %+v", why, v)
+			}
+		}
+		resign := func(tk *proof.Ticket, r *usage.Record, k proof.SigningKey) {
+			tk.Node = k.Public()
+			r.Ticket = must[[]byte](t)(tk.Sign(k))
+		}
+		try(meter.NoTicket, func(_ *proof.Ticket, r *usage.Record) { r.Ticket = nil })
+		try(meter.BadTicket, func(_ *proof.Ticket, r *usage.Record) { r.Ticket[5] ^= 1 })
+		try(meter.UnknownNode, func(tk *proof.Ticket, r *usage.Record) { resign(tk, r, stranger) })
+		try(meter.OtherOperator, func(tk *proof.Ticket, r *usage.Record) { tk.Serving = stranger.Public(); resign(tk, r, w.node) })
+		try(meter.NoSegment, func(_ *proof.Ticket, r *usage.Record) { r.Segment = nil })
+		try(meter.BadSegment, func(_ *proof.Ticket, r *usage.Record) { r.Segment[9] ^= 1 })
+		try(meter.OtherTicket, func(tk *proof.Ticket, r *usage.Record) { r.Segment = w.record(w.ticket(9, 1), 1, 0x77).Segment })
+		try(meter.OutOfTime, func(tk *proof.Ticket, r *usage.Record) {
+			tk.NotBefore, tk.NotAfter = tk.NotBefore.Add(-9*time.Hour), tk.NotAfter.Add(-9*time.Hour)
+			resign(tk, r, w.node)
+		})
+		mine := w.tower
+		try(meter.UnknownTower, func(tk *proof.Ticket, r *usage.Record) {
+			w.tower = proof.TowerKey{1}
+			r.Segment = w.record(*tk, 3, 0x77).Segment
+			w.tower = mine
+		})
+	})
+}
+
+// An HSS node whose registration comes a block late loses nothing.
+func TestChargedOnceTheLedgerKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		node := proof.NodeKey(w.node.Public())
+		home := w.ledger.nodes[node]
+		delete(w.ledger.nodes, node)
+		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
+		w.report(r, 100, 0)
+		w.ledger.nodes[node] = home
+		w.report(r, 150, 0)
+		if v := w.meter.Snapshot(); len(v.Unsettled) != 0 || v.Towers[0].Counted != 150 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestNeverAboveTheReserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		r := w.record(w.ticket(1, 1<<40), 1, 0x77)
+		w.report(r, 60_000_000, 0) // the reserve covers 50 MB
+		v := m.last()
+		if v.Bytes != 50_000_000 || v.Amount != w.ledger.channels[w.tower].Reserve {
+			t.Fatalf("%+v", v)
+		}
+		if got := w.view(); got.Lag != 10_000_000 || !strings.Contains(got.Trouble, "reserve of channel 7 is spent") {
+			t.Errorf("%+v", got)
+		}
+		w.report(r, 61_000_000, 0)
+		time.Sleep(time.Minute)
+		if m.last() != v {
+			t.Errorf("%+v after the reserve was spent", m.last())
+		}
+		c := w.ledger.channels[w.tower]
+		c.Reserve = must[proof.Amount](t)(c.Reserve.Add(c.Reserve))
+		w.ledger.channels[w.tower] = c
+		time.Sleep(10 * time.Second)
+		if v := m.last(); v.Bytes != 61_000_000 || v.Seq != 2 || w.view().Trouble != "" {
+			t.Errorf("after a top-up: %+v, %+v", v, w.view())
+		}
+	})
+}
+
+// The channel is closed and another one opened: what was not promised in the
+// old one is promised in the new one.
+func TestNextChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		r := w.record(w.ticket(1, 1<<40), 1, 0x77)
+		w.report(r, 2_000_000, 0)
+		synctest.Wait()
+		c := w.ledger.channels[w.tower]
+		delete(w.ledger.channels, w.tower)
+		w.report(r, 5_000_000, 0)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if v := m.last(); v.Bytes != 2_000_000 || !strings.Contains(w.view().Trouble, "no channel") || m.terms[len(m.terms)-1].Channel != 0 {
+			t.Fatalf("without a channel: %+v, %+v, terms %+v", v, w.view(), m.terms)
+		}
+		c.ID = 8
+		w.ledger.channels[w.tower] = c
+		time.Sleep(10 * time.Second)
+		if v := m.last(); v.Channel != 8 || v.Seq != 1 || v.Bytes != 3_000_000 || m.terms[len(m.terms)-1].Channel != 8 {
+			t.Fatalf("%+v, terms %+v", v, m.terms)
+		}
+		w.report(r, 6_000_000, 0)
+		if v := m.last(); v.Channel != 8 || v.Bytes != 4_000_000 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// The store is lost: the ledger's voucher is where counting goes on.
+func TestLostStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.report(w.record(w.ticket(1, 1<<40), 1, 0x77), 2_000_000, 0)
+		c := w.ledger.channels[w.tower]
+		c.Seq, c.Bytes = 1, 2_000_000
+		c.Promised = must[proof.Amount](t)(rating.Charge(c.Bytes, c.PricePerGB))
+		w.ledger.channels[w.tower] = c
+		w.stop()
+		w.options.Path = filepath.Join(t.TempDir(), "new.db")
+		w.start()
+		m := w.join()
+		w.report(w.record(w.ticket(2, 1<<40), 1, 0x78), 1_500_000, 0)
+		if v := m.last(); v.Bytes != 3_500_000 || v.Seq <= 2 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestWhoMayJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		known := w.tower
+		w.tower = proof.TowerKey{0xee}
+		m := w.join()
+		synctest.Wait()
+		if m.err == nil || !strings.Contains(m.err.Error(), "is not registered on "+chainID) {
+			t.Errorf("a stranger is told %v", m.err)
+		}
+		w.tower = known
+		old := w.join()
+		synctest.Wait()
+		young := w.join()
+		synctest.Wait()
+		if old.err == nil || young.err != nil {
+			t.Errorf("the older link: %v; the younger: %v", old.err, young.err)
+		}
+	})
+}
+
+func TestOtherPeoplesStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.stop()
+		for _, change := range []func(*meter.Options){
+			func(o *meter.Options) { o.ChainID = "campanile-other" },
+			func(o *meter.Options) { o.Operator = proof.NewSigningKey() },
+		} {
+			o := w.options
+			change(&o)
+			if m, err := meter.New(o); err == nil || !strings.Contains(err.Error(), w.path) {
+				t.Errorf("taken: %v, %v", m, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package meter
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+// View is what a meter shows: both counts side by side.
+type View struct {
+	Operator  proof.OperatorKey
+	Towers    []TowerView // by key
+	Unsettled []Unsettled // octets nobody is charged for, by reason
+}
+
+// TowerView is one tower's account. Octets are inner IP octets since the store
+// was made.
+type TowerView struct {
+	Tower     proof.TowerKey
+	Connected bool
+	Gateway   Octets // as the gateway counted, in segments at this tower
+	Counted   uint64 // what counts: arrived, under a ticket
+	Measured  Octets // as the tower counted
+	Lag       uint64 // of Counted, not yet in a voucher
+	Open      int    // segments not final
+
+	Channel    uint64       // 0: none
+	PricePerGB proof.Amount // base denom for 10^9 octets
+	Reserve    proof.Amount
+	Seq        uint64       // of the newest voucher
+	Seen       uint64       // of the newest voucher the tower has confirmed
+	Billed     uint64       // octets of the channel in the newest voucher
+	Amount     proof.Amount // of the newest voucher
+	Trouble    string       // what stands in the way of signing more, or ""
+	Notice     link.Notice  // the tower's last word
+	NoticeAt   time.Time
+}
+
+// Unsettled is octets nobody is charged for.
+type Unsettled struct {
+	Reason Reason
+	Octets Octets
+}
+
+// Snapshot copies the state of all accounts.
+func (m *Meter) Snapshot() View {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := View{Operator: m.self}
+	for _, a := range m.accounts {
+		ch, _ := m.Ledger.Channel(m.self, a.tower)
+		due := a.due()
+		t := TowerView{
+			Tower: a.tower, Connected: m.links[a.tower] != nil, Gateway: a.Gateway, Counted: a.Counted, Measured: a.Tower,
+			Lag: due - min(due, a.Bytes), Open: openCount(a), Channel: ch.ID, PricePerGB: ch.PricePerGB, Reserve: ch.Reserve,
+			Trouble: a.told, Notice: a.notice, NoticeAt: a.noticeAt,
+		}
+		if a.Channel == ch.ID {
+			t.Seq, t.Seen, t.Billed, t.Amount = a.Seq, a.Seen, a.Bytes, a.Amount
+		}
+		v.Towers = append(v.Towers, t)
+	}
+	slices.SortFunc(v.Towers, func(a, b TowerView) int { return bytes.Compare(a.Tower[:], b.Tower[:]) })
+	sums := map[Reason]Octets{}
+	for r, o := range m.excused {
+		sums[r] = o
+	}
+	for _, l := range m.loose {
+		sums[l.Reason] = sums[l.Reason].plus(l.Count)
+	}
+	for r, o := range sums {
+		v.Unsettled = append(v.Unsettled, Unsettled{r, o})
+	}
+	slices.SortFunc(v.Unsettled, func(a, b Unsettled) int { return bytes.Compare([]byte(a.Reason), []byte(b.Reason)) })
+	return v
+}
