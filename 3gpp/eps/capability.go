@@ -46,7 +46,7 @@ func (a Algorithms) String() string { return fmt.Sprintf("%v, %v", a.Ciphering, 
 // EIA n is Feature(8+n).
 type Feature uint8
 
-// bits is a row of flags in n octets.
+// has says whether the bit of f is in o and set.
 func has(o []byte, f Feature) bool {
 	i := int(f / 8)
 	return i < len(o) && o[i]<<(f%8)&0x80 != 0
@@ -55,13 +55,13 @@ func has(o []byte, f Feature) bool {
 func set(o []byte, f Feature) { o[f/8] |= 0x80 >> (f % 8) }
 
 // names lists the flags that are set; those beyond the names by octet and bit.
-func names(o []byte, first Feature, known []string) string {
+func names(o []byte, known []string) string {
 	var list []string
 	for f := range Feature(8 * len(o)) {
 		switch {
 		case !has(o, f):
-		case f >= first && int(f-first) < len(known) && known[f-first] != "":
-			list = append(list, known[f-first])
+		case int(f) < len(known) && known[f] != "":
+			list = append(list, known[f])
 		default:
 			list = append(list, fmt.Sprintf("octet %d bit %d", f/8+1, 8-f%8))
 		}
@@ -79,48 +79,41 @@ type UENetworkCapability struct {
 // Features of a UENetworkCapability beyond the algorithms (TS 24.301
 // §9.9.3.34).
 const (
-	UCS2            Feature = 24 + iota // treatment of UCS2
-	_                                   // UIA1 to UIA7
-	_                                   //
-	_                                   //
-	_                                   //
-	_                                   //
-	_                                   //
-	_                                   //
-	ProSeDD                             // ProSe direct discovery
-	ProSe                               // proximity services
-	H245ASH                             // H.245 after SRVCC handover
-	ACCCSFB                             // access class control for CSFB
-	LPP                                 // LTE positioning protocol
-	LCS                                 // location services notification
-	SRVCC1x                             // SRVCC to 1xCS
-	NF                                  // notification procedure
-	EPCO                                // extended protocol configuration options
-	HCCPCIoT                            // header compression for control plane CIoT
-	ERwoPDN                             // EMM-REGISTERED without PDN connection
-	S1UData                             // S1-u data transfer
-	UPCIoT                              // user plane CIoT EPS optimization
-	CPCIoT                              // control plane CIoT EPS optimization
-	ProSeRelay                          // acting as ProSe UE-to-network relay
-	ProSeDC                             // ProSe direct communication
-	Bearers15                           // signalling for 15 EPS bearer contexts
-	SGC                                 // service gap control
-	N1Mode                              // 5GS
-	DCNR                                // dual connectivity with NR
-	CPBackoff                           // control plane data back-off
-	RestrictEC                          // restriction on enhanced coverage
-	V2XPC5                              // V2X over E-UTRA-PC5
-	MultipleDRB                         // multiple user plane radio bearers in NB-S1
-	RPR                                 // reject paging request
-	PIV                                 // paging indication for voice services
-	NCR                                 // NAS signalling connection release
-	V2XNRPC5                            // V2X over NR-PC5
-	UPMTEDT                             // user plane mobile terminated early data
-	CPMTEDT                             // control plane mobile terminated early data
-	WUSA                                // wake-up signal assistance
-	RACS                                // radio capability signalling optimisation
-	PTCC            Feature = 24 + 46   // paging timing collision control
-	PagingRestricts Feature = 24 + 47   // paging restriction
+	CapUCS2              Feature = 24 // UCS2 treated differently
+	CapProSeDD           Feature = 32 // ProSe direct discovery
+	CapProSe             Feature = 33 // proximity services
+	CapH245ASH           Feature = 34 // H.245 after SRVCC handover
+	CapACCCSFB           Feature = 35 // access class control for CSFB
+	CapLPP               Feature = 36 // LTE positioning protocol
+	CapLCS               Feature = 37 // location services notification
+	CapSRVCC1x           Feature = 38 // SRVCC to 1xCS
+	CapNF                Feature = 39 // notification procedure
+	CapEPCO              Feature = 40 // extended protocol configuration options
+	CapHCCPCIoT          Feature = 41 // header compression for control plane CIoT
+	CapERwoPDN           Feature = 42 // EMM-REGISTERED without PDN connection
+	CapS1UData           Feature = 43 // S1-u data transfer
+	CapUPCIoT            Feature = 44 // user plane CIoT EPS optimization
+	CapCPCIoT            Feature = 45 // control plane CIoT EPS optimization
+	CapProSeRelay        Feature = 46 // acting as ProSe UE-to-network relay
+	CapProSeDC           Feature = 47 // ProSe direct communication
+	CapBearers15         Feature = 48 // signalling for 15 EPS bearer contexts
+	CapSGC               Feature = 49 // service gap control
+	CapN1Mode            Feature = 50 // 5GS
+	CapDCNR              Feature = 51 // dual connectivity with NR
+	CapCPBackoff         Feature = 52 // control plane data back-off
+	CapRestrictEC        Feature = 53 // restriction on enhanced coverage
+	CapV2XPC5            Feature = 54 // V2X over E-UTRA-PC5
+	CapMultipleDRB       Feature = 55 // multiple user plane radio bearers in NB-S1
+	CapRPR               Feature = 56 // reject paging request
+	CapPIV               Feature = 57 // paging indication for voice services
+	CapNCR               Feature = 58 // NAS signalling connection release
+	CapV2XNRPC5          Feature = 59 // V2X over NR-PC5
+	CapUPMTEDT           Feature = 60 // user plane mobile terminated early data
+	CapCPMTEDT           Feature = 61 // control plane mobile terminated early data
+	CapWUSA              Feature = 62 // wake-up signal assistance
+	CapRACS              Feature = 63 // radio capability signalling optimisation
+	CapPTCC              Feature = 70 // paging timing collision control
+	CapPagingRestriction Feature = 71 // paging restriction
 )
 
 var ueFeatures = []string{
@@ -183,15 +176,16 @@ func (c UENetworkCapability) Security(ms Opt[MSNetworkCapability]) UESecurityCap
 }
 
 func (c *UENetworkCapability) decode(b []byte) error {
-	*c = UENetworkCapability{n: uint8(copy(c.o[:], b))}
-	copy(c.o[:], b)
+	var v UENetworkCapability
+	v.n = uint8(copy(v.o[:], b))
+	*c = v
 	return nil
 }
 
 func (c *UENetworkCapability) encode(dst []byte) []byte { return append(dst, c.Octets()...) }
 
 // String names the bits that are set.
-func (c UENetworkCapability) String() string { return names(c.Octets(), 0, ueFeatures) }
+func (c UENetworkCapability) String() string { return names(c.Octets(), ueFeatures) }
 
 // UESecurityCapability is the algorithms of the UE as the network knows them
 // (TS 24.301 §9.9.3.36), 2 to 5 octets. It is comparable: a UE compares what
@@ -230,7 +224,7 @@ func (c *UESecurityCapability) encode(dst []byte) []byte { return append(dst, c.
 func (c UESecurityCapability) String() string {
 	known := append(ueFeatures[:32:32], "", "GEA1", "GEA2", "GEA3", "GEA4", "GEA5", "GEA6", "GEA7")
 	known[24] = ""
-	return names(c.Octets(), 0, known)
+	return names(c.Octets(), known)
 }
 
 // MSNetworkCapability is what the UE can do in GPRS (TS 24.008 §10.5.5.12), 2
@@ -327,4 +321,4 @@ func (v *NetworkFeatures) decode(b []byte) error {
 func (v *NetworkFeatures) encode(dst []byte) []byte { return append(dst, v.o[:v.n]...) }
 
 // String names the bits that are set.
-func (v NetworkFeatures) String() string { return names(v.o[:v.n], 0, networkFeatures) }
+func (v NetworkFeatures) String() string { return names(v.o[:v.n], networkFeatures) }

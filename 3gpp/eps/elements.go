@@ -117,20 +117,16 @@ func (k *KSIAndSequence) encode(dst []byte) []byte {
 
 func (k KSIAndSequence) String() string { return fmt.Sprintf("KSI %v, sequence %d", k.KSI, k.Sequence) }
 
-// DetachType is the detach type (TS 24.301 §9.9.3.7). The values mean
-// different things in the two directions; bit 4 is switch-off, from UEs only.
+// DetachType is what a UE detaches from (TS 24.301 §9.9.3.7). Bit 4 is
+// switch-off.
 type DetachType uint8
 
-// The detach types. A UE may add DetachSwitchOff.
+// The detach types of a UE. DetachSwitchOff is added to one of the others.
 const (
-	DetachEPS       DetachType = 1 // from the UE
-	DetachIMSI      DetachType = 2 // from the UE
-	DetachCombined  DetachType = 3 // from the UE
-	DetachSwitchOff DetachType = 8 // from the UE, added to another
-
-	DetachReattach      DetachType = 1 // from the network: re-attach required
-	DetachNoReattach    DetachType = 2 // from the network: re-attach not required
-	DetachIMSIByNetwork DetachType = 3 // from the network
+	DetachEPS       DetachType = 1
+	DetachIMSI      DetachType = 2
+	DetachCombined  DetachType = 3
+	DetachSwitchOff DetachType = 8
 )
 
 // SwitchOff says that the UE does not wait for an answer.
@@ -143,17 +139,16 @@ func (d *DetachType) decode(b []byte) error { return halfOctet((*uint8)(d), b, 1
 
 func (d *DetachType) encode(dst []byte) []byte { return append(dst, byte(*d)) }
 
-// String gives both meanings, as the type alone does not tell the direction.
+// String is the meaning in the spec's words and the number.
 func (d DetachType) String() string {
-	s := fmt.Sprintf("#%d", uint8(d.Kind()))
+	s := "combined EPS/IMSI detach" // so are all other values
 	switch d.Kind() {
 	case DetachEPS:
-		s = "EPS detach, or re-attach required (#1)"
+		s = "EPS detach"
 	case DetachIMSI:
-		s = "IMSI detach, or re-attach not required (#2)"
-	case DetachCombined:
-		s = "combined EPS/IMSI detach, or IMSI detach (#3)"
+		s = "IMSI detach"
 	}
+	s = fmt.Sprintf("%s (#%d)", s, uint8(d.Kind()))
 	if d.SwitchOff() {
 		s += ", switch off"
 	}

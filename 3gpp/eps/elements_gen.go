@@ -1307,3 +1307,29 @@ func (v *ExtendedAMBR) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
 // String is hexadecimal.
 func (v ExtendedAMBR) String() string { return fmt.Sprintf("%x", v[:]) }
+
+// NetworkDetachType is the Detach type to the UE element (TS 24.301 §9.9.3.7), a half octet.
+type NetworkDetachType uint8
+
+// The values of TS 24.301 §9.9.3.7.
+const (
+	NetworkDetachTypeReattach   NetworkDetachType = 1 // re-attach required
+	NetworkDetachTypeNoReattach NetworkDetachType = 2 // re-attach not required
+	NetworkDetachTypeIMSI       NetworkDetachType = 3 // IMSI detach
+)
+
+func (v *NetworkDetachType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *NetworkDetachType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
+
+// String is the meaning in the spec's words and the number.
+func (v NetworkDetachType) String() string {
+	switch v {
+	case NetworkDetachTypeReattach:
+		return "re-attach required (#1)"
+	case NetworkDetachTypeNoReattach:
+		return "re-attach not required (#2)"
+	case NetworkDetachTypeIMSI:
+		return "IMSI detach (#3)"
+	}
+	return fmt.Sprintf("#%d", uint8(v))
+}

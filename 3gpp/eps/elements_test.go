@@ -184,13 +184,13 @@ func TestRatesRoundUp(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	c := NewUENetworkCapability(0, 1, 2, 3, 9, 10, 11) // as srsUE has it
-	if fmt.Sprintf("%x", c.Octets()) != "f070" || !c.EEA(0) || c.EIA(0) || !c.EIA(3) || c.EEA(4) || c.EEA(200) || c.Has(N1Mode) {
+	if fmt.Sprintf("%x", c.Octets()) != "f070" || !c.EEA(0) || c.EIA(0) || !c.EIA(3) || c.EEA(4) || c.EEA(200) || c.Has(CapN1Mode) {
 		t.Errorf("%x %v", c.Octets(), c)
 	}
 	if s := c.Security(Opt[MSNetworkCapability]{}); fmt.Sprintf("%x", s.Octets()) != "f070" || !s.EEA(2) || s.EIA(0) {
 		t.Errorf("%x", s.Octets())
 	}
-	with := NewUENetworkCapability(0, 8+2, UCS2, 24+1, N1Mode, PTCC, PagingRestricts)
+	with := NewUENetworkCapability(0, 8+2, CapUCS2, 24+1, CapN1Mode, CapPTCC, CapPagingRestriction)
 	if got := fmt.Sprintf("%x", with.Octets()); got != "802000c00000200003" || !strings.HasSuffix(with.String(), "UCS2 UIA1 N1mode PTCC PR") {
 		t.Errorf("%s %v", got, with)
 	}
@@ -311,7 +311,7 @@ func TestEnvelope(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	d := DetachEPS | DetachSwitchOff
-	if !d.SwitchOff() || d.Kind() != DetachEPS || d.String() != "EPS detach, or re-attach required (#1), switch off" {
+	if !d.SwitchOff() || d.Kind() != DetachEPS || d.String() != "EPS detach (#1), switch off" {
 		t.Error(d)
 	}
 	u := UpdatePeriodic | UpdateActive

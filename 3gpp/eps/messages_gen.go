@@ -636,12 +636,12 @@ func (m *DetachRequest) rest() *Unparsed { return &m.Unparsed }
 
 // NetworkDetachRequest is DETACH REQUEST, network to UE (TS 24.301 §8.2.11).
 type NetworkDetachRequest struct {
-	Type              DetachType      // Detach type
-	Cause             Opt[EMMCause]   // EMM cause, optional
-	LowerBound        Opt[GPRSTimer3] // Lower bound timer value, optional
-	ForbiddenRoaming  Opt[TAIList]    // Forbidden TAI(s) for the list of "forbidden tracking areas for roaming", optional
-	ForbiddenRegional Opt[TAIList]    // Forbidden TAI(s) for the list of "forbidden tracking areas for regional provision of service", optional
-	Unparsed          Unparsed        // elements that were not understood
+	Type              NetworkDetachType // Detach type
+	Cause             Opt[EMMCause]     // EMM cause, optional
+	LowerBound        Opt[GPRSTimer3]   // Lower bound timer value, optional
+	ForbiddenRoaming  Opt[TAIList]      // Forbidden TAI(s) for the list of "forbidden tracking areas for roaming", optional
+	ForbiddenRegional Opt[TAIList]      // Forbidden TAI(s) for the list of "forbidden tracking areas for regional provision of service", optional
+	Unparsed          Unparsed          // elements that were not understood
 }
 
 var tableNetworkDetachRequest = table{name: "DETACH REQUEST", uplink: false, downlink: true, rows: []row{

@@ -148,7 +148,7 @@ func views(t *testing.T) []view {
 			T3346: Some(NewGPRSTimer(10 * time.Minute)), T3402: Some(NewGPRSTimer(time.Minute))},
 			[]string{"nas_eps.emm.cause=19", "nas_eps.esm.cause=27"}},
 		{&DetachRequest{Type: DetachEPS | DetachSwitchOff, KSI: 2, Identity: guti}, []string{"nas_eps.emm.switch_off=1", "nas_eps.emm.detach_type_ul=1", "nas_eps.emm.nas_key_set_id=2"}},
-		{&NetworkDetachRequest{Type: DetachReattach, Cause: Some(EMMCausePLMNNotAllowed)}, []string{"nas_eps.emm.cause=11"}},
+		{&NetworkDetachRequest{Type: NetworkDetachTypeReattach, Cause: Some(EMMCausePLMNNotAllowed)}, []string{"nas_eps.emm.cause=11"}},
 		{&DetachAccept{}, []string{"nas_eps.nas_msg_emm_type=0x46"}},
 		{&IdentityRequest{Type: IdentityTypeIMEISV}, []string{"nas_eps.emm.id_type2=3"}},
 		{&IdentityResponse{Identity: MobileIMSI(imsi)}, []string{"e212.imsi=001010123456780"}},
