@@ -1,0 +1,146 @@
+package mme
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"campanile.network/3gpp/eps"
+)
+
+// attach is the attach procedure (TS 24.301 §5.5.1.2): identify, authenticate,
+// secure, ESM information, connect the gateway, accept.
+func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
+	defer c.detachOn(&err)
+	if req.Type == eps.AttachTypeEmergency || req.Type == eps.AttachTypeRLOS {
+		// None is advertised, so that the phone looks for a network that has it.
+		return refuse(eps.EMMCauseNoSuitableCellsInTrackingArea, errors.New("emergency attach, which this network does not offer"))
+	}
+	pdn, err := c.pdnRequest(req)
+	if err != nil {
+		return err
+	}
+	if err := c.prove(req, in); err != nil {
+		return err
+	}
+	if err := c.enter(); err != nil {
+		return err
+	}
+	pco, err := c.esmInformation(pdn)
+	if err != nil {
+		return err
+	}
+	if err := c.deleteSession(c.ue); err != nil { // of an attach before
+		return err
+	}
+	if err := c.createSession(pdn, pco); err != nil {
+		return err
+	}
+	if err := c.accept(req, pdn); err != nil {
+		return err
+	}
+	return c.inform()
+}
+
+// known says whether the phone has shown that it holds keys this MME has, for
+// the capabilities it had, and whether its lease is good for a while: then it
+// needs no authentication.
+func (c *conn) known(req *eps.AttachRequest, in inbound) bool {
+	return in.sec == verified && c.ue.lease.fresh(time.Now()) && req.Capability.Security(req.MSCapability) == c.ue.capability
+}
+
+// prove makes sure that the phone's SIM has answered its home, lately enough.
+func (c *conn) prove(req *eps.AttachRequest, in inbound) error {
+	if c.known(req, in) {
+		return nil
+	}
+	if in.sec != verified {
+		c.stranger()
+		if err := c.identify(req); err != nil {
+			return err
+		}
+	}
+	c.ue.capability = req.Capability.Security(req.MSCapability)
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	c.ue.capability = req.Capability.Security(req.MSCapability) // of another ue, if the GUTI was wrong
+	return c.secure()
+}
+
+// detachOn leaves nothing of an attach that failed: the phone is deregistered,
+// its session deleted. Its security context stays (TS 24.301 §4.4.2.1).
+func (c *conn) detachOn(err *error) {
+	if *err == nil {
+		return
+	}
+	c.m.known.setRegistered(c.ue, false)
+	if errors.Is(*err, errStopping) || errors.Is(*err, errGiven) {
+		return
+	}
+	if e := c.deleteSession(c.ue); e != nil {
+		*err = e // the later reason counts
+	}
+	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, (*err).Error() })
+}
+
+// pdnRequest reads the PDN connectivity request in an attach request.
+func (c *conn) pdnRequest(req *eps.AttachRequest) (*eps.PDNConnectivityRequest, error) {
+	m, err := eps.Parse(eps.Uplink, req.ESM)
+	if err != nil {
+		cause := eps.ESMCauseProtocolErrorUnspecified
+		if e, ok := errors.AsType[*eps.Error](err); ok {
+			c.proc.pti = e.PTI
+			if e.Cause != 0 {
+				cause = eps.ESMCause(e.Cause)
+			}
+		}
+		return nil, refusePDN(cause, fmt.Errorf("PDN connectivity request: %w", err))
+	}
+	pdn, ok := m.(*eps.PDNConnectivityRequest)
+	if !ok {
+		return nil, refusePDN(eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState, fmt.Errorf("attach request with %v", m.MessageType()))
+	}
+	c.proc.pti = pdn.PTI
+	switch {
+	case pdn.PTI == 0 || pdn.PTI == 255: // TS 24.301 §7.3.1 a
+		return nil, refusePDN(eps.ESMCauseInvalidPTIValue, fmt.Errorf("PTI %d", pdn.PTI))
+	case pdn.Request == eps.RequestTypeEmergency || pdn.Request == eps.RequestTypeEmergencyHandover || pdn.Request == eps.RequestTypeRLOS:
+		return nil, refusePDN(eps.ESMCauseServiceOptionNotSupported, fmt.Errorf("PDN request type %v", pdn.Request))
+	case pdn.PDNType != eps.PDNTypeIPv4 && pdn.PDNType != eps.PDNTypeIPv6 && pdn.PDNType != eps.PDNTypeIPv4v6:
+		return nil, refusePDN(eps.ESMCauseUnknownPDNType, fmt.Errorf("PDN type %v", pdn.PDNType))
+	}
+	return pdn, nil
+}
+
+// esmInformation asks for what the phone holds back until exchange is secure
+// (TS 24.301 §6.6.1.2), checks the APN, and gives the protocol configuration
+// options for the gateway; a DNS server is asked for always.
+func (c *conn) esmInformation(pdn *eps.PDNConnectivityRequest) (eps.PCO, error) {
+	apn, pco := pdn.APN, pdn.PCO.V
+	if pdn.InformationTransfer.OK && pdn.InformationTransfer.V == eps.InformationTransferFlagYes {
+		err := c.exchange(t3489,
+			func() error { return c.send(&eps.ESMInformationRequest{PTI: pdn.PTI}) },
+			func(in inbound) (verdict, error) {
+				m, ok := in.nas.(*eps.ESMInformationResponse)
+				if !ok || m.PTI != pdn.PTI {
+					return notMine, nil
+				}
+				apn, pco = m.APN, m.PCO.V
+				return finished, nil
+			})
+		if errors.Is(err, errNoAnswer) {
+			return nil, refusePDN(eps.ESMCauseESMInformationNotReceived, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if has := c.ue.lease.profile.APN; apn.OK && apn.V != has {
+		return nil, refusePDN(eps.ESMCauseMissingOrUnknownAPN, fmt.Errorf("APN %q is asked for, the subscription has %q", apn.V, has))
+	}
+	if _, ok := pco.Get(eps.ContainerDNSv4); !ok {
+		pco = pco.With(eps.ContainerDNSv4, nil)
+	}
+	return pco, nil
+}

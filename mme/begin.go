@@ -1,0 +1,53 @@
+package mme
+
+import (
+	"errors"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/s1ap"
+)
+
+func begun(name string, in inbound) *procedure {
+	return &procedure{name: name, began: time.Now(), asked: in}
+}
+
+// begin runs the procedure that a message asks for.
+func (c *conn) begin(in inbound) error {
+	c.over = false
+	switch m := in.msg.(type) {
+	case newLeg:
+		c.move(in.leg)
+		c.secured, c.start = true, in.count
+	case *s1ap.InitialUEMessage:
+		if err := c.meet(&in, m); err != nil {
+			return err
+		}
+	default:
+		if in.sec == verified {
+			c.start = in.count
+		}
+	}
+	switch m := in.nas.(type) {
+	case *eps.AttachRequest:
+		c.proc = begun("attach", in)
+		return c.attach(m, in)
+	case *eps.ServiceRequest:
+		c.proc = begun("service request", in)
+		return c.service(in)
+	case *eps.ExtendedServiceRequest:
+		c.proc = begun("extended service request", in)
+		return c.extendedService(m, in)
+	case *eps.TrackingAreaUpdateRequest:
+		c.proc = begun("tracking area update", in)
+		return c.update(in)
+	case *eps.DetachRequest:
+		c.proc = begun("detach", in)
+		return c.detach(m, in)
+	case *eps.ControlPlaneServiceRequest:
+		c.proc = begun("service request", in)
+		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("control plane optimisation, which this network does not have"))
+	}
+	c.proc = begun("connection", in)
+	return silent(errors.New("the first message is none that begins a procedure"))
+}

@@ -1,0 +1,286 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/3gpp/s1ap"
+)
+
+// conn is a phone in connected mode (ECM-CONNECTED): its fields belong to the
+// goroutine of run.
+type conn struct {
+	m    *MME
+	in   *mailbox
+	done chan struct{} // closed when run has ended
+
+	leg *leg // the S1 connection in use; nil once it is gone
+	old *leg // the one the phone has left, released and not yet confirmed
+	ue  *ue  // never nil; one that no registry has until the SIM has answered
+
+	secured     bool         // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
+	start       nassec.Count // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
+	keys        *keys        // of the authentication under way, until Security Mode Complete
+	byGUTI      bool         // the IMSI was found by GUTI and not said by the phone
+	over        bool         // the procedure that ended was the last
+	dataWaiting bool         // the gateway holds downlink data and no bearer stands yet
+
+	proc *procedure // under way; nil between procedures
+}
+
+// procedure is one run of a procedure of TS 24.301, from the message that
+// began it.
+type procedure struct {
+	name  string
+	began time.Time
+	asked inbound // the message that began it
+	pti   eps.PTI // of the PDN connectivity request in an attach
+}
+
+// Reasons for which a wait ends without what it waited for.
+var (
+	errTimer    = errors.New("timer expired")
+	errNoAnswer = errors.New("no answer from the phone")
+	errEvicted  = errors.New("the phone has attached anew by another S1 connection")
+	errGiven    = errors.New("the S1 connection went to the phone's owner")
+)
+
+// collision ends a procedure because the phone began another.
+type collision struct{ in inbound }
+
+func (e *collision) Error() string { return "interrupted by " + e.in.name() }
+
+// released ends a procedure because the eNB asks to release the phone.
+type released struct{ cause s1ap.Cause }
+
+func (e *released) Error() string { return "released by the eNB, cause " + e.cause.String() }
+
+// lost ends a procedure because the S1 connection is gone.
+type lost struct{ why string }
+
+func (e *lost) Error() string { return e.why }
+
+// name is what the message is called, for people.
+func (in *inbound) name() string {
+	switch m := in.msg.(type) {
+	case newLeg:
+		inner := inbound{msg: m.msg, nas: in.nas}
+		return inner.name() + " by a new S1 connection"
+	case s1ap.Message:
+		if in.nas != nil {
+			return in.nas.MessageType().String()
+		}
+		return m.Header().Name
+	}
+	return fmt.Sprintf("%T", in.msg)
+}
+
+// connect starts the goroutine of a new S1 connection.
+func (m *MME) connect(l *leg, in inbound) {
+	c := &conn{m: m, in: newMailbox(m.o.Inbox), done: make(chan struct{}), leg: l, ue: &ue{}}
+	l.own(c)
+	if !m.spawn(func() { c.run(in) }) {
+		m.legs.close(l)
+		close(c.done)
+	}
+}
+
+// run begins what each message asks for until the phone is idle or gone.
+func (c *conn) run(in inbound) {
+	defer c.end()
+	next := &in
+	for {
+		err := c.begin(*next)
+		var done bool
+		if next, done = c.settle(err); done {
+			return
+		}
+		for next == nil {
+			if next, done = c.rest(); done {
+				return
+			}
+		}
+	}
+}
+
+// rest waits in connected mode for something to do.
+func (c *conn) rest() (*inbound, bool) {
+	in, err := c.next(nil)
+	if err == nil {
+		err = c.interrupt(in)
+	}
+	if err == nil {
+		return nil, false
+	}
+	return c.settle(err)
+}
+
+// end makes the phone idle or forgotten and sees to what nobody has read.
+func (c *conn) end() {
+	if c.leg != nil {
+		c.m.legs.close(c.leg)
+	}
+	if c.old != nil {
+		c.m.legs.close(c.old)
+	}
+	c.m.known.park(c.ue, c)
+	page := c.dataWaiting
+	for _, in := range c.in.close() {
+		switch m := in.msg.(type) {
+		case newLeg:
+			if first, ok := m.msg.(*s1ap.InitialUEMessage); ok && in.leg != c.leg {
+				c.m.connect(in.leg, inbound{leg: in.leg, msg: first})
+			}
+		case dataWaiting:
+			page = true
+		}
+	}
+	close(c.done)
+	if page {
+		c.m.dataFor(c.ue)
+	}
+}
+
+// next gives what has reached the phone, in order and with NAS protection dealt
+// with; or errTimer, or errStopping.
+func (c *conn) next(timer <-chan time.Time) (inbound, error) {
+	for {
+		for in, ok := c.in.take(); ok; in, ok = c.in.take() {
+			if c.admit(&in) {
+				return in, nil
+			}
+		}
+		select {
+		case <-c.in.wake:
+		case <-timer:
+			return inbound{}, errTimer
+		case <-c.m.ctx.Done():
+			return inbound{}, errStopping
+		}
+	}
+}
+
+// admit says whether a message concerns this connection and may be looked at.
+func (c *conn) admit(in *inbound) bool {
+	if m, ok := in.msg.(newLeg); ok {
+		return c.admitLeg(in, m)
+	}
+	if in.leg != nil && in.leg != c.leg {
+		_, complete := in.msg.(*s1ap.UEContextReleaseComplete)
+		_, gone := in.msg.(legGone)
+		switch {
+		case in.leg == c.old && (complete || gone):
+			c.m.legs.close(c.old)
+			c.old = nil
+		default:
+			c.m.count.drop(dropStaleLeg)
+		}
+		return false
+	}
+	if m, ok := in.msg.(*s1ap.UplinkNASTransport); ok {
+		c.located(m)
+		return c.open(in, m.NASPDU)
+	}
+	return true
+}
+
+// admitLeg verifies the message that a new leg came with, which was verified
+// off this goroutine, now that nothing can come between. A leg that fails is
+// released; the phone goes on as it was.
+func (c *conn) admitLeg(in *inbound, m newLeg) bool {
+	first, ok := m.msg.(*s1ap.InitialUEMessage)
+	if ok && c.open(in, first.NASPDU) && in.sec == verified {
+		return true
+	}
+	c.command(in.leg, s1ap.CauseNasAuthenticationFailure.Cause())
+	c.m.legs.close(in.leg)
+	return false
+}
+
+// verdict is what a wait says of a message.
+type verdict int
+
+const (
+	notMine  verdict = iota // let interrupt judge
+	taken                   // dealt with, go on waiting
+	finished                // this is what was waited for
+)
+
+// await waits at most d for the message that answer takes; what it does not
+// take goes to interrupt.
+func (c *conn) await(d time.Duration, answer func(inbound) (verdict, error)) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		in, err := c.next(t.C)
+		if err != nil {
+			return err
+		}
+		v, err := answer(in)
+		if v == finished || err != nil {
+			return err
+		}
+		if v == taken {
+			continue
+		}
+		if err := c.interrupt(in); err != nil {
+			return err
+		}
+	}
+}
+
+// exchange sends a request and awaits its answer, sending again whenever the
+// timer expires; errNoAnswer after the last time.
+func (c *conn) exchange(t timer, send func() error, answer func(inbound) (verdict, error)) error {
+	for range t.sends {
+		if err := send(); err != nil {
+			return err
+		}
+		if err := c.await(t.wait, answer); err != errTimer {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %s expired %d times", errNoAnswer, t.name, t.sends)
+}
+
+// call asks another role and waits for it as for a phone: what comes meanwhile
+// goes to interrupt. When that ends the wait, f's context ends, f is waited
+// for, and its value comes beside the error: what f opened is the caller's to
+// close.
+func call[T any](c *conn, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(c.m.ctx, limit)
+	defer cancel()
+	type result struct {
+		v   T
+		err error
+	}
+	ch := make(chan result, 1)
+	go func() {
+		v, err := f(ctx)
+		ch <- result{v, err}
+	}()
+	for {
+		select {
+		case r := <-ch:
+			if r.err != nil && c.m.ctx.Err() != nil {
+				r.err = errStopping
+			}
+			return r.v, r.err
+		case <-c.in.wake:
+		}
+		for in, ok := c.in.take(); ok; in, ok = c.in.take() {
+			if !c.admit(&in) {
+				continue
+			}
+			if err := c.interrupt(in); err != nil {
+				cancel()
+				r := <-ch
+				return r.v, err
+			}
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package mme
+
+import (
+	"fmt"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/3gpp/s1ap"
+)
+
+// contextSetup is an initial context setup under way (TS 36.413 §8.3.1).
+type contextSetup struct {
+	segment  []byte
+	response *s1ap.InitialContextSetupResponse
+	done     bool
+}
+
+// openContext signs the segment and sends Initial Context Setup Request, with a
+// NAS message or none.
+func (c *conn) openContext(nas []byte) (*contextSetup, error) {
+	u := c.ue
+	tai, cell := c.leg.place()
+	tower := c.leg.enb.show()
+	segment, err := u.lease.segment(c.m.o.Operator, tower.Tower, cell, time.Now())
+	if err != nil {
+		return nil, refuse(eps.EMMCauseNetworkFailure, err)
+	}
+	u.secMu.Lock()
+	kenb := u.sec.KeNB(c.start)
+	u.secMu.Unlock()
+	o, p, s := u.capability.Octets(), u.lease.profile, u.session
+	m := &s1ap.InitialContextSetupRequest{
+		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
+		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
+			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
+		},
+		ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{{
+			ERABID: s1ap.ERABID(s.EBI),
+			ERABLevelQoSParameters: s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(s.QoS.QCI), AllocationRetentionPriority: s1ap.AllocationAndRetentionPriority{
+				PriorityLevel: s1ap.PriorityLevel(s.QoS.ARP.Level), PreEmptionVulnerability: s1ap.PreEmptionVulnerabilityPreEmptable,
+			}},
+			TransportLayerAddress: s1ap.FromAddr(s.SGW.Addr), GTPTEID: s1ap.FromTEID(s.SGW.TEID), NASPDU: nas,
+		}},
+		UESecurityCapabilities: s1ap.UESecurityCapabilities{
+			EncryptionAlgorithms:          s1ap.EncryptionAlgorithms(nassec.Capability(o[0]).S1AP()),
+			IntegrityProtectionAlgorithms: s1ap.IntegrityProtectionAlgorithms(nassec.Capability(o[1]).S1AP()),
+		},
+		SecurityKey: s1ap.SecurityKey(kenb), UERadioCapability: u.radio,
+	}
+	u.show(func(i *UEInfo) {
+		i.ENB, i.Tower, i.Cell, i.TAI, i.TMSI = tower.ID, tower.Tower, cell, tai, u.tmsi
+		i.Segment, i.Notice = u.lease.segments, c.m.notice(tower.Tower)
+	})
+	return &contextSetup{segment: segment}, c.toENB(m)
+}
+
+// answer takes the eNB's outcome of the setup.
+func (s *contextSetup) answer(in inbound) (verdict, error) {
+	switch m := in.msg.(type) {
+	case *s1ap.InitialContextSetupResponse:
+		s.response, s.done = m, true
+		return finished, nil
+	case *s1ap.InitialContextSetupFailure:
+		return finished, silent(fmt.Errorf("the eNB could not set up the context: %v", m.Cause))
+	case *s1ap.ErrorIndication:
+		return finished, silent(fmt.Errorf("the eNB indicates an error: %v", m.Cause))
+	}
+	return notMine, nil
+}
+
+// useContext opens the downlink: the gateway learns the eNB's tunnel end and
+// the segment.
+func (c *conn) useContext(s *contextSetup) error {
+	enb, ok := enbTunnel(s.response)
+	if !ok {
+		why := "no tunnel for the default bearer in the eNB's response"
+		for i := range s.response.ERABFailedToSetupListCtxtSURes {
+			why = fmt.Sprintf("the eNB could not set up the default bearer: %v", s.response.ERABFailedToSetupListCtxtSURes[i].Cause)
+		}
+		return silent(fmt.Errorf("%s", why))
+	}
+	if err := c.modifyBearer(enb, s.segment); err != nil {
+		if interrupted(err) {
+			return err
+		}
+		return silent(err)
+	}
+	c.changed(func(i *UEInfo) {
+		i.State, i.Reason = Connected, ""
+		if len(i.Bearers) > 0 {
+			i.Bearers[0].ENB, i.Bearers[0].DL = enb.Addr, enb.TEID
+		}
+	})
+	return nil
+}
+
+// changed shows and announces a change of the phone, if it is known.
+func (c *conn) changed(change func(*UEInfo)) {
+	i := c.ue.show(change)
+	if !i.IMSI.IsZero() {
+		c.m.o.Events(UEChanged{i})
+	}
+}

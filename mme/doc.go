@@ -1,0 +1,20 @@
+// Package mme is the mobility management entity: S1AP towards eNBs, NAS towards
+// phones, TS 24.301 and TS 36.413 as procedures in Go.
+//
+// A phone in connected mode is owned by one goroutine (conn). A procedure of
+// TS 24.301 is a function of that goroutine: it sends, waits with the
+// procedure's timer, and returns an error that knows its cause; attach.go reads
+// like the figure of the specification. Every wait passes what it did not wait
+// for to one function, interrupt, which knows all collisions. Every procedure
+// ends in one function, settle, which turns an error into a reject message, a
+// log line and a count. A phone in idle mode is plain data in the registry.
+//
+// Every S1 message carries the leg (the S1 connection) it came by. A phone may
+// have two legs for a moment: a message on a new leg that names a known S-TMSI
+// is verified before it may disturb the goroutine that owns the phone.
+//
+// The package asks a home for challenges and leases (wire/home), a gateway for
+// sessions (Gateway) and a register of towers for admission (Towers). It is not
+// an HSS, moves no user data and knows no ledger. It stores nothing: after a
+// restart phones are unknown, are told so, and attach again.
+package mme

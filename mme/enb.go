@@ -1,0 +1,150 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/internal/sctp"
+)
+
+// ppid is S1AP's payload protocol identifier (TS 36.412 §7).
+const ppid = 18
+
+// enb is one association with an eNB, owned by the goroutine of serve.
+type enb struct {
+	m   *MME
+	a   sctp.Association
+	out uint16          // streams this side may send on
+	ctx context.Context // ends with the association
+	log *slog.Logger
+
+	mu    sync.Mutex
+	ready bool // S1 Setup is done
+	info  ENBInfo
+	drx   *s1ap.PagingDRX
+}
+
+func newENB(m *MME, a sctp.Association) *enb {
+	out, _ := a.Streams()
+	return &enb{m: m, a: a, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
+		info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
+}
+
+// ueStream spreads UE-associated signalling over the streams above 0, which is
+// for the rest (TS 36.412 §7).
+func (e *enb) ueStream(n id.MMEUEID) uint16 {
+	if e.out < 2 {
+		return 0
+	}
+	return 1 + uint16(uint32(n)%uint32(e.out-1))
+}
+
+// serve reads until the association ends. When ctx ends it waits for the
+// phones' last words and shuts the association down.
+func (e *enb) serve(ctx context.Context) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	e.ctx = own
+	reading, stop := context.WithCancel(own)
+	setup := time.AfterFunc(setupWait, func() {
+		if !e.up() {
+			e.log.Warn("association ended", "reason", "no S1 Setup")
+			e.a.Abort("no S1 Setup")
+		}
+	})
+	defer setup.Stop()
+	ending := context.AfterFunc(ctx, stop)
+	defer ending()
+
+	why := e.read(reading)
+	if ctx.Err() != nil {
+		why = errStopping
+		<-e.m.quiet
+		bounded, done := context.WithTimeout(own, shutdownWait)
+		if err := e.a.Shutdown(bounded); err != nil {
+			e.log.Warn("shutdown of the association failed", "err", err)
+		}
+		done()
+	}
+	stop()
+	e.gone(why)
+}
+
+func (e *enb) read(ctx context.Context) error {
+	for {
+		msg, err := e.a.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		if msg.PPID != ppid {
+			e.m.count.drop(dropPPID)
+			continue
+		}
+		e.handle(msg.Data)
+	}
+}
+
+// gone tells the phones that this eNB's S1 connections are no more.
+func (e *enb) gone(why error) {
+	reason := why.Error()
+	if errors.Is(why, io.EOF) {
+		reason = "eNB shut the association down"
+	}
+	for _, l := range e.m.legs.of(e) {
+		e.m.legs.close(l)
+		l.tell(legGone{"association lost: " + reason})
+	}
+	e.mu.Lock()
+	ready, info := e.ready, e.info
+	e.ready = false
+	e.mu.Unlock()
+	if ready {
+		e.m.legs.leave(e, info.ID)
+		e.log.Info("eNB gone", "enb", info.ID.String(), "reason", reason)
+		e.m.o.Events(ENBChanged{ENB: info, Reason: reason})
+	}
+}
+
+func (e *enb) up() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ready
+}
+
+func (e *enb) show() ENBInfo {
+	ues := len(e.m.legs.of(e))
+	e.mu.Lock()
+	i := e.info
+	e.mu.Unlock()
+	i.UEs, i.Notice = ues, e.m.notice(i.Tower)
+	return i
+}
+
+// send encodes and sends a message. An encoding error is this MME's fault and
+// logged; a sending error means that the association is ending, which read
+// will learn too.
+func (e *enb) send(stream uint16, msg s1ap.Message) error {
+	b, err := s1ap.Append(make([]byte, 0, 256), msg)
+	if err != nil {
+		e.log.Error("message not encoded", "message", msg.Header().Name, "err", err)
+		return err
+	}
+	return e.a.Send(e.ctx, stream, ppid, b)
+}
+
+// errorIndication tells the eNB what was wrong (TS 36.413 §8.7.2).
+func (e *enb) errorIndication(m *s1ap.ErrorIndication) {
+	stream := uint16(0)
+	if m.MMEUES1APID != nil {
+		stream = e.ueStream(id.MMEUEID(*m.MMEUES1APID))
+	}
+	if e.send(stream, m) == nil {
+		e.log.Warn("error indication sent", "cause", m.Cause.String())
+	}
+}

@@ -1,0 +1,163 @@
+package mme
+
+import (
+	"context"
+	"errors"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
+)
+
+// Gateway keeps the PDN sessions; *s11.Client is one. Its calls end with their
+// context.
+type Gateway interface {
+	Create(context.Context, s11.CreateSession) (*s11.Session, error)
+	Modify(context.Context, *s11.Session, s11.ModifyBearer) error
+	Release(context.Context, *s11.Session) error
+	Delete(context.Context, *s11.Session) error
+	PagingFailed(*s11.Session) error
+}
+
+// defaultEBI is the bearer of the one PDN connection a phone has.
+const defaultEBI id.EBI = 5
+
+// createSession opens the phone's PDN session; the ticket rides along.
+func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error {
+	u, p := c.ue, c.ue.lease.profile
+	tai, cell := c.leg.place()
+	request := s11.CreateSession{
+		IMSI: u.imsi, MSISDN: p.MSISDN, IMEI: u.imei, APN: p.APN, PDNType: uint8(pdn.PDNType), EBI: defaultEBI,
+		QCI: p.QCI, ARP: gtpc.ARP{Level: p.ARP}, AMBR: gtpc.AMBR{UL: p.AMBRUL, DL: p.AMBRDL},
+		TAI: tai, ECGI: cell, PCO: pco, Ticket: u.lease.raw,
+	}
+	s, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
+	if s != nil {
+		c.m.known.setSession(u, s)
+		u.told = u.lease
+	}
+	if err != nil {
+		return refuseSession(err)
+	}
+	u.show(func(i *UEInfo) {
+		i.Address, i.APN = s.Address, p.APN
+		i.Bearers = []BearerInfo{{EBI: s.EBI, QCI: s.QoS.QCI, Gateway: s.SGW.Addr, UL: s.SGW.TEID}}
+	})
+	return nil
+}
+
+// refuseSession turns a gateway's refusal into causes (TS 29.274 annex C,
+// TS 24.301 §6.5.1.4); other errors pass.
+func refuseSession(err error) error {
+	refusal, ok := errors.AsType[*gtpc.CauseError](err)
+	if !ok {
+		if interrupted(err) {
+			return err
+		}
+		return refuse(eps.EMMCauseNetworkFailure, err)
+	}
+	esm := eps.ESMCauseRequestRejectedByServingGWOrPDNGW
+	switch refusal.Cause {
+	case gtpc.NoResources, gtpc.NoMemory, gtpc.AllAddressesOccupied:
+		esm = eps.ESMCauseInsufficientResources
+	case gtpc.UnknownAPN:
+		esm = eps.ESMCauseMissingOrUnknownAPN
+	case gtpc.PDNTypeNotSupported:
+		esm = eps.ESMCausePDNTypeIPv4OnlyAllowed
+	case gtpc.UserAuthFailed, gtpc.APNAccessDenied:
+		esm = eps.ESMCauseUserAuthenticationFailed
+	}
+	return refusePDN(esm, err)
+}
+
+// modifyBearer tells the gateway the eNB's end of the tunnel, with the segment
+// and, after a renewal, the ticket.
+func (c *conn) modifyBearer(enb s11.FTEID, segment []byte) error {
+	u := c.ue
+	m := s11.ModifyBearer{ENB: enb, Segment: segment}
+	if u.told != u.lease {
+		m.Ticket = u.lease.raw
+	}
+	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.m.o.Gateway.Modify(ctx, u.session, m)
+	})
+	if err == nil {
+		u.told = u.lease
+		c.dataWaiting = false
+	}
+	return err
+}
+
+// deleteSession ends the session of u, which may be another than the
+// connection's own. What the gateway answers changes nothing here; an
+// interruption is given back.
+func (c *conn) deleteSession(u *ue) error {
+	s := u.session
+	if s == nil {
+		return nil
+	}
+	c.m.known.setSession(u, nil)
+	u.show(func(i *UEInfo) { i.Bearers = nil })
+	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		// Deleting goes on when the wait is interrupted: nobody asks again.
+		return struct{}{}, c.m.o.Gateway.Delete(context.WithoutCancel(ctx), s)
+	})
+	if interrupted(err) {
+		return err
+	}
+	if err != nil {
+		c.m.log.Warn("session not deleted", "imsi", u.imsi, "address", s.Address, "err", err)
+	}
+	return nil
+}
+
+// enbTunnel reads the eNB's end of the default bearer.
+func enbTunnel(m *s1ap.InitialContextSetupResponse) (s11.FTEID, bool) {
+	for i := range m.ERABSetupListCtxtSURes {
+		item := &m.ERABSetupListCtxtSURes[i]
+		addr, err := item.TransportLayerAddress.Addr()
+		if id.EBI(item.ERABID) == defaultEBI && err == nil && item.GTPTEID.ID() != 0 {
+			return s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}, true
+		}
+	}
+	return s11.FTEID{}, false
+}
+
+// GatewayRestarted says that the gateway has lost sessions, as
+// s11.Options.OnGatewayRestart does; it does not block. The phones are
+// deregistered; they learn it when they next ask for service.
+func (m *MME) GatewayRestarted(sessions []*s11.Session) {
+	for _, s := range sessions {
+		m.known.mu.Lock()
+		u := m.known.bySession[s]
+		var owner *conn
+		if u != nil {
+			owner = u.owner
+		}
+		m.known.mu.Unlock()
+		switch {
+		case owner != nil:
+			owner.in.put(inbound{msg: sessionLost{}}, true)
+		case u != nil:
+			m.sessionLost(u)
+		}
+	}
+}
+
+// sessionLost makes an idle phone deregistered.
+func (m *MME) sessionLost(u *ue) {
+	m.known.mu.Lock()
+	lost := u.owner == nil && u.registered
+	if lost {
+		delete(m.known.bySession, u.session)
+		u.session, u.registered = nil, false
+		m.known.deregistered++
+		u.stopPaging()
+	}
+	m.known.mu.Unlock()
+	if lost {
+		m.o.Events(UEChanged{u.show(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, "gateway restarted" })})
+	}
+}

@@ -1,0 +1,116 @@
+package mme
+
+import (
+	"bytes"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/s1ap"
+)
+
+// maxRadioCapability bounds what is kept of a UE radio capability, in octets.
+const maxRadioCapability = 8192
+
+// interrupt judges what came while the phone's goroutine waited for something
+// else: every wait passes it here. nil means that it is dealt with and the wait
+// goes on; an error ends what is under way.
+func (c *conn) interrupt(in inbound) error {
+	switch m := in.msg.(type) {
+	case newLeg:
+		return &collision{in}
+	case legGone:
+		c.m.legs.close(c.leg)
+		c.leg = nil
+		return &lost{m.why}
+	case evicted:
+		return errEvicted
+	case dataWaiting:
+		c.dataWaiting = true // until the bearers stand
+		return nil
+	case sessionLost:
+		return c.sessionLost()
+	case *s1ap.UEContextReleaseRequest:
+		return &released{m.Cause}
+	case *s1ap.UEContextReleaseComplete:
+		c.m.legs.close(c.leg)
+		c.leg = nil
+		return &lost{"the eNB says that the UE context is released"}
+	case *s1ap.UECapabilityInfoIndication:
+		if len(m.UERadioCapability) <= maxRadioCapability {
+			c.ue.radio = bytes.Clone(m.UERadioCapability)
+		}
+		return nil
+	case *s1ap.NASNonDeliveryIndication:
+		c.m.count.procedure("NAS non delivery", m.Cause.String())
+		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
+	case *s1ap.HandoverRequired:
+		return c.noHandover(m)
+	case *s1ap.UplinkNASTransport:
+		return c.interruptNAS(in)
+	}
+	c.m.count.drop(dropUnexpectedPDU)
+	return nil
+}
+
+// interruptNAS judges a NAS message that nobody waits for.
+func (c *conn) interruptNAS(in inbound) error {
+	switch m := in.nas.(type) {
+	case *eps.AttachRequest:
+		if c.proc != nil && bytes.Equal(in.plain, c.proc.asked.plain) {
+			return nil // TS 24.301 §5.5.1.2.7 e: the same again, go on with the first
+		}
+		return &collision{in}
+	case *eps.DetachRequest:
+		return &collision{in} // TS 24.301 §5.5.1.2.7 g, §5.6.1.6 c
+	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
+		if c.proc == nil {
+			return &collision{in}
+		}
+	case *eps.EMMStatus:
+		c.m.count.procedure("EMM status", m.Cause.String())
+		return nil
+	case *eps.ESMStatus:
+		c.m.count.procedure("ESM status", m.Cause.String())
+		return nil
+	case *eps.AuthenticationResponse, *eps.AuthenticationFailure, *eps.SecurityModeComplete, *eps.SecurityModeReject,
+		*eps.IdentityResponse, *eps.ESMInformationResponse, *eps.AttachComplete, *eps.DetachAccept:
+		// An answer that was sent twice, or too late.
+	default:
+		return c.status(in)
+	}
+	c.m.count.drop(dropNASUnexpected)
+	return nil
+}
+
+// status answers a message of a procedure this MME does not have, or of a
+// moment when it makes no sense (TS 24.301 §7.4).
+func (c *conn) status(in inbound) error {
+	c.m.count.drop(dropNASUnexpected)
+	if s, ok := in.nas.(eps.ESM); ok {
+		return c.refuseESM(s)
+	}
+	return c.send(&eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
+}
+
+// refuseESM answers session management that phones may ask for and this MME
+// does not do: one PDN connection with its default bearer is all there is.
+func (c *conn) refuseESM(m eps.ESM) error {
+	_, pti := m.Header()
+	switch m.(type) {
+	case *eps.PDNConnectivityRequest:
+		return c.send(&eps.PDNConnectivityReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
+	case *eps.PDNDisconnectRequest:
+		return c.send(&eps.PDNDisconnectReject{PTI: pti, Cause: eps.ESMCauseLastPDNDisconnectionNotAllowed})
+	case *eps.BearerResourceAllocationRequest:
+		return c.send(&eps.BearerResourceAllocationReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
+	case *eps.BearerResourceModificationRequest:
+		return c.send(&eps.BearerResourceModificationReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
+	}
+	return c.send(&eps.ESMStatus{PTI: pti, Cause: eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState})
+}
+
+// noHandover answers a handover that this MME does not prepare (TS 36.413
+// §8.4.1.3); the phone stays in its cell or comes back by itself.
+func (c *conn) noHandover(m *s1ap.HandoverRequired) error {
+	return c.toENB(&s1ap.HandoverPreparationFailure{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID,
+		Cause: s1ap.CauseRadioNetworkHoTargetNotAllowed.Cause()})
+}

@@ -1,0 +1,227 @@
+package mme
+
+import (
+	"sync"
+
+	"campanile.network/3gpp/id"
+)
+
+// leg is one S1 connection of a phone: a UE-associated logical S1-connection
+// (TS 36.413 §3.1). Its ids and eNB never change; its owner may.
+type leg struct {
+	enb    *enb
+	mmeID  id.MMEUEID
+	enbID  id.ENBUEID
+	stream uint16 // of everything sent to the phone
+
+	mu    sync.Mutex
+	owner *conn
+	tai   id.TAI // where the phone is, as the eNB last said
+	cell  id.ECGI
+}
+
+// deliver puts what the eNB said into the owner's mailbox.
+func (l *leg) deliver(msg any) putResult {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner == nil {
+		return putClosed
+	}
+	return l.owner.in.put(inbound{leg: l, msg: msg}, false)
+}
+
+// tell puts word of the MME itself into the owner's mailbox.
+func (l *leg) tell(word any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner != nil {
+		l.owner.in.put(inbound{leg: l, msg: word}, true)
+	}
+}
+
+// give hands the leg from its owner to another connection, first and whatever
+// else has arrived in the same order. False if to has ended.
+func (l *leg) give(to *conn, first inbound) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first.leg, first.msg = l, newLeg{first.msg}
+	if to.in.put(first, true) != putOK {
+		return false
+	}
+	for _, in := range l.owner.in.close() {
+		to.in.put(in, true)
+	}
+	l.owner = to
+	return true
+}
+
+// own makes c the first owner.
+func (l *leg) own(c *conn) {
+	l.mu.Lock()
+	l.owner = c
+	l.mu.Unlock()
+}
+
+// seen notes where the phone is.
+func (l *leg) seen(tai id.TAI, cell id.ECGI) {
+	l.mu.Lock()
+	l.tai, l.cell = tai, cell
+	l.mu.Unlock()
+}
+
+// place gives where the phone is.
+func (l *leg) place() (id.TAI, id.ECGI) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tai, l.cell
+}
+
+// legTable finds legs by MME UE S1AP ID and eNBs by their global id.
+type legTable struct {
+	mu    sync.RWMutex
+	max   int
+	last  id.MMEUEID
+	byMME map[id.MMEUEID]*leg
+	byENB map[legKey]*leg
+	enbs  map[id.GlobalENBID]*enb
+}
+
+type legKey struct {
+	enb *enb
+	id  id.ENBUEID
+}
+
+func newLegTable(most int) *legTable {
+	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[legKey]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
+}
+
+// open makes a leg. It also gives the leg that had the same eNB UE S1AP ID, if
+// any: the eNB has dropped that one. Nil when the table is full.
+func (t *legTable) open(e *enb, n id.ENBUEID) (l, former *leg) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if former = t.byENB[legKey{e, n}]; former != nil {
+		t.remove(former)
+	}
+	if len(t.byMME) >= t.max {
+		return nil, former
+	}
+	for {
+		t.last++
+		if t.last != 0 && t.byMME[t.last] == nil {
+			break
+		}
+	}
+	l = &leg{enb: e, mmeID: t.last, enbID: n, stream: e.ueStream(t.last)}
+	t.byMME[l.mmeID] = l
+	t.byENB[legKey{e, n}] = l
+	return l, former
+}
+
+func (t *legTable) remove(l *leg) {
+	if t.byMME[l.mmeID] == l {
+		delete(t.byMME, l.mmeID)
+	}
+	if k := (legKey{l.enb, l.enbID}); t.byENB[k] == l {
+		delete(t.byENB, k)
+	}
+}
+
+// close forgets a leg.
+func (t *legTable) close(l *leg) {
+	t.mu.Lock()
+	t.remove(l)
+	t.mu.Unlock()
+}
+
+// pair is the answer to a pair of ids in a message of an eNB.
+type pair int
+
+const (
+	pairFits    pair = iota
+	pairUnknown      // no such MME UE S1AP ID
+	pairForeign      // it is another eNB's
+	pairDiffers      // it has another eNB UE S1AP ID
+)
+
+// find looks up the ids of a message from e (TS 36.413 §10.6).
+func (t *legTable) find(e *enb, m id.MMEUEID, n id.ENBUEID) (*leg, pair) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	l := t.byMME[m]
+	switch {
+	case l == nil:
+		return nil, pairUnknown
+	case l.enb != e:
+		return nil, pairForeign
+	case l.enbID != n:
+		return l, pairDiffers
+	}
+	return l, pairFits
+}
+
+// named gives the legs of e that a pair of ids names by either id; a nil id
+// names none.
+func (t *legTable) named(e *enb, m *id.MMEUEID, n *id.ENBUEID) []*leg {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var out []*leg
+	if m != nil {
+		if l := t.byMME[*m]; l != nil && l.enb == e {
+			out = append(out, l)
+		}
+	}
+	if n != nil {
+		if l := t.byENB[legKey{e, *n}]; l != nil && (len(out) == 0 || out[0] != l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// of gives all legs of an eNB.
+func (t *legTable) of(e *enb) []*leg {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var out []*leg
+	for k, l := range t.byENB {
+		if k.enb == e {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// join notes that an eNB is up and gives the association it had before.
+func (t *legTable) join(e *enb, g id.GlobalENBID) (former *enb) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	former = t.enbs[g]
+	t.enbs[g] = e
+	return former
+}
+
+// leave forgets an eNB, unless it has joined anew since.
+func (t *legTable) leave(e *enb, g id.GlobalENBID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.enbs[g] == e {
+		delete(t.enbs, g)
+	}
+}
+
+func (t *legTable) all() []*enb {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make([]*enb, 0, len(t.enbs))
+	for _, e := range t.enbs {
+		out = append(out, e)
+	}
+	return out
+}
+
+func (t *legTable) size() (enbs, legs int) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.enbs), len(t.byMME)
+}

@@ -1,0 +1,182 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"campanile.network/internal/sctp"
+	"campanile.network/wire/proof"
+)
+
+// errFull says that one of the bounds in Options is reached.
+var errFull = errors.New("mme: too many phones")
+
+// errStopping says that the MME ends.
+var errStopping = errors.New("mme: stopping")
+
+// MME is one mobility management entity. Make it with New, run it with Serve.
+type MME struct {
+	o        Options
+	operator proof.OperatorKey
+	log      *slog.Logger
+	known    *registry
+	legs     *legTable
+	count    counters
+
+	ctx    context.Context // ends when phones' goroutines shall
+	cancel context.CancelFunc
+	phones sync.WaitGroup // goroutines of phones and paging
+
+	mu       sync.Mutex
+	notices  map[proof.TowerKey]string
+	serving  bool
+	stopping bool          // no phone's goroutine starts any more
+	quiet    chan struct{} // closed when they have all ended
+}
+
+// New checks the options and makes an MME; nothing runs before Serve.
+func New(o Options) (*MME, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	m := &MME{
+		o: o, operator: proof.OperatorKey(o.Operator.Public()), log: o.Logger,
+		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), notices: map[proof.TowerKey]string{}, quiet: make(chan struct{}),
+	}
+	m.count.procedures = map[outcome]uint64{}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// Serve takes associations from l until ctx ends or l fails, then shuts down
+// every association with SCTP SHUTDOWN, so that eNBs set up S1 anew with whoever
+// follows, and waits for everything it started. It closes l. An MME serves
+// once. The error is nil after an end by ctx.
+func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
+	m.mu.Lock()
+	if m.serving {
+		m.mu.Unlock()
+		return errors.New("mme: Serve called twice")
+	}
+	m.serving = true
+	m.mu.Unlock()
+
+	ctx, stop := context.WithCancel(ctx)
+	var enbs sync.WaitGroup
+	err := m.accept(ctx, l, &enbs)
+	stop()
+	l.Close()
+	m.mu.Lock()
+	m.stopping = true
+	m.mu.Unlock()
+	m.cancel()
+	m.phones.Wait()
+	close(m.quiet)
+	enbs.Wait()
+	return err
+}
+
+// spawn starts a goroutine of a phone, which Serve waits for; false if the MME
+// is stopping.
+func (m *MME) spawn(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopping {
+		return false
+	}
+	m.phones.Go(f)
+	return true
+}
+
+func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup) error {
+	slots := make(chan struct{}, m.o.MaxENBs)
+	for {
+		a, err := l.Accept(ctx)
+		if ctx.Err() != nil {
+			if err == nil {
+				a.Abort("MME is stopping")
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("mme: accepting an association: %w", err)
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			m.log.Warn("association refused", "remote", a.RemoteAddr(), "reason", "too many eNBs", "limit", m.o.MaxENBs)
+			a.Abort("too many eNBs")
+			continue
+		}
+		enbs.Go(func() {
+			defer func() { <-slots }()
+			newENB(m, a).serve(ctx)
+		})
+	}
+}
+
+// UEs gives every phone the MME knows, in no order.
+func (m *MME) UEs() []UEInfo {
+	all := m.known.all()
+	out := make([]UEInfo, 0, len(all))
+	for _, u := range all {
+		out = append(out, u.show(nil))
+	}
+	return out
+}
+
+// ENBs gives every eNB with S1 Setup done, in no order.
+func (m *MME) ENBs() []ENBInfo {
+	all := m.legs.all()
+	out := make([]ENBInfo, 0, len(all))
+	for _, e := range all {
+		out = append(out, e.show())
+	}
+	return out
+}
+
+// Notice takes what a tower says of its service, such as "vouchers lag 4.2 MB
+// behind the tower's own count; window 4.0 MB". It stands in the ENBInfo of the
+// tower and in the UEInfo of phones connected there, and stays with a phone
+// until its next context setup. An empty text says that the tower serves.
+func (m *MME) Notice(tower proof.TowerKey, text string) {
+	m.mu.Lock()
+	was := m.notices[tower]
+	if text == "" {
+		delete(m.notices, tower)
+	} else {
+		m.notices[tower] = text
+	}
+	m.mu.Unlock()
+	if was == text {
+		return
+	}
+	m.log.Info("tower notice", "tower", tower.Short(), "notice", text)
+	for _, e := range m.legs.all() {
+		if i := e.show(); i.Tower == tower {
+			m.o.Events(ENBChanged{ENB: i, Up: true})
+		}
+	}
+	for _, u := range m.known.all() {
+		changed := false
+		i := u.show(func(i *UEInfo) {
+			if i.State == Connected && i.Tower == tower && i.Notice != text {
+				i.Notice, changed = text, true
+			}
+		})
+		if changed {
+			m.o.Events(UEChanged{i})
+		}
+	}
+}
+
+// notice gives what a tower last said.
+func (m *MME) notice(tower proof.TowerKey) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.notices[tower]
+}

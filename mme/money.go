@@ -1,0 +1,57 @@
+package mme
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+)
+
+// lease is what a home granted, with the ticket read and checked.
+type lease struct {
+	raw      []byte
+	ticket   proof.Ticket
+	profile  home.Profile
+	segments uint32 // signed so far
+}
+
+// errTicket says that a home granted a ticket this operator cannot use.
+var errTicket = errors.New("home's ticket")
+
+// openLease checks that the ticket is signed, for this chain and operator, and
+// valid now. Whether the node belongs to the home is the payer's question.
+func (m *MME) openLease(l home.Lease, now time.Time) (*lease, error) {
+	t, err := proof.OpenTicket(m.o.ChainID, l.Ticket)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errTicket, err)
+	case t.Serving != m.operator:
+		return nil, fmt.Errorf("%w: is for operator %s, not %s", errTicket, t.Serving.Short(), m.operator.Short())
+	case !t.Valid(now):
+		return nil, fmt.Errorf("%w: is valid from %v to %v, not now", errTicket, t.NotBefore, t.NotAfter)
+	}
+	return &lease{raw: l.Ticket, ticket: t, profile: l.Profile}, nil
+}
+
+// fresh says that at least a tenth of the lease is left: a phone that becomes
+// active with less is challenged anew first.
+func (l *lease) fresh(now time.Time) bool {
+	if l == nil {
+		return false
+	}
+	whole := l.ticket.NotAfter.Sub(l.ticket.NotBefore)
+	return l.ticket.Valid(now) && l.ticket.NotAfter.Sub(now) >= whole/10
+}
+
+// segment signs the next stay of the lease's phone at a tower.
+func (l *lease) segment(k proof.SigningKey, tower proof.TowerKey, cell id.ECGI, now time.Time) ([]byte, error) {
+	s := proof.Segment{ChainID: l.ticket.ChainID, Ticket: l.ticket.ID, No: l.segments + 1, Tower: tower, Cell: cell, Start: now.Truncate(time.Millisecond)}
+	b, err := s.Sign(k)
+	if err == nil {
+		l.segments++
+	}
+	return b, err
+}

@@ -1,0 +1,118 @@
+package mme
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+)
+
+// Towers knows which towers may join.
+type Towers interface {
+	// Admit is asked once per S1 Setup. Its key is the tower's name in segments.
+	// An error refuses the eNB and is logged; its text does not reach the eNB.
+	Admit(ctx context.Context, enb id.GlobalENBID, tais []id.TAI) (proof.TowerKey, error)
+}
+
+// Options make an MME. GUMMEI, ChainID, Operator, Home, Gateway and Towers are
+// required; zero fields take the default given behind each.
+type Options struct {
+	GUMMEI   id.GUMMEI        // the only one served; its PLMN is the serving network
+	Name     string           // MME name in S1 Setup Response, at most 150 printable characters; "campanile"
+	Capacity uint8            // relative MME capacity (TS 36.413 §9.2.3.17); 255
+	ChainID  string           // the ledger that tickets and segments are signed for
+	Operator proof.SigningKey // signs segments; its public half is the serving operator in tickets
+
+	Home    home.Home
+	Gateway Gateway
+	Towers  Towers
+
+	Security    nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
+	NetworkName string        // full name for phones (EMM INFORMATION); empty sends none
+	T3412       time.Duration // periodic update; 0 tells phones to send none (TS 24.301 §5.3.5)
+
+	HomeTimeout    time.Duration // for an answer of the home; 4 s (a phone gives up the attach after 15 s, T3410)
+	GatewayTimeout time.Duration // for an answer of the gateway; 10 s
+
+	MaxENBs int // associations; 256
+	MaxUEs  int // phones known, and as many S1 connections; 65536
+	Inbox   int // messages waiting per phone; 32
+
+	Events func(Event)  // told of every change; called by several goroutines, must not block; may be nil
+	Logger *slog.Logger // nil discards
+	Rand   io.Reader    // of M-TMSIs, four octets each; crypto/rand
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func (o Options) complete() (Options, error) {
+	def(&o.Name, "campanile")
+	def(&o.Capacity, 255)
+	def(&o.HomeTimeout, 4*time.Second)
+	def(&o.GatewayTimeout, 10*time.Second)
+	def(&o.MaxENBs, 256)
+	def(&o.MaxUEs, 1<<16)
+	def(&o.Inbox, 32)
+	if o.Security.EIA == nil {
+		o.Security.EIA = []nassec.EIA{nassec.EIA2, nassec.EIA1, nassec.EIA3}
+	}
+	if o.Security.EEA == nil {
+		o.Security.EEA = []nassec.EEA{nassec.EEA2, nassec.EEA1, nassec.EEA3, nassec.EEA0}
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	var errs []error
+	for _, c := range []struct {
+		bad  bool
+		what string
+	}{
+		{o.GUMMEI.PLMN.IsZero(), "GUMMEI has no PLMN"},
+		{o.ChainID == "", "ChainID is empty"},
+		{o.Operator.Ed25519() == nil, "Operator is no key"},
+		{o.Home == nil, "Home is nil"},
+		{o.Gateway == nil, "Gateway is nil"},
+		{o.Towers == nil, "Towers is nil"},
+		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
+		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
+		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
+		{o.HomeTimeout < 0 || o.GatewayTimeout < 0, "a timeout is negative"},
+	} {
+		if c.bad {
+			errs = append(errs, errors.New("mme: "+c.what))
+		}
+	}
+	return o, errors.Join(errs...)
+}
+
+// printable says that s is an ASN.1 PrintableString.
+func printable(s string) bool {
+	const others = " '()+,-./:=?"
+	for _, r := range s {
+		letter := 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9'
+		if !letter && !strings.ContainsRune(others, r) {
+			return false
+		}
+	}
+	return true
+}

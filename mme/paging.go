@@ -1,0 +1,109 @@
+package mme
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
+)
+
+// DownlinkData says that the gateway holds packets for a session's phone, as
+// s11.Options.OnDownlinkData does; it does not block. The phone is paged, or
+// gtpc.ContextNotFound returned.
+func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
+	m.known.mu.Lock()
+	u := m.known.bySession[s]
+	m.known.mu.Unlock()
+	if u == nil || !m.dataFor(u) {
+		m.count.drop(dropDownlinkData)
+		return gtpc.ContextNotFound
+	}
+	return gtpc.Accepted
+}
+
+// dataFor pages an idle phone, or tells the owner of one that is not idle.
+// False if the phone cannot be paged.
+func (m *MME) dataFor(u *ue) bool {
+	m.known.mu.Lock()
+	owner := u.owner
+	if owner == nil && u.registered && u.session != nil && u.paging == nil {
+		ctx, cancel := context.WithCancel(m.ctx)
+		p := page{u: u, session: u.session, tmsi: u.tmsi, imsi: u.imsi, tais: u.tais}
+		u.paging = cancel
+		m.known.mu.Unlock()
+		if !m.spawn(func() { defer cancel(); m.page(ctx, p) }) {
+			cancel()
+			return false
+		}
+		return true
+	}
+	paged := u.registered
+	m.known.mu.Unlock()
+	if owner != nil && owner.in.put(inbound{msg: dataWaiting{}}, true) == putClosed {
+		<-owner.done // it has parked the phone by now or is about to
+		return m.dataFor(u)
+	}
+	return paged
+}
+
+// page is one paging procedure's data, as it was when the phone was idle.
+type page struct {
+	u       *ue
+	session *s11.Session
+	tmsi    id.MTMSI
+	imsi    id.IMSI
+	tais    []id.TAI
+}
+
+// page is paging for EPS services (TS 24.301 §5.6.2, TS 36.413 §8.5): to every
+// eNB in the phone's tracking areas, again when T3413 expires. A phone that
+// comes, whatever for, ends it through ctx.
+func (m *MME) page(ctx context.Context, p page) {
+	began := time.Now()
+	msg := &s1ap.Paging{
+		UEIdentityIndexValue: pagingIndex(p.imsi),
+		UEPagingID:           s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: m.o.GUMMEI.Code, TMSI: p.tmsi})},
+		CNDomain:             s1ap.CNDomainPs,
+	}
+	for _, t := range p.tais {
+		msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
+	}
+	timer := time.NewTimer(t3413.wait)
+	defer timer.Stop()
+	for range t3413.sends {
+		for _, e := range m.legs.all() {
+			if slices.ContainsFunc(e.show().TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
+				_ = e.send(0, msg)
+			}
+		}
+		timer.Reset(t3413.wait)
+		select {
+		case <-ctx.Done():
+			if m.ctx.Err() == nil {
+				m.count.procedure("paging", "")
+			}
+			return
+		case <-timer.C:
+		}
+	}
+	m.known.mu.Lock()
+	p.u.stopPaging()
+	m.known.mu.Unlock()
+	m.count.procedure("paging", "no answer")
+	m.log.Info("procedure failed", "procedure", "paging", "imsi", p.imsi, "took", time.Since(began), "err", errNoAnswer)
+	m.o.Events(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Err: errNoAnswer.Error()})
+	if err := m.o.Gateway.PagingFailed(p.session); err != nil {
+		m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
+	}
+}
+
+// pagingIndex is IMSI mod 1024 (TS 36.304 §7.1).
+func pagingIndex(imsi id.IMSI) s1ap.UEIdentityIndexValue {
+	n, _ := strconv.ParseUint(imsi.Digits(), 10, 64) // at most 15 digits
+	return s1ap.UEIdentityIndexValue(n % 1024)
+}

@@ -1,0 +1,203 @@
+package mme
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/s1ap"
+)
+
+var noAddr netip.Addr
+
+// linger is how long an S1 connection stays after a Service or TAU Reject: the
+// phone may attach by it at once.
+const linger = 2 * time.Second
+
+// failure is why a procedure ends, and what the phone is told of it.
+type failure struct {
+	cause eps.EMMCause // 0: nothing is said
+	esm   eps.ESMCause // beside cause #19: in a PDN CONNECTIVITY REJECT
+	sim   bool         // AUTHENTICATION REJECT instead
+	why   error
+}
+
+func (f *failure) Error() string { return f.why.Error() }
+func (f *failure) Unwrap() error { return f.why }
+
+// refuse ends a procedure with an EMM cause.
+func refuse(cause eps.EMMCause, why error) error { return &failure{cause: cause, why: why} }
+
+// refusePDN ends an attach with #19 and an ESM cause.
+func refusePDN(cause eps.ESMCause, why error) error {
+	return &failure{cause: eps.EMMCauseESMFailure, esm: cause, why: why}
+}
+
+// refuseSIM ends a procedure with Authentication Reject: the phone gives up the
+// SIM until it is switched off (TS 24.301 §5.4.2.5).
+func refuseSIM(why error) error { return &failure{sim: true, why: why} }
+
+// silent ends a procedure by releasing the connection.
+func silent(why error) error { return &failure{why: why} }
+
+// told is the cause as the phone hears it, for logs and counters.
+func (f *failure) told() string {
+	switch {
+	case f.sim:
+		return "authentication reject"
+	case f.esm != 0:
+		return fmt.Sprintf("EMM cause #%d, ESM cause #%d", uint8(f.cause), uint8(f.esm))
+	case f.cause != 0:
+		return fmt.Sprintf("EMM cause #%d", uint8(f.cause))
+	}
+	return "released"
+}
+
+// interrupted says that an error ended a wait from outside: it is not what the
+// procedure asked somebody else.
+func interrupted(err error) bool {
+	for _, e := range []error{errEvicted, errStopping, errGiven} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	switch err.(type) {
+	case *collision, *released, *lost, *failure, *networkDetach:
+		return true
+	}
+	return false
+}
+
+// settle is where every procedure ends: it reports, tells the phone, and leaves
+// the phone connected, idle or gone. It gives the message to go on with, if one
+// interrupted, or done.
+func (c *conn) settle(err error) (next *inbound, done bool) {
+	if errors.Is(err, errGiven) {
+		return nil, true
+	}
+	if errors.Is(err, errNoAnswer) {
+		err = silent(err) // TS 24.301 §5.4.2.7 b, §5.4.3.7 b, §5.4.4.6 b, §5.5.1.2.7 c
+	}
+	c.report(err)
+	p := c.proc
+	c.proc = nil
+	switch e := err.(type) {
+	case nil:
+		if !c.over {
+			return nil, false
+		}
+		return ended(c.hangUp(s1ap.CauseNasDetach.Cause()))
+	case *collision:
+		return &e.in, false
+	case *released:
+		return ended(c.hangUp(e.cause))
+	case *lost:
+		if c.leg != nil {
+			c.m.legs.close(c.leg)
+			c.leg = nil
+		}
+		return ended(c.hangUp(s1ap.Cause{}))
+	case *networkDetach:
+		return c.settle(c.detachPhone(e.why))
+	case *failure:
+		return c.refused(p, e)
+	}
+	switch {
+	case errors.Is(err, errStopping):
+		return nil, true
+	case errors.Is(err, errEvicted):
+		if c.leg != nil {
+			c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
+		}
+		return nil, true
+	}
+	return c.refused(p, &failure{cause: eps.EMMCauseNetworkFailure, why: err})
+}
+
+func ended(next *inbound) (*inbound, bool) { return next, next == nil }
+
+// refused sends the reject message that fits the procedure and releases the
+// connection; after a reject that asks the phone to attach, not at once.
+func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
+	cause := s1ap.CauseNasNormalRelease.Cause()
+	if f.sim {
+		cause = s1ap.CauseNasAuthenticationFailure.Cause()
+	}
+	m := f.message(p)
+	if m == nil || c.leg == nil {
+		return ended(c.hangUp(cause))
+	}
+	if err := c.send(m); err != nil {
+		return ended(c.hangUp(cause))
+	}
+	if f.cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork && f.cause != eps.EMMCauseImplicitlyDetached {
+		return ended(c.hangUp(cause))
+	}
+	c.stranger() // what comes next must show its keys anew
+	err := c.await(linger, func(inbound) (verdict, error) { return notMine, nil })
+	if again, ok := errors.AsType[*collision](err); ok {
+		return &again.in, false
+	}
+	if l, ok := errors.AsType[*lost](err); ok {
+		c.m.log.Debug("connection ended after a reject", "reason", l.why)
+		c.leg = nil
+	}
+	return ended(c.hangUp(cause))
+}
+
+// message is the reject message for the procedure, or nil.
+func (f *failure) message(p *procedure) eps.Message {
+	if f.sim {
+		return &eps.AuthenticationReject{}
+	}
+	if f.cause == 0 || p == nil {
+		return nil
+	}
+	switch p.asked.nas.(type) {
+	case *eps.AttachRequest:
+		m := &eps.AttachReject{Cause: f.cause}
+		if f.esm != 0 {
+			inner, err := eps.Append(nil, &eps.PDNConnectivityReject{PTI: p.pti, Cause: f.esm})
+			if err == nil {
+				m.ESM = eps.Some(eps.ESMContainer(inner))
+			}
+		}
+		return m
+	case *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
+		return &eps.ServiceReject{Cause: f.cause}
+	case *eps.TrackingAreaUpdateRequest:
+		return &eps.TrackingAreaUpdateReject{Cause: f.cause}
+	}
+	return nil
+}
+
+// report is the one Info line, count and event of a finished procedure.
+func (c *conn) report(err error) {
+	p := c.proc
+	if p == nil {
+		return
+	}
+	done := ProcedureDone{Procedure: p.name, Duration: time.Since(p.began), UE: c.ue.show(nil)}
+	if done.UE.IMSI.IsZero() {
+		done.UE.IMSI = c.ue.imsi
+	}
+	log := c.m.log.With("procedure", p.name, "imsi", done.UE.IMSI, "took", done.Duration)
+	if c.leg != nil {
+		_, cell := c.leg.place()
+		log = log.With("enb", c.leg.enb.show().ID.String(), "cell", cell.String())
+	}
+	if err == nil {
+		c.m.count.procedure(p.name, "")
+		log.Info("procedure done", "address", done.UE.Address, "security", done.UE.Security)
+	} else {
+		done.Err, done.Cause = err.Error(), "interrupted"
+		if f, ok := errors.AsType[*failure](err); ok {
+			done.Cause = f.told()
+		}
+		c.m.count.procedure(p.name, done.Cause)
+		log.Info("procedure failed", "cause", done.Cause, "err", err)
+	}
+	c.m.o.Events(done)
+}

@@ -1,0 +1,200 @@
+package mme
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/mme/s11"
+)
+
+// registry has every phone whose SIM has answered, by IMSI and by the M-TMSIs
+// it may use. Its lock also guards who owns a phone; it is held for moments and
+// nothing is called under it.
+type registry struct {
+	max  int
+	rand io.Reader
+
+	mu           sync.Mutex
+	byIMSI       map[id.IMSI]*ue
+	byTMSI       map[id.MTMSI]*ue
+	bySession    map[*s11.Session]*ue
+	deregistered int // of byIMSI, without owner
+}
+
+func newRegistry(most int, rand io.Reader) *registry {
+	return &registry{max: most, rand: rand, byIMSI: map[id.IMSI]*ue{}, byTMSI: map[id.MTMSI]*ue{}, bySession: map[*s11.Session]*ue{}}
+}
+
+func (r *registry) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byIMSI)
+}
+
+func (r *registry) all() []*ue {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*ue, 0, len(r.byIMSI))
+	for _, u := range r.byIMSI {
+		out = append(out, u)
+	}
+	return out
+}
+
+// find gives the phone that may use an M-TMSI.
+func (r *registry) find(t id.MTMSI) *ue {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byTMSI[t]
+}
+
+// claim makes c the owner of u if nobody is; else it gives the owner.
+func (r *registry) claim(u *ue, c *conn) *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.owner != nil && u.owner != c {
+		return u.owner
+	}
+	if u.owner == nil && !u.registered {
+		r.deregistered--
+	}
+	u.owner = c
+	u.stopPaging()
+	return nil
+}
+
+// park leaves u without owner.
+func (r *registry) park(u *ue, c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.owner != c {
+		return
+	}
+	u.owner = nil
+	if r.byIMSI[u.imsi] == u && !u.registered {
+		r.deregistered++
+	}
+}
+
+// place is what came of enter.
+type place struct {
+	owner  *conn // the IMSI is with this connection, which must end first
+	former *ue   // what was known of the IMSI; now the caller's to close
+}
+
+// enter makes u, owned by c, the phone of its IMSI. errFull if there are too
+// many phones and none of them is deregistered.
+func (r *registry) enter(u *ue, c *conn) (place, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	former := r.byIMSI[u.imsi]
+	switch {
+	case former == u:
+		return place{}, nil
+	case former != nil && former.owner != nil && former.owner != c:
+		return place{owner: former.owner}, nil
+	case former != nil:
+		r.remove(former)
+	case len(r.byIMSI) >= r.max && !r.evict():
+		return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))
+	}
+	u.owner = c
+	r.byIMSI[u.imsi] = u
+	return place{former: former}, nil
+}
+
+// evict removes some deregistered phone.
+func (r *registry) evict() bool {
+	if r.deregistered == 0 {
+		return false
+	}
+	for _, u := range r.byIMSI {
+		if u.owner == nil && !u.registered {
+			r.remove(u)
+			return true
+		}
+	}
+	return false
+}
+
+func (r *registry) remove(u *ue) {
+	if r.byIMSI[u.imsi] == u {
+		delete(r.byIMSI, u.imsi)
+		if u.owner == nil && !u.registered {
+			r.deregistered--
+		}
+	}
+	for _, t := range []id.MTMSI{u.tmsi, u.formerTMSI} {
+		if r.byTMSI[t] == u {
+			delete(r.byTMSI, t)
+		}
+	}
+	if u.session != nil && r.bySession[u.session] == u {
+		delete(r.bySession, u.session)
+	}
+	u.stopPaging()
+}
+
+// forget removes a phone altogether.
+func (r *registry) forget(u *ue) {
+	r.mu.Lock()
+	r.remove(u)
+	r.mu.Unlock()
+}
+
+// newTMSI gives u a second M-TMSI beside the one it has; both are good until
+// dropTMSI (TS 24.301 §5.5.1.2.4, §5.4.1.4).
+func (r *registry) newTMSI(u *ue) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range 64 {
+		var b [4]byte
+		if _, err := io.ReadFull(r.rand, b[:]); err != nil {
+			return fmt.Errorf("mme: drawing an M-TMSI: %w", err)
+		}
+		t := id.MTMSI(binary.BigEndian.Uint32(b[:]))
+		if t == 0 || t == 0xffffffff || r.byTMSI[t] != nil {
+			continue
+		}
+		if u.formerTMSI != 0 && r.byTMSI[u.formerTMSI] == u {
+			delete(r.byTMSI, u.formerTMSI)
+		}
+		u.formerTMSI, u.tmsi = u.tmsi, t
+		r.byTMSI[t] = u
+		return nil
+	}
+	return fmt.Errorf("mme: 64 M-TMSIs drawn, none free")
+}
+
+// dropTMSI ends the former M-TMSI: the phone has confirmed the new one.
+func (r *registry) dropTMSI(u *ue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.formerTMSI != 0 && r.byTMSI[u.formerTMSI] == u {
+		delete(r.byTMSI, u.formerTMSI)
+	}
+	u.formerTMSI = 0
+}
+
+// setSession notes the session of u, or that it has none any more.
+func (r *registry) setSession(u *ue, s *s11.Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.session != nil && r.bySession[u.session] == u {
+		delete(r.bySession, u.session)
+	}
+	u.session = s
+	if s != nil {
+		r.bySession[s] = u
+	}
+}
+
+// setRegistered notes the phone's EMM state.
+func (r *registry) setRegistered(u *ue, v bool) {
+	r.mu.Lock()
+	u.registered = v
+	r.mu.Unlock()
+}

@@ -1,0 +1,89 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"campanile.network/3gpp/s1ap"
+)
+
+// hangUp ends the S1 connection (TS 23.401 §5.3.5): bearers of a registered
+// phone are released at the gateway, then the UE context at the eNB. If the
+// phone comes by a new leg meanwhile, that message is next.
+func (c *conn) hangUp(cause s1ap.Cause) *inbound {
+	if next, done := c.idle(); done {
+		return next
+	}
+	if c.leg == nil {
+		return nil
+	}
+	l := c.leg
+	c.command(l, cause)
+	t := time.NewTimer(contextReleaseWait)
+	defer t.Stop()
+	defer c.m.legs.close(l)
+	for {
+		in, err := c.next(t.C)
+		if err != nil {
+			return nil
+		}
+		switch in.msg.(type) {
+		case newLeg:
+			c.leg = nil
+			return &in
+		case dataWaiting:
+			c.dataWaiting = true
+		case *s1ap.UEContextReleaseComplete, legGone, evicted:
+			return nil
+		default:
+			c.m.count.drop(dropStaleLeg)
+		}
+	}
+}
+
+// idle takes the eNB's tunnel end away from the gateway. done says that nothing
+// is left to release: the phone came by a new leg, or is another's now.
+func (c *conn) idle() (next *inbound, done bool) {
+	u := c.ue
+	if !u.registered || u.session == nil {
+		return nil, false
+	}
+	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
+	})
+	c.changed(func(i *UEInfo) {
+		i.State = Idle
+		if len(i.Bearers) > 0 {
+			i.Bearers[0].ENB, i.Bearers[0].DL = noAddr, 0
+		}
+	})
+	if again, ok := errors.AsType[*collision](err); ok && again.in.leg != c.leg {
+		return &again.in, true
+	}
+	if errors.Is(err, errEvicted) || errors.Is(err, errStopping) {
+		if c.leg != nil && !errors.Is(err, errStopping) {
+			c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
+		}
+		return nil, true
+	}
+	if err != nil && !interrupted(err) {
+		c.m.log.Warn("bearers not released at the gateway", "imsi", u.imsi, "err", err)
+	}
+	return nil, false
+}
+
+// move makes a new leg the one in use; the former is released without waiting
+// for it.
+func (c *conn) move(l *leg) {
+	if c.leg == l {
+		return
+	}
+	if c.old != nil {
+		c.m.legs.close(c.old)
+	}
+	if c.old = c.leg; c.old != nil {
+		c.command(c.old, s1ap.CauseRadioNetworkReleaseDueToEutranGeneratedReason.Cause())
+	}
+	c.leg = l
+}

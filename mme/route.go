@@ -1,0 +1,190 @@
+package mme
+
+import (
+	"context"
+	"errors"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+)
+
+// handle takes one S1AP message: it is acted on, answered with an error, or
+// dropped and counted.
+func (e *enb) handle(data []byte) {
+	pdu, err := s1ap.Parse(data)
+	fault, goOn := s1ap.Continuable(err)
+	if fault != nil && !goOn {
+		e.m.count.drop(dropSyntax)
+		e.log.Warn("S1AP message not understood", "err", fault)
+	}
+	if fault != nil && fault.Report() && !e.answersItself(pdu.Message, goOn) {
+		ind := &s1ap.ErrorIndication{Cause: new(fault.Cause()), CriticalityDiagnostics: fault.CriticalityDiagnostics()}
+		ind.MMEUES1APID, ind.ENBUES1APID = ids(pdu.Message)
+		e.errorIndication(ind)
+	}
+	switch {
+	case !goOn:
+		if m, ok := pdu.Message.(*s1ap.S1SetupRequest); ok {
+			e.refuseBroken(m, fault)
+		}
+	case e.up():
+		e.route(pdu.Message, fault)
+	default:
+		e.before(pdu.Message, fault)
+	}
+}
+
+// answersItself says that the fault goes into the procedure's own answer
+// (TS 36.413 §10.3.4.2).
+func (e *enb) answersItself(m s1ap.Message, goOn bool) bool {
+	switch m.(type) {
+	case *s1ap.S1SetupRequest:
+		return true
+	case *s1ap.Reset, *s1ap.ENBConfigurationUpdate:
+		return goOn
+	}
+	return false
+}
+
+// before handles the time before S1 Setup. An eNB that sends phones' messages
+// believes that S1 is set up, as srsRAN's does after its MME was killed; only an
+// SCTP SHUTDOWN makes it start anew.
+func (e *enb) before(m s1ap.Message, fault *s1ap.SyntaxError) {
+	if s, ok := m.(*s1ap.S1SetupRequest); ok {
+		e.setup(s, fault)
+		return
+	}
+	e.m.count.drop(dropBeforeSetup)
+	if _, ok := m.(*s1ap.InitialUEMessage); ok {
+		e.log.Warn("eNB sends phones' messages without S1 Setup, shutting its association down so that it sets up S1")
+		ctx, cancel := context.WithTimeout(e.ctx, shutdownWait)
+		defer cancel()
+		if err := e.a.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			e.log.Warn("shutdown of the association failed", "err", err)
+		}
+		return
+	}
+	e.errorIndication(&s1ap.ErrorIndication{Cause: new(s1ap.CauseProtocolMessageNotCompatibleWithReceiverState.Cause())})
+}
+
+// route finds who a message is for.
+func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
+	switch m := m.(type) {
+	case *s1ap.S1SetupRequest:
+		e.setup(m, fault)
+	case *s1ap.Reset:
+		e.reset(m, fault)
+	case *s1ap.ENBConfigurationUpdate:
+		e.configure(m, fault)
+	case *s1ap.ErrorIndication:
+		e.errorIndicated(m)
+	case *s1ap.InitialUEMessage:
+		e.initial(m)
+	default:
+		mmeID, enbID := ids(m)
+		if mmeID == nil || enbID == nil {
+			e.m.count.drop(dropUnexpectedPDU)
+			e.log.Debug("S1AP message dropped", "message", m.Header().Name, "reason", dropUnexpectedPDU.String())
+			return
+		}
+		e.deliver(m, *mmeID, *enbID)
+	}
+}
+
+// deliver hands a message to the goroutine of its phone after checking that
+// its ids are a pair of this eNB's (TS 36.413 §10.6). What names another eNB's
+// phone does not reach that phone.
+func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1APID) {
+	l, fits := e.m.legs.find(e, id.MMEUEID(mmeID), id.ENBUEID(enbID))
+	if fits == pairFits {
+		e.m.dropPut(l.deliver(m))
+		return
+	}
+	reason, cause := dropUnknownUE, s1ap.CauseRadioNetworkUnknownMmeUeS1apId
+	switch fits {
+	case pairForeign:
+		reason = dropForeignUE
+	case pairDiffers:
+		reason, cause = dropPairUE, s1ap.CauseRadioNetworkUnknownPairUeS1apId
+	}
+	e.m.count.drop(reason)
+	e.log.Warn("S1AP message refused", "message", m.Header().Name, "mme_ue", uint32(mmeID), "enb_ue", uint32(enbID), "reason", reason.String())
+	if _, ok := m.(*s1ap.UEContextReleaseComplete); ok {
+		return // the end of what is gone needs no answer
+	}
+	e.errorIndication(&s1ap.ErrorIndication{MMEUES1APID: &mmeID, ENBUES1APID: &enbID, Cause: new(cause.Cause())})
+	for _, l := range e.m.legs.named(e, new(id.MMEUEID(mmeID)), new(id.ENBUEID(enbID))) {
+		e.m.legs.close(l)
+		l.tell(legGone{"eNB names the S1 connection by ids that do not belong together"})
+	}
+}
+
+// dropPut counts what a mailbox did not take.
+func (m *MME) dropPut(r putResult) {
+	switch r {
+	case putFull:
+		m.count.drop(dropInboxFull)
+	case putClosed:
+		m.count.drop(dropStaleLeg)
+	}
+}
+
+// initial begins an S1 connection (TS 36.413 §8.6.2.1).
+func (e *enb) initial(m *s1ap.InitialUEMessage) {
+	tai, err := m.TAI.ID()
+	if err != nil {
+		e.m.count.drop(dropSyntax)
+		e.errorIndication(&s1ap.ErrorIndication{ENBUES1APID: new(m.ENBUES1APID), Cause: new(s1ap.CauseProtocolSemanticError.Cause())})
+		return
+	}
+	l, former := e.m.legs.open(e, id.ENBUEID(m.ENBUES1APID))
+	if former != nil {
+		former.tell(legGone{"eNB uses the eNB UE S1AP ID for another S1 connection"})
+	}
+	if l == nil {
+		e.m.count.drop(dropTooManyUEs)
+		e.log.Warn("phone refused", "reason", dropTooManyUEs.String(), "limit", e.m.o.MaxUEs)
+		e.errorIndication(&s1ap.ErrorIndication{ENBUES1APID: new(m.ENBUES1APID), Cause: new(s1ap.CauseMiscControlProcessingOverload.Cause())})
+		return
+	}
+	cell, err := m.EUTRANCGI.ID()
+	if err != nil {
+		cell = id.ECGI{PLMN: tai.PLMN}
+	}
+	l.seen(tai, cell)
+	e.m.connect(l, inbound{leg: l, msg: m})
+}
+
+// ids gives the UE ids of a message that an eNB may send about a phone; nil
+// where it has none.
+func ids(m s1ap.Message) (*s1ap.MMEUES1APID, *s1ap.ENBUES1APID) {
+	switch m := m.(type) {
+	case *s1ap.UplinkNASTransport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.InitialUEMessage:
+		return nil, &m.ENBUES1APID
+	case *s1ap.NASNonDeliveryIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.InitialContextSetupResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.InitialContextSetupFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.UEContextReleaseRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.UEContextReleaseComplete:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.UECapabilityInfoIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.UEContextModificationResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.UEContextModificationFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.ERABReleaseIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.HandoverRequired:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.PathSwitchRequest:
+		return &m.SourceMMEUES1APID, &m.ENBUES1APID
+	}
+	return nil, nil
+}

@@ -1,0 +1,75 @@
+package mme
+
+import (
+	"fmt"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/nassec"
+)
+
+// secure is the security mode control procedure (TS 24.301 §5.4.3): the keys of
+// the authentication just done are taken into use.
+func (c *conn) secure() error {
+	u, k := c.ue, c.keys
+	o := u.capability.Octets()
+	eea, eia, err := c.m.o.Security.Select(nassec.Capability(o[0]), nassec.Capability(o[1]))
+	if err != nil {
+		return refuse(eps.EMMCauseUESecurityCapabilitiesMismatch, fmt.Errorf("phone has %v: %w", u.capability, err))
+	}
+	next, err := nassec.New(nassec.State{Role: nassec.Network, KSI: k.ksi, KASME: k.kasme, EEA: eea, EIA: eia})
+	if err != nil {
+		return refuse(eps.EMMCauseNetworkFailure, err)
+	}
+	plain, err := eps.Append(nil, &eps.SecurityModeCommand{
+		Algorithms: eps.Algorithms{Ciphering: eps.EEA(eea), Integrity: eps.EIA(eia)}, KSI: eps.KSI(k.ksi),
+		Capability: u.capability, IMEISVRequest: eps.Some(eps.IMEISVRequestYes),
+	})
+	if err != nil {
+		return refuse(eps.EMMCauseNetworkFailure, err)
+	}
+	u.secMu.Lock()
+	u.next = next
+	u.secMu.Unlock()
+	if err := c.exchange(t3460, func() error { return c.commandSecurity(next, plain) }, c.securityModeAnswer); err != nil {
+		return err
+	}
+	u.lease, c.keys, c.secured = k.lease, nil, true
+	u.show(func(i *UEInfo) {
+		i.IMSI, i.Security = u.imsi, eea.String()+" "+eia.String()
+		i.Ticket, i.TicketUntil, i.Segment = k.lease.ticket.ID, k.lease.ticket.NotAfter, 0
+	})
+	return nil
+}
+
+// commandSecurity sends Security Mode Command under the keys it announces.
+func (c *conn) commandSecurity(next *nassec.Context, plain []byte) error {
+	c.ue.secMu.Lock()
+	pdu, err := next.Protect(nil, nassec.IntegrityNewContext, plain)
+	c.ue.secMu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.transport(pdu)
+}
+
+// securityModeAnswer takes Security Mode Complete, whose code under the new keys
+// has made them those in use, or Reject.
+func (c *conn) securityModeAnswer(in inbound) (verdict, error) {
+	switch m := in.nas.(type) {
+	case *eps.SecurityModeComplete:
+		if in.sec != verified || c.ue.next != nil {
+			return notMine, nil
+		}
+		c.start = in.count
+		if m.IMEISV.OK {
+			c.ue.imei, _ = m.IMEISV.V.IMEI()
+		}
+		return finished, nil
+	case *eps.SecurityModeReject: // TS 24.301 §5.4.3.5
+		c.ue.secMu.Lock()
+		c.ue.next = nil
+		c.ue.secMu.Unlock()
+		return finished, silent(fmt.Errorf("the phone rejects the security mode: %v", m.Cause))
+	}
+	return notMine, nil
+}

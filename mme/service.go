@@ -1,0 +1,60 @@
+package mme
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"campanile.network/3gpp/eps"
+)
+
+// service is the service request procedure (TS 24.301 §5.6.1): the phone proves
+// itself by a short code, bearers are set up; there is no NAS answer.
+func (c *conn) service(in inbound) error {
+	switch {
+	case in.sec != verified:
+		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("no phone with such a key is known"))
+	case !c.ue.registered || c.ue.session == nil:
+		return refuse(eps.EMMCauseImplicitlyDetached, errors.New("the phone is not registered"))
+	}
+	if err := c.renew(); err != nil {
+		return err
+	}
+	s, err := c.openContext(nil)
+	if err != nil {
+		return err
+	}
+	if err := c.await(contextSetupWait, s.answer); err == errTimer {
+		return silent(fmt.Errorf("no Initial Context Setup Response in %v", contextSetupWait))
+	} else if err != nil {
+		return err
+	}
+	return c.useContext(s)
+}
+
+// extendedService is for CS fallback, which this network does not have, or for
+// packet services like service (TS 24.301 §5.6.1.5).
+func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error {
+	if in.sec == verified && m.Type < eps.ServiceTypePacket {
+		return refuse(eps.EMMCauseCSDomainNotAvailable, fmt.Errorf("service type %v", m.Type))
+	}
+	return c.service(in)
+}
+
+// renew asks the home for a new lease when less than a tenth of it is left. If
+// the home is away, what is left is used up first.
+func (c *conn) renew() error {
+	l := c.ue.lease
+	if l.fresh(time.Now()) {
+		return nil
+	}
+	err := c.authenticate()
+	if err == nil {
+		return c.secure()
+	}
+	if homeAway(err) && l != nil && l.ticket.Valid(time.Now()) {
+		c.m.log.Warn("lease not renewed, going on with what is left", "imsi", c.ue.imsi, "until", l.ticket.NotAfter, "err", err)
+		return nil
+	}
+	return err
+}

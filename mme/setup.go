@@ -1,0 +1,135 @@
+package mme
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+)
+
+// maxTAIs bounds what is kept of an eNB's tracking areas: 256 times 6
+// (TS 36.413 §9.3.6 maxnoofTACs, maxnoofBPLMNs).
+const maxTAIs = 256 * 6
+
+// setup is S1 Setup (TS 36.413 §8.7.3). On an association where it is done
+// already it begins anew: what was known of phones there is released.
+func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
+	began := time.Now()
+	g, err := m.GlobalENBID.ID()
+	if err != nil {
+		e.refuse(m, s1ap.CauseProtocolSemanticError.Cause(), nil, err.Error(), fault, began)
+		return
+	}
+	tais := supportedTAIs(m.SupportedTAs)
+	if !slices.ContainsFunc(tais, func(t id.TAI) bool { return t.PLMN == e.m.o.GUMMEI.PLMN }) {
+		// TS 36.413 §8.7.3.4
+		e.refuse(m, s1ap.CauseMiscUnknownPLMN.Cause(), nil, "no tracking area broadcasts "+e.m.o.GUMMEI.PLMN.String(), fault, began)
+		return
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, admitWait)
+	tower, err := e.m.o.Towers.Admit(ctx, g, tais)
+	cancel()
+	if err != nil {
+		e.refuse(m, s1ap.CauseMiscOmIntervention.Cause(), new(s1ap.TimeToWaitV60s), err.Error(), fault, began)
+		return
+	}
+	for _, l := range e.m.legs.of(e) {
+		e.m.legs.close(l)
+		l.tell(legGone{"eNB sets up S1 anew"})
+	}
+	e.mu.Lock()
+	if e.ready && e.info.ID != g {
+		e.m.legs.leave(e, e.info.ID)
+	}
+	e.ready = true
+	e.info = ENBInfo{ID: g, Name: string(m.ENBname), Tower: tower, Remote: e.a.RemoteAddr(), TAIs: tais, Since: began}
+	e.drx = &m.DefaultPagingDRX
+	e.mu.Unlock()
+	if former := e.m.legs.join(e, g); former != nil && former != e {
+		e.log.Warn("eNB has a new association, the former one is ended", "enb", g.String(), "former", former.a.RemoteAddr().String())
+		former.a.Abort("the eNB has another association")
+	}
+	answer := &s1ap.S1SetupResponse{
+		MMEname: s1ap.MMEname(e.m.o.Name),
+		ServedGUMMEIs: s1ap.ServedGUMMEIs{{
+			ServedPLMNs:    s1ap.ServedPLMNs{s1ap.FromPLMN(e.m.o.GUMMEI.PLMN)},
+			ServedGroupIDs: s1ap.ServedGroupIDs{s1ap.FromGUMMEI(e.m.o.GUMMEI).MMEGroupID},
+			ServedMMECs:    s1ap.ServedMMECs{s1ap.FromGUMMEI(e.m.o.GUMMEI).MMECode},
+		}},
+		RelativeMMECapacity:    s1ap.RelativeMMECapacity(e.m.o.Capacity),
+		CriticalityDiagnostics: diagnostics(fault),
+	}
+	if e.send(0, answer) != nil {
+		return
+	}
+	e.m.count.procedure("S1 setup", "")
+	e.log.Info("S1 setup done", "enb", g.String(), "name", string(m.ENBname), "tower", tower.Short(), "tais", len(tais), "took", time.Since(began))
+	e.m.o.Events(ENBChanged{ENB: e.show(), Up: true})
+}
+
+// refuse is the unsuccessful operation (TS 36.413 §8.7.3.3). The association
+// stays; the eNB may try again.
+func (e *enb) refuse(m *s1ap.S1SetupRequest, cause s1ap.Cause, wait *s1ap.TimeToWait, why string, fault *s1ap.SyntaxError, began time.Time) {
+	_ = e.send(0, &s1ap.S1SetupFailure{Cause: cause, TimeToWait: wait, CriticalityDiagnostics: diagnostics(fault)})
+	e.m.count.procedure("S1 setup", "S1AP cause "+cause.String())
+	name := "unknown"
+	if g, err := m.GlobalENBID.ID(); err == nil {
+		name = g.String()
+	}
+	e.log.Warn("S1 setup refused", "enb", name, "cause", cause.String(), "reason", why, "took", time.Since(began))
+}
+
+// refuseBroken answers a setup that could not be read (TS 36.413 §10.3.5).
+func (e *enb) refuseBroken(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
+	e.refuse(m, fault.Cause(), nil, fault.Error(), fault, time.Now())
+}
+
+func diagnostics(fault *s1ap.SyntaxError) *s1ap.CriticalityDiagnostics {
+	if fault == nil || !fault.Report() {
+		return nil
+	}
+	return fault.CriticalityDiagnostics()
+}
+
+// supportedTAIs gives the tracking areas of an eNB; a PLMN that is none is left
+// out.
+func supportedTAIs(list s1ap.SupportedTAs) []id.TAI {
+	var out []id.TAI
+	for i := range list {
+		for _, p := range list[i].BroadcastPLMNs {
+			plmn, err := p.ID()
+			t := id.TAI{PLMN: plmn, TAC: list[i].TAC.ID()}
+			if err == nil && len(out) < maxTAIs && !slices.Contains(out, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// configure is eNB Configuration Update (TS 36.413 §8.7.4).
+func (e *enb) configure(m *s1ap.ENBConfigurationUpdate, fault *s1ap.SyntaxError) {
+	if len(m.SupportedTAs) > 0 {
+		tais := supportedTAIs(m.SupportedTAs)
+		if !slices.ContainsFunc(tais, func(t id.TAI) bool { return t.PLMN == e.m.o.GUMMEI.PLMN }) {
+			_ = e.send(0, &s1ap.ENBConfigurationUpdateFailure{Cause: s1ap.CauseMiscUnknownPLMN.Cause(), CriticalityDiagnostics: diagnostics(fault)})
+			return
+		}
+		e.mu.Lock()
+		e.info.TAIs = tais
+		e.mu.Unlock()
+	}
+	e.mu.Lock()
+	if m.ENBname != "" {
+		e.info.Name = string(m.ENBname)
+	}
+	if m.DefaultPagingDRX != nil {
+		e.drx = m.DefaultPagingDRX
+	}
+	e.mu.Unlock()
+	if e.send(0, &s1ap.ENBConfigurationUpdateAcknowledge{CriticalityDiagnostics: diagnostics(fault)}) == nil {
+		e.m.o.Events(ENBChanged{ENB: e.show(), Up: true})
+	}
+}

@@ -1,0 +1,108 @@
+package mme
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// drop is a reason for which something received is not acted on.
+type drop int
+
+const (
+	dropPPID drop = iota
+	dropSyntax
+	dropBeforeSetup
+	dropUnexpectedPDU
+	dropUnknownUE
+	dropForeignUE
+	dropPairUE
+	dropTooManyUEs
+	dropInboxFull
+	dropStaleLeg
+	dropNASSyntax
+	dropNASUnprotected
+	dropNASMAC
+	dropNASReplay
+	dropNASNoContext
+	dropNASHeader
+	dropNASUnexpected
+	dropDownlinkData
+	dropCount
+)
+
+var dropNames = [dropCount]string{
+	dropPPID:           "payload protocol is not S1AP",
+	dropSyntax:         "S1AP syntax",
+	dropBeforeSetup:    "before S1 Setup",
+	dropUnexpectedPDU:  "S1AP message not expected",
+	dropUnknownUE:      "unknown MME UE S1AP ID",
+	dropForeignUE:      "UE of another eNB",
+	dropPairUE:         "UE ids do not belong together",
+	dropTooManyUEs:     "too many phones",
+	dropInboxFull:      "inbox of the phone full",
+	dropStaleLeg:       "S1 connection already left",
+	dropNASSyntax:      "NAS syntax",
+	dropNASUnprotected: "NAS message needs protection",
+	dropNASMAC:         "NAS message authentication code",
+	dropNASReplay:      "NAS replay",
+	dropNASNoContext:   "NAS security context unknown",
+	dropNASHeader:      "NAS security header",
+	dropNASUnexpected:  "NAS message not expected",
+	dropDownlinkData:   "downlink data for nobody",
+}
+
+func (d drop) String() string { return dropNames[d] }
+
+// Stats are the counters of an MME since it was made.
+type Stats struct {
+	ENBs      int // with S1 Setup done, now
+	UEs       int // known, in any state, now
+	Connected int // with an S1 connection, now
+
+	// Procedures counts finished procedures by name and outcome, such as
+	// "attach ok" and "attach EMM cause #8".
+	Procedures map[string]uint64
+	// Dropped counts what was not acted on, by reason; reasons that never
+	// happened are absent.
+	Dropped map[string]uint64
+}
+
+type counters struct {
+	drops [dropCount]atomic.Uint64
+
+	mu         sync.Mutex
+	procedures map[outcome]uint64
+}
+
+// outcome is a procedure and how it ended; an empty result is success.
+type outcome struct{ procedure, result string }
+
+func (c *counters) drop(d drop) { c.drops[d].Add(1) }
+
+func (c *counters) procedure(name, result string) {
+	c.mu.Lock()
+	c.procedures[outcome{name, result}]++
+	c.mu.Unlock()
+}
+
+// Stats returns a copy of the counters.
+func (m *MME) Stats() Stats {
+	s := Stats{Procedures: map[string]uint64{}, Dropped: map[string]uint64{}}
+	for i := range m.count.drops {
+		if n := m.count.drops[i].Load(); n > 0 {
+			s.Dropped[dropNames[i]] = n
+		}
+	}
+	m.count.mu.Lock()
+	for k, n := range m.count.procedures {
+		if k.result == "" {
+			k.result = "ok"
+		}
+		s.Procedures[fmt.Sprintf("%s %s", k.procedure, k.result)] += n
+	}
+	m.count.mu.Unlock()
+	s.UEs = m.known.size()
+	s.ENBs, s.Connected = m.legs.size()
+	return s
+}

@@ -1,0 +1,33 @@
+package mme
+
+import "time"
+
+// timer is a network timer of a procedure: how long one wait lasts and how
+// often the request is sent altogether.
+type timer struct {
+	name  string
+	wait  time.Duration
+	sends int
+}
+
+// Timers of TS 24.301 §10.2 table 10.2.2 and §10.3 table 10.3.2. The number of
+// sends follows from "repeated four times, on the fifth expiry abort" (EMM) and
+// "repeated twice, on the third expiry abort" (T3489).
+var (
+	t3422 = timer{"T3422", 6 * time.Second, 5} // Detach Request
+	t3450 = timer{"T3450", 6 * time.Second, 5} // Attach Accept
+	t3460 = timer{"T3460", 6 * time.Second, 5} // Authentication Request, Security Mode Command
+	t3470 = timer{"T3470", 6 * time.Second, 5} // Identity Request
+	t3489 = timer{"T3489", 4 * time.Second, 3} // ESM Information Request
+	t3413 = timer{"T3413", 5 * time.Second, 3} // Paging; the value is the network's own (TS 24.301 §5.6.2.2)
+)
+
+// S1AP has no timers of its own on the MME's side (TS 36.413 §9.5 names the
+// eNB's); these bound how long an eNB may keep a phone's goroutine waiting.
+const (
+	contextSetupWait   = 10 * time.Second // Initial Context Setup Response
+	contextReleaseWait = 5 * time.Second  // UE Context Release Complete
+	setupWait          = 30 * time.Second // first S1 Setup Request of an association
+	admitWait          = 5 * time.Second  // Towers.Admit
+	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of every association at the end
+)

@@ -1,0 +1,110 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/mme/s11"
+)
+
+// ue is what the MME knows of a phone. While it has an owner, that goroutine
+// alone touches it, but for what is guarded otherwise; an idle phone is nobody's
+// until it is claimed.
+type ue struct {
+	// Guarded by registry.mu; the owner may read what only the owner writes.
+	owner            *conn
+	paging           context.CancelFunc
+	registered       bool // EMM-REGISTERED
+	tmsi, formerTMSI id.MTMSI
+	session          *s11.Session
+
+	// secMu guards the security contexts: a new connection verifies a message
+	// that names this phone while the owner goes on.
+	secMu sync.Mutex
+	sec   *nassec.Context // in use; nil before the first Security Mode Complete
+	next  *nassec.Context // a Security Mode Command took it into use and is not confirmed
+
+	imsi       id.IMSI
+	imei       id.IMEI
+	capability eps.UESecurityCapability
+	radio      []byte // UE radio capability as the eNB gave it (TS 36.413 §9.2.1.27)
+	lease      *lease
+	told       *lease   // whose ticket the gateway has
+	tais       []id.TAI // the list the phone has
+
+	infoMu sync.Mutex
+	info   UEInfo
+}
+
+// stopPaging is called under registry.mu.
+func (u *ue) stopPaging() {
+	if u.paging != nil {
+		u.paging()
+		u.paging = nil
+	}
+}
+
+// errNoContext says that a protected message names no key this MME has.
+var errNoContext = errors.New("no NAS security context")
+
+// each calls f with the context in use, then with the unconfirmed one, until
+// one does. The unconfirmed context that does becomes the one in use.
+func (u *ue) each(commit bool, f func(*nassec.Context) error) error {
+	u.secMu.Lock()
+	defer u.secMu.Unlock()
+	err := errNoContext
+	if u.sec != nil {
+		if err = f(u.sec); err == nil {
+			return nil
+		}
+	}
+	if u.next != nil && !errors.Is(err, nassec.ErrReplay) {
+		if e := f(u.next); e == nil {
+			if commit {
+				u.sec, u.next = u.next, nil
+			}
+			return nil
+		} else if u.sec == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// verify says whether the phone itself sent this initial NAS message, and
+// changes nothing. It may be called by others than the owner.
+func (u *ue) verify(pdu []byte) error {
+	t, err := nassec.TypeOf(pdu)
+	if err != nil {
+		return err
+	}
+	return u.each(false, func(c *nassec.Context) error {
+		if t >= nassec.ServiceRequestHeader {
+			_, err := c.VerifyServiceRequest(pdu)
+			return err
+		}
+		_, err := c.Verify(pdu)
+		return err
+	})
+}
+
+// show changes what others see of the phone and gives a copy.
+func (u *ue) show(change func(*UEInfo)) UEInfo {
+	u.infoMu.Lock()
+	defer u.infoMu.Unlock()
+	if change != nil {
+		was := u.info.State
+		change(&u.info)
+		if u.info.State != was || u.info.Since.IsZero() {
+			u.info.Since = time.Now()
+		}
+	}
+	i := u.info
+	i.Bearers = append([]BearerInfo(nil), i.Bearers...)
+	return i
+}
