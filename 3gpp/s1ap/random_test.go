@@ -21,6 +21,7 @@ type gen struct {
 	present int
 	most    int
 	unknown bool // add unknown IEs to containers
+	long    bool // draw many elements now and then
 	foreign bool // give strings of other protocols contents valid there
 }
 
@@ -74,6 +75,9 @@ func (g *gen) fill(b []byte) {
 
 // count draws a number of elements, now and then a large one.
 func (g *gen) count(lo, hi int) int {
+	if g.long && g.IntN(3) == 0 {
+		return min(hi, 400)
+	}
 	return lo + g.IntN(min(hi, max(lo, g.most))-lo+1)
 }
 
