@@ -71,6 +71,24 @@ func (b *bearer) count() datapath.Count {
 	return datapath.Count{ULOctets: b.ulSum.octets, ULPackets: b.ulSum.packets, DLOctets: b.dlSum.octets, DLPackets: b.dlSum.packets}
 }
 
+// index finds bearers by tunnel for error indications; the caller holds mu.
+func (p *Path) index(b *bearer, old, t datapath.Tunnel) {
+	if p.byENB[old] == b {
+		delete(p.byENB, old)
+	}
+	if t.Active() {
+		p.byENB[t] = b
+	}
+}
+
+// setTunnel changes the tunnel; the caller holds dl, and then may take mu.
+func (p *Path) setTunnel(b *bearer, t datapath.Tunnel) {
+	p.mu.Lock()
+	p.index(b, b.tunnel, t)
+	p.mu.Unlock()
+	b.setTunnel(t)
+}
+
 func (b *bearer) setTunnel(t datapath.Tunnel) {
 	b.tunnel, b.peer = t, netip.AddrPort{}
 	if t.Active() {
@@ -102,6 +120,7 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 	s.bearers++
 	b := &bearer{teid: d.TEID, ue: d.UE, sess: s}
 	b.setTunnel(d.Tunnel)
+	p.index(b, datapath.Tunnel{}, d.Tunnel)
 	p.byUE[d.UE] = b
 	p.slots[slot].Store(b)
 	return nil
@@ -130,7 +149,7 @@ func (p *Path) UpdateBearer(teid id.TEID, t datapath.Tunnel) (datapath.Count, er
 	if b.tunnel.Active() && t.Active() {
 		p.send(gtpu.AppendEndMarker(nil, b.tunnel.TEID), b.peer)
 	}
-	b.setTunnel(t)
+	p.setTunnel(b, t)
 	if t.Active() {
 		p.flush(b)
 	}
@@ -175,6 +194,7 @@ func (p *Path) RemoveBearer(teid id.TEID) (datapath.Count, error) {
 	b.dl.Lock()
 	defer b.dl.Unlock()
 	b.ulGone, b.dlGone = true, true
+	p.setTunnel(b, datapath.Tunnel{})
 	p.drops[datapath.DLBuffer].Add(uint64(len(b.buffer)))
 	p.empty(b)
 	return b.count(), nil

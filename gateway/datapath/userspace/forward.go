@@ -137,29 +137,22 @@ func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 		return
 	}
 	t := datapath.Tunnel{Peer: from.Addr(), TEID: teid}
-	for _, b := range p.bearers() {
-		b.dl.Lock()
-		hit := !b.dlGone && b.tunnel == t
-		if hit {
-			b.setTunnel(datapath.Tunnel{})
-		}
-		b.dl.Unlock()
-		if hit {
-			p.emit(datapath.ErrorIndication, b)
-			return
-		}
-	}
-	p.drop(datapath.BadError)
-}
-
-func (p *Path) bearers() []*bearer {
 	p.mu.RLock()
-	defer p.mu.RUnlock()
-	all := make([]*bearer, 0, len(p.byUE))
-	for _, b := range p.byUE {
-		all = append(all, b)
+	b := p.byENB[t]
+	p.mu.RUnlock()
+	if b == nil {
+		p.drop(datapath.BadError)
+		return
 	}
-	return all
+	b.dl.Lock()
+	hit := !b.dlGone && b.tunnel == t
+	if hit {
+		p.setTunnel(b, datapath.Tunnel{})
+	}
+	b.dl.Unlock()
+	if hit {
+		p.emit(datapath.ErrorIndication, b)
+	}
 }
 
 // send writes a message that is nobody's traffic.

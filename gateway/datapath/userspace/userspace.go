@@ -74,6 +74,7 @@ type Path struct {
 	slots []atomic.Pointer[bearer]
 	mu    sync.RWMutex // guards the maps
 	byUE  map[netip.Addr]*bearer
+	byENB map[datapath.Tunnel]*bearer
 	sess  map[datapath.SessionID]*session
 
 	waiting atomic.Int64 // octets in idle phones' buffers
@@ -122,6 +123,7 @@ func New(o Options) (*Path, error) {
 		events: make(chan datapath.Event, 4096),
 		slots:  make([]atomic.Pointer[bearer], o.MaxBearers),
 		byUE:   make(map[netip.Addr]*bearer),
+		byENB:  make(map[datapath.Tunnel]*bearer),
 		sess:   make(map[datapath.SessionID]*session),
 	}
 	if a, ok := conn.LocalAddr().(*net.UDPAddr); ok {

@@ -1,0 +1,75 @@
+package datapath
+
+import (
+	"testing"
+
+	"campanile.network/3gpp/id"
+)
+
+func TestTEIDsAreNotSoonReused(t *testing.T) {
+	a, err := NewTEIDs(4, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[id.TEID]bool{}
+	for range 4000 {
+		v, ok := a.Alloc()
+		if !ok || v == 0 || seen[v] || Slot(v) > 3 {
+			t.Fatalf("Alloc gave %v, %v after %d", v, ok, len(seen))
+		}
+		seen[v] = true
+		a.Free(v)
+		a.Free(v) // twice is nothing
+	}
+	if a.InUse() != 0 {
+		t.Errorf("%d in use", a.InUse())
+	}
+}
+
+func TestTEIDsRunOutAndComeBackOldestFirst(t *testing.T) {
+	a, _ := NewTEIDs(3, 0)
+	var got []id.TEID
+	for range 3 {
+		v, _ := a.Alloc()
+		got = append(got, v)
+	}
+	if _, ok := a.Alloc(); ok {
+		t.Fatal("a fourth of three")
+	}
+	a.Free(got[2])
+	a.Free(got[0])
+	v, _ := a.Alloc()
+	if Slot(v) != Slot(got[2]) || v == got[2] {
+		t.Errorf("got %v, want the slot of %v in a new generation", v, got[2])
+	}
+	a.Free(got[2]) // stale: the slot has another generation now
+	if a.InUse() != 3-1 {
+		t.Errorf("%d in use, want 2", a.InUse())
+	}
+}
+
+func TestTEIDsDifferAfterRestart(t *testing.T) {
+	seen := map[id.TEID]uint8{}
+	for run := range uint8(8) {
+		a, _ := NewTEIDs(16, run)
+		for range 16 * 15 {
+			v, _ := a.Alloc()
+			if old, ok := seen[v]; ok {
+				t.Fatalf("%v of run %d again in run %d", v, old, run)
+			}
+			seen[v] = run
+			a.Free(v)
+		}
+	}
+}
+
+func TestTEIDsWrap(t *testing.T) {
+	a, _ := NewTEIDs(1, 255)
+	for range 3 * lastGeneration {
+		v, ok := a.Alloc()
+		if !ok || v == 0 || uint32(v)>>SlotBits == 0 {
+			t.Fatalf("%v, %v", v, ok)
+		}
+		a.Free(v)
+	}
+}

@@ -1,0 +1,211 @@
+package userspace
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/dptest"
+	"campanile.network/internal/memnet"
+)
+
+// wire is a Port a test plays.
+type wire struct {
+	in     chan []byte
+	closed chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex
+	got     [][]byte
+	refuses bool
+}
+
+func newWire() *wire { return &wire{in: make(chan []byte, 4096), closed: make(chan struct{})} }
+
+func (w *wire) ReadPacket(b []byte) (int, error) {
+	select {
+	case <-w.closed:
+		return 0, net.ErrClosed
+	case p := <-w.in:
+		return copy(b, p), nil
+	}
+}
+
+func (w *wire) WritePacket(b []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuses {
+		return errors.New("queue full")
+	}
+	w.got = append(w.got, append([]byte(nil), b...))
+	return nil
+}
+
+func (w *wire) MTU() int { return 1400 }
+
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *wire) take() [][]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := w.got
+	w.got = nil
+	return got
+}
+
+// inbox collects what arrives at a tower.
+type inbox struct {
+	conn *memnet.Conn
+	mu   sync.Mutex
+	got  [][]byte
+}
+
+func (i *inbox) run() {
+	buf := make([]byte, 65536)
+	for {
+		n, _, err := i.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		i.mu.Lock()
+		i.got = append(i.got, append([]byte(nil), buf[:n]...))
+		i.mu.Unlock()
+	}
+}
+
+func (i *inbox) take() [][]byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	got := i.got
+	i.got = nil
+	return got
+}
+
+func TestConformance(t *testing.T) {
+	dptest.Run(t, func(t *testing.T, body func(*testing.T, *dptest.Rig)) {
+		synctest.Test(t, func(t *testing.T) {
+			n := memnet.New(nil)
+			local := netip.MustParseAddrPort("127.77.0.9:2152")
+			listen := func(a netip.AddrPort) *memnet.Conn {
+				c, err := n.Listen(a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			w := newWire()
+			p, err := New(Options{Conn: listen(local), Port: w, BufferPackets: 8, ReportOctets: 10_000, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			towers := map[netip.Addr]*inbox{}
+			for _, a := range []netip.Addr{dptest.TowerA, dptest.TowerB} {
+				towers[a] = &inbox{conn: listen(netip.AddrPortFrom(a, gtpu.Port))}
+				go towers[a].run()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- p.Serve(ctx) }()
+			body(t, &dptest.Rig{
+				Path: p, Local: local.Addr(), BufferPackets: 8, ReportOctets: 10_000,
+				TowerSend:  func(a netip.Addr, b []byte) { towers[a].conn.WriteToUDPAddrPort(b, local) },
+				TowerGot:   func(a netip.Addr) [][]byte { return towers[a].take() },
+				NetSend:    func(b []byte) { w.in <- append([]byte(nil), b...) },
+				NetGot:     w.take,
+				NetRefuses: func(v bool) { w.mu.Lock(); w.refuses = v; w.mu.Unlock() },
+				Settle:     synctest.Wait,
+			})
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+			for _, i := range towers {
+				i.conn.Close()
+			}
+		})
+	})
+}
+
+// TestConcurrentBearersCannotOvershootTogether drives the charge from several
+// goroutines at once: no packet more than the quota holds is admitted.
+func TestConcurrentBearersCannotOvershootTogether(t *testing.T) {
+	s := &session{}
+	s.quota.Store(1_000_003)
+	var wg sync.WaitGroup
+	var admitted [4]uint64
+	for i := range admitted {
+		wg.Go(func() {
+			for range 10_000 {
+				if s.charge(97) {
+					admitted[i] += 97
+				}
+				if s.charge(1500) {
+					s.refund(1500)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for s.charge(1) { // fill up what concurrent refunds left
+		admitted[0]++
+	}
+	if sum := admitted[0] + admitted[1] + admitted[2] + admitted[3]; sum != 1_000_003 || s.used.Load() != sum {
+		t.Fatalf("admitted %d, used %d, quota 1000003", sum, s.used.Load())
+	}
+}
+
+// null takes everything and gives nothing.
+type null struct{ wire }
+
+func (*null) WritePacket([]byte) error { return nil }
+
+func benchPath(b *testing.B) (*Path, id.TEID) {
+	n, err := memnet.New(nil).Listen(netip.MustParseAddrPort("127.0.0.1:2152"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := New(Options{Conn: &benchConn{n}, Port: &null{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const teid = 1<<datapath.SlotBits | 5
+	if err := p.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: netip.MustParseAddr("10.45.0.2"), Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: 9}}); err != nil {
+		b.Fatal(err)
+	}
+	return p, teid
+}
+
+type benchConn struct{ *memnet.Conn }
+
+func (*benchConn) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }
+
+// The two benchmarks are the work for a packet without its system calls.
+func BenchmarkUplink(b *testing.B) {
+	p, teid := benchPath(b)
+	d := gtpu.AppendGPDU(nil, teid, dptest.Packet(netip.MustParseAddr("10.45.0.2"), netip.MustParseAddr("93.184.216.34"), 512))
+	from := netip.AddrPortFrom(dptest.TowerA, gtpu.Port)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.datagram(d, from)
+	}
+}
+
+func BenchmarkDownlink(b *testing.B) {
+	p, _ := benchPath(b)
+	f := append(make([]byte, gtpu.HeaderLen), dptest.Packet(netip.MustParseAddr("93.184.216.34"), netip.MustParseAddr("10.45.0.2"), 512)...)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.downlink(f)
+	}
+}
