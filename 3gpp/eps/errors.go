@@ -9,9 +9,9 @@ import (
 // Error is why a message was not understood: what is wrong, where, and the
 // cause to answer with.
 type Error struct {
-	// Cause is the cause for the peer: #96 or #97. The numbers of protocol
-	// errors are the same in EMM and ESM. Zero: the message is to be ignored
-	// (TS 24.301 §7.2.1).
+	// Cause is the cause for the peer: from Parse #96, #97 or #100, from others
+	// any. The numbers of protocol errors, #95 to #111, are the same in EMM and
+	// ESM. Zero: the message is to be ignored (TS 24.301 §7.2.1).
 	Cause   EMMCause
 	Message MessageType // zero if not even that is known
 	EBI     id.EBI      // of an ESM message

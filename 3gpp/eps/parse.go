@@ -26,6 +26,9 @@ func Parse(dir Direction, b []byte) (Message, error) {
 	if err := r.optional(); err != nil {
 		return nil, err
 	}
+	if c, ok := m.(conditional); ok && c.missing() != "" { // TS 24.301 §7.7.2
+		return nil, &Error{Cause: EMMCauseConditionalIEError, Message: m.MessageType(), Element: c.missing(), Offset: len(b), Problem: "missing"}
+	}
 	return m, nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,17 +39,23 @@ func (f *field) walk(visit func(*field)) {
 	}
 }
 
-// dissect gives tshark's view of NAS messages. It skips the test where there
-// is no tshark, except in CI.
-func dissect(t *testing.T, pdus [][]byte) []field {
+// findTshark skips the test where there is no tshark, except in CI.
+func findTshark(t *testing.T) string {
 	t.Helper()
-	tshark, err := exec.LookPath("tshark")
+	path, err := exec.LookPath("tshark")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("tshark is not installed")
 		}
 		t.Skip("tshark is not installed")
 	}
+	return path
+}
+
+// dissect gives tshark's view of NAS messages.
+func dissect(t *testing.T, pdus [][]byte) []field {
+	t.Helper()
+	tshark := findTshark(t)
 	const linkType = 147 // DLT_USER0
 	pcap := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
 	pcap = append(pcap, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, linkType, 0, 0, 0)
@@ -230,5 +238,40 @@ func TestTsharkAgrees(t *testing.T) {
 				t.Errorf("%s %x: tshark does not show %s, but %q", name, pdus[i], w, near)
 			}
 		}
+	}
+}
+
+// The causes and their words are those tshark knows.
+func TestTsharkKnowsTheCauses(t *testing.T) {
+	out, err := exec.Command(findTshark(t), "-G", "values").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for line := range strings.Lines(string(out)) {
+		w := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(w) != 4 || w[0] != "V" {
+			continue
+		}
+		n, _ := strconv.ParseUint(w[2], 0, 8)
+		var ours string
+		switch w[1] {
+		case "nas_eps.emm.cause":
+			ours = EMMCause(n).String()
+		case "nas_eps.esm.cause":
+			ours = ESMCause(n).String()
+		default:
+			continue
+		}
+		known++
+		if w[3] == "Unused" {
+			continue
+		}
+		if want := fmt.Sprintf("%s (#%d)", w[3], n); !strings.EqualFold(ours, want) {
+			t.Errorf("%s: %q, tshark has %q", w[1], ours, want)
+		}
+	}
+	if known < 80 {
+		t.Errorf("tshark knows %d causes", known)
 	}
 }
