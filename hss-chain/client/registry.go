@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"slices"
+
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/hss-chain/x/keyproof"
+	"campanile.network/hss-chain/x/settlement"
+	"campanile.network/hss-chain/x/subscriber"
+	"campanile.network/hss-chain/x/tower"
+	"campanile.network/wire/proof"
+)
+
+// batch is how many subscribers go into one transaction: about a tenth of what
+// a block may execute.
+const batch = 500
+
+// RegisterOperator makes the account an operator with this key. Account, Key
+// and Version of o are filled in. Refusals: ErrExists; a range that is taken.
+func (c *Client) RegisterOperator(ctx context.Context, by *Account, key proof.SigningKey, o ledger.Operator) (Receipt, error) {
+	public := key.Public()
+	return c.submit(ctx, job{what: "register operator", by: by, gas: operatorGas(o), msg: &subscriber.MsgRegisterOperator{
+		Account: string(by.address), Key: public[:],
+		KeyProof: keyproof.Sign(key.Ed25519(), keyproof.Operator, c.node.ChainID(), string(by.address)),
+		Name:     o.Name, PLMNs: plmns(o), Ranges: ranges(o), HSSNodes: nodes(o), Prices: prices(o),
+	}})
+}
+
+// UpdateOperator replaces everything the operator has said about itself. The
+// key may be another than before; open channels keep the old one.
+func (c *Client) UpdateOperator(ctx context.Context, by *Account, key proof.SigningKey, o ledger.Operator) (Receipt, error) {
+	public := key.Public()
+	return c.submit(ctx, job{what: "update operator", by: by, gas: 2 * operatorGas(o), msg: &subscriber.MsgUpdateOperator{
+		Account: string(by.address), Key: public[:],
+		KeyProof: keyproof.Sign(key.Ed25519(), keyproof.Operator, c.node.ChainID(), string(by.address)),
+		Name:     o.Name, PLMNs: plmns(o), Ranges: ranges(o), HSSNodes: nodes(o), Prices: prices(o),
+	}})
+}
+
+// AddSubscribers enters subscribers of the operator `by`, any number: they go in
+// batches, each whole or not at all. After an error those of earlier batches
+// are in; what the ledger has need not be sent again. Operator and Version are
+// filled in. The receipt is the last batch's. Refusals: ErrExists, ErrUnknown.
+func (c *Client) AddSubscribers(ctx context.Context, by *Account, epoch uint64, subs []ledger.Subscriber) (r Receipt, err error) {
+	for part := range slices.Chunk(subs, batch) {
+		m := &subscriber.MsgAddSubscribers{Operator: string(by.address), Epoch: epoch}
+		for _, s := range part {
+			m.Subscribers = append(m.Subscribers, subscriber.NewSubscriber{
+				ID: s.ID[:], State: subscriber.SubscriberState(s.State), Plan: s.Plan, BlobHash: s.BlobHash[:],
+			})
+		}
+		if r, err = c.submit(ctx, job{what: "add subscribers", by: by, gas: batchGas(len(part)), msg: m}); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// UpdateSubscriber replaces state, plan, epoch and blob of subscribers, in
+// batches as AddSubscribers does. Version must be the recorded one plus 1; an
+// erased one has no plan and a zero blob hash. Refusals: ErrUnknown; a version
+// that is not the next; another operator's.
+func (c *Client) UpdateSubscriber(ctx context.Context, by *Account, subs ...ledger.Subscriber) (r Receipt, err error) {
+	for part := range slices.Chunk(subs, batch) {
+		m := &subscriber.MsgUpdateSubscribers{Operator: string(by.address)}
+		for _, s := range part {
+			change := subscriber.SubscriberChange{
+				ID: s.ID[:], State: subscriber.SubscriberState(s.State), Plan: s.Plan, Version: s.Version, Epoch: s.Epoch,
+			}
+			if s.State != ledger.Erased || s.BlobHash != [32]byte{} {
+				change.BlobHash = s.BlobHash[:]
+			}
+			m.Changes = append(m.Changes, change)
+		}
+		if r, err = c.submit(ctx, job{what: "update subscribers", by: by, gas: batchGas(len(part)), msg: m}); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// RegisterTower enters a tower under its key, owned by the account. Key, Owner
+// and Version of t are filled in; no Shares means all for the owner. Refusals:
+// ErrExists; an eNB identity that is taken.
+func (c *Client) RegisterTower(ctx context.Context, owner *Account, key proof.SigningKey, t ledger.Tower) (Receipt, error) {
+	public := key.Public()
+	return c.submit(ctx, job{what: "register tower", by: owner, gas: towerGas(t), msg: &tower.MsgRegisterTower{
+		Owner: string(owner.address), Key: public[:],
+		KeyProof: keyproof.Sign(key.Ed25519(), keyproof.Tower, c.node.ChainID(), string(owner.address)),
+		Name:     t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
+	}})
+}
+
+// UpdateTower replaces what the owner has said about the tower t.Key. Price and
+// shares bind channels opened later.
+func (c *Client) UpdateTower(ctx context.Context, owner *Account, t ledger.Tower) (Receipt, error) {
+	return c.submit(ctx, job{what: "update tower", by: owner, gas: 2 * towerGas(t), msg: &tower.MsgUpdateTower{
+		Owner: string(owner.address), Key: t.Key[:],
+		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
+	}})
+}
