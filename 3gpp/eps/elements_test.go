@@ -70,6 +70,10 @@ func TestElements(t *testing.T) {
 		{"fe fe 66 4a", ptr(AMBR{44 * id.Mbps, 16 * id.Mbps})},
 		{"fe fe fa fa 00 01", ptr(AMBR{256 * id.Mbps, 512 * id.Mbps})},
 		{"fe fe ba ba 03 fe", ptr(AMBR{896 * id.Mbps, (254*256 + 128) * id.Mbps})},
+		{"21 31 0a 02 30 11", ptr(TFT{TFTCreate, []PacketFilter{{FilterBidirectional, 1, 10, FilterComponents{FilterProtocol, 17}}}, nil})},
+		{"71 12 00 00 03 01 05", ptr(TFT{TFTAddFilters, []PacketFilter{{FilterDownlink, 2, 0, FilterComponents{}}}, Octets{3, 1, 5}})},
+		{"a2 01 0f", ptr(TFT{TFTDeleteFilters, []PacketFilter{{ID: 1}, {ID: 15}}, nil})},
+		{"40", ptr(TFT{Operation: TFTDelete})},
 		{"e3", ptr(KSIAndSequence{7, 3})},
 		{"8a", ptr(TimeZone(-28))},
 		{"62112260838300", ptr(NewTimeAndZone(time.Date(2026, 11, 22, 6, 38, 38, 0, time.UTC)))},
@@ -113,6 +117,10 @@ func TestElementsRefuse(t *testing.T) {
 		{"030a2d0002", new(PDNAddress), "want 13"},
 		{"80000d", new(PCO), "cut off"},
 		{"80000d0401", new(PCO), "cut off"},
+		{"21 31 0a 03 30 11", new(TFT), "filter 1 of 1"},
+		{"22 31 0a 00", new(TFT), "filter 2 of 2"},
+		{"a2 01", new(TFT), "filter 2 of 2"},
+		{"30 01", new(TFT), "parameter"},
 		{"0901", new(EPSQoS), "want 1, 5, 9 or 13"},
 		{"010203", new(AMBR), "want 2, 4 or 6"},
 		{"f0f000", new(UESecurityCapability), "want 2, 4 or 5"},
@@ -208,6 +216,22 @@ func TestCapabilities(t *testing.T) {
 	n := NewNetworkFeatures(NetIMSVoPS, NetEMCBS, NetEPCO, NetNCR)
 	if got := fmt.Sprintf("%x", n.encode(nil)); got != "030801" || !n.Has(NetEPCO) || n.Has(NetPIV) || n.String() != "EMC-BS IMS-VoPS ePCO NCR" {
 		t.Errorf("%s %v", got, n)
+	}
+}
+
+func TestFilterComponents(t *testing.T) {
+	f := FilterComponents{}.With(FilterProtocol, 6).With(FilterRemotePort, 0, 80)
+	var kinds []uint8
+	for kind, value := range f.All() {
+		kinds = append(kinds, kind, uint8(len(value)))
+	}
+	if !reflect.DeepEqual(kinds, []uint8{FilterProtocol, 1, FilterRemotePort, 2}) || !f.Valid() {
+		t.Error(kinds)
+	}
+	for _, bad := range []FilterComponents{{0x99}, {FilterProtocol}, f.With(FilterIPv4Remote, 1)} {
+		if bad.Valid() {
+			t.Errorf("%x is valid", bad)
+		}
 	}
 }
 

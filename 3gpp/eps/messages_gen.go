@@ -1608,7 +1608,7 @@ type ActivateDedicatedEPSBearerContextRequest struct {
 	PTI                   PTI                // procedure transaction identity
 	Linked                id.EBI             // Linked EPS bearer identity
 	QoS                   EPSQoS             // EPS QoS
-	TFT                   Octets             // TFT
+	TFT                   TFT                // TFT
 	TI                    Opt[Octets]        // Transaction identifier, optional
 	NegotiatedQoS3G       Opt[Octets]        // Negotiated QoS, optional
 	LLCSAPI               Opt[LLCSAPI]       // Negotiated LLC SAPI, optional
@@ -1890,7 +1890,7 @@ type BearerResourceAllocationRequest struct {
 	EBI              id.EBI                // EPS bearer identity; 0: none assigned
 	PTI              PTI                   // procedure transaction identity
 	Linked           id.EBI                // Linked EPS bearer identity
-	Aggregate        Octets                // Traffic flow aggregate
+	Aggregate        TFT                   // Traffic flow aggregate
 	QoS              EPSQoS                // Required traffic flow QoS
 	PCO              Opt[PCO]              // Protocol configuration options, optional
 	DeviceProperties Opt[DeviceProperties] // Device properties, optional
@@ -1989,7 +1989,7 @@ type BearerResourceModificationRequest struct {
 	EBI               id.EBI                // EPS bearer identity; 0: none assigned
 	PTI               PTI                   // procedure transaction identity
 	FilterEBI         id.EBI                // EPS bearer identity for packet filter
-	Aggregate         Octets                // Traffic flow aggregate
+	Aggregate         TFT                   // Traffic flow aggregate
 	QoS               Opt[EPSQoS]           // Required traffic flow QoS, optional
 	Cause             Opt[ESMCause]         // ESM cause, optional
 	PCO               Opt[PCO]              // Protocol configuration options, optional
@@ -2300,7 +2300,7 @@ type ModifyEPSBearerContextRequest struct {
 	EBI                   id.EBI             // EPS bearer identity; 0: none assigned
 	PTI                   PTI                // procedure transaction identity
 	NewQoS                Opt[EPSQoS]        // New EPS QoS, optional
-	TFT                   Opt[Octets]        // TFT, optional
+	TFT                   Opt[TFT]           // TFT, optional
 	NewQoS3G              Opt[Octets]        // New QoS, optional
 	LLCSAPI               Opt[LLCSAPI]       // Negotiated LLC SAPI, optional
 	RadioPriority         Opt[RadioPriority] // Radio priority, optional

@@ -88,6 +88,8 @@ func fill(r *rand.Rand, row *row, el element) bool {
 			b = bytes.Repeat([]byte{0x00, 0xf1, 0x10}, 1+r.IntN(15))
 		case *PCO:
 			b = PCO{}.With(ContainerID(r.IntN(65536)), b).With(ContainerDNSv4, b[:1])
+		case *TFT:
+			b = (&TFT{TFTCreate, []PacketFilter{{3, 1, b[0], FilterComponents{FilterProtocol, 6}}}, nil}).encode(nil)
 		case *PDNAddress:
 			b[0] = byte(r.IntN(8))
 		case *apnElement:

@@ -1,0 +1,199 @@
+package eps
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// TFTOperation is what a traffic flow template does to the one the UE has (TS
+// 24.008 §10.5.6.12).
+type TFTOperation uint8
+
+// The operations. Create, add and replace carry filters, delete-filters their
+// identifiers.
+const (
+	TFTIgnore         TFTOperation = 0
+	TFTCreate         TFTOperation = 1
+	TFTDelete         TFTOperation = 2
+	TFTAddFilters     TFTOperation = 3
+	TFTReplaceFilters TFTOperation = 4
+	TFTDeleteFilters  TFTOperation = 5
+	TFTNone           TFTOperation = 6
+)
+
+func (o TFTOperation) String() string {
+	words := [...]string{"ignore this IE", "create new TFT", "delete existing TFT", "add packet filters to existing TFT",
+		"replace packet filters in existing TFT", "delete packet filters from existing TFT", "no TFT operation", "reserved"}
+	return fmt.Sprintf("%s (#%d)", words[o&7], uint8(o))
+}
+
+// TFT is a traffic flow template (TS 24.008 §10.5.6.12). A traffic flow
+// aggregate (TS 24.301 §9.9.4.15) is written the same way.
+type TFT struct {
+	Operation  TFTOperation
+	Filters    []PacketFilter // at most 15
+	Parameters Octets         // units of identifier, length and content
+}
+
+// The directions of a packet filter.
+const (
+	FilterPreRelease7   uint8 = 0
+	FilterDownlink      uint8 = 1
+	FilterUplink        uint8 = 2
+	FilterBidirectional uint8 = 3
+)
+
+// PacketFilter is one filter of a TFT. Where filters are deleted only ID
+// counts.
+type PacketFilter struct {
+	Direction  uint8 // FilterDownlink and so on
+	ID         uint8 // 0 to 15
+	Precedence uint8 // lower is evaluated first
+	Components FilterComponents
+}
+
+// FilterComponents are the conditions of a filter in their octets on the
+// wire: a type and a value whose length follows from the type.
+type FilterComponents []byte
+
+// Types of filter component (TS 24.008 §10.5.6.12).
+const (
+	FilterIPv4Remote        uint8 = 0x10 // address and mask
+	FilterIPv4Local         uint8 = 0x11 // address and mask
+	FilterIPv6Remote        uint8 = 0x20 // address and mask
+	FilterIPv6RemotePrefix  uint8 = 0x21 // address and prefix length
+	FilterIPv6LocalPrefix   uint8 = 0x23 // address and prefix length
+	FilterProtocol          uint8 = 0x30 // protocol or next header
+	FilterLocalPort         uint8 = 0x40
+	FilterLocalPortRange    uint8 = 0x41
+	FilterRemotePort        uint8 = 0x50
+	FilterRemotePortRange   uint8 = 0x51
+	FilterSecurityParameter uint8 = 0x60 // IPsec SPI
+	FilterTypeOfService     uint8 = 0x70 // value and mask
+	FilterFlowLabel         uint8 = 0x80
+)
+
+// componentLength is the length of the value of a component type.
+func componentLength(kind uint8) (int, bool) {
+	switch kind {
+	case FilterProtocol:
+		return 1, true
+	case FilterLocalPort, FilterRemotePort, FilterTypeOfService:
+		return 2, true
+	case FilterFlowLabel:
+		return 3, true
+	case FilterLocalPortRange, FilterRemotePortRange, FilterSecurityParameter:
+		return 4, true
+	case FilterIPv4Remote, FilterIPv4Local:
+		return 8, true
+	case FilterIPv6RemotePrefix, FilterIPv6LocalPrefix:
+		return 17, true
+	case FilterIPv6Remote:
+		return 32, true
+	}
+	return 0, false
+}
+
+// With appends a component; the value must have the length of its type.
+func (f FilterComponents) With(kind uint8, value ...byte) FilterComponents {
+	return append(append(f[:len(f):len(f)], kind), value...)
+}
+
+// All gives types and values in order, up to one of unknown type or cut off.
+func (f FilterComponents) All() iter.Seq2[uint8, []byte] {
+	return func(yield func(uint8, []byte) bool) {
+		for b := f; len(b) > 0; {
+			n, ok := componentLength(b[0])
+			if !ok || len(b) < 1+n || !yield(b[0], b[1:1+n]) {
+				return
+			}
+			b = b[1+n:]
+		}
+	}
+}
+
+// Valid says that all components are of known types and whole; a UE answers
+// others with #45.
+func (f FilterComponents) Valid() bool {
+	n := 0
+	for _, v := range f.All() {
+		n += 1 + len(v)
+	}
+	return n == len(f)
+}
+
+func (t *TFT) decode(b []byte) error {
+	*t = TFT{Operation: TFTOperation(b[0] >> 5)}
+	count, more := int(b[0]&15), b[0]&0x10 != 0
+	b = b[1:]
+	switch t.Operation {
+	case TFTCreate, TFTAddFilters, TFTReplaceFilters, TFTDeleteFilters:
+	default:
+		count = 0
+	}
+	if count > 0 {
+		t.Filters = make([]PacketFilter, count)
+	}
+	for i := range t.Filters {
+		n, ok := t.Filters[i].decode(b, t.Operation == TFTDeleteFilters)
+		if !ok {
+			return problem(fmt.Sprintf("packet filter %d of %d is cut off", i+1, count))
+		}
+		b = b[n:]
+	}
+	if !more {
+		return nil
+	}
+	for i := 0; i < len(b); i += 2 + int(b[i+1]) {
+		if len(b) < i+2 || len(b) < i+2+int(b[i+1]) {
+			return problem("TFT parameter is cut off")
+		}
+	}
+	t.Parameters = b
+	return nil
+}
+
+// decode tells how many octets the filter takes.
+func (f *PacketFilter) decode(b []byte, idOnly bool) (int, bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
+	f.Direction, f.ID = b[0]>>4&3, b[0]&15
+	if idOnly {
+		f.Direction = 0
+		return 1, true
+	}
+	if len(b) < 3 || len(b) < 3+int(b[2]) {
+		return 0, false
+	}
+	n := 3 + int(b[2])
+	f.Precedence, f.Components = b[1], FilterComponents(b[3:n:n])
+	return n, true
+}
+
+func (t *TFT) encode(dst []byte) []byte {
+	head := byte(t.Operation)<<5 | byte(min(len(t.Filters), 15))
+	if len(t.Parameters) > 0 {
+		head |= 0x10
+	}
+	dst = append(dst, head)
+	for _, f := range t.Filters[:min(len(t.Filters), 15)] {
+		if t.Operation == TFTDeleteFilters {
+			dst = append(dst, f.ID&15)
+			continue
+		}
+		dst = append(dst, f.Direction&3<<4|f.ID&15, f.Precedence, byte(len(f.Components)))
+		dst = append(dst, f.Components...)
+	}
+	return append(dst, t.Parameters...)
+}
+
+// String names the operation and the filters.
+func (t TFT) String() string {
+	s := []string{t.Operation.String()}
+	for _, f := range t.Filters {
+		s = append(s, fmt.Sprintf("filter %d direction %d precedence %d: %x", f.ID, f.Direction, f.Precedence, []byte(f.Components)))
+	}
+	return strings.Join(s, "; ")
+}
