@@ -5,6 +5,7 @@ package eps
 import "fmt"
 
 // EMMCause is the EMM cause element (TS 24.301 §9.9.3.9), an octet.
+// Any other value means protocol error, unspecified (#111).
 type EMMCause uint8
 
 // The values of TS 24.301 §9.9.3.9.
@@ -136,6 +137,8 @@ func (v EMMCause) String() string {
 }
 
 // ESMCause is the ESM cause element (TS 24.301 §9.9.4.4), an octet.
+// Any other value means service option temporarily out of order (#34) to a UE
+// and protocol error, unspecified (#111) to a network.
 type ESMCause uint8
 
 // The values of TS 24.301 §9.9.4.4.
@@ -317,6 +320,7 @@ func (v AttachResult) String() string {
 }
 
 // AttachType is the EPS attach type element (TS 24.301 §9.9.3.11), a half octet.
+// A network takes any other value but 7 for EPS attach.
 type AttachType uint8
 
 // The values of TS 24.301 §9.9.3.11.
@@ -375,6 +379,7 @@ func (v IdentityType) String() string {
 }
 
 // IMEISVRequest is the IMEISV request element (TS 24.301 §9.9.3.18), a half octet.
+// Any other value means that it is not requested.
 type IMEISVRequest uint8
 
 // The values of TS 24.301 §9.9.3.18.
@@ -398,6 +403,7 @@ func (v IMEISVRequest) String() string {
 }
 
 // PDNType is the PDN type element (TS 24.301 §9.9.4.10), a half octet.
+// A network takes 4 for IPv6.
 type PDNType uint8
 
 // The values of TS 24.301 §9.9.4.10.
@@ -517,6 +523,8 @@ func (v UpdateResult) String() string {
 }
 
 // ServiceType is the Service type element (TS 24.301 §9.9.3.27), a half octet.
+// A network takes 3 and 4 for mobile originating CS fallback, 9 to 11 for packet
+// services via S1.
 type ServiceType uint8
 
 // The values of TS 24.301 §9.9.3.27.

@@ -21,6 +21,7 @@ type element struct {
 	size                   int
 	name, clause           string
 	values                 [][]string // value, constant, meaning
+	note                   string     // what else the comment of the Go type says
 }
 
 // A message is an entry of messages.md.
@@ -65,21 +66,22 @@ func write(name string, src []byte) error {
 	return os.WriteFile(name, out, 0o644)
 }
 
-// lines calls heading for each "### " line and cells for each table row after
-// it but the first two (column names and rule).
-func lines(name string, heading func(string) error, cells func([]string) error) error {
+// lines calls heading for each "### " line, cells for each table row after it
+// but the first two (column names and rule), and text for any other line
+// behind the first heading.
+func lines(name string, heading func(string) error, cells func([]string) error, text func(string)) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	s := bufio.NewScanner(f)
-	inTable := 0
+	inTable, begun := 0, false
 	for n := 1; s.Scan(); n++ {
 		var err error
 		line := s.Text()
 		if h, ok := strings.CutPrefix(line, "### "); ok {
-			inTable = 0
+			inTable, begun = 0, true
 			err = heading(h)
 		} else if strings.HasPrefix(line, "|") {
 			if inTable++; inTable > 2 {
@@ -89,6 +91,8 @@ func lines(name string, heading func(string) error, cells func([]string) error) 
 				}
 				err = cells(c)
 			}
+		} else if begun && line != "" {
+			text(line)
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", name, n, err)
@@ -117,6 +121,9 @@ func readElements(name string) ([]*element, error) {
 		e := all[len(all)-1]
 		e.values = append(e.values, c)
 		return nil
+	}, func(text string) {
+		e := all[len(all)-1]
+		e.note += "\n// " + text
 	})
 	return all, err
 }
@@ -148,7 +155,7 @@ func readMessages(name string) ([]*message, error) {
 		m := all[len(all)-1]
 		m.rows = append(m.rows, row{c[0], c[1], c[2], c[3], c[4], c[5], c[6]})
 		return nil
-	})
+	}, func(string) {})
 	return all, err
 }
 
@@ -181,7 +188,7 @@ func writeEnum(b *bytes.Buffer, e *element) {
 	if e.shape == "half" {
 		size, decode = "a half octet", fmt.Sprintf("halfOctet((*uint8)(v), b, %#x)", 1<<e.size-1)
 	}
-	fmt.Fprintf(b, "\n// %s is the %s element (TS 24.301 §%s), %s.\n", e.goType, e.name, e.clause, size)
+	fmt.Fprintf(b, "\n// %s is the %s element (TS 24.301 §%s), %s.%s\n", e.goType, e.name, e.clause, size, e.note)
 	fmt.Fprintf(b, "type %s uint8\n", e.goType)
 	if len(e.values) > 0 {
 		fmt.Fprintf(b, "\n// The values of TS 24.301 §%s.\nconst (\n", e.clause)
@@ -292,47 +299,52 @@ func writeMessage(b *bytes.Buffer, m *message, types map[string]*element) error 
 	return nil
 }
 
-func writeRow(fields, rows *bytes.Buffer, m *message, r row, types map[string]*element) error {
+// limits gives the Go name of a row's format and the least and most octets of
+// its value.
+func limits(r row) (shape string, lo, hi int, err error) {
 	shape, overhead := strings.ReplaceAll(strings.ToLower(r.format), "-", ""), 0
-	iei := uint64(0)
-	if r.iei != "-" {
-		v, err := strconv.ParseUint(strings.ReplaceAll(r.iei, "-", "0"), 16, 8)
-		if err != nil {
-			return fmt.Errorf("IEI %q: %w", r.iei, err)
-		}
-		iei = v
-	}
 	switch {
 	case shape == "v" && r.length == "1/2":
-		shape, r.length = "half", "1"
+		return "half", 1, 1, nil
 	case shape == "tv" && strings.HasSuffix(r.iei, "-"):
-		shape = "tv1"
+		return "tv1", 1, 1, nil
 	default:
 		n, ok := map[string]int{"v": 0, "lv": 1, "lve": 2, "tv": 1, "tlv": 2, "tlve": 3}[shape]
 		if !ok {
-			return fmt.Errorf("format %q unknown", r.format)
+			return "", 0, 0, fmt.Errorf("format %q unknown", r.format)
 		}
 		overhead = n
 	}
-	least, most, _ := strings.Cut(r.length, "-")
-	if most == "" {
-		most = least
+	least, most, isRange := strings.Cut(r.length, "-")
+	if lo, err = strconv.Atoi(least); err != nil {
+		return "", 0, 0, fmt.Errorf("length %q: %w", r.length, err)
 	}
-	lo, err := strconv.Atoi(least)
-	if err != nil {
-		return fmt.Errorf("length %q: %w", r.length, err)
-	}
-	hi, err := strconv.Atoi(most)
-	if most == "n" {
-		hi, err = 255+overhead, nil
-		if strings.HasSuffix(shape, "lve") {
-			hi = 65535 + overhead
+	switch {
+	case !isRange:
+		hi = lo
+	case most == "n" && strings.HasSuffix(shape, "lve"):
+		hi = 65535 + overhead
+	case most == "n":
+		hi = 255 + overhead
+	default:
+		if hi, err = strconv.Atoi(most); err != nil {
+			return "", 0, 0, fmt.Errorf("length %q: %w", r.length, err)
 		}
 	}
+	return shape, lo - overhead, hi - overhead, nil
+}
+
+func writeRow(fields, rows *bytes.Buffer, m *message, r row, types map[string]*element) error {
+	shape, lo, hi, err := limits(r)
 	if err != nil {
-		return fmt.Errorf("length %q: %w", r.length, err)
+		return err
 	}
-	lo, hi = lo-overhead, hi-overhead
+	iei := uint64(0)
+	if r.iei != "-" {
+		if iei, err = strconv.ParseUint(strings.ReplaceAll(r.iei, "-", "0"), 16, 8); err != nil {
+			return fmt.Errorf("IEI %q: %w", r.iei, err)
+		}
+	}
 	if r.field == "-" {
 		fmt.Fprintf(rows, "{name: %q, format: half, min: 1, max: 1},\n", r.name)
 		return nil
