@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"sync"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
 // Host is one IPv4 host with one address and a default route into its link.
@@ -20,12 +22,25 @@ type Host struct {
 	once     sync.Once
 }
 
+// window bounds what a TCP connection of a Host has in flight each way. GTP-U
+// crosses sockets whose buffers, without privilege, hold about 180 packets; a
+// larger window overflows them and measures nothing but that.
+const window = 64 << 10
+
 // NewHost makes a host with that address and MTU (0: DefaultMTU) which asks
 // dns, in turn, for names. Close ends it.
 func NewHost(addr netip.Addr, mtu int, dns ...netip.Addr) (*Host, error) {
 	l, err := newLink(addr, mtu)
 	if err != nil {
 		return nil, err
+	}
+	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: window, Max: window}
+	snd := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: window, Max: window}
+	for _, e := range []tcpip.Error{l.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &rcv), l.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &snd)} {
+		if e != nil {
+			l.close()
+			return nil, fmt.Errorf("ipstack: TCP buffers: %v", e)
+		}
 	}
 	h := &Host{link: l, addr: addr}
 	next := 0

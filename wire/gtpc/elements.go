@@ -234,7 +234,7 @@ func tbcd(digits string) []byte {
 		if i+1 < len(digits) {
 			hi = digits[i+1] - '0'
 		}
-		b = append(b, hi<<4|digits[i]-'0')
+		b = append(b, hi<<4|(digits[i]-'0'))
 	}
 	return b
 }

@@ -80,7 +80,8 @@ func Run(t *testing.T, with func(t *testing.T, body func(*testing.T, *Rig))) {
 	}
 }
 
-// Packet makes an IPv4 UDP-like packet of size octets, at least 20.
+// Packet makes an IPv4 packet of size octets, at least 20; with 28 and more it
+// is a UDP datagram without checksum.
 func Packet(src, dst netip.Addr, size int) []byte {
 	b := make([]byte, size)
 	b[0], b[8], b[9] = 0x45, 64, 17
@@ -95,6 +96,10 @@ func Packet(src, dst netip.Addr, size int) []byte {
 		sum = sum>>16 + sum&0xffff
 	}
 	binary.BigEndian.PutUint16(b[10:], ^uint16(sum))
+	if size >= 28 {
+		copy(b[20:], []byte{0x30, 0x39, 0x00, 0x09})
+		binary.BigEndian.PutUint16(b[24:], uint16(size-20))
+	}
 	return b
 }
 

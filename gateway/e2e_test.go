@@ -1,0 +1,233 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway"
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/userspace"
+	"campanile.network/internal/ipstack"
+	"campanile.network/internal/loopback"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/proof"
+)
+
+// handset is a phone with a tower around it: an IP stack whose packets go
+// through GTP-U on a real socket.
+type handset struct {
+	host   *ipstack.Host
+	conn   *net.UDPConn
+	gone   sync.WaitGroup
+	lost   atomic.Uint64 // packets the tower could not pass on
+	ulSent atomic.Uint64 // inner octets the tower put on the wire
+	dlSeen atomic.Uint64 // inner octets that arrived at the tower
+}
+
+func newHandset(t testing.TB, tower netip.Addr, s *s11.Session, dlTEID id.TEID) *handset {
+	t.Helper()
+	host, err := ipstack.NewHost(s.Address, 0, netip.MustParseAddr("10.45.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(tower, gtpu.Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &handset{host: host, conn: conn}
+	gw := netip.AddrPortFrom(s.SGW.Addr, gtpu.Port)
+	h.gone.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			n, err := host.ReadPacket(buf)
+			if err != nil {
+				return
+			}
+			if _, err := conn.WriteToUDPAddrPort(gtpu.AppendGPDU(nil, s.SGW.TEID, buf[:n]), gw); err != nil {
+				h.lost.Add(1)
+				continue
+			}
+			h.ulSent.Add(uint64(n))
+		}
+	})
+	h.gone.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			n, _, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if m, err := gtpu.Parse(buf[:n]); err == nil && m.Type == gtpu.GPDU && m.TEID == dlTEID {
+				h.dlSeen.Add(uint64(len(m.Payload)))
+				host.WritePacket(m.Payload)
+			}
+		}
+	})
+	return h
+}
+
+func (h *handset) close() {
+	h.host.Close()
+	h.conn.Close()
+	h.gone.Wait()
+}
+
+func serveReal(t testing.TB, f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	return sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+// TestFetchThroughTheWholeGateway has a phone's stack fetch from the web
+// server behind the gateway over real sockets; afterwards the phone's
+// interface, the tower and the gateway's records agree to the octet.
+func TestFetchThroughTheWholeGateway(t *testing.T) {
+	mme, gwa, tower := loopback.Addr(t), loopback.Addr(t), loopback.Addr(t)
+	router := netip.MustParseAddr("10.45.0.1")
+	body := make([]byte, 4<<20)
+	rand.Read(body)
+	up := sha256.New()
+	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: router, Logger: quiet,
+		Names: map[string]netip.Addr{"web.campanile": router},
+		HTTP: map[uint16]http.Handler{80: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			io.Copy(up, q.Body)
+			w.Write(body)
+		})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := userspace.New(userspace.Options{Local: netip.AddrPortFrom(gwa, 0), Port: fwd, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, serving := proof.NewSigningKey(), proof.NewSigningKey()
+	r := &rig{t: t, home: home, serving: serving}
+	records := &sink{changed: make(chan struct{}, 1)}
+	gw, err := gateway.New(gateway.Options{S11: netip.AddrPortFrom(gwa, 0), S1U: gwa, Path: path, Sink: records, OpenTicket: r.openTicket, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := s11.New(s11.Options{Local: netip.AddrPortFrom(mme, 0), Gateway: netip.AddrPortFrom(gwa, 0), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer serveReal(t, fwd.Serve)()
+	defer serveReal(t, path.Serve)()
+	defer serveReal(t, gw.Serve)()
+	defer serveReal(t, cl.Serve)()
+
+	s, err := cl.Create(t.Context(), request(t, phone1, r.ticket(1, 1<<30)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHandset(t, tower, s, 0x42)
+	defer h.close()
+	if err := cl.Modify(t.Context(), s, s11.ModifyBearer{ENB: s11.FTEID{Addr: tower, TEID: 0x42}, Segment: r.segment(1, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Client{Transport: &http.Transport{DialContext: h.host.DialContext, DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	sent := make([]byte, 1<<20)
+	rand.Read(sent)
+	res, err := web.Post("http://web.campanile/", "application/octet-stream", bytes.NewReader(sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || sha256.Sum256(got) != sha256.Sum256(body) || sha256.Sum256(sent) != [32]byte(up.Sum(nil)) {
+		t.Fatalf("%d octets came, %v", len(got), err)
+	}
+	quiesce(t, gw)
+	if err := cl.Delete(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		<-records.changed
+		if all := records.all(); len(all) == 1 && all[0].Closed {
+			c := h.host.Counters()
+			if all[0].UL != c.OutOctets || all[0].DL != c.InOctets || all[0].ULPackets != c.OutPackets || all[0].DLPackets != c.InPackets ||
+				all[0].UL != h.ulSent.Load() || all[0].DL != h.dlSeen.Load() || all[0].UL < 1<<20 || all[0].DL < 4<<20 {
+				t.Errorf("gateway up %d down %d\nphone %+v\ntower up %d down %d, lost %d\npath %+v", all[0].UL, all[0].DL, c, h.ulSent.Load(), h.dlSeen.Load(), h.lost.Load(), path.Stats())
+			}
+			return
+		}
+	}
+}
+
+// quiesce waits until the last acknowledgements have gone by: the
+// gateway's counts stand still.
+func quiesce(t *testing.T, gw *gateway.Gateway) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	still, last := 0, datapath.Count{}
+	for still < 5 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("counts never came to rest")
+		case <-tick.C:
+			c := gw.Sessions()[0].Count
+			if still++; c != last {
+				still, last = 0, c
+			}
+		}
+	}
+}
+
+// BenchmarkFetchThroughTheGateway is a phone's download of 1 MiB over real
+// loopback sockets: netstack at both ends, GTP-U between.
+func BenchmarkFetchThroughTheGateway(b *testing.B) {
+	gwa, tower := loopback.Addr(b), loopback.Addr(b)
+	router := netip.MustParseAddr("10.45.0.1")
+	chunk := make([]byte, 1<<20)
+	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: router, Logger: quiet,
+		HTTP: map[uint16]http.Handler{80: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(chunk) })}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	path, err := userspace.New(userspace.Options{Local: netip.AddrPortFrom(gwa, 0), Port: fwd, Logger: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer serveReal(b, fwd.Serve)()
+	defer serveReal(b, path.Serve)()
+	ue := netip.MustParseAddr("10.45.0.2")
+	const teid = 1 << datapath.SlotBits
+	if err := path.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: ue, Tunnel: datapath.Tunnel{Peer: tower, TEID: 0x42}}); err != nil {
+		b.Fatal(err)
+	}
+	h := newHandset(b, tower, &s11.Session{Address: ue, SGW: s11.FTEID{Addr: gwa, TEID: teid}}, 0x42)
+	defer h.close()
+	web := &http.Client{Transport: &http.Transport{DialContext: h.host.DialContext}}
+	b.SetBytes(1 << 20)
+	for b.Loop() {
+		res, err := web.Get("http://10.45.0.1/")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, res.Body); err != nil || n != 1<<20 {
+			b.Fatal(n, err)
+		}
+		res.Body.Close()
+	}
+	c, _ := path.Usage(teid)
+	b.ReportMetric(float64(c.ULPackets+c.DLPackets)/b.Elapsed().Seconds(), "packets/s")
+}

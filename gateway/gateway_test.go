@@ -1,0 +1,329 @@
+package gateway_test
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/gateway"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
+)
+
+// refusedWith checks a refusal's cause.
+func refusedWith(t *testing.T, err error, want gtpc.Cause) {
+	t.Helper()
+	if ce, ok := errors.AsType[*gtpc.CauseError](err); !ok || ce.Cause != want {
+		t.Errorf("err = %v, want cause %v", err, want)
+	}
+}
+
+func TestSessionFromCreateToDelete(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s, err := r.mme.Create(t.Context(), request(t, phone1, r.ticket(1, 1<<30)))
+		r.must(err)
+		if s.Address != netip.MustParseAddr("10.45.0.2") || s.SGW.Addr != gwIP || s.SGW.TEID == 0 || s.Cause != gtpc.Accepted {
+			t.Errorf("%+v", s)
+		}
+		if want := []byte{0x80, 0, 0x0d, 4, 10, 45, 0, 1, 0, 0x10, 2, 0x05, 0x78}; !bytes.Equal(s.PCO, want) {
+			t.Errorf("PCO %x, want %x", s.PCO, want)
+		}
+		if s.AMBR != (gtpc.AMBR{UL: 50_000_000, DL: 100_000_000}) || s.QoS.QCI != 9 || s.QoS.ARP != (gtpc.ARP{Level: 8}) || s.ChargingID == 0 {
+			t.Errorf("%+v", s)
+		}
+		r.ul(s, 50) // a phone sends before the MME told us of its tunnel
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 1)}))
+		r.ul(s, 100)
+		r.dl(s, 200)
+		if n, teid := r.towerReads(); n != 200 || teid != enb.TEID {
+			t.Errorf("tower got %d octets for %v", n, teid)
+		}
+		if i := r.gw.Sessions(); len(i) != 1 || i[0].Count.ULOctets != 150 || i[0].Count.DLOctets != 200 || !i[0].Settled {
+			t.Errorf("%+v", i)
+		}
+		r.must(r.mme.Delete(t.Context(), s))
+		r.ul(s, 77) // was on its way
+		r.dl(s, 99) // is not sent any more
+		time.Sleep(time.Second)
+		got := r.sink.all()
+		if len(got) != 1 || !got[0].Closed || got[0].UL != 227 || got[0].DL != 200 || got[0].ULPackets != 3 || got[0].DLPackets != 1 ||
+			len(got[0].Segment) == 0 || len(got[0].Ticket) == 0 || got[0].TEID != s.SGW.TEID {
+			t.Errorf("%+v", got)
+		}
+		r.ul(s, 30)
+		if st := r.gw.Stats(); st.Sessions != 0 || st.UEs != 0 || st.Leases != 0 || st.Unreported != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestSegmentsSplitTheCount(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		r.ul(s, 100)
+		two, three := r.segment(1, 2), r.segment(1, 3)
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: two})) // path switch
+		r.ul(s, 200)
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: two})) // the same again changes nothing
+		r.ul(s, 20)
+		r.must(r.mme.Release(t.Context(), s))
+		r.ul(s, 23)             // on its way when released: still the old segment
+		time.Sleep(time.Second) // the old segment is over
+		r.ul(s, 40)             // sent before the next Modify Bearer: the next segment
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: three}))
+		r.ul(s, 500)
+		time.Sleep(2 * time.Second)
+		got := r.sink.all()
+		if len(got) != 3 {
+			t.Fatalf("%d records", len(got))
+		}
+		for i, want := range []struct {
+			ul     uint64
+			closed bool
+		}{{100, true}, {243, true}, {540, false}} {
+			if got[i].UL != want.ul || got[i].Closed != want.closed {
+				t.Errorf("segment %d: %d octets, closed %v; want %+v", i+1, got[i].UL, got[i].Closed, want)
+			}
+		}
+	})
+}
+
+func TestLostAnswerDoesNotMakeASecondSession(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		lost := 0
+		r.copies = func(from, to netip.AddrPort) int {
+			if from.Addr() == gwIP && to.Addr() == mmeIP && lost < 2 {
+				lost++
+				return 0
+			}
+			return 2
+		}
+		s := r.attach(phone1, 1)
+		if st := r.gw.Stats(); st.Sessions != 1 || st.Leases != 1 || st.S11.Dropped[gtpc.DropRepeated] == 0 {
+			t.Errorf("%+v", st)
+		}
+		r.must(r.mme.Delete(t.Context(), s))
+	})
+}
+
+func TestAttachAnewReplacesTheOldSession(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		old := r.attach(phone1, 1)
+		r.ul(old, 100)
+		s := r.attach(phone1, 2)
+		if s.Address == old.Address || s.SGW.TEID == old.SGW.TEID {
+			t.Errorf("old %v %v, new %v %v", old.Address, old.SGW.TEID, s.Address, s.SGW.TEID)
+		}
+		time.Sleep(time.Second)
+		if st := r.gw.Stats(); st.Sessions != 1 || st.UEs != 1 {
+			t.Errorf("%+v", st)
+		}
+		if got := r.sink.all(); len(got) == 0 || !got[0].Closed || got[0].UL != 100 {
+			t.Errorf("%+v", got)
+		}
+		err := r.mme.Modify(t.Context(), old, s11.ModifyBearer{ENB: enb})
+		refusedWith(t, err, gtpc.ContextNotFound)
+		r.must(r.mme.Delete(t.Context(), old)) // not found is as good as deleted
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	inBubble(t, func(o *gateway.Options) {
+		o.Pool = netip.MustParsePrefix("10.9.0.0/30")
+		o.Router = netip.MustParseAddr("10.9.0.1")
+	}, func(t *testing.T, r *rig) {
+		create := func(who string, change func(*s11.CreateSession)) error {
+			q := request(t, who, r.ticket(1, 1<<30))
+			if change != nil {
+				change(&q)
+			}
+			_, err := r.mme.Create(t.Context(), q)
+			return err
+		}
+		refusedWith(t, create(phone1, func(q *s11.CreateSession) { q.PDNType = gtpc.PDNIPv6 }), gtpc.PDNTypeNotSupported)
+		refusedWith(t, create(phone1, func(q *s11.CreateSession) { q.Ticket = nil }), gtpc.UserAuthFailed)
+		refusedWith(t, create(phone1, func(q *s11.CreateSession) { q.Ticket[len(q.Ticket)-1] ^= 1 }), gtpc.UserAuthFailed)
+		r.must(create(phone1, nil))
+		refusedWith(t, create(phone2, nil), gtpc.AllAddressesOccupied)
+		if st := r.gw.Stats(); st.Sessions != 1 || st.UEs != 1 || st.Leases != 1 || st.Refused[gtpc.UserAuthFailed] != 2 || r.mme.Sessions() != 1 {
+			t.Errorf("%+v; %d at the MME", st, r.mme.Sessions())
+		}
+	})
+}
+
+func TestIPv4v6GetsIPv4(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		q := request(t, phone1, r.ticket(1, 1))
+		q.PDNType = gtpc.PDNIPv4v6
+		s, err := r.mme.Create(t.Context(), q)
+		r.must(err)
+		if s.Cause != gtpc.NewPDNTypePreference || !s.Address.Is4() {
+			t.Errorf("%v, %v", s.Cause, s.Address)
+		}
+	})
+}
+
+func TestUnsettledSessionIsReportedWithoutTicket(t *testing.T) {
+	inBubble(t, func(o *gateway.Options) { o.AllowUnsettled = true; o.UnsettledQuota = 250 }, func(t *testing.T, r *rig) {
+		s, err := r.mme.Create(t.Context(), request(t, phone1, []byte("no ticket")))
+		r.must(err)
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: []byte("no segment")}))
+		for range 4 {
+			r.ul(s, 100)
+		}
+		time.Sleep(2 * time.Second)
+		got := r.sink.all()
+		if len(got) != 1 || got[0].UL != 200 || len(got[0].Ticket) != 0 || len(got[0].Segment) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestByteCapHoldsAcrossSessionsOfATicket(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		ticket := r.ticket(1, 1000)
+		carried := uint64(0)
+		for no := range uint32(3) {
+			s, err := r.mme.Create(t.Context(), request(t, phone1, ticket))
+			r.must(err)
+			r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, no)}))
+			for range 6 {
+				r.ul(s, 100)
+			}
+			carried += r.gw.Sessions()[0].Count.Octets()
+			if no == 2 { // a renewed ticket opens the way again
+				r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Ticket: r.ticket(2, 300), Segment: r.segment(2, 0)}))
+				for range 6 {
+					r.ul(s, 100)
+				}
+				if c := r.gw.Sessions()[0].Count.Octets(); c != 300 {
+					t.Errorf("%d octets under the renewed ticket, want 300", c)
+				}
+			}
+			r.must(r.mme.Delete(t.Context(), s))
+			time.Sleep(time.Second)
+		}
+		if carried != 1000 {
+			t.Errorf("%d octets under a cap of 1000", carried)
+		}
+	})
+}
+
+func TestIdlePhoneIsPagedOnceAndFlushed(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		r.must(r.mme.Release(t.Context(), s))
+		for n := range 3 {
+			r.dl(s, 100+n)
+		}
+		synctest.Wait()
+		if len(r.pages) != 1 {
+			t.Fatalf("%d notifications", len(r.pages))
+		}
+		time.Sleep(11 * time.Second)
+		r.dl(s, 103) // still idle after 10 s: told again
+		if len(r.pages) != 2 {
+			t.Errorf("%d notifications", len(r.pages))
+		}
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 2)}))
+		for n := range 4 {
+			if size, _ := r.towerReads(); size != 100+n {
+				t.Errorf("packet %d has %d octets", n, size)
+			}
+		}
+	})
+}
+
+func TestPagingFailureThrowsTheBufferAway(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		r.must(r.mme.Release(t.Context(), s))
+		r.dl(s, 100)
+		if r.gw.Stats().Path.Buffered != 1 {
+			t.Fatal("not buffered")
+		}
+		r.must(r.mme.PagingFailed(s))
+		synctest.Wait()
+		if r.gw.Stats().Path.Buffered != 0 {
+			t.Error("still buffered after Downlink Data Notification Failure Indication")
+		}
+		r.pageWith = gtpc.UnableToPageUE
+		time.Sleep(11 * time.Second)
+		r.dl(s, 100)
+		if st := r.gw.Stats(); st.Path.Buffered != 0 || st.Sessions != 1 {
+			t.Errorf("after a refusal: %+v", st)
+		}
+		r.pageWith = gtpc.ContextNotFound
+		time.Sleep(11 * time.Second)
+		r.dl(s, 100)
+		time.Sleep(time.Second)
+		if n := r.gw.Stats().Sessions; n != 0 {
+			t.Errorf("%d sessions the MME does not know", n)
+		}
+	})
+}
+
+func TestRestartedMMELosesItsSessions(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		a := r.attach(phone1, 1)
+		r.ul(a, 100)
+		r.mme.Close()
+		synctest.Wait()
+		stop := r.startMME(2)
+		defer stop()
+		r.attach(phone2, 2)
+		time.Sleep(time.Second)
+		got := r.sink.all()
+		if st := r.gw.Stats(); st.Sessions != 1 || len(got) == 0 || !got[0].Closed || got[0].UL != 100 {
+			t.Errorf("%+v, %+v", st, got)
+		}
+	})
+}
+
+func TestMuchTrafficIsReportedAtOnceAndFailuresAreRepeated(t *testing.T) {
+	inBubble(t, func(o *gateway.Options) { o.ReportEvery = time.Hour }, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		synctest.Wait()
+		for range 300 {
+			r.ul(s, 1000)
+		}
+		got := r.sink.all()
+		if len(got) != 1 || got[0].UL < 256<<10 || got[0].Closed {
+			t.Fatalf("%+v", got)
+		}
+		r.sink.fail = errors.New("meter is away")
+		r.must(r.mme.Delete(t.Context(), s))
+		time.Sleep(time.Minute)
+		if st := r.gw.Stats(); st.Unreported != 1 {
+			t.Errorf("%d unreported", st.Unreported)
+		}
+		r.sink.fail = nil
+		time.Sleep(time.Hour)
+		if got := r.sink.all(); !got[0].Closed || got[0].UL != 300_000 || r.gw.Stats().Unreported != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestServeEndReportsEverything(t *testing.T) {
+	var kept *sink
+	inBubble(t, func(o *gateway.Options) { o.ReportEvery = time.Hour }, func(t *testing.T, r *rig) {
+		r.ul(r.attach(phone1, 1), 100)
+		r.ul(r.attach(phone2, 2), 300)
+		kept = r.sink
+	})
+	got := kept.all()
+	if len(got) != 2 || !got[0].Closed || !got[1].Closed || got[0].UL+got[1].UL != 400 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnotherTicketsSegmentIsRefused(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		refusedWith(t, r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(9, 1)}), gtpc.MandatoryIEIncorrect)
+	})
+}
