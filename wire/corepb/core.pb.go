@@ -1118,6 +1118,190 @@ func (x *Terms) GetBilledOctets() uint64 {
 	return 0
 }
 
+type FollowRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowRequest) Reset() {
+	*x = FollowRequest{}
+	mi := &file_core_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowRequest) ProtoMessage() {}
+
+func (x *FollowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
+func (*FollowRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{16}
+}
+
+type LedgerUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Update        []byte                 `protobuf:"bytes,1,opt,name=update,proto3" json:"update,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerUpdate) Reset() {
+	*x = LedgerUpdate{}
+	mi := &file_core_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerUpdate) ProtoMessage() {}
+
+func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
+func (*LedgerUpdate) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LedgerUpdate) GetUpdate() []byte {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+type SettleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Voucher       []byte                 `protobuf:"bytes,1,opt,name=voucher,proto3" json:"voucher,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_core_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SettleRequest) GetVoucher() []byte {
+	if x != nil {
+		return x.Voucher
+	}
+	return nil
+}
+
+type SettleReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       uint64                 `protobuf:"varint,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Paid          string                 `protobuf:"bytes,2,opt,name=paid,proto3" json:"paid,omitempty"`
+	Owing         string                 `protobuf:"bytes,3,opt,name=owing,proto3" json:"owing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleReply) Reset() {
+	*x = SettleReply{}
+	mi := &file_core_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleReply) ProtoMessage() {}
+
+func (x *SettleReply) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
+func (*SettleReply) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SettleReply) GetChannel() uint64 {
+	if x != nil {
+		return x.Channel
+	}
+	return 0
+}
+
+func (x *SettleReply) GetPaid() string {
+	if x != nil {
+		return x.Paid
+	}
+	return ""
+}
+
+func (x *SettleReply) GetOwing() string {
+	if x != nil {
+		return x.Owing
+	}
+	return ""
+}
+
 var File_core_proto protoreflect.FileDescriptor
 
 const file_core_proto_rawDesc = "" +
@@ -1207,14 +1391,26 @@ const file_core_proto_rawDesc = "" +
 	"pricePerGb\x12#\n" +
 	"\rwindow_octets\x18\x05 \x01(\x04R\fwindowOctets\x12'\n" +
 	"\x0fwindow_permille\x18\x06 \x01(\rR\x0ewindowPermille\x12#\n" +
-	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets2\xa4\x01\n" +
+	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets\"\x0f\n" +
+	"\rFollowRequest\"&\n" +
+	"\fLedgerUpdate\x12\x16\n" +
+	"\x06update\x18\x01 \x01(\fR\x06update\")\n" +
+	"\rSettleRequest\x12\x18\n" +
+	"\avoucher\x18\x01 \x01(\fR\avoucher\"Q\n" +
+	"\vSettleReply\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\x04R\achannel\x12\x12\n" +
+	"\x04paid\x18\x02 \x01(\tR\x04paid\x12\x14\n" +
+	"\x05owing\x18\x03 \x01(\tR\x05owing2\xa4\x01\n" +
 	"\x04Home\x12S\n" +
 	"\tChallenge\x12#.campanile.core.v1.ChallengeRequest\x1a!.campanile.core.v1.ChallengeReply\x12G\n" +
 	"\x05Prove\x12\x1f.campanile.core.v1.ProveRequest\x1a\x1d.campanile.core.v1.ProveReply2P\n" +
 	"\x05Usage\x12G\n" +
 	"\x06Report\x12\x1e.campanile.core.v1.UsageReport\x1a\x1d.campanile.core.v1.UsageReply2L\n" +
 	"\x04Link\x12D\n" +
-	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x01B\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x012\xa3\x01\n" +
+	"\x06Ledger\x12M\n" +
+	"\x06Follow\x12 .campanile.core.v1.FollowRequest\x1a\x1f.campanile.core.v1.LedgerUpdate0\x01\x12J\n" +
+	"\x06Settle\x12 .campanile.core.v1.SettleRequest\x1a\x1e.campanile.core.v1.SettleReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_core_proto_rawDescOnce sync.Once
@@ -1228,7 +1424,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_core_proto_goTypes = []any{
 	(*Refusal)(nil),          // 0: campanile.core.v1.Refusal
 	(*ChallengeRequest)(nil), // 1: campanile.core.v1.ChallengeRequest
@@ -1246,6 +1442,10 @@ var file_core_proto_goTypes = []any{
 	(*VoucherSeen)(nil),      // 13: campanile.core.v1.VoucherSeen
 	(*ToTower)(nil),          // 14: campanile.core.v1.ToTower
 	(*Terms)(nil),            // 15: campanile.core.v1.Terms
+	(*FollowRequest)(nil),    // 16: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),     // 17: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),    // 18: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),      // 19: campanile.core.v1.SettleReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
@@ -1261,12 +1461,16 @@ var file_core_proto_depIdxs = []int32{
 	3,  // 10: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
 	6,  // 11: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
 	9,  // 12: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	2,  // 13: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 14: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	7,  // 15: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	14, // 16: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
+	16, // 13: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	18, // 14: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	2,  // 15: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 16: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	7,  // 17: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	14, // 18: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	17, // 19: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	19, // 20: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -1292,9 +1496,9 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_core_proto_goTypes,
 		DependencyIndexes: file_core_proto_depIdxs,

@@ -372,3 +372,153 @@ var Link_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "core.proto",
 }
+
+const (
+	Ledger_Follow_FullMethodName = "/campanile.core.v1.Ledger/Follow"
+	Ledger_Settle_FullMethodName = "/campanile.core.v1.Ledger/Settle"
+)
+
+// LedgerClient is the client API for Ledger service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Ledger lets roles in other processes read what the chain has committed and
+// show it vouchers.
+type LedgerClient interface {
+	Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LedgerUpdate], error)
+	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error)
+}
+
+type ledgerClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewLedgerClient(cc grpc.ClientConnInterface) LedgerClient {
+	return &ledgerClient{cc}
+}
+
+func (c *ledgerClient) Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LedgerUpdate], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Ledger_ServiceDesc.Streams[0], Ledger_Follow_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowRequest, LedgerUpdate]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Ledger_FollowClient = grpc.ServerStreamingClient[LedgerUpdate]
+
+func (c *ledgerClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleReply)
+	err := c.cc.Invoke(ctx, Ledger_Settle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// LedgerServer is the server API for Ledger service.
+// All implementations must embed UnimplementedLedgerServer
+// for forward compatibility.
+//
+// Ledger lets roles in other processes read what the chain has committed and
+// show it vouchers.
+type LedgerServer interface {
+	Follow(*FollowRequest, grpc.ServerStreamingServer[LedgerUpdate]) error
+	Settle(context.Context, *SettleRequest) (*SettleReply, error)
+	mustEmbedUnimplementedLedgerServer()
+}
+
+// UnimplementedLedgerServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedLedgerServer struct{}
+
+func (UnimplementedLedgerServer) Follow(*FollowRequest, grpc.ServerStreamingServer[LedgerUpdate]) error {
+	return status.Error(codes.Unimplemented, "method Follow not implemented")
+}
+func (UnimplementedLedgerServer) Settle(context.Context, *SettleRequest) (*SettleReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
+}
+func (UnimplementedLedgerServer) mustEmbedUnimplementedLedgerServer() {}
+func (UnimplementedLedgerServer) testEmbeddedByValue()                {}
+
+// UnsafeLedgerServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to LedgerServer will
+// result in compilation errors.
+type UnsafeLedgerServer interface {
+	mustEmbedUnimplementedLedgerServer()
+}
+
+func RegisterLedgerServer(s grpc.ServiceRegistrar, srv LedgerServer) {
+	// If the following call panics, it indicates UnimplementedLedgerServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Ledger_ServiceDesc, srv)
+}
+
+func _Ledger_Follow_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LedgerServer).Follow(m, &grpc.GenericServerStream[FollowRequest, LedgerUpdate]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Ledger_FollowServer = grpc.ServerStreamingServer[LedgerUpdate]
+
+func _Ledger_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Ledger_Settle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServer).Settle(ctx, req.(*SettleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Ledger_ServiceDesc is the grpc.ServiceDesc for Ledger service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Ledger_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "campanile.core.v1.Ledger",
+	HandlerType: (*LedgerServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Settle",
+			Handler:    _Ledger_Settle_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Follow",
+			Handler:       _Ledger_Follow_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "core.proto",
+}

@@ -1,0 +1,199 @@
+package ledger
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "campanile.network/wire/corepb"
+	"campanile.network/wire/proof"
+)
+
+// maxUpdate bounds one update on the wire after decompression, in octets.
+const maxUpdate = 256 << 20
+
+// Snapshot is everything there is, as a resync.
+func (m *Model) Snapshot() Update {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	u := Update{ChainID: m.chainID, Height: m.height, Time: m.time, Resync: true}
+	for _, o := range m.operators {
+		u.Operators = append(u.Operators, o)
+	}
+	for _, s := range m.subscribers {
+		u.Subscribers = append(u.Subscribers, s)
+	}
+	for _, t := range m.towers {
+		u.Towers = append(u.Towers, t)
+	}
+	for _, c := range m.channels {
+		u.Channels = append(u.Channels, c)
+	}
+	for a, v := range m.claimables {
+		u.Claimables = append(u.Claimables, Claimable{a, v})
+	}
+	return u
+}
+
+// wireUpdate is an Update as a follower gets it.
+type wireUpdate struct {
+	ChainID      string
+	Height       int64
+	Time         time.Time
+	Resync       bool
+	Operators    []storedOperator
+	Subscribers  []wireSubscriber
+	Towers       []storedTower
+	Channels     []storedChannel
+	Claimables   []Claimable
+	GoneChannels []uint64
+}
+
+type wireSubscriber struct {
+	ID []byte
+	storedSubscriber
+}
+
+// encode gives an update as gzipped JSON.
+func encode(u Update) ([]byte, error) {
+	w := wireUpdate{u.ChainID, u.Height, u.Time, u.Resync, nil, nil, nil, nil, u.Claimables, u.GoneChannels}
+	for _, o := range u.Operators {
+		w.Operators = append(w.Operators, storeOperator(o))
+	}
+	for _, s := range u.Subscribers {
+		w.Subscribers = append(w.Subscribers, wireSubscriber{s.ID[:], storeSubscriber(s)})
+	}
+	for _, t := range u.Towers {
+		w.Towers = append(w.Towers, storeTower(t))
+	}
+	for _, c := range u.Channels {
+		w.Channels = append(w.Channels, storeChannel(c))
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if err := errors.Join(json.NewEncoder(z).Encode(w), z.Close()); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// decode reads what encode gave.
+func decode(b []byte) (Update, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return Update{}, fmt.Errorf("ledger: update: %w", err)
+	}
+	var w wireUpdate
+	if err := json.NewDecoder(io.LimitReader(z, maxUpdate)).Decode(&w); err != nil {
+		return Update{}, fmt.Errorf("ledger: update: %w", err)
+	}
+	u := Update{w.ChainID, w.Height, w.Time, w.Resync, nil, nil, nil, nil, w.Claimables, w.GoneChannels}
+	var errs []error
+	for _, s := range w.Operators {
+		o, err := s.open()
+		u.Operators, errs = append(u.Operators, o), append(errs, err)
+	}
+	for _, s := range w.Subscribers {
+		v, err := s.open(s.ID)
+		u.Subscribers, errs = append(u.Subscribers, v), append(errs, err)
+	}
+	for _, s := range w.Towers {
+		t, err := s.open()
+		u.Towers, errs = append(u.Towers, t), append(errs, err)
+	}
+	for _, s := range w.Channels {
+		u.Channels = append(u.Channels, s.open())
+	}
+	return u, errors.Join(errs...)
+}
+
+// Settler shows the chain one signed voucher.
+type Settler func(ctx context.Context, voucher []byte) (channel uint64, paid, owing proof.Amount, err error)
+
+// Register serves the model to followers in other processes, and settles
+// vouchers for them.
+func Register(r grpc.ServiceRegistrar, m *Model, settle Settler) {
+	pb.RegisterLedgerServer(r, &server{model: m, settle: settle})
+}
+
+type server struct {
+	pb.UnimplementedLedgerServer
+	model  *Model
+	settle Settler
+}
+
+// Follow sends everything there is, then every block; a follower too slow to
+// take each block by itself gets everything again.
+func (s *server) Follow(_ *pb.FollowRequest, st grpc.ServerStreamingServer[pb.LedgerUpdate]) error {
+	w := s.model.Watch()
+	defer w.Close()
+	u := s.model.Snapshot()
+	for {
+		b, err := encode(u)
+		if err != nil {
+			return err
+		}
+		if err := st.Send(&pb.LedgerUpdate{Update: b}); err != nil {
+			return err
+		}
+		last := u.Height
+		for u, err = w.Next(st.Context()); err == nil && u.Height <= last; u, err = w.Next(st.Context()) {
+			continue // in the snapshot already
+		}
+		if err != nil {
+			return err
+		}
+		if u.Height != last+1 {
+			u = s.model.Snapshot()
+		}
+	}
+}
+
+func (s *server) Settle(ctx context.Context, q *pb.SettleRequest) (*pb.SettleReply, error) {
+	n, paid, owing, err := s.settle(ctx, q.Voucher)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.SettleReply{Channel: n, Paid: paid.String(), Owing: owing.String()}, nil
+}
+
+// Follow keeps m as the process at the other end of c has it, until ctx ends
+// or the connection does.
+func Follow(ctx context.Context, c grpc.ClientConnInterface, m *Model) error {
+	st, err := pb.NewLedgerClient(c).Follow(ctx, &pb.FollowRequest{}, grpc.MaxCallRecvMsgSize(maxUpdate))
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	for {
+		b, err := st.Recv()
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		u, err := decode(b.Update)
+		if err != nil {
+			return err
+		}
+		if err := m.Apply(u); err != nil {
+			return err
+		}
+	}
+}
+
+// SettleOver shows the chain a voucher through the process at the other end.
+func SettleOver(ctx context.Context, c grpc.ClientConnInterface, voucher []byte) (channel uint64, paid, owing proof.Amount, err error) {
+	r, err := pb.NewLedgerClient(c).Settle(ctx, &pb.SettleRequest{Voucher: voucher})
+	if err != nil {
+		return 0, paid, owing, fmt.Errorf("ledger: %w", err)
+	}
+	var errs [2]error
+	paid, errs[0] = proof.ParseAmount(r.Paid)
+	owing, errs[1] = proof.ParseAmount(r.Owing)
+	return r.Channel, paid, owing, errors.Join(errs[:]...)
+}
