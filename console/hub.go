@@ -1,0 +1,204 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of a snapshot and of how often one is made.
+const (
+	maxPhones = 100
+	maxTowers = 100
+	maxEvents = 100
+	atLeast   = 500 * time.Millisecond // between two snapshots
+	heartbeat = 15 * time.Second
+)
+
+// Snapshot is what /api/state answers and /api/events streams: the State, cut
+// to what a page can show, and the plots.
+type Snapshot struct {
+	At time.Time `json:"at"`
+	State
+	Phones     []PhoneView `json:"phones"`      // at most 100, connected ones first to stay
+	PhonesAll  int         `json:"phones_all"`  // before the cut
+	PhonesHere int         `json:"phones_here"` // of all, connected
+	TowersAll  int         `json:"towers_all"`
+	Rates      Rates       `json:"rates"` // of all phones together
+	CanClaim   bool        `json:"can_claim"`
+}
+
+// PhoneView is a Phone with its plot. ID tells it from others with the same
+// masked IMSI for as long as the server runs.
+type PhoneView struct {
+	ID uint64 `json:"id"`
+	Phone
+	Rates Rates `json:"rates"`
+}
+
+// hub looks at the State and hands snapshots to whoever listens.
+type hub struct {
+	state    func() State
+	changed  <-chan struct{}
+	canClaim bool
+	history  *history
+
+	mu      sync.Mutex
+	frame   []byte // newest snapshot as JSON
+	clients map[*client]bool
+	ready   chan struct{} // closed when there is a frame
+}
+
+// client is a listener's mailbox: it holds the newest frame it has not taken,
+// never more.
+type client struct{ mail chan []byte }
+
+func newHub(state func() State, changed <-chan struct{}, canClaim bool) *hub {
+	return &hub{state: state, changed: changed, canClaim: canClaim, history: newHistory(), clients: map[*client]bool{}, ready: make(chan struct{})}
+}
+
+// run looks once a second, and sooner when told of a change.
+func (h *hub) run(ctx context.Context) error {
+	tick := time.NewTicker(everyPoint)
+	defer tick.Stop()
+	soon := time.NewTimer(time.Hour)
+	soon.Stop()
+	defer soon.Stop()
+	changed := h.changed
+	last := time.Now()
+	h.look(last, true)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case last = <-tick.C:
+			last = time.Now()
+			h.look(last, true)
+		case <-soon.C:
+			last = time.Now()
+			h.look(last, false)
+			changed = h.changed
+		case _, ok := <-changed:
+			changed = nil // until the look it asked for is done
+			if !ok {
+				h.changed = nil
+				continue
+			}
+			soon.Reset(max(0, atLeast-time.Since(last)))
+		}
+	}
+}
+
+// look makes a snapshot and passes it on; a point of the plots when point.
+func (h *hub) look(now time.Time, point bool) {
+	st := h.state()
+	if point {
+		h.history.put(now, st.Phones)
+	}
+	frame, err := json.Marshal(h.snapshot(now, st))
+	if err != nil {
+		return // no type in State can fail to become JSON
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.frame == nil {
+		close(h.ready)
+	}
+	h.frame = frame
+	for c := range h.clients {
+		select {
+		case <-c.mail: // not taken: outdated now
+		default:
+		}
+		c.mail <- frame
+	}
+}
+
+func (h *hub) snapshot(now time.Time, st State) Snapshot {
+	s := Snapshot{At: now.UTC(), State: st, PhonesAll: len(st.Phones), TowersAll: len(st.Towers), Rates: h.history.total.rates(), CanClaim: h.canClaim}
+	s.State.Phones = nil
+	s.Towers = orEmpty(st.Towers[:min(len(st.Towers), maxTowers)])
+	s.Accounts, s.Unsettled = orEmpty(st.Accounts), orEmpty(st.Unsettled)
+	s.Events = orEmpty(st.Events[max(0, len(st.Events)-maxEvents):])
+	for i := range st.Phones {
+		if st.Phones[i].State == "connected" {
+			s.PhonesHere++
+		}
+	}
+	s.Phones = make([]PhoneView, 0, min(len(st.Phones), maxPhones))
+	for _, p := range cut(st.Phones) {
+		p.Bearers = orEmpty(p.Bearers)
+		s.Phones = append(s.Phones, PhoneView{h.history.id(&p), p, h.history.rates(&p)})
+	}
+	return s
+}
+
+// cut keeps the order and, of too many, the connected ones first.
+func cut(all []Phone) []Phone {
+	if len(all) <= maxPhones {
+		return all
+	}
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	rank := map[string]int{"connected": 0, "attaching": 1, "idle": 2}
+	of := func(i int) int {
+		if r, ok := rank[all[i].State]; ok {
+			return r
+		}
+		return len(rank)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(of(a), of(b)) })
+	order = order[:maxPhones]
+	slices.Sort(order)
+	out := make([]Phone, maxPhones)
+	for i, j := range order {
+		out[i] = all[j]
+	}
+	return out
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// latest waits for the first frame and returns the newest.
+func (h *hub) latest(ctx context.Context) ([]byte, error) {
+	select {
+	case <-h.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.frame, nil
+}
+
+// join adds a listener, whose mailbox has the newest frame at once; nil when
+// there are too many.
+func (h *hub) join() *client {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.clients) >= maxClients {
+		return nil
+	}
+	c := &client{mail: make(chan []byte, 1)}
+	if h.frame != nil {
+		c.mail <- h.frame
+	}
+	h.clients[c] = true
+	return c
+}
+
+func (h *hub) leave(c *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clients, c)
+}
