@@ -13,13 +13,15 @@ import (
 //
 // Elements behind the mandatory ones that are unknown, repeated, out of
 // sequence or broken do not fail the message (TS 24.301 §7.6, §7.7.1); they
-// are kept in its Unparsed field.
+// are kept in its Unparsed field. From a UE, elements out of sequence are used:
+// a UE must ignore them, a network need not, and the spec itself has two orders
+// for the same elements in ATTACH REQUEST and TRACKING AREA UPDATE REQUEST.
 func Parse(dir Direction, b []byte) (Message, error) {
 	m, n, err := begin(dir, b)
 	if err != nil {
 		return nil, err
 	}
-	r := reader{msg: m, b: bytes.Clone(b), pos: n}
+	r := reader{dir: dir, msg: m, b: bytes.Clone(b), pos: n}
 	if err := r.mandatory(); err != nil {
 		return nil, err
 	}
@@ -73,6 +75,7 @@ func begin(dir Direction, b []byte) (Message, int, *Error) {
 
 // A reader walks through b along the table of msg.
 type reader struct {
+	dir  Direction
 	msg  Message
 	b    []byte
 	pos  int
@@ -188,14 +191,14 @@ func (r *reader) optional() error {
 			r.keep(at, &r.msg.rest().Malformed)
 		case *has:
 			r.keep(at, &r.msg.rest().Repeated)
-		case i < next:
+		case i < next && r.dir == Downlink:
 			r.keep(at, &r.msg.rest().OutOfSequence)
 		case decode(row, el, val) != nil:
 			r.keep(at, &r.msg.rest().Malformed)
-			next = i + 1
+			next = max(next, i+1)
 		default:
 			*has = true
-			next = i + 1
+			next = max(next, i+1)
 		}
 	}
 	return nil
