@@ -418,10 +418,11 @@ func (r *Reader) masked(b []byte, n int) []byte {
 func (r *Reader) general(unit int) ([]byte, int) {
 	n, more := r.length()
 	if !more {
-		if unit == 8 {
-			return r.raw(n), n
+		b := r.aligned(n * unit)
+		if b == nil {
+			n = 0
 		}
-		return r.aligned(n), n
+		return b, n
 	}
 	var all []byte
 	total := 0

@@ -65,7 +65,10 @@ func (v *PrivateIEID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = PrivateIEIDChoice(i + 1)
+	c := PrivateIEIDChoice(i + 1)
+	if v.Choice != c {
+		*v = PrivateIEID{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.Local = uint16(r.Int(0, 65535))

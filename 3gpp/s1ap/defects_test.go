@@ -218,7 +218,7 @@ func TestAllocationIsBounded(t *testing.T) {
 // message, also for long lists of the shortest elements.
 func TestLongListsAreNotRefused(t *testing.T) {
 	for i, m := range allMessages() {
-		for seed := range uint64(40) {
+		for seed := range uint64(15) {
 			g := newGen(seed*1000+uint64(i), int(seed%3)*10, 1)
 			g.long = true
 			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)

@@ -140,7 +140,13 @@ func (v *AreaScopeOfMDT) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = AreaScopeOfMDTChoice(i + 1)
+	c := AreaScopeOfMDTChoice(i + 1)
+	if i >= 4 {
+		c = AreaScopeOfMDTChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = AreaScopeOfMDT{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.CellBased).decode(r)
@@ -153,7 +159,6 @@ func (v *AreaScopeOfMDT) decode(r *decoder) {
 		per.Pointee(&r.Reader, &v.TAIBased).decode(r)
 		r.Leave(in)
 	default:
-		v.Choice = AreaScopeOfMDTChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -222,7 +227,13 @@ func (v *AreaScopeOfQMC) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = AreaScopeOfQMCChoice(i + 1)
+	c := AreaScopeOfQMCChoice(i + 1)
+	if i >= 4 {
+		c = AreaScopeOfQMCChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = AreaScopeOfQMC{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.CellBased).decode(r)
@@ -233,7 +244,6 @@ func (v *AreaScopeOfQMC) decode(r *decoder) {
 	case 3:
 		per.Pointee(&r.Reader, &v.PLMNAreaBased).decode(r)
 	default:
-		v.Choice = AreaScopeOfQMCChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 4)
 	}
 }
@@ -807,7 +817,13 @@ func (v *BroadcastCancelledAreaList) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = BroadcastCancelledAreaListChoice(i + 1)
+	c := BroadcastCancelledAreaListChoice(i + 1)
+	if i >= 3 {
+		c = BroadcastCancelledAreaListChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = BroadcastCancelledAreaList{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.CellIDCancelled.decode(r)
@@ -816,7 +832,6 @@ func (v *BroadcastCancelledAreaList) decode(r *decoder) {
 	case 2:
 		v.EmergencyAreaIDCancelled.decode(r)
 	default:
-		v.Choice = BroadcastCancelledAreaListChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -864,7 +879,13 @@ func (v *BroadcastCompletedAreaList) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = BroadcastCompletedAreaListChoice(i + 1)
+	c := BroadcastCompletedAreaListChoice(i + 1)
+	if i >= 3 {
+		c = BroadcastCompletedAreaListChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = BroadcastCompletedAreaList{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.CellIDBroadcast.decode(r)
@@ -873,7 +894,6 @@ func (v *BroadcastCompletedAreaList) decode(r *decoder) {
 	case 2:
 		v.EmergencyAreaIDBroadcast.decode(r)
 	default:
-		v.Choice = BroadcastCompletedAreaListChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -1053,7 +1073,13 @@ func (v *Cause) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = CauseChoice(i + 1)
+	c := CauseChoice(i + 1)
+	if i >= 5 {
+		c = CauseChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = Cause{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.RadioNetwork.decode(r)
@@ -1066,7 +1092,6 @@ func (v *Cause) decode(r *decoder) {
 	case 4:
 		v.Misc.decode(r)
 	default:
-		v.Choice = CauseChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 5)
 	}
 }
@@ -3027,7 +3052,13 @@ func (v *DLCOUNTPDCPSNlength) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = DLCOUNTPDCPSNlengthChoice(i + 1)
+	c := DLCOUNTPDCPSNlengthChoice(i + 1)
+	if i >= 3 {
+		c = DLCOUNTPDCPSNlengthChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = DLCOUNTPDCPSNlength{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.DLCOUNTValuePDCPSNlength12).decode(r)
@@ -3036,7 +3067,6 @@ func (v *DLCOUNTPDCPSNlength) decode(r *decoder) {
 	case 2:
 		per.Pointee(&r.Reader, &v.DLCOUNTValuePDCPSNlength18).decode(r)
 	default:
-		v.Choice = DLCOUNTPDCPSNlengthChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -3534,7 +3564,13 @@ func (v *ENBID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = ENBIDChoice(i + 1)
+	c := ENBIDChoice(i + 1)
+	if i >= 4 {
+		c = ENBIDChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = ENBID{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.MacroENBID = uint32(r.BitField(20))
@@ -3549,7 +3585,6 @@ func (v *ENBID) decode(r *decoder) {
 		v.LongMacroENBID = uint32(r.BitField(21))
 		r.Leave(in)
 	default:
-		v.Choice = ENBIDChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -3888,14 +3923,19 @@ func (v *ENDCSONTransferType) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = ENDCSONTransferTypeChoice(i + 1)
+	c := ENDCSONTransferTypeChoice(i + 1)
+	if i >= 2 {
+		c = ENDCSONTransferTypeChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = ENDCSONTransferType{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.Request).decode(r)
 	case 1:
 		per.Pointee(&r.Reader, &v.Reply).decode(r)
 	default:
-		v.Choice = ENDCSONTransferTypeChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -4731,7 +4771,10 @@ func (v *EventTrigger) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = EventTriggerChoice(i + 1)
+	c := EventTriggerChoice(i + 1)
+	if v.Choice != c {
+		*v = EventTrigger{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.OutOfCoverage.decode(r)
@@ -6365,7 +6408,13 @@ func (v *LastVisitedCellItem) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = LastVisitedCellItemChoice(i + 1)
+	c := LastVisitedCellItemChoice(i + 1)
+	if i >= 4 {
+		c = LastVisitedCellItemChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = LastVisitedCellItem{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.EUTRANCell).decode(r)
@@ -6378,7 +6427,6 @@ func (v *LastVisitedCellItem) decode(r *decoder) {
 		v.NGRANCell.decode(r)
 		r.Leave(in)
 	default:
-		v.Choice = LastVisitedCellItemChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -6552,12 +6600,17 @@ func (v *LastVisitedGERANCellInformation) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = LastVisitedGERANCellInformationChoice(i + 1)
+	c := LastVisitedGERANCellInformationChoice(i + 1)
+	if i >= 1 {
+		c = LastVisitedGERANCellInformationChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = LastVisitedGERANCellInformation{Choice: c}
+	}
 	switch i {
 	case 0:
 
 	default:
-		v.Choice = LastVisitedGERANCellInformationChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }
@@ -6891,14 +6944,19 @@ func (v *LoggedMDTTrigger) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = LoggedMDTTriggerChoice(i + 1)
+	c := LoggedMDTTriggerChoice(i + 1)
+	if i >= 2 {
+		c = LoggedMDTTriggerChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = LoggedMDTTrigger{Choice: c}
+	}
 	switch i {
 	case 0:
 
 	case 1:
 		v.EventTrigger.decode(r)
 	default:
-		v.Choice = LoggedMDTTriggerChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -7663,7 +7721,13 @@ func (v *MDTMode) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = MDTModeChoice(i + 1)
+	c := MDTModeChoice(i + 1)
+	if i >= 3 {
+		c = MDTModeChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = MDTMode{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.ImmediateMDT).decode(r)
@@ -7674,7 +7738,6 @@ func (v *MDTMode) decode(r *decoder) {
 		v.MDTModeExtension.decode(r)
 		r.Leave(in)
 	default:
-		v.Choice = MDTModeChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -7757,14 +7820,19 @@ func (v *MeasurementThresholdA2) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = MeasurementThresholdA2Choice(i + 1)
+	c := MeasurementThresholdA2Choice(i + 1)
+	if i >= 2 {
+		c = MeasurementThresholdA2ChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = MeasurementThresholdA2{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.ThresholdRSRP.decode(r)
 	case 1:
 		v.ThresholdRSRQ.decode(r)
 	default:
-		v.Choice = MeasurementThresholdA2ChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -7808,7 +7876,10 @@ func (v *MeasurementThresholdL1LoggedMDT) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = MeasurementThresholdL1LoggedMDTChoice(i + 1)
+	c := MeasurementThresholdL1LoggedMDTChoice(i + 1)
+	if v.Choice != c {
+		*v = MeasurementThresholdL1LoggedMDT{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.ThresholdRSRP.decode(r)
@@ -7910,14 +7981,19 @@ func (v *MMEPagingTarget) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = MMEPagingTargetChoice(i + 1)
+	c := MMEPagingTargetChoice(i + 1)
+	if i >= 2 {
+		c = MMEPagingTargetChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = MMEPagingTarget{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.GlobalENBID).decode(r)
 	case 1:
 		per.Pointee(&r.Reader, &v.TAI).decode(r)
 	default:
-		v.Choice = MMEPagingTargetChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -8764,12 +8840,17 @@ func (v *OverloadResponse) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = OverloadResponseChoice(i + 1)
+	c := OverloadResponseChoice(i + 1)
+	if i >= 1 {
+		c = OverloadResponseChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = OverloadResponse{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.OverloadAction.decode(r)
 	default:
-		v.Choice = OverloadResponseChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }
@@ -10517,7 +10598,13 @@ func (v *RIMRoutingAddress) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = RIMRoutingAddressChoice(i + 1)
+	c := RIMRoutingAddressChoice(i + 1)
+	if i >= 3 {
+		c = RIMRoutingAddressChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = RIMRoutingAddress{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.GERANCellID).decode(r)
@@ -10530,7 +10617,6 @@ func (v *RIMRoutingAddress) decode(r *decoder) {
 		r.FixedOctets(v.EHRPDSectorID[:])
 		r.Leave(in)
 	default:
-		v.Choice = RIMRoutingAddressChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }
@@ -11093,7 +11179,10 @@ func (v *SensorNameConfig) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = SensorNameConfigChoice(i + 1)
+	c := SensorNameConfigChoice(i + 1)
+	if v.Choice != c {
+		*v = SensorNameConfig{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.UncompensatedBarometricConfig.decode(r)
@@ -11229,7 +11318,13 @@ func (v *SONInformation) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = SONInformationChoice(i + 1)
+	c := SONInformationChoice(i + 1)
+	if i >= 3 {
+		c = SONInformationChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = SONInformation{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.SONInformationRequest.decode(r)
@@ -11240,7 +11335,6 @@ func (v *SONInformation) decode(r *decoder) {
 		v.SONInformationExtension.decode(r)
 		r.Leave(in)
 	default:
-		v.Choice = SONInformationChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -11389,12 +11483,17 @@ func (v *SONInformationReport) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = SONInformationReportChoice(i + 1)
+	c := SONInformationReportChoice(i + 1)
+	if i >= 1 {
+		c = SONInformationReportChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = SONInformationReport{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.RLFReportInformation).decode(r)
 	default:
-		v.Choice = SONInformationReportChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }
@@ -11679,7 +11778,10 @@ func (v *SourceNodeID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = SourceNodeIDChoice(i + 1)
+	c := SourceNodeIDChoice(i + 1)
+	if v.Choice != c {
+		*v = SourceNodeID{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.SourceNgRanNodeID).decode(r)
@@ -13023,7 +13125,13 @@ func (v *TargetID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = TargetIDChoice(i + 1)
+	c := TargetIDChoice(i + 1)
+	if i >= 4 {
+		c = TargetIDChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = TargetID{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.TargeteNBID).decode(r)
@@ -13036,7 +13144,6 @@ func (v *TargetID) decode(r *decoder) {
 		per.Pointee(&r.Reader, &v.TargetgNgRanNodeID).decode(r)
 		r.Leave(in)
 	default:
-		v.Choice = TargetIDChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }
@@ -13235,14 +13342,19 @@ func (v *GlobalRANNODEID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = GlobalRANNODEIDChoice(i + 1)
+	c := GlobalRANNODEIDChoice(i + 1)
+	if i >= 2 {
+		c = GlobalRANNODEIDChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = GlobalRANNODEID{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.GNB).decode(r)
 	case 1:
 		per.Pointee(&r.Reader, &v.NGENB).decode(r)
 	default:
-		v.Choice = GlobalRANNODEIDChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -13355,12 +13467,17 @@ func (v *GNBIdentity) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = GNBIdentityChoice(i + 1)
+	c := GNBIdentityChoice(i + 1)
+	if i >= 1 {
+		c = GNBIdentityChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = GNBIdentity{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.GNBID.decode(r)
 	default:
-		v.Choice = GNBIdentityChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }
@@ -14056,14 +14173,19 @@ func (v *UES1APIDs) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = UES1APIDsChoice(i + 1)
+	c := UES1APIDsChoice(i + 1)
+	if i >= 2 {
+		c = UES1APIDsChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = UES1APIDs{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.UES1APIDPair).decode(r)
 	case 1:
 		v.MMEUES1APID.decode(r)
 	default:
-		v.Choice = UES1APIDsChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -14245,14 +14367,19 @@ func (v *UEPagingID) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = UEPagingIDChoice(i + 1)
+	c := UEPagingIDChoice(i + 1)
+	if i >= 2 {
+		c = UEPagingIDChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = UEPagingID{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.STMSI).decode(r)
 	case 1:
 		v.IMSI.decode(r)
 	default:
-		v.Choice = UEPagingIDChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -14716,7 +14843,13 @@ func (v *WarningAreaList) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = WarningAreaListChoice(i + 1)
+	c := WarningAreaListChoice(i + 1)
+	if i >= 3 {
+		c = WarningAreaListChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = WarningAreaList{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.CellIDList.decode(r)
@@ -14725,7 +14858,6 @@ func (v *WarningAreaList) decode(r *decoder) {
 	case 2:
 		v.EmergencyAreaIDList.decode(r)
 	default:
-		v.Choice = WarningAreaListChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 3)
 	}
 }

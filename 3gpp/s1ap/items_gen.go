@@ -1242,14 +1242,19 @@ func (v *ResetType) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = ResetTypeChoice(i + 1)
+	c := ResetTypeChoice(i + 1)
+	if i >= 2 {
+		c = ResetTypeChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = ResetType{Choice: c}
+	}
 	switch i {
 	case 0:
 		v.S1Interface.decode(r)
 	case 1:
 		v.PartOfS1Interface.decode(r)
 	default:
-		v.Choice = ResetTypeChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 2)
 	}
 }
@@ -1368,12 +1373,17 @@ func (v *InterSystemInformationTransferType) decode(r *decoder) {
 	if r.Failed() {
 		return
 	}
-	v.Choice = InterSystemInformationTransferTypeChoice(i + 1)
+	c := InterSystemInformationTransferTypeChoice(i + 1)
+	if i >= 1 {
+		c = InterSystemInformationTransferTypeChoiceUnknown
+	}
+	if v.Choice != c {
+		*v = InterSystemInformationTransferType{Choice: c}
+	}
 	switch i {
 	case 0:
 		per.Pointee(&r.Reader, &v.RIMTransfer).decode(r)
 	default:
-		v.Choice = InterSystemInformationTransferTypeChoiceUnknown
 		v.Unknown = r.unknownChoice(i - 1)
 	}
 }

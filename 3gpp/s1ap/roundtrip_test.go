@@ -19,7 +19,7 @@ func sameMessage(a, b Message) string {
 func TestRandomRoundTrip(t *testing.T) {
 	for i, m := range allMessages() {
 		name := m.Header().Name
-		for seed := range uint64(60) {
+		for seed := range uint64(30) {
 			g := newGen(seed*1000+uint64(i), int(seed*5%101), 3+int(seed)%5)
 			g.unknown = seed%2 == 0
 			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)

@@ -264,7 +264,11 @@ func (g *generator) choiceEncode(name, sel string, t *asnType, ms []member, root
 
 func (g *generator) choiceDecode(name, sel string, t *asnType, ms []member, root int) {
 	g.p("\nfunc (v *%s) decode(r *decoder) {", name)
-	g.p("i := r.Choice(%d, %t)\nif r.Failed() { return }\nv.Choice = %s(i + 1)\nswitch i {", root, t.ext, sel)
+	g.p("i := r.Choice(%d, %t)\nif r.Failed() { return }\nc := %s(i + 1)", root, t.ext, sel)
+	if t.ext {
+		g.p("if i >= %d { c = %sUnknown }", len(ms), sel)
+	}
+	g.p("if v.Choice != c { *v = %s{Choice: c} }\nswitch i {", name)
 	for i, m := range ms {
 		body := m.decodeTo("v." + m.goField)
 		if m.typ.kind == kindNull {
@@ -276,7 +280,7 @@ func (g *generator) choiceDecode(name, sel string, t *asnType, ms []member, root
 		g.p("case %d:\n%s", i, body)
 	}
 	if t.ext {
-		g.p("default:\nv.Choice = %sUnknown\nv.Unknown = r.unknownChoice(i - %d)", sel, root)
+		g.p("default:\nv.Unknown = r.unknownChoice(i - %d)", root)
 	}
 	g.p("}\n}")
 }
