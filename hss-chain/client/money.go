@@ -110,11 +110,11 @@ func (c *Client) Balance(ctx context.Context, of ledger.Account) (proof.Amount, 
 	if err != nil {
 		return proof.Amount{}, fmt.Errorf("balance of %q: %w", of, err)
 	}
-	live, err := c.ready(ctx)
+	live, err := c.node.Live()
 	if err != nil {
 		return proof.Amount{}, fmt.Errorf("balance: %w", err)
 	}
-	state, err := live.App.Committed()
+	state, err := live.Committed(ctx)
 	if err != nil {
 		return proof.Amount{}, fmt.Errorf("balance: %w", err)
 	}

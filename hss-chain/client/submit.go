@@ -58,11 +58,11 @@ func (c *Client) submit(ctx context.Context, j job) (Receipt, error) {
 }
 
 func (c *Client) try(ctx context.Context, j job) (Receipt, error) {
-	live, err := c.ready(ctx)
+	live, err := c.node.Live()
 	if err != nil {
 		return Receipt{}, err
 	}
-	tx, err := sign(ctx, live.App, c.node.ChainID(), j)
+	tx, err := sign(ctx, live, c.node.ChainID(), j)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -78,18 +78,6 @@ func (c *Client) try(ctx context.Context, j job) (Receipt, error) {
 		return r, nil
 	}
 	return r, readAnswer(in.Result.Data, j.answer)
-}
-
-// ready gives the running node once the chain has a block. It does not wait for
-// a node that is not running.
-func (c *Client) ready(ctx context.Context) (*node.Live, error) {
-	if !c.node.Running() {
-		return nil, ErrHalted
-	}
-	if err := c.node.Ready(ctx); err != nil {
-		return nil, err
-	}
-	return c.node.Live()
 }
 
 func (c *Client) nextBlock(ctx context.Context) error {
@@ -109,8 +97,9 @@ func (c *Client) nextBlock(ctx context.Context) error {
 
 // sign makes the signed transaction, with number and sequence of the last
 // committed state and a fee of zero.
-func sign(ctx context.Context, a *app.App, chainID string, j job) ([]byte, error) {
-	state, err := a.Committed()
+func sign(ctx context.Context, live *node.Live, chainID string, j job) ([]byte, error) {
+	a := live.App
+	state, err := live.Committed(ctx)
 	if err != nil {
 		return nil, err
 	}

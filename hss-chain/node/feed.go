@@ -30,7 +30,7 @@ type feed struct {
 	chainID string
 	log     *slog.Logger
 	waiting *waiting
-	first   chan struct{} // closed once there is a block
+	open    chan struct{} // closed by the first block
 	once    sync.Once
 
 	txs     [][]byte // of the block that is being executed
@@ -60,11 +60,9 @@ func (f *feed) ListenCommit(ctx context.Context, _ abci.ResponseCommit, changes 
 	}
 	f.waiting.committed(header.Height, f.txs, f.results)
 	f.txs, f.results = nil, nil
-	f.began()
+	f.once.Do(func() { close(f.open) })
 	return nil
 }
-
-func (f *feed) began() { f.once.Do(func() { close(f.first) }) }
 
 // resync brings the model to the state's last block if it is at another.
 func (f *feed) resync(a *app.App) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	dbm "github.com/cometbft/cometbft-db"
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -23,6 +24,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/server"
 	servercmtlog "github.com/cosmos/cosmos-sdk/server/log"
 	pruningtypes "github.com/cosmos/cosmos-sdk/store/v2/pruning/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"campanile.network/hss-chain/app"
 )
@@ -49,12 +51,28 @@ type Live struct {
 	grpcAddr net.Addr
 	failed   chan error // of the gRPC server
 	serving  sync.WaitGroup
-	first    chan struct{} // closed once the chain has a block
+	open     chan struct{} // closed by the first block of this run
+	stopping *atomic.Bool  // what the engine calls errors now is its stopping
 	done     chan struct{}
 }
 
 // Done is closed when the node begins to stop.
 func (l *Live) Done() <-chan struct{} { return l.done }
+
+// Committed gives the last committed state to read from; before a chain's first
+// block it waits for that. Errors: ErrHalted, the context's.
+func (l *Live) Committed(ctx context.Context) (sdk.Context, error) {
+	if l.App.LastBlockHeight() == 0 {
+		select {
+		case <-l.open:
+		case <-l.done:
+			return sdk.Context{}, ErrHalted
+		case <-ctx.Done():
+			return sdk.Context{}, ctx.Err()
+		}
+	}
+	return l.App.Committed()
+}
 
 // NextBlock gives a channel that is closed when the next block is committed.
 func (l *Live) NextBlock() <-chan struct{} { return l.waiting.nextBlock() }
@@ -63,7 +81,7 @@ func (l *Live) NextBlock() <-chan struct{} { return l.waiting.nextBlock() }
 func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 	l := &Live{
 		waiting: &waiting{txs: map[types.TxKey]chan Included{}, next: make(chan struct{})}, dbs: &databases{},
-		failed: make(chan error, 1), first: make(chan struct{}), done: make(chan struct{}),
+		failed: make(chan error, 1), open: make(chan struct{}), stopping: &atomic.Bool{}, done: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -71,15 +89,12 @@ func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 		}
 	}()
 	cfg := n.config()
-	follower := &feed{model: n.Ledger, chainID: n.ChainID(), log: n.Logger, waiting: l.waiting, first: l.first}
-	if l.App, err = n.openApp(cfg, follower); err != nil {
+	follower := &feed{model: n.Ledger, chainID: n.ChainID(), log: n.Logger, waiting: l.waiting, open: l.open}
+	if l.App, err = n.openApp(cfg, follower, logger{n.Logger, l.stopping}); err != nil {
 		return nil, err
 	}
 	if err := follower.resync(l.App); err != nil {
 		return nil, err
-	}
-	if l.App.LastBlockHeight() > 0 {
-		follower.began()
 	}
 	if err := l.startComet(ctx, n, cfg); err != nil {
 		return nil, err
@@ -92,13 +107,13 @@ func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 	return l, nil
 }
 
-func (n *Node) openApp(cfg *config.Config, f *feed) (*app.App, error) {
+func (n *Node) openApp(cfg *config.Config, f *feed, log logger) (*app.App, error) {
 	db, err := cosmosdb.NewGoLevelDB("application", cfg.DBDir(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("state database in %s: %w", cfg.DBDir(), err)
 	}
 	a, err := app.New(app.Options{
-		Home: n.Home, DB: db, Logger: logger{n.Logger}, Follower: f,
+		Home: n.Home, DB: db, Logger: log, Follower: f,
 		Base: []func(*baseapp.BaseApp){
 			baseapp.SetChainID(n.ChainID()),
 			baseapp.SetPruning(pruningtypes.NewCustomPruningOptions(keepStates, pruneEvery)),
@@ -145,7 +160,7 @@ func (l *Live) startComet(ctx context.Context, n *Node, cfg *config.Config) erro
 		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(l.App)),
 		func() (*types.GenesisDoc, error) { return n.genesis, nil },
 		l.dbs.open, comet.DefaultMetricsProvider(cfg.Instrumentation),
-		servercmtlog.CometLoggerWrapper{Logger: logger{n.Logger}})
+		servercmtlog.CometLoggerWrapper{Logger: logger{n.Logger, l.stopping}})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
@@ -159,6 +174,7 @@ func (l *Live) startComet(ctx context.Context, n *Node, cfg *config.Config) erro
 // stop ends what runs and closes what is open, in the reverse order.
 func (l *Live) stop() error {
 	close(l.done)
+	l.stopping.Store(true)
 	if l.grpc != nil {
 		l.grpc.Stop()
 		l.serving.Wait()
@@ -183,7 +199,17 @@ func (l *Live) stop() error {
 // Submit brings a transaction into the mempool and waits until a block has it.
 // What the chain refuses comes back as a result with a code, at height 0 when
 // it was not even let into the mempool. Errors: ErrHalted, the context's.
+//
+// It waits for the first block since the node was started: until then the state
+// machine checks transactions as if the chain had not begun.
 func (l *Live) Submit(ctx context.Context, tx []byte) (Included, error) {
+	select {
+	case <-l.open:
+	case <-l.done:
+		return Included{}, ErrHalted
+	case <-ctx.Done():
+		return Included{}, ctx.Err()
+	}
 	key := types.Tx(tx).Key()
 	included := l.waiting.add(key)
 	defer l.waiting.remove(key)

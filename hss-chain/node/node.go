@@ -131,16 +131,17 @@ func (n *Node) Live() (*Live, error) {
 // Running says whether the node runs now.
 func (n *Node) Running() bool { l, _ := n.get(); return l != nil }
 
-// Ready waits until the node runs and the chain has its first block.
+// Ready waits until the node runs and has made or taken a block since its start:
+// from then on it takes transactions.
 func (n *Node) Ready(ctx context.Context) error {
 	for {
 		l, changed := n.get()
-		var first <-chan struct{}
+		var open <-chan struct{}
 		if l != nil {
-			first = l.first
+			open = l.open
 		}
 		select {
-		case <-first:
+		case <-open:
 			return nil
 		case <-changed:
 		case <-ctx.Done():
