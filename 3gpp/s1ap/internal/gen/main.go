@@ -2,18 +2,18 @@
 // 3GPP TS 36.413 clause 9.3.
 //
 // The modules are 3GPP's text and not part of this repository; their path is
-// the argument or the environment variable S1AP_ASN1. Without either, or if
-// there is no such file, gen says so and leaves the generated files alone.
+// the argument or the environment variable ASN1, relative to the working
+// directory or to the module. Without either, or if there is no such file, gen
+// says so and leaves the generated files alone.
 //
 // It is not a general ASN.1 compiler: it knows the constructs that the S1AP
 // modules use and refuses others.
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -23,24 +23,28 @@ func main() {
 	flag.Parse()
 	path := flag.Arg(0)
 	if path == "" {
-		path = os.Getenv("S1AP_ASN1")
+		path = os.Getenv("ASN1")
 	}
-	if err := run(path, *out); err != nil {
+	if err := run(os.Stdout, path, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path, out string) error {
+// run generates from the file at path into the directory out; what it skips it
+// says to w.
+func run(w io.Writer, path, out string) error {
 	if path == "" {
-		fmt.Println("s1ap: skipped: no ASN.1 modules given (argument or S1AP_ASN1)")
-		return nil
+		_, err := fmt.Fprintln(w, "s1ap: skipped: no ASN.1 modules given (argument or environment variable ASN1)")
+		return err
 	}
-	src, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Printf("s1ap: skipped: %s is not there\n", path)
-		return nil
-	} else if err != nil {
+	found, ok := locate(path)
+	if !ok {
+		_, err := fmt.Fprintf(w, "s1ap: skipped: %s is not there\n", path)
+		return err
+	}
+	src, err := os.ReadFile(found)
+	if err != nil {
 		return err
 	}
 	files, err := generate(src)
@@ -53,4 +57,27 @@ func run(path, out string) error {
 		}
 	}
 	return nil
+}
+
+// locate finds a file by its path, if relative also from the directories above:
+// go generate runs in the package, make in the module.
+func locate(path string) (string, bool) {
+	if _, err := os.Stat(path); err == nil {
+		return path, true
+	}
+	if filepath.IsAbs(path) {
+		return "", false
+	}
+	dir, err := os.Getwd()
+	for err == nil {
+		p := filepath.Join(dir, path)
+		if _, err := os.Stat(p); err == nil {
+			return p, true
+		}
+		if filepath.Dir(dir) == dir {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", false
 }

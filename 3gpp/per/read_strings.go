@@ -1,0 +1,194 @@
+package per
+
+// size reads extension bit and length. oneField says that the units follow as
+// one field; if not, the general procedure follows.
+func (r *Reader) size(s Size) (n int, oneField bool) {
+	if s.Ext && r.Bit() {
+		return 0, false
+	}
+	if s.Max == Unbounded || s.Max >= 65536 {
+		return 0, false
+	}
+	if s.fixed() {
+		return s.Min, true
+	}
+	return s.Min + int(r.whole(uint64(s.Max-s.Min))), true
+}
+
+// Octets reads an OCTET STRING. The result is never nil without an error.
+func (r *Reader) Octets(s Size) []byte {
+	n, one := r.size(s)
+	if !one {
+		b, n := r.general(8)
+		r.least(n, s)
+		return b
+	}
+	if n == 0 && r.err == nil {
+		return r.buf[:0:0]
+	}
+	if s.fixed() && n <= 2 && r.pos&7 != 0 {
+		b := make([]byte, n)
+		r.FixedOctets(b)
+		return b
+	}
+	return r.raw(n)
+}
+
+// least checks a size that came by the general procedure without extension.
+func (r *Reader) least(n int, s Size) {
+	if r.err == nil && !s.Ext && !s.holds(n) {
+		r.Fail("size %d is not in %d..%d", n, s.Min, s.Max)
+	}
+}
+
+// FixedOctets reads an OCTET STRING (SIZE (len(dst))) into dst.
+func (r *Reader) FixedOctets(dst []byte) {
+	if len(dst) > 2 {
+		copy(dst, r.raw(len(dst)))
+		return
+	}
+	for i := range dst {
+		dst[i] = byte(r.Bits(8))
+	}
+}
+
+// Text reads a PrintableString or VisibleString. Any visible ASCII is
+// accepted: implementations put underscores where PrintableString has none.
+func (r *Reader) Text(s Size) string {
+	n, one := r.size(s)
+	var b []byte
+	switch {
+	case !one:
+		b, n = r.general(8)
+		r.least(n, s)
+	case n > 0:
+		b = r.raw(n)
+	}
+	for _, c := range b {
+		if c < 0x20 || c > 0x7e {
+			r.Fail("character %#02x is not visible ASCII", c)
+			return ""
+		}
+	}
+	if !r.Grow(len(b)) {
+		return ""
+	}
+	return string(b)
+}
+
+// BitField reads a BIT STRING (SIZE (n)), n at most 64, right-aligned.
+func (r *Reader) BitField(n int) uint64 {
+	if n > 16 {
+		r.Align()
+	}
+	return r.Bits(n)
+}
+
+// BitFieldExt reads a BIT STRING (SIZE (n, ...)). Of a longer string the first
+// n bits are kept, a shorter one is filled with zero bits.
+func (r *Reader) BitFieldExt(n int) uint64 {
+	if !r.Bit() {
+		return r.BitField(n)
+	}
+	b, got := r.general(1)
+	var v uint64
+	for i := range n {
+		v <<= 1
+		if i < got {
+			v |= uint64(b[i/8] >> (7 - i%8) & 1)
+		}
+	}
+	return v
+}
+
+// BitArray reads a BIT STRING (SIZE (n)), n above 64, into dst.
+func (r *Reader) BitArray(dst []byte, n int) {
+	b := r.aligned(n)
+	copy(dst, b)
+	if k := n % 8; k > 0 && len(b) > 0 {
+		dst[len(b)-1] &= 0xff << (8 - k)
+	}
+}
+
+// aligned returns the octets that hold the next n bits after aligning.
+func (r *Reader) aligned(n int) []byte {
+	r.Align()
+	if n > r.end-r.pos {
+		r.short(n)
+		return nil
+	}
+	i := r.pos >> 3
+	j := i + (n+7)/8
+	r.pos += n
+	return r.buf[i:j:j]
+}
+
+// BitString reads a BIT STRING of variable size.
+func (r *Reader) BitString(s Size) BitString {
+	n, one := r.size(s)
+	if !one {
+		b, n := r.general(1)
+		r.least(n, s)
+		return BitString{r.masked(b, n), n}
+	}
+	if n == 0 {
+		return BitString{}
+	}
+	return BitString{r.masked(r.aligned(n), n), n}
+}
+
+// masked returns b with the bits after the n-th zero, a copy if that changes
+// any: they belong to the next component.
+func (r *Reader) masked(b []byte, n int) []byte {
+	k := n & 7
+	if k == 0 || len(b) == 0 || b[len(b)-1]<<k == 0 || !r.Grow(len(b)) {
+		return b
+	}
+	b = append([]byte(nil), b...)
+	b[len(b)-1] &= 0xff << (8 - k)
+	return b
+}
+
+// general reads units of unit bits (1 or 8) with general length determinants
+// and returns the octets that hold them and their number.
+func (r *Reader) general(unit int) ([]byte, int) {
+	n, more := r.length()
+	if !more {
+		b := r.aligned(n * unit)
+		if b == nil {
+			n = 0
+		}
+		return b, n
+	}
+	var all []byte
+	total := 0
+	for {
+		b := r.aligned(n * unit)
+		if r.err != nil || !r.Grow(len(b)) {
+			return nil, 0
+		}
+		all = append(all, b...)
+		total += n
+		if !more {
+			return all, total
+		}
+		n, more = r.length()
+	}
+}
+
+// length reads a general length determinant; more says that it is a fragment
+// and another length follows its content (§11.9.3.5-8).
+func (r *Reader) length() (n int, more bool) {
+	n = int(r.octets(1))
+	switch {
+	case n < 0x80:
+		return n, false
+	case n < 0xc0:
+		return n&0x3f<<8 | int(r.octets(1)), false
+	}
+	if k := n & 0x3f; k >= 1 && k <= 4 {
+		return k * fragment, true
+	}
+	r.Fail("length octet %#02x", n)
+	return 0, false
+}
