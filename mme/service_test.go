@@ -1,0 +1,418 @@
+package mme
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
+	"campanile.network/wire/home"
+)
+
+// TS 24.301 §5.6.1.4, TS 23.401 §5.3.4.1: idle, then active again.
+func TestServiceRequest(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.e.send(&s1ap.UECapabilityInfoIndication{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, UERadioCapability: []byte{1, 2, 3}})
+		p.idle()
+		i := p.settled()
+		if _, x := w.gw.only(w); i.State != Idle || x.enb.TEID != 0 || i.Bearers[0].DL != 0 {
+			t.Errorf("idle phone: %+v, eNB's tunnel end at the gateway %+v", i, x.enb)
+		}
+
+		ics := p.request()
+		if want := p.sec.KeNB(p.sec.UL() - 1); s1ap.SecurityKey(want) != ics.SecurityKey {
+			t.Error("K_eNB is not that of the Service Request's COUNT")
+		}
+		if ics.ERABToBeSetupListCtxtSUReq[0].NASPDU != nil || !slices.Equal(ics.UERadioCapability, []byte{1, 2, 3}) {
+			t.Errorf("Initial Context Setup Request %+v", ics)
+		}
+		p.setupResponse()
+		i = p.settled()
+		if _, x := w.gw.only(w); i.State != Connected || i.Segment != 2 || len(x.segments) != 2 || x.segments[1].No != 2 || x.enb.TEID != 2 {
+			t.Errorf("active phone: %+v, session %+v", i, x)
+		}
+		w.logged("procedure done", `procedure="service request"`)
+		w.gw.none2(w)
+	})
+}
+
+// none2 checks that the gateway was shown nothing wrong.
+func (g *testGateway) none2(w *world) {
+	w.t.Helper()
+	for _, b := range g.bad {
+		w.t.Errorf("gateway: %s", b)
+	}
+}
+
+// TS 24.301 §5.6.1.5: unknown after a restart; the phone attaches by the same
+// connection at once, as srsRAN's does.
+func TestServiceRequestOfUnknownPhone(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 77}
+		p.sec = must(nassec.New(nassec.State{Role: nassec.Phone, KSI: 1, EIA: nassec.EIA2}))
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		p.sec = nil
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.guti = nil
+		p.uplink(p.attachRequest())
+		p.authenticate()
+		p.information()
+		p.accepted()
+		p.setupResponse()
+		p.complete()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("state %v", i.State)
+		}
+
+		// One that does not attach is released.
+		q := w.phone(e)
+		q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 78}
+		q.initialRaw([]byte{0xc7, 0x20, 1, 2})
+		down[*eps.ServiceReject](q)
+		e.silent(1900 * time.Millisecond)
+		q.released()
+	})
+}
+
+// A wrong short code does not disturb the phone (TS 24.301 §4.4.4.3).
+func TestServiceRequestWithWrongCode(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		thief := p.at(e)
+		thief.initialRaw([]byte{0xc7, byte(p.ksi) << 5, 1, 2})
+		thief.sec = nil
+		if m := down[*eps.ServiceReject](thief); m.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		thief.released()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+	})
+}
+
+// A lease near its end is renewed before bearers are set up, and the gateway
+// gets the new ticket.
+func TestLeaseRenewedAtServiceRequest(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		_, x := w.gw.only(w)
+		first := x.ticket.ID
+		p.idle()
+		time.Sleep(5*time.Hour + 30*time.Minute) // of 6 h: less than a tenth is left
+
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		auth := down[*eps.AuthenticationRequest](p)
+		if auth.KSI == p.ksi {
+			t.Error("the same KSI is given again")
+		}
+		p.uplink(p.answer(auth))
+		p.secure()
+		p.secured()
+		ics := expect[*s1ap.InitialContextSetupRequest](p.e)
+		if want := p.sec.KeNB(0); s1ap.SecurityKey(want) != ics.SecurityKey {
+			t.Error("K_eNB is not that of Security Mode Complete")
+		}
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected || i.Segment != 1 || x.ticket.ID == first || i.Ticket != x.ticket.ID {
+			t.Errorf("UEInfo %+v, ticket at the gateway %v, the first %v", i, x.ticket.ID, first)
+		}
+		w.gw.none2(w)
+
+		// Home away: what is left of a lease is used up, an ended one is not.
+		p.idle()
+		w.home.refuse = home.Unavailable
+		time.Sleep(5*time.Hour + 30*time.Minute)
+		p.request()
+		p.setupResponse()
+		p.settled()
+		p.idle()
+		time.Sleep(time.Hour)
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseNetworkFailure {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.released()
+		w.logged("going on with what is left")
+	})
+}
+
+// TS 24.301 §5.6.2, TS 23.401 §5.3.4.3.
+func TestPaging(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.dial()
+		f.tac = 8
+		f.send(f.setupRequest(0x19c))
+		expect[*s1ap.S1SetupResponse](f)
+		p := w.phone(e)
+		p.attach()
+		s, _ := w.gw.only(w)
+		p.idle()
+
+		if c := w.m.DownlinkData(s, 5, 0); c != gtpc.Accepted {
+			t.Errorf("notification answered with %v", c)
+		}
+		w.m.DownlinkData(s, 5, 0) // a second one does not page twice
+		for _, at := range []*enbPeer{e, f} {
+			m := expect[*s1ap.Paging](at)
+			if m.UEPagingID.STMSI.ID() != p.guti.STMSI() || m.UEIdentityIndexValue != 1 || m.CNDomain != s1ap.CNDomainPs || len(m.TAIList) != 2 {
+				t.Errorf("Paging %+v", m)
+			}
+		}
+		p.request()
+		p.setupResponse()
+		p.settled()
+		e.silent(time.Minute)
+		w.counted("paging ok", 1)
+	})
+}
+
+// No answer to pages: T3413 runs out three times, the gateway is told.
+func TestPagingUnanswered(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		s, _ := w.gw.only(w)
+		p.idle()
+		began := time.Now()
+		w.m.DownlinkData(s, 5, 0)
+		for range 3 {
+			expect[*s1ap.Paging](e)
+		}
+		e.silent(time.Minute)
+		if w.gw.failed != 1 {
+			t.Errorf("the gateway was told %d times", w.gw.failed)
+		}
+		if time.Since(began) != 70*time.Second {
+			t.Errorf("last page after %v, want 10 s", time.Since(began)-time.Minute)
+		}
+		w.m.DownlinkData(s, 5, 0)
+		expect[*s1ap.Paging](e)
+		if c := w.m.DownlinkData(nil, 5, 0); c != gtpc.ContextNotFound {
+			t.Errorf("notification for nobody answered with %v", c)
+		}
+	})
+}
+
+// Downlink data while the phone is being released is paged for afterwards.
+func TestDownlinkDataDuringRelease(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		s, _ := w.gw.only(w)
+		e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
+		m := expect[*s1ap.UEContextReleaseCommand](e)
+		w.m.DownlinkData(s, 5, 0)
+		synctest.Wait()
+		e.send(&s1ap.UEContextReleaseComplete{MMEUES1APID: m.UES1APIDs.UES1APIDPair.MMEUES1APID, ENBUES1APID: p.enbID})
+		expect[*s1ap.Paging](e)
+	})
+}
+
+// TS 24.301 §5.5.2.2.2: the phone is told, and released.
+func TestDetach(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		down[*eps.DetachAccept](p)
+		if cause := p.released(); cause != s1ap.CauseNasDetach.Cause() {
+			t.Errorf("released with %v", cause)
+		}
+		if i := p.settled(); i.State != Deregistered || len(i.Bearers) != 0 {
+			t.Errorf("UEInfo %+v", i)
+		}
+		w.gw.none(w)
+
+		// Its service request finds it detached (#10).
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.released()
+	})
+}
+
+// From idle, switched off: no answer.
+func TestDetachFromIdle(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		p.initial(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		p.released()
+		w.gw.none(w)
+		w.counted("detach ok", 1)
+	})
+}
+
+// A detach request without the phone's keys changes nothing.
+func TestForgedDetach(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		thief := p.at(e)
+		thief.sec = nil
+		thief.initial(&eps.DetachRequest{Type: eps.DetachEPS, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		down[*eps.DetachAccept](thief)
+		thief.released()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+		w.gw.only(w)
+	})
+}
+
+// A tracking area update is answered: the phone is to attach again.
+func TestTrackingAreaUpdate(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		p.idle()
+		p.initial(&eps.TrackingAreaUpdateRequest{Type: eps.UpdateTA, KSI: p.ksi, OldGUTI: eps.FromGUTI(*p.guti)})
+		if m := down[*eps.TrackingAreaUpdateReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.uplinkRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
+		p.mmeID = 0
+		q := w.phone(e)
+		q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 5}
+		q.initial(&eps.TrackingAreaUpdateRequest{Type: eps.UpdateTA, KSI: 1, OldGUTI: eps.FromGUTI(*q.guti)})
+		for {
+			m := expect[*s1ap.DownlinkNASTransport](e)
+			if m.ENBUES1APID == q.enbID {
+				if r := open[*eps.TrackingAreaUpdateReject](q, m.NASPDU); r.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
+					t.Errorf("rejected with %v", r.Cause)
+				}
+				break
+			}
+		}
+	})
+}
+
+// CS fallback is not here; packet services are (TS 24.301 §5.6.1.5).
+func TestExtendedServiceRequest(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		p.initial(&eps.ExtendedServiceRequest{Type: eps.ServiceTypeMOCSFallback, KSI: p.ksi, MTMSI: eps.MobileTMSI(p.guti.TMSI)})
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseCSDomainNotAvailable {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.released()
+		p.initial(&eps.ExtendedServiceRequest{Type: eps.ServiceTypePacket, KSI: p.ksi, MTMSI: eps.MobileTMSI(p.guti.TMSI)})
+		expect[*s1ap.InitialContextSetupRequest](p.e)
+	})
+}
+
+// The gateway restarted: connected phones are detached, to attach again; idle
+// ones learn it when they ask for service.
+func TestGatewayRestart(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p, q := w.phone(e), w.phone(e)
+		p.attach()
+		q.attach()
+		q.idle()
+		var lost []*s11.Session
+		for s := range w.gw.sessions {
+			lost = append(lost, s)
+		}
+		clear(w.gw.sessions)
+		w.m.GatewayRestarted(lost)
+		if m := down[*eps.NetworkDetachRequest](p); m.Type != eps.NetworkDetachTypeReattach {
+			t.Errorf("detach type %v", m.Type)
+		}
+		p.uplink(&eps.DetachAccept{})
+		p.released()
+		q.initialRaw(must(q.sec.AppendServiceRequest(nil)))
+		if m := down[*eps.ServiceReject](q); m.Cause != eps.EMMCauseImplicitlyDetached {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		w.gw.none(w)
+	})
+}
+
+// A tower's notice reaches the sessions it stopped.
+func TestTowerNotice(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.tower(0x19c)
+		p, q := w.phone(e), w.phone(f)
+		p.attach()
+		q.attach()
+		const text = "vouchers lag 4.2 MB behind the tower's own count; window 4.0 MB"
+		w.m.Notice(w.towers[0x19b], text)
+		if i := p.settled(); i.Notice != text {
+			t.Errorf("the phone's session says %q", i.Notice)
+		}
+		if i := q.settled(); i.Notice != "" {
+			t.Errorf("a phone of another tower says %q", i.Notice)
+		}
+		for _, i := range w.m.ENBs() {
+			if (i.Notice == text) != (i.Tower == w.towers[0x19b]) {
+				t.Errorf("eNB %v says %q", i.ID, i.Notice)
+			}
+		}
+		p.idle()
+		if i := p.settled(); i.Notice != text {
+			t.Errorf("idle, the session says %q", i.Notice)
+		}
+		w.m.Notice(w.towers[0x19b], "")
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.Notice != "" {
+			t.Errorf("served again, the session says %q", i.Notice)
+		}
+	})
+}
+
+// Serve ends with SHUTDOWN and leaves nothing running (synctest would say).
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		e := w.tower(0x19b)
+		p, q := w.phone(e), w.phone(e)
+		p.attach()
+		q.initial(q.attachRequest())
+		down[*eps.AuthenticationRequest](q)
+		w.stop()
+		if in, err := e.a.Recv(context.Background()); err == nil {
+			t.Errorf("the MME sent %x", in.Data)
+		}
+		w.end()
+		if !w.l.isClosed() {
+			t.Error("the listener is open")
+		}
+	})
+}
+
+func (l *listener) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,279 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/internal/sctp"
+	"campanile.network/wire/proof"
+)
+
+// world is an MME with a home, a gateway and towers that behave like real ones,
+// in virtual time.
+type world struct {
+	t       testing.TB
+	m       *MME
+	home    *testHome
+	gw      *testGateway
+	towers  map[uint32]proof.TowerKey
+	l       *listener
+	stop    context.CancelFunc
+	served  chan error
+	phones  int
+	mu      sync.Mutex
+	events  []Event
+	log     strings.Builder
+	enbPort uint16
+}
+
+const testChain = "campanile-test"
+
+var testPLMN, _ = id.ParsePLMN("00101")
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// play runs a conversation in a bubble and ends the MME after it.
+func play(t *testing.T, change func(*Options), script func(*world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, change)
+		defer w.end()
+		script(w)
+	})
+}
+
+func newWorld(t testing.TB, change func(*Options)) *world {
+	w := &world{t: t, home: newTestHome(), gw: newTestGateway(), towers: map[uint32]proof.TowerKey{0x19b: {1}, 0x19c: {2}}}
+	operator := proof.SigningKeyFromSeed([32]byte{7})
+	w.home.serving = operator.Public()
+	w.gw.operator = operator.Public()
+	o := Options{
+		GUMMEI: id.GUMMEI{PLMN: testPLMN, Group: 1, Code: 0x1a}, ChainID: testChain, Operator: operator,
+		Home: w.home, Gateway: w.gw, Towers: w, Events: w.event, Logger: slog.New(slog.NewTextHandler(w, nil)),
+	}
+	if change != nil {
+		change(&o)
+	}
+	w.m = must(New(o))
+	w.l = &listener{ch: make(chan sctp.Association), closed: make(chan struct{})}
+	var ctx context.Context
+	ctx, w.stop = context.WithCancel(context.Background())
+	w.served = make(chan error, 1)
+	go func() { w.served <- w.m.Serve(ctx, w.l) }()
+	return w
+}
+
+func (w *world) end() {
+	w.stop()
+	if err := <-w.served; err != nil {
+		w.t.Errorf("Serve: %v", err)
+	}
+	if w.t.Failed() {
+		w.t.Logf("log of the MME:\n%s", w.log.String())
+	}
+}
+
+// Write takes the MME's log.
+func (w *world) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(p)
+}
+
+func (w *world) event(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+}
+
+// Admit knows the towers of the world only.
+func (w *world) Admit(_ context.Context, g id.GlobalENBID, _ []id.TAI) (proof.TowerKey, error) {
+	k, ok := w.towers[g.ID]
+	if !ok {
+		return k, errors.New("no such tower is registered")
+	}
+	return k, nil
+}
+
+// logged checks that one log line has all the words.
+func (w *world) logged(words ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+next:
+	for line := range strings.Lines(w.log.String()) {
+		for _, word := range words {
+			if !strings.Contains(line, word) {
+				continue next
+			}
+		}
+		return
+	}
+	w.t.Errorf("no log line has %q; the log:\n%s", words, w.log.String())
+}
+
+// counted checks a counter of Stats.
+func (w *world) counted(name string, want uint64) {
+	w.t.Helper()
+	synctest.Wait()
+	s := w.m.Stats()
+	if got := s.Procedures[name] + s.Dropped[name]; got != want {
+		w.t.Errorf("counter %q is %d, want %d; all: %v %v", name, got, want, s.Procedures, s.Dropped)
+	}
+}
+
+// info gives what others see of a phone.
+func (w *world) info(imsi id.IMSI) UEInfo {
+	w.t.Helper()
+	synctest.Wait()
+	for _, i := range w.m.UEs() {
+		if i.IMSI == imsi {
+			return i
+		}
+	}
+	w.t.Fatalf("the MME knows no phone %v", imsi.Digits())
+	return UEInfo{}
+}
+
+type listener struct {
+	ch     chan sctp.Association
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *listener) Accept(ctx context.Context) (sctp.Association, error) {
+	select {
+	case a := <-l.ch:
+		return a, nil
+	case <-l.closed:
+		return nil, sctp.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+func (l *listener) Addr() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.20:36412") }
+func (l *listener) Close() error         { l.once.Do(func() { close(l.closed) }); return nil }
+
+// enbPeer is the eNB's end of an association.
+type enbPeer struct {
+	w      *world
+	a      sctp.Association
+	lastID s1ap.ENBUES1APID
+	addr   netip.Addr
+	plmn   id.PLMN
+	tac    id.TAC
+	eci    id.ECI
+}
+
+// dial opens an association without S1 Setup.
+func (w *world) dial() *enbPeer {
+	w.enbPort++
+	remote := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.10"), 40000+w.enbPort)
+	a, b := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote})
+	w.l.ch <- a
+	return &enbPeer{w: w, a: b, addr: remote.Addr(), plmn: testPLMN, tac: 7, eci: id.ECI(0x19b01)}
+}
+
+// tower is an eNB with S1 Setup done.
+func (w *world) tower(enbID uint32) *enbPeer {
+	w.t.Helper()
+	e := w.dial()
+	e.eci = id.ECI(enbID<<8 | 1)
+	e.send(e.setupRequest(enbID))
+	expect[*s1ap.S1SetupResponse](e)
+	return e
+}
+
+func (e *enbPeer) setupRequest(enbID uint32) *s1ap.S1SetupRequest {
+	return &s1ap.S1SetupRequest{
+		GlobalENBID: s1ap.FromGlobalENBID(id.GlobalENBID{PLMN: e.plmn, Type: id.MacroENB, ID: enbID}), ENBname: "srsenb01",
+		SupportedTAs:     s1ap.SupportedTAs{{TAC: s1ap.FromTAC(e.tac), BroadcastPLMNs: s1ap.BPLMNs{s1ap.FromPLMN(e.plmn)}}},
+		DefaultPagingDRX: s1ap.PagingDRXV128,
+	}
+}
+
+func (e *enbPeer) tai() s1ap.TAI        { return s1ap.FromTAI(id.TAI{PLMN: e.plmn, TAC: e.tac}) }
+func (e *enbPeer) cell() s1ap.EUTRANCGI { return s1ap.FromECGI(id.ECGI{PLMN: e.plmn, ECI: e.eci}) }
+
+func (e *enbPeer) send(m s1ap.Message) {
+	e.w.t.Helper()
+	e.raw(must(s1ap.Append(nil, m)))
+}
+
+func (e *enbPeer) raw(b []byte) {
+	e.w.t.Helper()
+	if err := e.a.Send(context.Background(), 1, ppid, b); err != nil {
+		e.w.t.Fatalf("eNB: sending: %v", err)
+	}
+}
+
+// next gives the MME's next message; it waits at most a minute of virtual time.
+func (e *enbPeer) next() s1ap.Message {
+	e.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	in, err := e.a.Recv(ctx)
+	if err != nil {
+		e.w.t.Fatalf("eNB: waiting for the MME: %v", err)
+	}
+	if in.PPID != 18 {
+		e.w.t.Errorf("MME sent PPID %d", in.PPID)
+	}
+	pdu, err := s1ap.Parse(in.Data)
+	if err != nil {
+		e.w.t.Fatalf("MME sent what does not parse: %v", err)
+	}
+	if ueAssociated := pdu.Message.Header().ProcedureCode; (in.Stream == 0) != common(ueAssociated) {
+		e.w.t.Errorf("MME sent %v on stream %d", ueAssociated, in.Stream)
+	}
+	return pdu.Message
+}
+
+// common says that a procedure is not UE-associated, for the stream rule of
+// TS 36.412 §7; Error Indication may be either.
+func common(p s1ap.ProcedureCode) bool {
+	return p == s1ap.ProcedureS1Setup || p == s1ap.ProcedurePaging || p == s1ap.ProcedureReset || p == s1ap.ProcedureENBConfigurationUpdate || p == s1ap.ProcedureErrorIndication
+}
+
+// silent checks that the MME says nothing for d.
+func (e *enbPeer) silent(d time.Duration) {
+	e.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if in, err := e.a.Recv(ctx); err == nil {
+		pdu, _ := s1ap.Parse(in.Data)
+		e.w.t.Fatalf("MME sent %s", describe(pdu.Message))
+	}
+}
+
+func expect[T s1ap.Message](e *enbPeer) T {
+	e.w.t.Helper()
+	m := e.next()
+	v, ok := m.(T)
+	if !ok {
+		e.w.t.Fatalf("MME sent %s, want %T", describe(m), v)
+	}
+	return v
+}
+
+func describe(m s1ap.Message) string {
+	if m == nil {
+		return "something undecodable"
+	}
+	return fmt.Sprintf("%s %+v", m.Header().Name, m)
+}
