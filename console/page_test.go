@@ -1,0 +1,266 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser starts a headless Chromium; without one the test is skipped, or
+// fails where CI=true.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no chromium here")
+		}
+		t.Skip("no chromium here")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-domain-reliability", true), chromedp.Flag("lang", "en-GB"), chromedp.Env("TZ=UTC"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// complaints collects what the page's console has to say against the page:
+// exceptions, policy violations, files that did not come.
+type complaints struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (c *complaints) listen(ctx context.Context) {
+	chromedp.ListenTarget(ctx, func(ev any) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch ev := ev.(type) {
+		case *runtime.EventExceptionThrown:
+			c.said = append(c.said, ev.ExceptionDetails.Error())
+		case *cdplog.EventEntryAdded:
+			if ev.Entry.Level == cdplog.LevelError || ev.Entry.Source == cdplog.SourceSecurity {
+				c.said = append(c.said, ev.Entry.Text)
+			}
+		}
+	})
+}
+
+func (c *complaints) none(t *testing.T) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.said {
+		t.Errorf("the page complains: %s", s)
+	}
+}
+
+// reads waits until an element's visible text holds all of wants.
+func reads(selector string, wants ...string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		for _, want := range wants {
+			var ok bool
+			js := fmt.Sprintf(`(document.querySelector(%q)?.innerText ?? '').replace(/[\u00a0\u202f\s]+/g, ' ').includes(%q)`, selector, want)
+			if err := chromedp.Poll(js, &ok, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(10*time.Second)).Do(ctx); err != nil {
+				var is string
+				chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q)?.innerText ?? 'no such element'`, selector), &is).Do(ctx)
+				return fmt.Errorf("%s does not read %q within 10 s but: %s (%w)", selector, want, is, err)
+			}
+		}
+		return nil
+	})
+}
+
+// shows waits until an element can be seen, or not.
+func shows(selector string, want bool) chromedp.Action {
+	js := fmt.Sprintf(`(document.querySelector(%q)?.checkVisibility() ?? false) === %v`, selector, want)
+	return chromedp.Poll(js, nil, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(10*time.Second))
+}
+
+func artifacts(t *testing.T) string {
+	dir := os.Getenv("CAMPANILE_ARTIFACTS")
+	if dir == "" {
+		return t.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// picture saves the whole page at a width and in a scheme.
+func picture(dir, name string, width int64, scheme string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		height := int64(820)
+		mobile := width < 600
+		if mobile {
+			height = 844
+		}
+		scale := chromedp.EmulateScale(2)
+		if err := chromedp.EmulateViewport(width, height, scale).Do(ctx); err != nil {
+			return err
+		}
+		if err := emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}).Do(ctx); err != nil {
+			return err
+		}
+		var over bool
+		if err := chromedp.Evaluate(`document.documentElement.scrollWidth > document.documentElement.clientWidth`, &over).Do(ctx); err != nil {
+			return err
+		}
+		if over {
+			return fmt.Errorf("%s: the page is wider than its window of %d", name, width)
+		}
+		var png []byte
+		if err := chromedp.FullScreenshot(&png, 100).Do(ctx); err != nil {
+			return err
+		}
+		if len(png) < 20_000 {
+			return fmt.Errorf("%s: a picture of %d octets shows nothing", name, len(png))
+		}
+		return os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
+	})
+}
+
+func TestPageShowsTheNetwork(t *testing.T) {
+	ctx := browser(t)
+	w := newWorld(t)
+	var still atomic.Bool
+	look := func() State {
+		if !still.Load() {
+			w.pass(t)
+		}
+		return w.look()
+	}
+	begin := w.now
+	s := serve(t, Options{State: look, Changed: w.changed, Claim: func(context.Context) (string, error) {
+		w.change(func(st *State) {
+			st.Accounts[0].Claimable = amount(t, "0")
+			w.say("money", "claimed 0.0147 BELL in block 1325")
+		})
+		return "claimed 0.0147 BELL in block 1325", nil
+	}}, func(s *Server) {
+		for i := range points + 1 {
+			s.hub.look(begin.Add(time.Duration(i)*time.Second), true)
+		}
+	})
+	var c complaints
+	c.listen(ctx)
+	dir := artifacts(t)
+	run := func(what string, actions ...chromedp.Action) {
+		t.Helper()
+		if err := chromedp.Run(ctx, actions...); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	run("first look",
+		chromedp.Navigate("http://"+s.Addr().String()+"/"),
+		reads("header", "Monte Verde", "1 3", "campanile-5f1c03ae", "PLMN 001/01 · 1 tower on air · 2 phones connected"),
+		reads("#private", "private ledger: 1 validator, proves nothing to others"),
+		reads("#towers", "San Rocco", "on air", "0.5 BELL per GB", "gateway counted", "tower counted", "Vouchers lag", "of 4.00 MB"),
+		reads("#phones", "00101········01", "10.45.0.2", "internet", "128-EEA2 128-EIA2", "connected", "idle"),
+		reads("#money", "Tower owner", "25 BELL", "claimable"),
+		reads("#history", "cell up: San Rocco", "attach 43 ms", "voucher 4"),
+		reads("footer", "nothing is transmitted"),
+		shows("#halted", false), shows("#silent", false), shows("#no-phones", false))
+	run("pictures", picture(dir, "console", 1280, "light"), picture(dir, "console-dark", 1280, "dark"),
+		picture(dir, "console-phone", 390, "light"), picture(dir, "console-phone-dark", 390, "dark"))
+	still.Store(true)
+	exact := fmt.Sprint(w.look().Towers[0].Tally.Gateway.UL)
+	run("exact numbers in tooltips", chromedp.Poll(fmt.Sprintf(`document.querySelector('.counts .ul td').title.replace(/\u202f/g, '') === '%s octets'`, exact), nil, chromedp.WithPollingTimeout(5*time.Second)))
+	run("claim", chromedp.Click(".claim", chromedp.ByQuery), reads("#claim-said", "claimed 0.0147 BELL in block 1325"), reads("#history", "claimed 0.0147 BELL"),
+		chromedp.Poll(`document.querySelector('.claim').disabled`, nil, chromedp.WithPollingTimeout(5*time.Second)))
+
+	w.change(func(st *State) {
+		st.Chain.Running = false
+		st.Towers[0].Name = `<img src=x onerror="document.title='owned'"><b>bold</b>`
+		st.Towers[0].Notice = "vouchers lag 4.2 MB; window 4.0 MB"
+		st.Towers[0].Tally.Lag = 4_200_000
+		st.Phones[0].Notice = "its tower does not carry data: vouchers lag"
+		st.Phones[1].State, st.Phones[1].Reason = "deregistered", "EMM cause #15"
+		st.Accounts[0].Balance = nil
+	})
+	run("trouble", reads("#halted", "Consensus halted at block 1 3"), reads("#towers h3", `<img src=x onerror=`),
+		reads("#towers", "vouchers lag 4.2 MB; window 4.0 MB", "4.20 MB of 4.00 MB"), reads("#phones", "its tower does not carry data", "EMM cause #15"), reads("#money", "not known now"),
+		chromedp.Poll(`document.title.startsWith('Monte Verde') && !document.querySelector('img, main b b')`, nil, chromedp.WithPollingTimeout(5*time.Second)),
+		picture(dir, "console-trouble", 1280, "light"), picture(dir, "console-trouble-phone", 390, "dark"))
+	c.none(t)
+}
+
+func TestPageWithNothingToShow(t *testing.T) {
+	ctx := browser(t)
+	s := serve(t, Options{State: func() State { return State{} }}, nil)
+	var c complaints
+	c.listen(ctx)
+	if err := chromedp.Run(ctx,
+		chromedp.Navigate("http://"+s.Addr().String()+"/"),
+		reads("#no-towers", "No tower yet: register one with campanile tower register"),
+		reads("#no-phones", "No phone yet: a tower has to be on air first"),
+		reads("#no-events", "Nothing has happened yet"),
+		reads("#no-accounts", "No account yet"),
+		reads("#halted", "Consensus halted"),
+		shows("#private", false),
+		picture(artifacts(t), "console-empty", 1280, "light")); err != nil {
+		t.Fatal(err)
+	}
+	c.none(t)
+}
+
+// A page that was open when the node ended says so, and goes on when it is back.
+func TestPageSaysThatTheNodeIsSilent(t *testing.T) {
+	ctx := browser(t)
+	w := newWorld(t)
+	first, end := launch(t, Options{State: w.look})
+	at := first.Addr().String()
+	if err := chromedp.Run(ctx, chromedp.Navigate("http://"+at+"/"), reads("header", "Monte Verde"), shows("#silent", false)); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	if err := chromedp.Run(ctx, reads("#silent", "No word from the node since"), reads("header", "Monte Verde")); err != nil {
+		t.Fatal(err)
+	}
+	_, end = launch(t, Options{State: w.look, Listen: at})
+	defer end()
+	if err := chromedp.Run(ctx, shows("#silent", false), chromedp.Poll(`!document.body.classList.contains('stale')`, nil)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The page asks nobody but its own server.
+func TestPageNamesNoOtherHost(t *testing.T) {
+	for _, name := range files() {
+		b, err := page.ReadFile("page/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"https://", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("} {
+			if strings.Contains(string(b), bad) {
+				t.Errorf("%s contains %q", name, bad)
+			}
+		}
+		if n := strings.Count(strings.ReplaceAll(string(b), "http://www.w3.org/2000/svg", ""), "http://"); n > 0 {
+			t.Errorf("%s names another host", name)
+		}
+	}
+}
