@@ -12,7 +12,7 @@ import (
 // is not protected with the phone's keys changes nothing (TS 24.301 §4.4.4.3).
 func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 	if in.sec != verified {
-		c.m.count.drop(dropNASUnprotected)
+		c.m.count.drop(in.sec.reason())
 		if !m.Type.SwitchOff() {
 			_ = c.send(&eps.DetachAccept{})
 		}

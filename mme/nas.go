@@ -109,12 +109,16 @@ func (c *conn) mayBePlain(in *inbound) bool {
 	if ok && !c.secured {
 		return true
 	}
-	reason := dropNASUnprotected
-	if in.sec == failed {
-		reason = dropNASMAC
-	}
-	c.drop(in, reason, nil)
+	c.drop(in, in.sec.reason(), nil)
 	return false
+}
+
+// reason is the name under which a message that is not verified is dropped.
+func (p protection) reason() drop {
+	if p == failed {
+		return dropNASMAC
+	}
+	return dropNASUnprotected
 }
 
 func (c *conn) drop(in *inbound, d drop, err error) {

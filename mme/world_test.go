@@ -238,16 +238,16 @@ func (e *enbPeer) next() s1ap.Message {
 	if err != nil {
 		e.w.t.Fatalf("MME sent what does not parse: %v", err)
 	}
-	if ueAssociated := pdu.Message.Header().ProcedureCode; (in.Stream == 0) != common(ueAssociated) {
-		e.w.t.Errorf("MME sent %v on stream %d", ueAssociated, in.Stream)
+	if p := pdu.ProcedureCode; p != s1ap.ProcedureErrorIndication && (in.Stream == 0) != common(p) {
+		e.w.t.Errorf("MME sent %v on stream %d", p, in.Stream)
 	}
 	return pdu.Message
 }
 
 // common says that a procedure is not UE-associated, for the stream rule of
-// TS 36.412 §7; Error Indication may be either.
+// TS 36.412 §7.
 func common(p s1ap.ProcedureCode) bool {
-	return p == s1ap.ProcedureS1Setup || p == s1ap.ProcedurePaging || p == s1ap.ProcedureReset || p == s1ap.ProcedureENBConfigurationUpdate || p == s1ap.ProcedureErrorIndication
+	return p == s1ap.ProcedureS1Setup || p == s1ap.ProcedurePaging || p == s1ap.ProcedureReset || p == s1ap.ProcedureENBConfigurationUpdate
 }
 
 // silent checks that the MME says nothing for d.
