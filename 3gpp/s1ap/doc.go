@@ -24,6 +24,17 @@
 // before, reusing what it points to and the capacity of its lists, and then
 // does not allocate; nothing of the earlier message may be kept by reference.
 //
+// Reading takes no more than eight times the octets read and 4 KiB; a message
+// that would need more, such as hundreds of list elements without content, is
+// refused with a transfer syntax error before the memory is taken.
+//
+// # Faults
+//
+// Parse returns one *SyntaxError for everything wrong with a message, beside
+// the message as far as it could be read. Unknown IEs and extensions are kept
+// and written again with their container. Two things are skipped: additions to
+// a SEQUENCE, and an element of a list whose IE id is not the list's.
+//
 // # What it is not
 //
 // It does not know when a message may be sent, and of the abstract syntax it

@@ -120,6 +120,22 @@ func (e *SyntaxError) Continue() bool {
 	return e.Transfer == nil && !e.NotComprehended && !e.falselyConstructed() && !e.has(CriticalityReject)
 }
 
+// Complete reports whether the message holds what it must and what has
+// criticality reject was understood, so that a receiver more lenient than
+// §10.3.6 can act on it although IEs are repeated or out of order. Of a
+// repeated IE the first is kept.
+func (e *SyntaxError) Complete() bool {
+	if e.Transfer != nil || e.NotComprehended {
+		return false
+	}
+	for _, d := range e.IEs {
+		if d.Criticality == CriticalityReject && d.Error <= Missing {
+			return false
+		}
+	}
+	return true
+}
+
 // Report reports whether the peer is to be told: in the procedure's response
 // or, if it has none, in an Error Indication. Faults of criticality ignore are
 // not told.

@@ -168,6 +168,44 @@ func TestFaultyMessageKeepsWhatIsKnown(t *testing.T) {
 	}
 }
 
+// TestComplete tells disorder, which a lenient receiver may overlook, from
+// what leaves a message unusable.
+func TestComplete(t *testing.T) {
+	for _, c := range []struct {
+		pdu  []byte
+		want bool
+	}{
+		{assemble(dlNAS, enbID, mmeID, nas), true},
+		{assemble(dlNAS, mmeID, enbID, nas, nas), true},
+		{assemble(dlNAS, mmeID, enbID, nas, ie{60000, CriticalityNotify, "x"}), true},
+		{assemble(dlNAS, mmeID, enbID, nas, ie{60000, CriticalityReject, "x"}), false},
+		{assemble(dlNAS, enbID, mmeID), false},
+		{assemble(dlNAS, mmeID, enbID, ie{IDNASPDU, CriticalityReject, "\x09"}), false},
+		{assemble(Header{InitiatingMessage, 200, CriticalityIgnore, ""}, mmeID), false},
+	} {
+		if _, e := parseFault(t, c.pdu); e.Complete() != c.want {
+			t.Errorf("%v: complete %t", e, e.Complete())
+		}
+	}
+}
+
+// TestListElementWithAnotherIE is skipped, and told unless to be ignored.
+func TestListElementWithAnotherIE(t *testing.T) {
+	for _, crit := range []Criticality{CriticalityIgnore, CriticalityReject} {
+		list := "\x01" + // two elements
+			"\x00\x0f\x40\x01\x0a" + // E-RABReleaseItemBearerRelComp, E-RAB 5
+			"\xea\x60" + string([]byte{byte(crit) << 6}) + "\x01\x00"
+		p, err := Parse(assemble((*ERABReleaseResponse)(nil).Header(), mmeID, enbID, ie{IDERABReleaseListBearerRelComp, CriticalityIgnore, list}))
+		m, ok := p.Message.(*ERABReleaseResponse)
+		if !ok || len(m.ERABReleaseListBearerRelComp) != 1 || m.ERABReleaseListBearerRelComp[0].ERABID != 5 {
+			t.Fatalf("%+v %v", p.Message, err)
+		}
+		if fault, proceed := Continuable(err); (crit == CriticalityIgnore) != proceed || proceed != (fault == nil) {
+			t.Errorf("%s: %v", crit, err)
+		}
+	}
+}
+
 // TestUnknownIgnoredIEIsKept: no error, and the IE is written again.
 func TestUnknownIgnoredIEIsKept(t *testing.T) {
 	b := assemble(relDone, mmeID, enbID, ie{60000, CriticalityIgnore, "\x01\x02\x03"})

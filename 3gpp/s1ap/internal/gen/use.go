@@ -6,7 +6,6 @@ import "fmt"
 // present, and the statements that write and read it. %s stands for the value.
 type use struct {
 	goType    string
-	pointer   bool   // SEQUENCE alternatives of a CHOICE are held by pointer
 	encode    string // statement, %s is an addressable value
 	decode    string // statement
 	random    string // statement
