@@ -1,0 +1,154 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/internal/sctp"
+)
+
+// ppid is S1AP's payload protocol identifier (TS 36.412 §7).
+const ppid = 18
+
+// parting is how long an association may take to end gracefully.
+const parting = 2 * time.Second
+
+// serve relays one eNB's S1AP until either side ends, then ends the other: an
+// eNB that loses the MME behind the relay has to see its own association shut
+// down, or it would not set up S1 again.
+func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
+	log := r.Logger.With("enb", enb.RemoteAddr())
+	dial, cancel := context.WithTimeout(ctx, r.DialTime)
+	mme, err := r.Core.Dial(dial, r.MME, r.Dial)
+	cancel()
+	c := &conn{relay: r, leg: [2]sctp.Association{enb, mme}, enbIP: enb.RemoteAddr().Addr().Unmap(), ues: map[s1ap.MMEUES1APID]*ue{}}
+	if err != nil {
+		log.Warn("MME not reached: eNB sent away", "mme", r.MME, "err", err)
+		c.shutdown()
+		return
+	}
+	r.mu.Lock()
+	r.conns[c] = true
+	r.mu.Unlock()
+	log.Info("eNB connected", "mme", r.MME)
+
+	ended := make(chan error, 2)
+	legs, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, side := range []Side{Radio, Core} {
+		go func() { ended <- c.pump(legs, side) }()
+	}
+	err = <-ended
+	c.shutdown()
+	cancel()
+	<-ended
+
+	r.mu.Lock()
+	for _, u := range c.ues {
+		u.end(r)
+	}
+	delete(r.conns, c)
+	r.mu.Unlock()
+	log.Info("eNB gone", "reason", err)
+}
+
+// shutdown ends both associations, whatever still stands.
+func (c *conn) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), parting)
+	defer cancel()
+	done := make(chan struct{}, len(c.leg))
+	for _, a := range c.leg {
+		go func() {
+			if a != nil {
+				_ = a.Shutdown(ctx) // an association that will not agree is aborted
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range c.leg {
+		<-done
+	}
+}
+
+var sideEnded = [...]string{"eNB's side: ", "MME's side: "}
+
+type endedError struct {
+	side Side
+	err  error
+}
+
+func (e *endedError) Error() string { return sideEnded[e.side] + e.err.Error() }
+func (e *endedError) Unwrap() error { return e.err }
+
+// pump relays the messages that come in on one side until that or the other
+// association ends.
+func (c *conn) pump(ctx context.Context, from Side) error {
+	var pdu s1ap.PDU
+	var rd reading
+	for {
+		m, err := c.leg[from].Recv(ctx)
+		if err != nil {
+			return &endedError{from, err}
+		}
+		to, data := 1-from, m.Data
+		if m.PPID == ppid {
+			var refusal []byte
+			if data, refusal = c.message(from, m, &pdu, &rd); refusal != nil {
+				to, data = from, refusal
+			}
+		}
+		if err := c.send(ctx, to, m.Stream, m.PPID, data); err != nil {
+			return &endedError{to, err}
+		}
+	}
+}
+
+// send sends on the stream asked for, or where there are fewer on another one:
+// stream 0 stays for what concerns no phone (TS 36.412 §7).
+func (c *conn) send(ctx context.Context, to Side, stream uint16, ppid uint32, data []byte) error {
+	if out, _ := c.leg[to].Streams(); stream >= out {
+		if stream = 0; out > 1 {
+			stream = 1
+		}
+	}
+	return c.leg[to].Send(ctx, stream, ppid, data)
+}
+
+// message gives what to pass on for a message: its own octets when nothing in
+// them is the relay's business. With refusal set the message goes no further,
+// and that is the answer.
+func (c *conn) message(from Side, m sctp.Message, pdu *s1ap.PDU, rd *reading) (data, refusal []byte) {
+	r := c.relay
+	err := s1ap.ParseInto(pdu, m.Data)
+	if _, ok := s1ap.Continuable(err); !ok {
+		r.verbatim.Add(1)
+		r.Logger.Warn("S1AP message not understood: passed on as it is", "enb", c.enbIP, "from", from, "octets", len(m.Data), "err", err)
+		return m.Data, nil
+	}
+	if rd.read(pdu.Message); rd.from != from && !rd.either { // nobody opens or moves tunnels from the wrong end
+		return m.Data, nil
+	}
+	changed, refused := false, rd.refuse != nil && r.refusing.Load()
+	if !refused {
+		changed, refused = c.apply(from, rd, m.Stream)
+	}
+	if refused && rd.refuse != nil {
+		b, err := s1ap.Append(nil, rd.refuse(cause()))
+		if err == nil {
+			r.refused.Add(1)
+			r.Logger.Info("bearers refused", "enb", c.enbIP, "request", pdu.Message.Header().Name)
+			return nil, b
+		}
+	}
+	if !changed {
+		return m.Data, nil
+	}
+	b, err := pdu.Append(make([]byte, 0, len(m.Data)+64))
+	if err != nil {
+		r.verbatim.Add(1)
+		r.Logger.Warn("S1AP message not rewritten: passed on as it is", "enb", c.enbIP, "err", err)
+		return m.Data, nil
+	}
+	return b, nil
+}
