@@ -207,6 +207,7 @@ func TestBounds(t *testing.T) {
 
 		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
 		p.released()
+		p.settled()
 		r.sec, r.guti, r.ksi = nil, nil, eps.NoKSI
 		r.attach() // the detached phone's place
 		if s := w.m.Stats(); s.UEs != 2 {

@@ -247,11 +247,17 @@ func (p *phone) released() s1ap.Cause {
 	return m.Cause
 }
 
-// idle is release by inactivity.
-func (p *phone) idle() {
+// release is release by inactivity.
+func (p *phone) release() {
 	p.w.t.Helper()
 	p.e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
 	p.released()
+}
+
+// idle is release by inactivity, and the MME at rest.
+func (p *phone) idle() {
+	p.w.t.Helper()
+	p.release()
 	p.settled()
 }
 
