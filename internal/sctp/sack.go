@@ -178,16 +178,17 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 // growWindow is slow start and congestion avoidance (RFC 9260 §7.2.1, §7.2.2). flight is what was in flight before this SACK.
 func (a *assoc) growWindow(newly int, advanced bool, flight int) {
 	mtu := a.e.o.MTU
+	full := flight >= a.cwnd || a.cwnd <= mtu && flight > 0
 	switch {
 	case a.cwnd <= a.ssthresh:
-		if advanced && !a.recovering && flight >= a.cwnd {
+		if advanced && !a.recovering && full {
 			a.cwnd += min(newly, mtu)
 		}
 	default:
 		if advanced {
 			a.partial += newly
 		}
-		if a.partial >= a.cwnd && flight >= a.cwnd {
+		if a.partial >= a.cwnd && full {
 			a.partial -= a.cwnd
 			a.cwnd += mtu
 		}

@@ -158,6 +158,9 @@ func (a *assoc) pick(hasData bool, burst int) int {
 	if a.state != established && a.state != shutdownPending && a.state != shutdownReceived {
 		return -1
 	}
+	if !hasData && !a.forced && a.flight > 0 && a.cwnd <= a.e.o.MTU {
+		return -1 // a window of one MTU is one packet, though its chunks count less than that
+	}
 	if a.rtx > 0 {
 		if !a.forced && (a.flight >= a.cwnd || burst <= 0) {
 			return -1
