@@ -11,11 +11,12 @@ import (
 
 // Bounds of a snapshot and of how often one is made.
 const (
-	maxPhones = 100
-	maxTowers = 100
-	maxEvents = 100
-	atLeast   = 500 * time.Millisecond // between two snapshots
-	heartbeat = 15 * time.Second
+	maxPhones   = 100
+	maxTowers   = 100
+	maxEvents   = 100
+	maxVouchers = 40                     // of the events
+	atLeast     = 500 * time.Millisecond // between two snapshots
+	heartbeat   = 15 * time.Second
 )
 
 // Snapshot is what /api/state answers and /api/events streams: the State, cut
@@ -122,7 +123,7 @@ func (h *hub) snapshot(now time.Time, st State) Snapshot {
 	s.State.Phones = nil
 	s.Towers = orEmpty(st.Towers[:min(len(st.Towers), maxTowers)])
 	s.Accounts, s.Unsettled = orEmpty(st.Accounts), orEmpty(st.Unsettled)
-	s.Events = orEmpty(st.Events[max(0, len(st.Events)-maxEvents):])
+	s.Events = newest(st.Events)
 	for i := range st.Phones {
 		if st.Phones[i].State == "connected" {
 			s.PhonesHere++
@@ -159,6 +160,23 @@ func cut(all []Phone) []Phone {
 	for i, j := range order {
 		out[i] = all[j]
 	}
+	return out
+}
+
+// newest keeps the last events; of too many, vouchers go first, which come
+// every few seconds and stand for all before them.
+func newest(all []Event) []Event {
+	out := make([]Event, 0, min(len(all), maxEvents))
+	vouchers := 0
+	for i := len(all) - 1; i >= 0 && len(out) < maxEvents; i-- {
+		if all[i].Kind == "voucher" {
+			if vouchers++; vouchers > maxVouchers {
+				continue
+			}
+		}
+		out = append(out, all[i])
+	}
+	slices.Reverse(out)
 	return out
 }
 

@@ -122,7 +122,9 @@ func picture(dir, name string, width int64, scheme string) chromedp.Action {
 		if err := chromedp.EmulateViewport(width, height, scale).Do(ctx); err != nil {
 			return err
 		}
-		if err := emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}).Do(ctx); err != nil {
+		if err := emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}).Do(ctx); err != nil {
 			return err
 		}
 		var over bool
@@ -181,8 +183,8 @@ func TestPageShowsTheNetwork(t *testing.T) {
 		reads("#towers", "San Rocco", "on air", "0.5 BELL per GB", "gateway counted", "tower counted", "Vouchers lag", "of 4.00 MB"),
 		reads("#phones", "00101········01", "10.45.0.2", "internet", "128-EEA2 128-EIA2", "connected", "idle"),
 		reads("#money", "Tower owner", "25 BELL", "claimable"),
-		reads("#history", "cell up: San Rocco", "attach 43 ms", "voucher 4"),
-		reads("footer", "nothing is transmitted"),
+		reads("#history", "cell up: San Rocco", "attach 43 ms", "voucher 5"),
+		reads("#marks", "nothing is transmitted"),
 		shows("#halted", false), shows("#silent", false), shows("#no-phones", false))
 	run("pictures", picture(dir, "console", 1280, "light"), picture(dir, "console-dark", 1280, "dark"),
 		picture(dir, "console-phone", 390, "light"), picture(dir, "console-phone-dark", 390, "dark"))
@@ -219,7 +221,7 @@ func TestPageWithNothingToShow(t *testing.T) {
 		reads("#no-phones", "No phone yet: a tower has to be on air first"),
 		reads("#no-events", "Nothing has happened yet"),
 		reads("#no-accounts", "No account yet"),
-		reads("#halted", "Consensus halted"),
+		reads("#halted", "No block yet"),
 		shows("#private", false),
 		picture(artifacts(t), "console-empty", 1280, "light")); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func wave(s, period, from float64) float64 {
-	return max(0, math.Sin(2*math.Pi*s/period+from)) * (1 + 0.25*math.Sin(s*1.7))
+	return max(0, math.Sin(2*math.Pi*s/period+from)+0.2*math.Sin(s/2.1)+0.12*math.Sin(s/0.9+from))
 }
 
 // pass lets a second go by.

@@ -75,7 +75,7 @@ function towerView() {
   const n = {};
   for (const k of ['gul', 'tul', 'gdl', 'tdl', 'counted']) n[k] = make('td');
   const table = make('table.counts',
-    make('thead', make('tr', make('th', ask('note-counts', 'What counts?')), make('th', 'gateway counted'), make('th', 'tower counted'))),
+    make('thead', make('tr', make('th', 'bytes ', ask('note-counts', 'What counts?')), make('th', 'gateway counted'), make('th', 'tower counted'))),
     make('tbody',
       make('tr.ul', make('th', '↑ up'), n.gul, n.tul),
       make('tr.dl', make('th', '↓ down'), n.gdl, n.tdl),
@@ -225,8 +225,9 @@ function head(s) {
   put($('height'), group(s.chain.height), known(s.chain.time) ? 'made ' + moment(s.chain.time) : '');
   put($('chain'), s.chain.id || '–');
   $('private').hidden = s.chain.validators !== 1;
-  tell($('halted'), s.chain.running ? '' : `Consensus halted at block ${group(s.chain.height)}. Phones stay attached and bytes stay counted; vouchers are posted when blocks return.`);
+  tell($('halted'), s.chain.running ? '' : s.chain.height === 0 ? 'No block yet: the ledger is starting.' : `Consensus halted at block ${group(s.chain.height)}. Phones stay attached and bytes stay counted; vouchers are posted when blocks return.`);
   put($('law'), s.network.law);
+  $('events').hidden = s.events.length === 0;
 }
 
 function traffic(s) {

@@ -70,8 +70,8 @@ export class Plot {
       return;
     }
     const at = row.map((v, i) => `${((first + i) * step).toFixed(1)} ${(zero + v * unit).toFixed(1)}`);
-    const path = 'M' + at.join('L');
-    line.setAttribute('d', path);
-    area.setAttribute('d', `${path}L${this.width} ${zero.toFixed(1)}L${(first * step).toFixed(1)} ${zero.toFixed(1)}Z`);
+    // where nothing moved, there is no line but that of zero
+    line.setAttribute('d', at.map((p, i) => (i > 0 && (row[i] > 0 || row[i - 1] > 0) ? 'L' : 'M') + p).join(''));
+    area.setAttribute('d', `M${at.join('L')}L${this.width} ${zero.toFixed(1)}L${(first * step).toFixed(1)} ${zero.toFixed(1)}Z`);
   }
 }
