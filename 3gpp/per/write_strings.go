@@ -9,11 +9,13 @@ func (w *Writer) length(n int) {
 	}
 }
 
-// sized writes extension bit and length of n units. It reports whether the
+// sized writes extension bit and length of n units. Nothing where the root asks
+// for something is refused although an extension marker would allow it: it is a
+// forgotten value, and absence where a component is optional. It reports whether the
 // units follow as one field; if not, they go out by the general procedure.
 func (w *Writer) sized(n int, s Size) (oneField bool) {
 	in := s.holds(n)
-	if !in && !s.Ext {
+	if !in && (!s.Ext || n == 0) {
 		if s.Max == Unbounded {
 			w.Fail("size %d is below %d", n, s.Min)
 		} else {

@@ -276,8 +276,16 @@ func TestBitStringIsNotTouched(t *testing.T) {
 	if got := p.Message.(*InitialContextSetupResponse).ERABSetupListCtxtSURes[0].TransportLayerAddress; got.Len != 11 || !bytes.Equal(got.Bytes, []byte{0xff, 0xe0}) {
 		t.Errorf("%+v", got)
 	}
+	// An empty one is refused both ways, though the extension marker allows it.
 	m.ERABSetupListCtxtSURes[0].TransportLayerAddress = TransportLayerAddress{}
-	roundTrip(t, m)
+	if _, err := Append(nil, m); err == nil || !strings.Contains(err.Error(), "ERABSetupItemCtxtSURes.TransportLayerAddress: size 0") {
+		t.Errorf("%v", err)
+	}
+	empty := "\x00\x00\x32\x40\x06\x0b\x00\x01\x02\x03\x04"
+	_, e := parseFault(t, assemble((*InitialContextSetupResponse)(nil).Header(), mmeID, enbID, ie{IDERABSetupListCtxtSURes, CriticalityIgnore, empty}))
+	if !strings.Contains(e.Error(), "size 0 is not in 1..160") {
+		t.Error(e)
+	}
 	// 161 bits are outside the root and go out as an extension.
 	m.ERABSetupListCtxtSURes[0].TransportLayerAddress = TransportLayerAddress{Bytes: make([]byte, 21), Len: 161}
 	roundTrip(t, m)

@@ -610,3 +610,146 @@ func (r *decoder) message(m Message) {
 		m.decode(r)
 	}
 }
+
+// UEIDs returns the UE S1AP ids in m, nil for one that it has not; they point into m.
+// Of PathSwitchRequest it is the MME's id at the source, and of UEContextReleaseCommand
+// that of the alternative chosen.
+func UEIDs(m Message) (mme *MMEUES1APID, enb *ENBUES1APID) {
+	switch m := m.(type) {
+	case *HandoverRequired:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverCommand:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverPreparationFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverRequest:
+		return &m.MMEUES1APID, nil
+	case *HandoverRequestAcknowledge:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverFailure:
+		return &m.MMEUES1APID, nil
+	case *HandoverNotify:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *PathSwitchRequest:
+		return &m.SourceMMEUES1APID, &m.ENBUES1APID
+	case *PathSwitchRequestAcknowledge:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *PathSwitchRequestFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABSetupRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABSetupResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABModifyRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABModifyResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABReleaseCommand:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABReleaseResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABReleaseIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *InitialContextSetupRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *InitialContextSetupResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *InitialContextSetupFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextReleaseRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *DownlinkNASTransport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *InitialUEMessage:
+		return nil, &m.ENBUES1APID
+	case *UplinkNASTransport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *NASNonDeliveryIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverCancel:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverCancelAcknowledge:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ErrorIndication:
+		return m.MMEUES1APID, m.ENBUES1APID
+	case *DownlinkS1cdma2000tunnelling:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UplinkS1cdma2000tunnelling:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextModificationRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextModificationResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextModificationFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UECapabilityInfoIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextReleaseCommand:
+		return m.UES1APIDs.ids()
+	case *UEContextReleaseComplete:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ENBStatusTransfer:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *MMEStatusTransfer:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *DeactivateTrace:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *TraceStart:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *TraceFailureIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *CellTrafficTrace:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *LocationReportingControl:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *LocationReportingFailureIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *LocationReport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *DownlinkUEAssociatedLPPaTransport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UplinkUEAssociatedLPPaTransport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UERadioCapabilityMatchRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UERadioCapabilityMatchResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABModificationIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ERABModificationConfirm:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextModificationIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextModificationConfirm:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *RerouteNASRequest:
+		return m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextSuspendRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextSuspendResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextResumeRequest:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextResumeResponse:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *UEContextResumeFailure:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ConnectionEstablishmentIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *NASDeliveryIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ENBCPRelocationIndication:
+		return nil, &m.ENBUES1APID
+	case *MMECPRelocationIndication:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *SecondaryRATDataUsageReport:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *HandoverSuccess:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *ENBEarlyStatusTransfer:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *MMEEarlyStatusTransfer:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	}
+	return nil, nil
+}

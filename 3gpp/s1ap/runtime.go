@@ -318,3 +318,14 @@ func (r *decoder) privateIEs(old []PrivateIE) []PrivateIE {
 	}
 	return ies
 }
+
+// ids returns the ids of the alternative chosen.
+func (v *UES1APIDs) ids() (*MMEUES1APID, *ENBUES1APID) {
+	switch {
+	case v.Choice == UES1APIDsChoiceUES1APIDPair && v.UES1APIDPair != nil:
+		return &v.UES1APIDPair.MMEUES1APID, &v.UES1APIDPair.ENBUES1APID
+	case v.Choice == UES1APIDsChoiceMMEUES1APID:
+		return &v.MMEUES1APID, nil
+	}
+	return nil, nil
+}

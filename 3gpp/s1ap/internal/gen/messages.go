@@ -169,7 +169,50 @@ func (g *generator) dispatch() {
 		})
 		g.p("case *UnknownMessage: m.%s(%c)\n}\n}", way.verb, way.recv[0])
 	}
+	g.ueIDs()
 	g.pr("\nfunc allMessages() []randomMessage {\nreturn []randomMessage{")
 	g.eachMessage(func(_ *procedure, _, typ string) { g.pr("new(%s),", goName(typ)) })
 	g.pr("}\n}")
+}
+
+// ueIDs writes the function that finds the UE's ids in any message.
+func (g *generator) ueIDs() {
+	g.p("\n// UEIDs returns the UE S1AP ids in m, nil for one that it has not; they point into m.")
+	g.p("// Of PathSwitchRequest it is the MME's id at the source, and of UEContextReleaseCommand")
+	g.p("// that of the alternative chosen.")
+	g.p("func UEIDs(m Message) (mme *MMEUES1APID, enb *ENBUES1APID) {\nswitch m := m.(type) {")
+	g.eachMessage(func(_ *procedure, _, typ string) {
+		c := g.spec.typeByName[typ].typ.fields[0].typ
+		if c.kind != kindIEs {
+			return
+		}
+		found := map[string]string{}
+		for _, m := range g.ieMembers(g.set(c.ref)) {
+			key, expr := m.name, "m."+m.goField
+			if !m.ptr {
+				expr = "&" + expr
+			}
+			if key == "id-SourceMME-UE-S1AP-ID" {
+				key = "id-MME-UE-S1AP-ID"
+			}
+			if _, ok := found[key]; !ok {
+				found[key] = expr
+			}
+		}
+		mme, enb := found["id-MME-UE-S1AP-ID"], found["id-eNB-UE-S1AP-ID"]
+		switch {
+		case found["id-UE-S1AP-IDs"] != "":
+			g.p("case *%s: return m.UES1APIDs.ids()", goName(typ))
+		case mme != "" || enb != "":
+			g.p("case *%s: return %s, %s", goName(typ), orNil(mme), orNil(enb))
+		}
+	})
+	g.p("}\nreturn nil, nil\n}")
+}
+
+func orNil(s string) string {
+	if s == "" {
+		return "nil"
+	}
+	return s
 }
