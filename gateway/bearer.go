@@ -115,9 +115,13 @@ func (g *Gateway) modifyOne(u *ue, ies []*ie.IE, private gtpc.Private) (id.EBI, 
 	if s == nil {
 		return ebi, nil, gtpc.Refuse(gtpc.ContextNotFound, 0, "phone has no bearer %d", ebi)
 	}
-	enb, err := gtpc.ParseFTEID(gtpc.Find(ies, ie.FullyQualifiedTEID, 0))
-	if err != nil {
-		return ebi, s, err
+	t := s.tunnel // kept when the request names none
+	if e := gtpc.Find(ies, ie.FullyQualifiedTEID, 0); e != nil {
+		enb, err := gtpc.ParseFTEID(e)
+		if err != nil {
+			return ebi, s, err
+		}
+		t = datapath.Tunnel{Peer: enb.Addr.Unmap(), TEID: enb.TEID}
 	}
 	if len(private.Ticket) > 0 {
 		l, err := g.newLease(private.Ticket)
@@ -130,13 +134,14 @@ func (g *Gateway) modifyOne(u *ue, ies []*ie.IE, private gtpc.Private) (id.EBI, 
 	if err != nil {
 		return ebi, s, err
 	}
-	t := datapath.Tunnel{Peer: enb.Addr.Unmap(), TEID: enb.TEID}
 	c, err := g.path.UpdateBearer(s.teid, t)
 	if err != nil {
 		return ebi, s, gtpc.Refuse(gtpc.SystemFailure, 0, "data path: %v", err)
 	}
-	s.tunnel, s.errored = t, false
-	g.beginSegment(s, segment, c)
+	s.tunnel, s.reached, s.errored = t, s.reached || t.Active(), false
+	if t.Active() {
+		g.beginSegment(s, segment, c)
+	}
 	g.log.Debug("gateway: bearer modified", logs.IMSI, u.imsi, logs.TEID, s.teid, logs.Peer, t.Peer)
 	return ebi, s, nil
 }

@@ -96,79 +96,81 @@ func serveReal(t testing.TB, f func(context.Context) error) (stop func()) {
 	})
 }
 
+var router = netip.MustParseAddr("10.45.0.1")
+
+// whole is a served gateway with a web server behind it and an MME's client,
+// on real sockets.
+type whole struct {
+	*rig
+	addr    netip.Addr
+	path    *userspace.Path
+	records *sink
+}
+
+func newWhole(t testing.TB, web http.Handler) *whole {
+	t.Helper()
+	w := &whole{rig: &rig{t: t, home: proof.NewSigningKey(), serving: proof.NewSigningKey()}, addr: loopback.Addr(t), records: &sink{changed: make(chan struct{}, 1)}}
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: router, Logger: quiet,
+		Names: map[string]netip.Addr{"web.campanile": router}, HTTP: map[uint16]http.Handler{80: web}})
+	must(err)
+	w.path, err = userspace.New(userspace.Options{Local: netip.AddrPortFrom(w.addr, 0), Port: fwd, Logger: quiet})
+	must(err)
+	w.gw, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(w.addr, 0), S1U: w.addr, Path: w.path, Sink: w.records, OpenTicket: w.openTicket, Logger: quiet})
+	must(err)
+	w.mme, err = s11.New(s11.Options{Local: netip.AddrPortFrom(loopback.Addr(t), 0), Gateway: netip.AddrPortFrom(w.addr, 0), Logger: quiet})
+	must(err)
+	for _, f := range []func(context.Context) error{fwd.Serve, w.path.Serve, w.gw.Serve, w.mme.Serve} {
+		t.Cleanup(serveReal(t, f))
+	}
+	return w
+}
+
 // TestFetchThroughTheWholeGateway has a phone's stack fetch from the web
 // server behind the gateway over real sockets; afterwards the phone's
 // interface, the tower and the gateway's records agree to the octet.
 func TestFetchThroughTheWholeGateway(t *testing.T) {
-	mme, gwa, tower := loopback.Addr(t), loopback.Addr(t), loopback.Addr(t)
-	router := netip.MustParseAddr("10.45.0.1")
-	body := make([]byte, 4<<20)
+	body, sent := make([]byte, 4<<20), make([]byte, 1<<20)
 	rand.Read(body)
+	rand.Read(sent)
 	up := sha256.New()
-	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: router, Logger: quiet,
-		Names: map[string]netip.Addr{"web.campanile": router},
-		HTTP: map[uint16]http.Handler{80: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-			io.Copy(up, q.Body)
-			w.Write(body)
-		})}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err := userspace.New(userspace.Options{Local: netip.AddrPortFrom(gwa, 0), Port: fwd, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	home, serving := proof.NewSigningKey(), proof.NewSigningKey()
-	r := &rig{t: t, home: home, serving: serving}
-	records := &sink{changed: make(chan struct{}, 1)}
-	gw, err := gateway.New(gateway.Options{S11: netip.AddrPortFrom(gwa, 0), S1U: gwa, Path: path, Sink: records, OpenTicket: r.openTicket, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := s11.New(s11.Options{Local: netip.AddrPortFrom(mme, 0), Gateway: netip.AddrPortFrom(gwa, 0), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer serveReal(t, fwd.Serve)()
-	defer serveReal(t, path.Serve)()
-	defer serveReal(t, gw.Serve)()
-	defer serveReal(t, cl.Serve)()
-
-	s, err := cl.Create(t.Context(), request(t, phone1, r.ticket(1, 1<<30)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newWhole(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		io.Copy(up, q.Body)
+		w.Write(body)
+	}))
+	s, err := w.mme.Create(t.Context(), request(t, phone1, w.ticket(1, 1<<30)))
+	w.must(err)
+	tower := loopback.Addr(t)
 	h := newHandset(t, tower, s, 0x42)
 	defer h.close()
-	if err := cl.Modify(t.Context(), s, s11.ModifyBearer{ENB: s11.FTEID{Addr: tower, TEID: 0x42}, Segment: r.segment(1, 1)}); err != nil {
-		t.Fatal(err)
-	}
+	w.must(w.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: s11.FTEID{Addr: tower, TEID: 0x42}, Segment: w.segment(1, 1)}))
 	web := &http.Client{Transport: &http.Transport{DialContext: h.host.DialContext, DisableKeepAlives: true}, Timeout: 30 * time.Second}
-	sent := make([]byte, 1<<20)
-	rand.Read(sent)
 	res, err := web.Post("http://web.campanile/", "application/octet-stream", bytes.NewReader(sent))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.must(err)
 	got, err := io.ReadAll(res.Body)
 	res.Body.Close()
 	if err != nil || sha256.Sum256(got) != sha256.Sum256(body) || sha256.Sum256(sent) != [32]byte(up.Sum(nil)) {
 		t.Fatalf("%d octets came, %v", len(got), err)
 	}
-	quiesce(t, gw)
-	if err := cl.Delete(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
+	quiesce(t, w.gw)
+	w.must(w.mme.Delete(t.Context(), s))
 	for {
-		<-records.changed
-		if all := records.all(); len(all) == 1 && all[0].Closed {
-			c := h.host.Counters()
-			if all[0].UL != c.OutOctets || all[0].DL != c.InOctets || all[0].ULPackets != c.OutPackets || all[0].DLPackets != c.InPackets ||
-				all[0].UL != h.ulSent.Load() || all[0].DL != h.dlSeen.Load() || all[0].UL < 1<<20 || all[0].DL < 4<<20 {
-				t.Errorf("gateway up %d down %d\nphone %+v\ntower up %d down %d, lost %d\npath %+v", all[0].UL, all[0].DL, c, h.ulSent.Load(), h.dlSeen.Load(), h.lost.Load(), path.Stats())
-			}
-			return
+		<-w.records.changed
+		all := w.records.all()
+		if len(all) != 1 || !all[0].Closed {
+			continue
 		}
+		c, r := h.host.Counters(), all[0]
+		if r.UL != c.OutOctets || r.DL != c.InOctets || r.ULPackets != c.OutPackets || r.DLPackets != c.InPackets ||
+			r.UL != h.ulSent.Load() || r.DL != h.dlSeen.Load() || r.UL < 1<<20 || r.DL < 4<<20 {
+			t.Errorf("gateway up %d down %d\nphone %+v\ntower up %d down %d, lost %d\npath %+v", r.UL, r.DL, c, h.ulSent.Load(), h.dlSeen.Load(), h.lost.Load(), w.path.Stats())
+		}
+		return
 	}
 }
 
@@ -195,26 +197,14 @@ func quiesce(t *testing.T, gw *gateway.Gateway) {
 // BenchmarkFetchThroughTheGateway is a phone's download of 1 MiB over real
 // loopback sockets: netstack at both ends, GTP-U between.
 func BenchmarkFetchThroughTheGateway(b *testing.B) {
-	gwa, tower := loopback.Addr(b), loopback.Addr(b)
-	router := netip.MustParseAddr("10.45.0.1")
 	chunk := make([]byte, 1<<20)
-	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: router, Logger: quiet,
-		HTTP: map[uint16]http.Handler{80: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(chunk) })}})
-	if err != nil {
+	w := newWhole(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(chunk) }))
+	tower, ue := loopback.Addr(b), netip.MustParseAddr("10.45.200.2")
+	const teid = 1<<datapath.SlotBits | 999
+	if err := w.path.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: ue, Tunnel: datapath.Tunnel{Peer: tower, TEID: 0x42}}); err != nil {
 		b.Fatal(err)
 	}
-	path, err := userspace.New(userspace.Options{Local: netip.AddrPortFrom(gwa, 0), Port: fwd, Logger: quiet})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer serveReal(b, fwd.Serve)()
-	defer serveReal(b, path.Serve)()
-	ue := netip.MustParseAddr("10.45.0.2")
-	const teid = 1 << datapath.SlotBits
-	if err := path.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: ue, Tunnel: datapath.Tunnel{Peer: tower, TEID: 0x42}}); err != nil {
-		b.Fatal(err)
-	}
-	h := newHandset(b, tower, &s11.Session{Address: ue, SGW: s11.FTEID{Addr: gwa, TEID: teid}}, 0x42)
+	h := newHandset(b, tower, &s11.Session{Address: ue, SGW: s11.FTEID{Addr: w.addr, TEID: teid}}, 0x42)
 	defer h.close()
 	web := &http.Client{Transport: &http.Transport{DialContext: h.host.DialContext}}
 	b.SetBytes(1 << 20)
@@ -228,6 +218,29 @@ func BenchmarkFetchThroughTheGateway(b *testing.B) {
 		}
 		res.Body.Close()
 	}
-	c, _ := path.Usage(teid)
+	c, _ := w.path.Usage(teid)
 	b.ReportMetric(float64(c.ULPackets+c.DLPackets)/b.Elapsed().Seconds(), "packets/s")
+}
+
+// BenchmarkCreateModifyDelete is a session's life on S11 over real loopback
+// sockets: three transactions.
+func BenchmarkCreateModifyDelete(b *testing.B) {
+	w := newWhole(b, http.NotFoundHandler())
+	ticket := w.ticket(1, 1<<40)
+	segment := w.segment(1, 1)
+	q := request(b, phone1, ticket)
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := w.mme.Create(ctx, q)
+		if err == nil {
+			err = w.mme.Modify(ctx, s, s11.ModifyBearer{ENB: enb, Segment: segment})
+		}
+		if err == nil {
+			err = w.mme.Delete(ctx, s)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -216,6 +216,9 @@ func (g *Gateway) event(e datapath.Event) {
 	case datapath.QuotaExhausted:
 		g.log.Warn("gateway: byte cap reached", logs.IMSI, s.ue.imsi, logs.TEID, s.teid)
 	case datapath.ErrorIndication:
+		if e.Tunnel != s.tunnel {
+			return // the MME has moved the bearer since
+		}
 		g.log.Warn("gateway: the eNB does not know the tunnel", logs.IMSI, s.ue.imsi, logs.TEID, s.teid, logs.Peer, s.tunnel.Peer)
 		s.errored = true
 		g.idle(s)

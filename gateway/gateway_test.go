@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"campanile.network/3gpp/gtpu"
 	"campanile.network/gateway"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
@@ -233,6 +234,38 @@ func TestIdlePhoneIsPagedOnceAndFlushed(t *testing.T) {
 			if size, _ := r.towerReads(); size != 100+n {
 				t.Errorf("packet %d has %d octets", n, size)
 			}
+		}
+	})
+}
+
+func TestErrorIndicationIsToldToTheMME(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		gw := netip.AddrPortFrom(gwIP, 2152)
+		r.tower.WriteToUDPAddrPort(gtpu.AppendErrorIndication(nil, enb.TEID, towerIP), gw)
+		synctest.Wait()
+		r.dl(s, 100)
+		if len(r.pages) != 1 || r.pages[0] != gtpc.CauseErrorIndication {
+			t.Fatalf("notifications %v", r.pages)
+		}
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: s11.FTEID{Addr: towerIP, TEID: 0x5006}, Segment: r.segment(1, 2)}))
+		if n, teid := r.towerReads(); n != 100 || teid != 0x5006 {
+			t.Errorf("%d octets to %v", n, teid)
+		}
+	})
+}
+
+func TestPhoneIsNotPagedBeforeItWasConnected(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s, err := r.mme.Create(t.Context(), request(t, phone1, r.ticket(1, 1<<30)))
+		r.must(err)
+		r.dl(s, 100)
+		if len(r.pages) != 0 {
+			t.Errorf("paged during its own attach")
+		}
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 1)}))
+		if n, _ := r.towerReads(); n != 100 {
+			t.Errorf("%d octets", n)
 		}
 	})
 }

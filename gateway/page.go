@@ -17,7 +17,7 @@ const maxPages = 256
 // page has the MME told that packets wait; one notification a session at a
 // time. The caller holds mu.
 func (g *Gateway) page(s *session) {
-	if s.paging || s.ended || s.tunnel.Active() {
+	if s.paging || s.ended || !s.reached || s.tunnel.Active() {
 		return
 	}
 	select {

@@ -36,7 +36,7 @@ const chainID = "campanile-test"
 // rig is an MME's client, a gateway, a tower's socket and a packet network,
 // all in memory and in virtual time.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	net     *memnet.Network
 	copies  func(from, to netip.AddrPort) int // nil: one
 	seen    func(from, to netip.AddrPort, b []byte)

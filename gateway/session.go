@@ -43,6 +43,7 @@ type session struct {
 	open *segment       // nil between segments
 	base datapath.Count // count at the end of the last segment
 
+	reached bool // had an eNB's tunnel once: before, packets wait without paging
 	ended   bool // deleted, perhaps still draining
 	paging  bool // a Downlink Data Notification is on its way
 	errored bool // the eNB lost the tunnel: the next notification says so

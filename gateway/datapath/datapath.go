@@ -126,6 +126,7 @@ type Event struct {
 	Kind    Kind
 	TEID    id.TEID
 	Session SessionID
+	Tunnel  Tunnel // of an ErrorIndication: the one the eNB does not know
 }
 
 // Drop is a reason for which a packet went no further.

@@ -34,8 +34,8 @@ type ForwarderOptions struct {
 	// Names are answered by the name server at Router port 53 itself; keys are
 	// lower case without a final dot.
 	Names map[string]netip.Addr
-	// Resolve answers other DNS queries, message to message. nil asks the
-	// machine's own name servers, as far as Allow lets a phone reach any network.
+	// Resolve answers other DNS queries, message to message; nil asks the
+	// machine's own first name server.
 	Resolve func(ctx context.Context, query []byte) ([]byte, error)
 	// Dial opens connections to the outside: net.Dialer's with 10 s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

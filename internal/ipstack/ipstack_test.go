@@ -112,12 +112,14 @@ func TestFetchFromTheServerInside(t *testing.T) {
 	}
 }
 
-func TestFlowsGoOutThroughDial(t *testing.T) {
+// outside is a TCP server that echoes and says goodbye, and a UDP echo.
+func outside(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -135,7 +137,7 @@ func TestFlowsGoOutThroughDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pc.Close()
+	t.Cleanup(func() { pc.Close() })
 	go func() {
 		buf := make([]byte, 2000)
 		for {
@@ -146,6 +148,11 @@ func TestFlowsGoOutThroughDial(t *testing.T) {
 			pc.WriteTo(buf[:n], from)
 		}
 	}()
+	return ln, pc
+}
+
+func TestFlowsGoOutThroughDial(t *testing.T) {
+	ln, pc := outside(t)
 	h, f := network(t, ipstack.ForwarderOptions{Dial: func(ctx context.Context, nw, to string) (net.Conn, error) {
 		if !strings.HasPrefix(to, "93.184.216.34:") {
 			return nil, fmt.Errorf("unexpected destination %s", to)

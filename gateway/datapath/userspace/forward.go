@@ -151,7 +151,7 @@ func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 	}
 	b.dl.Unlock()
 	if hit {
-		p.emit(datapath.ErrorIndication, b)
+		p.tell(datapath.Event{Kind: datapath.ErrorIndication, TEID: b.teid, Session: b.sess.id, Tunnel: t})
 	}
 }
 

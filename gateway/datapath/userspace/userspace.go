@@ -184,8 +184,12 @@ func (p *Path) Events() <-chan datapath.Event { return p.events }
 
 // emit tells of an event; false when nobody has room for it.
 func (p *Path) emit(k datapath.Kind, b *bearer) bool {
+	return p.tell(datapath.Event{Kind: k, TEID: b.teid, Session: b.sess.id})
+}
+
+func (p *Path) tell(e datapath.Event) bool {
 	select {
-	case p.events <- datapath.Event{Kind: k, TEID: b.teid, Session: b.sess.id}:
+	case p.events <- e:
 		return true
 	default:
 		p.drop(datapath.EventLost)

@@ -14,6 +14,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 	"campanile.network/gateway/datapath/dptest"
+	"campanile.network/internal/loopback"
 	"campanile.network/internal/memnet"
 )
 
@@ -242,4 +243,50 @@ func FuzzDatagram(f *testing.F) {
 			t.Fatalf("%+v, handed on %d, %v", c, up, err)
 		}
 	})
+}
+
+// window is a Port that lets the sender run 128 packets ahead.
+type window struct {
+	*wire
+	ahead chan struct{}
+}
+
+func (w window) WritePacket([]byte) error {
+	<-w.ahead
+	return nil
+}
+
+// BenchmarkUplinkSocket adds the kernel's part: a tower's socket sends over
+// loopback, at most 128 packets ahead, and the data path counts.
+func BenchmarkUplinkSocket(b *testing.B) {
+	port := window{newWire(), make(chan struct{}, 128)}
+	p, err := New(Options{Local: netip.AddrPortFrom(loopback.Addr(b), 0), Port: port, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const teid = 1<<datapath.SlotBits | 5
+	ue := netip.MustParseAddr("10.45.0.2")
+	if err := p.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: ue}); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- p.Serve(ctx) }()
+	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.LocalAddr(), gtpu.Port)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	d := gtpu.AppendGPDU(nil, teid, dptest.Packet(ue, netip.MustParseAddr("93.184.216.34"), 512))
+	b.ReportAllocs()
+	for b.Loop() {
+		port.ahead <- struct{}{}
+		if _, err := c.Write(d); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
 }
