@@ -84,7 +84,7 @@ func (c *conn) useContext(s *contextSetup) error {
 		if interrupted(err) {
 			return err
 		}
-		return silent(err)
+		return &networkDetach{err}
 	}
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""

@@ -58,8 +58,12 @@ func (e *networkDetach) Error() string { return e.why.Error() }
 func (c *conn) detachPhone(why error) error {
 	c.proc = begun("network detach", inbound{})
 	c.m.known.setRegistered(c.ue, false)
+	err := c.deleteSession(c.ue)
 	c.changed(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, why.Error() })
-	err := c.exchange(t3422,
+	if err != nil {
+		return err
+	}
+	err = c.exchange(t3422,
 		func() error { return c.send(&eps.NetworkDetachRequest{Type: eps.NetworkDetachTypeReattach}) },
 		func(in inbound) (verdict, error) {
 			if _, ok := in.nas.(*eps.DetachAccept); ok {

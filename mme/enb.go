@@ -118,7 +118,7 @@ func (e *enb) up() bool {
 }
 
 func (e *enb) show() ENBInfo {
-	ues := len(e.m.legs.of(e))
+	ues := e.m.legs.count(e)
 	e.mu.Lock()
 	i := e.info
 	e.mu.Unlock()

@@ -140,24 +140,8 @@ func (m *MME) GatewayRestarted(sessions []*s11.Session) {
 		switch {
 		case owner != nil:
 			owner.in.put(inbound{msg: sessionLost{}}, true)
-		case u != nil:
-			m.sessionLost(u)
+		case u != nil && m.known.deregister(u) != nil:
+			m.deregistered(u, "gateway restarted")
 		}
-	}
-}
-
-// sessionLost makes an idle phone deregistered.
-func (m *MME) sessionLost(u *ue) {
-	m.known.mu.Lock()
-	lost := u.owner == nil && u.registered
-	if lost {
-		delete(m.known.bySession, u.session)
-		u.session, u.registered = nil, false
-		m.known.deregistered++
-		u.stopPaging()
-	}
-	m.known.mu.Unlock()
-	if lost {
-		m.o.Events(UEChanged{u.show(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, "gateway restarted" })})
 	}
 }

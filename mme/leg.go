@@ -82,17 +82,12 @@ type legTable struct {
 	max   int
 	last  id.MMEUEID
 	byMME map[id.MMEUEID]*leg
-	byENB map[legKey]*leg
+	byENB map[*enb]map[id.ENBUEID]*leg
 	enbs  map[id.GlobalENBID]*enb
 }
 
-type legKey struct {
-	enb *enb
-	id  id.ENBUEID
-}
-
 func newLegTable(most int) *legTable {
-	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[legKey]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
+	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[*enb]map[id.ENBUEID]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
 }
 
 // open makes a leg. It also gives the leg that had the same eNB UE S1AP ID, if
@@ -100,7 +95,7 @@ func newLegTable(most int) *legTable {
 func (t *legTable) open(e *enb, n id.ENBUEID) (l, former *leg) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if former = t.byENB[legKey{e, n}]; former != nil {
+	if former = t.byENB[e][n]; former != nil {
 		t.remove(former)
 	}
 	if len(t.byMME) >= t.max {
@@ -114,7 +109,10 @@ func (t *legTable) open(e *enb, n id.ENBUEID) (l, former *leg) {
 	}
 	l = &leg{enb: e, mmeID: t.last, enbID: n, stream: e.ueStream(t.last)}
 	t.byMME[l.mmeID] = l
-	t.byENB[legKey{e, n}] = l
+	if t.byENB[e] == nil {
+		t.byENB[e] = map[id.ENBUEID]*leg{}
+	}
+	t.byENB[e][n] = l
 	return l, former
 }
 
@@ -122,8 +120,11 @@ func (t *legTable) remove(l *leg) {
 	if t.byMME[l.mmeID] == l {
 		delete(t.byMME, l.mmeID)
 	}
-	if k := (legKey{l.enb, l.enbID}); t.byENB[k] == l {
-		delete(t.byENB, k)
+	if own := t.byENB[l.enb]; own[l.enbID] == l {
+		delete(own, l.enbID)
+		if len(own) == 0 {
+			delete(t.byENB, l.enb)
+		}
 	}
 }
 
@@ -172,7 +173,7 @@ func (t *legTable) named(e *enb, m *id.MMEUEID, n *id.ENBUEID) []*leg {
 		}
 	}
 	if n != nil {
-		if l := t.byENB[legKey{e, *n}]; l != nil && (len(out) == 0 || out[0] != l) {
+		if l := t.byENB[e][*n]; l != nil && (len(out) == 0 || out[0] != l) {
 			out = append(out, l)
 		}
 	}
@@ -183,13 +184,18 @@ func (t *legTable) named(e *enb, m *id.MMEUEID, n *id.ENBUEID) []*leg {
 func (t *legTable) of(e *enb) []*leg {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var out []*leg
-	for k, l := range t.byENB {
-		if k.enb == e {
-			out = append(out, l)
-		}
+	out := make([]*leg, 0, len(t.byENB[e]))
+	for _, l := range t.byENB[e] {
+		out = append(out, l)
 	}
 	return out
+}
+
+// count tells how many legs an eNB has.
+func (t *legTable) count(e *enb) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.byENB[e])
 }
 
 // join notes that an eNB is up and gives the association it had before.

@@ -66,6 +66,7 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	m.mu.Unlock()
 
 	ctx, stop := context.WithCancel(ctx)
+	m.spawn(m.sweep)
 	var enbs sync.WaitGroup
 	err := m.accept(ctx, l, &enbs)
 	stop()

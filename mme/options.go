@@ -40,6 +40,8 @@ type Options struct {
 	NetworkName string        // full name for phones (EMM INFORMATION); empty sends none
 	T3412       time.Duration // periodic update; 0 tells phones to send none (TS 24.301 §5.3.5)
 
+	IdleLimit time.Duration // an idle phone is detached implicitly after it (TS 24.301 §5.3.5); 24 h, or T3412 and 8 minutes
+
 	HomeTimeout    time.Duration // for an answer of the home; 4 s (a phone gives up the attach after 15 s, T3410)
 	GatewayTimeout time.Duration // for an answer of the gateway; 10 s
 
@@ -62,6 +64,10 @@ func def[T comparable](p *T, v T) {
 func (o Options) complete() (Options, error) {
 	def(&o.Name, "campanile")
 	def(&o.Capacity, 255)
+	if o.T3412 > 0 {
+		def(&o.IdleLimit, o.T3412+8*time.Minute) // mobile reachable and implicit detach timer
+	}
+	def(&o.IdleLimit, 24*time.Hour)
 	def(&o.HomeTimeout, 4*time.Second)
 	def(&o.GatewayTimeout, 10*time.Second)
 	def(&o.MaxENBs, 256)
@@ -96,7 +102,7 @@ func (o Options) complete() (Options, error) {
 		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
 		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
 		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
-		{o.HomeTimeout < 0 || o.GatewayTimeout < 0, "a timeout is negative"},
+		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.T3412 < 0 || o.IdleLimit < 0, "a timeout is negative"},
 	} {
 		if c.bad {
 			errs = append(errs, errors.New("mme: "+c.what))

@@ -147,6 +147,7 @@ type testGateway struct {
 	sessions map[*s11.Session]*testSession
 	said     []string // its requests, for transcripts
 	refuse   error    // of every Create
+	forget   error    // of every Modify
 	silent   bool     // nothing is answered
 	failed   int      // PagingFailed
 	bad      []string // what it was shown that does not fit
@@ -204,6 +205,9 @@ func (g *testGateway) Modify(ctx context.Context, s *s11.Session, m s11.ModifyBe
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.sessions[s]
+	if g.forget != nil {
+		return g.forget
+	}
 	if x == nil {
 		return fmt.Errorf("no such session")
 	}

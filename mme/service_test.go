@@ -197,6 +197,7 @@ func TestPagingUnanswered(t *testing.T) {
 			expect[*s1ap.Paging](e)
 		}
 		e.silent(time.Minute)
+		synctest.Wait()
 		if w.gw.failed != 1 {
 			t.Errorf("the gateway was told %d times", w.gw.failed)
 		}
@@ -415,4 +416,73 @@ func (l *listener) isClosed() bool {
 	default:
 		return false
 	}
+}
+
+// TS 24.301 §5.3.5: a phone that is idle for too long is detached implicitly.
+func TestImplicitDetach(t *testing.T) {
+	play(t, func(o *Options) { o.IdleLimit = time.Hour }, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		time.Sleep(2 * time.Hour)
+		if i := p.settled(); i.State != Deregistered || i.Reason != "implicitly detached" {
+			t.Errorf("UEInfo %+v", i)
+		}
+		w.gw.none(w)
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+	})
+}
+
+// Sixteen bits can be guessed; not many times.
+func TestGuessedServiceRequests(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		p.idle()
+		for n := range maxGuesses {
+			thief := p.at(e)
+			thief.sec = nil
+			thief.initialRaw([]byte{0xc7, byte(p.ksi) << 5, 0xff, byte(n)})
+			down[*eps.ServiceReject](thief)
+			thief.released()
+		}
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		sec := p.sec
+		p.sec = nil
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.released()
+		p.sec = sec
+		time.Sleep(guessWhile)
+		p.request()
+	})
+}
+
+// The gateway does not take the eNB's tunnel end: the phone is detached, to
+// attach again (TS 24.301 §5.5.2.3).
+func TestGatewayRefusesModify(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		w.gw.forget = &gtpc.CauseError{Cause: gtpc.ContextNotFound}
+		p.request()
+		p.setupResponse()
+		for range 5 { // T3422 runs out
+			if m := down[*eps.NetworkDetachRequest](p); m.Type != eps.NetworkDetachTypeReattach {
+				t.Errorf("detach type %v", m.Type)
+			}
+		}
+		p.released()
+		if i := p.settled(); i.State != Deregistered {
+			t.Errorf("state %v", i.State)
+		}
+		w.gw.none(w)
+		w.logged("network detach", "T3422 expired 5 times")
+	})
 }

@@ -29,6 +29,9 @@ type ue struct {
 	sec   *nassec.Context // in use; nil before the first Security Mode Complete
 	next  *nassec.Context // a Security Mode Command took it into use and is not confirmed
 
+	guesses   int       // short codes that did not fit, since guessed
+	guessedAt time.Time // the first of them
+
 	imsi       id.IMSI
 	imei       id.IMEI
 	capability eps.UESecurityCapability
@@ -83,14 +86,50 @@ func (u *ue) verify(pdu []byte) error {
 	if err != nil {
 		return err
 	}
-	return u.each(false, func(c *nassec.Context) error {
-		if t >= nassec.ServiceRequestHeader {
-			_, err := c.VerifyServiceRequest(pdu)
+	if t < nassec.ServiceRequestHeader {
+		return u.each(false, func(c *nassec.Context) error {
+			_, err := c.Verify(pdu)
 			return err
-		}
-		_, err := c.Verify(pdu)
+		})
+	}
+	if !u.mayGuess() {
+		return errGuessing
+	}
+	err = u.each(false, func(c *nassec.Context) error {
+		_, err := c.VerifyServiceRequest(pdu)
 		return err
 	})
+	u.guessed(err)
+	return err
+}
+
+// A Service Request has a code of 16 bits only. After so many that do not fit
+// within a while, none is looked at for the rest of it: the phone is told #9 and
+// attaches, with 32 bits.
+const (
+	maxGuesses = 16
+	guessWhile = time.Minute
+)
+
+var errGuessing = errors.New("too many service requests whose code does not fit")
+
+func (u *ue) mayGuess() bool {
+	u.secMu.Lock()
+	defer u.secMu.Unlock()
+	return u.guesses < maxGuesses || time.Since(u.guessedAt) > guessWhile
+}
+
+func (u *ue) guessed(err error) {
+	u.secMu.Lock()
+	defer u.secMu.Unlock()
+	switch {
+	case err == nil:
+		u.guesses = 0
+	case u.guesses == 0 || time.Since(u.guessedAt) > guessWhile:
+		u.guesses, u.guessedAt = 1, time.Now()
+	default:
+		u.guesses++
+	}
 }
 
 // show changes what others see of the phone and gives a copy.

@@ -113,6 +113,7 @@ func (w *world) Admit(_ context.Context, g id.GlobalENBID, _ []id.TAI) (proof.To
 // logged checks that one log line has all the words.
 func (w *world) logged(words ...string) {
 	w.t.Helper()
+	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 next:

@@ -1,0 +1,66 @@
+package mme
+
+import (
+	"context"
+	"time"
+
+	"campanile.network/mme/s11"
+)
+
+// sweep detaches phones implicitly that have been idle too long (TS 24.301
+// §5.3.5): switched off without a word, or gone. A phone that comes back is told
+// #10 and attaches with the keys it has.
+func (m *MME) sweep() {
+	t := time.NewTicker(max(m.o.IdleLimit/8, time.Second))
+	defer t.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, u := range m.known.all() {
+			if i := u.show(nil); i.State == Idle && time.Since(i.Since) >= m.o.IdleLimit {
+				m.forgetIdle(u)
+			}
+		}
+	}
+}
+
+// forgetIdle ends the session of an idle phone and leaves it deregistered.
+func (m *MME) forgetIdle(u *ue) {
+	s := m.known.deregister(u)
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
+	defer cancel()
+	if err := m.o.Gateway.Delete(ctx, s); err != nil {
+		m.log.Warn("session not deleted", "imsi", s.IMSI, "address", s.Address, "err", err)
+	}
+	m.count.procedure("implicit detach", "")
+	m.deregistered(u, "implicitly detached")
+}
+
+// deregistered announces that an idle phone is detached.
+func (m *MME) deregistered(u *ue, why string) {
+	i := u.show(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, why })
+	m.log.Info("phone deregistered", "imsi", i.IMSI, "reason", why)
+	m.o.Events(UEChanged{i})
+}
+
+// deregister takes the session from a phone that nobody owns; nil if somebody
+// does or there is none.
+func (r *registry) deregister(u *ue) *s11.Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.owner != nil || !u.registered || u.session == nil {
+		return nil
+	}
+	s := u.session
+	delete(r.bySession, s)
+	u.session, u.registered = nil, false
+	r.deregistered++
+	u.stopPaging()
+	return s
+}
