@@ -22,6 +22,18 @@ func filled(t *testing.T, messages int, o Options) (*script, *assoc) {
 	return p, a
 }
 
+// view is what the tests look at inside an association.
+type view struct {
+	sender
+	rto, srtt time.Duration
+}
+
+func (a *assoc) look() view {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return view{a.sender, a.rto, a.srtt}
+}
+
 // tsns returns the TSNs of the DATA sent in the next milliseconds, relative to the first.
 func (p *script) tsns() (out []int) {
 	for {
@@ -68,25 +80,29 @@ func TestAfterTimeout(t *testing.T) {
 			p.send(sackChunk(p.cum+i, 100000))
 			p.tsns()
 		}
-		before := a.cwnd
+		was := a.look().cwnd
 		time.Sleep(time.Second)
 		wantTSNs(t, p, "T3", 12)
-		if a.cwnd != 1400 || a.ssthresh != max(before/2, 5600) || a.rto != 2*time.Second {
-			t.Errorf("cwnd %d ssthresh %d rto %v, cwnd was %d", a.cwnd, a.ssthresh, a.rto, before)
+		if v := a.look(); v.cwnd != 1400 || v.ssthresh != max(was/2, 5600) || v.rto != 2*time.Second {
+			t.Errorf("cwnd %d ssthresh %d rto %v, cwnd was %d", v.cwnd, v.ssthresh, v.rto, was)
 		}
 		p.send(sackChunk(p.cum+13, 100000))
 		wantTSNs(t, p, "first retransmission acknowledged", 13, 14, 15)
-		for n := p.cum + 14; a.cwnd <= a.ssthresh; n++ {
+		for n := p.cum + 14; a.look().cwnd <= a.look().ssthresh; n++ {
 			p.send(sackChunk(n, 100000))
 			p.tsns()
 		}
-		start, was := a.acked, a.cwnd
-		for a.cwnd == was { // congestion avoidance: one MTU for each window
-			p.send(sackChunk(a.acked+1, 100000))
-			p.tsns()
-		}
-		if n := int(a.acked-start) * 1372; a.cwnd != was+1400 || n < was*3/4 || n > was*3/2 {
-			t.Errorf("cwnd %d to %d for %d bytes", was, a.cwnd, n)
+		for range 2 { // congestion avoidance: one MTU for each window
+			start := a.look()
+			now := start
+			for now.cwnd == start.cwnd {
+				p.send(sackChunk(now.acked+1, 100000))
+				p.tsns()
+				now = a.look()
+			}
+			if n := int(now.acked-start.acked) * 1372; now.cwnd != start.cwnd+1400 || n < start.cwnd*3/4 || n > start.cwnd*3/2 {
+				t.Errorf("cwnd %d to %d for %d bytes", start.cwnd, now.cwnd, n)
+			}
 		}
 	})
 }
@@ -98,8 +114,8 @@ func TestKarn(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond) // T3 has sent it again
 		p.send(sackChunk(p.cum+1, 100000))
 		time.Sleep(10 * time.Millisecond)
-		if a.srtt != 0 || a.rto != 2*time.Second {
-			t.Errorf("srtt %v rto %v after a retransmission", a.srtt, a.rto)
+		if v := a.look(); v.srtt != 0 || v.rto != 2*time.Second {
+			t.Errorf("srtt %v rto %v after a retransmission", v.srtt, v.rto)
 		}
 		if err := a.Send(t.Context(), 0, 18, []byte("x")); err != nil {
 			t.Fatal(err)
@@ -107,8 +123,8 @@ func TestKarn(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		p.send(sackChunk(p.cum+2, 100000))
 		time.Sleep(10 * time.Millisecond)
-		if a.srtt != 101*time.Millisecond || a.rto != time.Second {
-			t.Errorf("srtt %v rto %v after 101 ms", a.srtt, a.rto)
+		if v := a.look(); v.srtt != 101*time.Millisecond || v.rto != time.Second {
+			t.Errorf("srtt %v rto %v after 101 ms", v.srtt, v.rto)
 		}
 	})
 }
@@ -137,7 +153,7 @@ func TestThreeMissIndications(t *testing.T) {
 			p.send(sackChunk(p.cum+i, 100000))
 		}
 		p.tsns()
-		was := a.cwnd
+		was := a.look().cwnd
 		p.send(sackChunk(p.cum+8, 100000, 2, 2))
 		p.send(sackChunk(p.cum+8, 100000, 2, 3))
 		if got := p.tsns(); slices.Contains(got, 8) {
@@ -147,8 +163,8 @@ func TestThreeMissIndications(t *testing.T) {
 		if got := p.tsns(); len(got) == 0 || got[0] != 8 {
 			t.Fatalf("sent %v after three reports", got)
 		}
-		if a.cwnd != max(was/2, 5600) || !a.recovering {
-			t.Errorf("cwnd %d, was %d", a.cwnd, was)
+		if v := a.look(); v.cwnd != max(was/2, 5600) || !v.recovering {
+			t.Errorf("cwnd %d, was %d", v.cwnd, was)
 		}
 		p.send(sackChunk(p.cum+8, 100000, 2, 5))
 		if got := p.tsns(); slices.Contains(got, 8) {
@@ -164,8 +180,8 @@ func TestReneging(t *testing.T) {
 		p.tsns()
 		p.send(sackChunk(p.cum, 100000, 2, 3))
 		p.tsns()
-		if a.gapped != 2 || a.flight != 1372 {
-			t.Fatalf("gapped %d flight %d", a.gapped, a.flight)
+		if v := a.look(); v.gapped != 2 || v.flight != 1372 {
+			t.Fatalf("gapped %d flight %d", v.gapped, v.flight)
 		}
 		p.send(sackChunk(p.cum, 100000))
 		wantTSNs(t, p, "reneged", 1, 2)
@@ -173,7 +189,7 @@ func TestReneging(t *testing.T) {
 			p.send(bad)
 		}
 		p.tsns()
-		if p.dropped(dropSack) != 4 || a.acked != p.cum {
+		if p.dropped(dropSack) != 4 || a.look().acked != p.cum {
 			t.Errorf("%+v", p.e.Stats())
 		}
 	})
@@ -183,17 +199,17 @@ func TestReneging(t *testing.T) {
 func TestIdleWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, a := filled(t, 100, Options{})
-		for a.acked != p.cum+100 {
+		for v := a.look(); v.acked != p.cum+100; v = a.look() {
+			p.send(sackChunk(v.acked+uint32(v.sent), 100000))
 			p.tsns()
-			p.send(sackChunk(a.acked+uint32(a.sent), 100000))
 		}
-		was := a.cwnd
+		was := a.look().cwnd
 		time.Sleep(time.Minute)
 		if err := a.Send(t.Context(), 0, 18, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		if was <= 5600 || a.cwnd != max(was/2, 5600) {
-			t.Errorf("cwnd %d, was %d", a.cwnd, was)
+		if v := a.look(); was <= 5600 || v.cwnd != max(was/2, 5600) {
+			t.Errorf("cwnd %d, was %d", v.cwnd, was)
 		}
 	})
 }
@@ -210,6 +226,43 @@ func TestFarTSN(t *testing.T) {
 		p.send(dataChunk(98+windowTSNs, 0, 5, 3, "edge"))
 		if s := viewSack(p.recv(ctSack).chunks[0]); !slices.Equal(s.gaps, []uint16{windowTSNs - 1, windowTSNs - 1}) {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Short messages sent faster than they are acknowledged are bundled (RFC 9260 §6.10) instead of taking a packet each.
+func TestSmallMessagesBundled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := filled(t, 0, Options{Timers: Timers{HBInterval: time.Hour}})
+		for range smallFlight + 10 {
+			if err := a.Send(t.Context(), 0, 18, make([]byte, 50)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := p.tsns(); len(got) != smallFlight {
+			t.Fatalf("%d packets at once, want %d", len(got), smallFlight)
+		}
+		p.send(sackChunk(p.cum+2, 100000))
+		if r := p.recv(slices.Repeat([]uint8{ctData}, 10)...); r.size > 1400 {
+			t.Errorf("packet of %d bytes", r.size)
+		}
+	})
+}
+
+// RFC 9260 §6.3.1 rule C5 after fast retransmit: the chunk being timed is not measured when it was sent twice.
+func TestKarnFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := filled(t, 4, Options{})
+		p.tsns()
+		for i := range uint16(3) {
+			p.send(sackChunk(p.cum, 100000, 2, 2+i))
+		}
+		wantTSNs(t, p, "three reports", 0)
+		time.Sleep(500 * time.Millisecond)
+		p.send(sackChunk(p.cum+4, 100000))
+		p.tsns()
+		if v := a.look(); v.srtt != 0 {
+			t.Errorf("srtt %v", v.srtt)
 		}
 	})
 }

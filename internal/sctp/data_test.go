@@ -131,12 +131,7 @@ func TestReassembly(t *testing.T) {
 
 // What a peer must not send ends in ABORT or ERROR, never in memory kept. RFC 9260 §6.2, §6.5, §6.9.
 func TestBadData(t *testing.T) {
-	small := Options{ReceiveBuffer: 10000, MaxMessage: 5000}
-	for name, c := range map[string]struct {
-		send  func(p *script) [][]byte
-		reply uint8
-		cause Cause
-	}{
+	for name, c := range map[string]badData{
 		"no user data": {func(p *script) [][]byte { return [][]byte{dataChunk(100, 0, 0, 3, "")} }, ctAbort, CauseNoUserData},
 		"begin in the middle": {func(p *script) [][]byte {
 			return [][]byte{dataChunk(100, 0, 0, flagB, "a"), dataChunk(101, 0, 0, flagB, "b")}
@@ -175,26 +170,34 @@ func TestBadData(t *testing.T) {
 		}, ctAbort, CauseOutOfResource},
 		"stream number": {func(p *script) [][]byte { return [][]byte{dataChunk(100, 10, 0, 3, "a")} }, ctError, CauseInvalidStream},
 	} {
-		inBubble(name, t, func(t *testing.T) {
-			p := newScript(t, small)
-			a := p.open()
-			for _, d := range c.send(p) {
-				p.send(d)
-			}
-			for {
-				r := <-p.packets
-				if k := r.chunks[0]; k.typ == ctSack {
-					continue
-				} else if k.typ != c.reply || causeOf(k) != c.cause {
-					t.Errorf("got chunk %d %v, want %d %v", k.typ, causeOf(k), c.reply, c.cause)
-				}
-				break
-			}
-			var e *AbortError
-			if c.reply == ctAbort && (!errors.As(a.Err(), &e) || !e.Local || e.Cause != c.cause) {
-				t.Errorf("association: %v", a.Err())
-			}
-		})
+		inBubble(name, t, c.check)
+	}
+}
+
+type badData struct {
+	send  func(p *script) [][]byte
+	reply uint8
+	cause Cause
+}
+
+func (c badData) check(t *testing.T) {
+	p := newScript(t, Options{ReceiveBuffer: 10000, MaxMessage: 5000})
+	a := p.open()
+	for _, d := range c.send(p) {
+		p.send(d)
+	}
+	for {
+		r := <-p.packets
+		if k := r.chunks[0]; k.typ == ctSack {
+			continue
+		} else if k.typ != c.reply || causeOf(k) != c.cause {
+			t.Errorf("got chunk %d %v, want %d %v", k.typ, causeOf(k), c.reply, c.cause)
+		}
+		break
+	}
+	var e *AbortError
+	if c.reply == ctAbort && (!errors.As(a.Err(), &e) || !e.Local || e.Cause != c.cause) {
+		t.Errorf("association: %v", a.Err())
 	}
 }
 
