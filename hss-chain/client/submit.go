@@ -43,7 +43,8 @@ func (c *Client) submit(ctx context.Context, j job) (Receipt, error) {
 	for {
 		r, err := c.try(ctx, j)
 		var rejected *Rejected
-		if errors.As(err, &rejected) && rejected.Space == sdkerrors.RootCodespace && rejected.Code == sdkerrors.ErrWrongSequence.ABCICode() {
+		taken := errors.As(err, &rejected) && rejected.Space == sdkerrors.RootCodespace && rejected.Code == sdkerrors.ErrWrongSequence.ABCICode()
+		if taken || errors.Is(err, node.ErrTwin) {
 			c.log.Debug("sequence is taken, trying again", "what", j.what, "account", j.by)
 			if err = c.nextBlock(ctx); err == nil {
 				continue

@@ -198,7 +198,11 @@ func (l *Live) stop() error {
 
 // Submit brings a transaction into the mempool and waits until a block has it.
 // What the chain refuses comes back as a result with a code, at height 0 when
-// it was not even let into the mempool. Errors: ErrHalted, the context's.
+// it was not even let into the mempool. Errors: ErrHalted, ErrTwin, the
+// context's.
+//
+// The same transaction may be in the mempool already, left by a caller who did
+// not wait for its end: then Submit waits for that one.
 //
 // It waits for the first block since the node was started: until then the state
 // machine checks transactions as if the chain had not begun.
@@ -211,7 +215,10 @@ func (l *Live) Submit(ctx context.Context, tx []byte) (Included, error) {
 		return Included{}, ctx.Err()
 	}
 	key := types.Tx(tx).Key()
-	included := l.waiting.add(key)
+	included, ok := l.waiting.add(key)
+	if !ok {
+		return Included{}, ErrTwin
+	}
 	defer l.waiting.remove(key)
 	checked := make(chan *abci.ResponseCheckTx, 1)
 	err := l.comet.Mempool().CheckTx(tx, func(r *abci.ResponseCheckTx) { checked <- r }, mempool.TxInfo{})

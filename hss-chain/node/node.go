@@ -23,6 +23,10 @@ import (
 // was submitted may be tried again once it runs.
 var ErrHalted = errors.New("chain halted: no node is running")
 
+// ErrTwin says that another caller waits for a transaction that is the same to
+// the last octet: only one of them can be carried out.
+var ErrTwin = errors.New("another caller submits the same transaction")
+
 // Options for New.
 type Options struct {
 	// Home is the directory that Init made.

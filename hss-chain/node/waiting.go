@@ -26,12 +26,16 @@ func (w *waiting) nextBlock() <-chan struct{} {
 	return w.next
 }
 
-func (w *waiting) add(key types.TxKey) <-chan Included {
+// add begins to wait; false says that somebody waits for the same transaction.
+func (w *waiting) add(key types.TxKey) (<-chan Included, bool) {
 	c := make(chan Included, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, ok := w.txs[key]; ok {
+		return nil, false
+	}
 	w.txs[key] = c
-	return c
+	return c, true
 }
 
 func (w *waiting) remove(key types.TxKey) {
