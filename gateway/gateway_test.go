@@ -3,12 +3,17 @@ package gateway_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
 	"campanile.network/gateway"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
@@ -107,6 +112,42 @@ func TestLostAnswerDoesNotMakeASecondSession(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		r.must(r.mme.Delete(t.Context(), s))
+	})
+}
+
+// TestManyPhonesOnABadNetwork: one datagram in eight is lost and one in eight
+// comes twice; every session comes to be once and goes once.
+func TestManyPhonesOnABadNetwork(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		r.copies = func(from, to netip.AddrPort) int { return [8]int{0, 2, 1, 1, 1, 1, 1, 1}[rng.IntN(8)] }
+		var wg sync.WaitGroup
+		var done atomic.Int32
+		for i := range 300 {
+			wg.Go(func() {
+				who := fmt.Sprintf("0010100000%05d", i)
+				s, err := r.mme.Create(t.Context(), request(t, who, r.ticket(byte(i), 1<<30)))
+				if err == nil {
+					err = r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: s11.FTEID{Addr: towerIP, TEID: id.TEID(i + 1)}})
+				}
+				if err == nil && i%2 == 0 {
+					err = r.mme.Delete(t.Context(), s)
+				}
+				if errors.Is(err, gtpc.ErrNoAnswer) { // all four copies, or all their answers, may be lost
+					return
+				}
+				if err != nil {
+					t.Errorf("phone %d: %v", i, err)
+				}
+				done.Add(1)
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		st := r.gw.Stats()
+		if n := done.Load(); n < 280 || st.Sessions != st.Leases || st.Sessions != st.UEs || st.Path.Bearers != st.Sessions || st.Sessions < 130 || st.Sessions > 170 {
+			t.Errorf("%d phones done, %+v", n, st)
+		}
 	})
 }
 
@@ -283,13 +324,13 @@ func TestPagingFailureThrowsTheBufferAway(t *testing.T) {
 		if r.gw.Stats().Path.Buffered != 0 {
 			t.Error("still buffered after Downlink Data Notification Failure Indication")
 		}
-		r.pageWith = gtpc.UnableToPageUE
+		r.answerPages(gtpc.UnableToPageUE)
 		time.Sleep(11 * time.Second)
 		r.dl(s, 100)
 		if st := r.gw.Stats(); st.Path.Buffered != 0 || st.Sessions != 1 {
 			t.Errorf("after a refusal: %+v", st)
 		}
-		r.pageWith = gtpc.ContextNotFound
+		r.answerPages(gtpc.ContextNotFound)
 		time.Sleep(11 * time.Second)
 		r.dl(s, 100)
 		time.Sleep(time.Second)
@@ -327,13 +368,13 @@ func TestMuchTrafficIsReportedAtOnceAndFailuresAreRepeated(t *testing.T) {
 		if len(got) != 1 || got[0].UL < 256<<10 || got[0].Closed {
 			t.Fatalf("%+v", got)
 		}
-		r.sink.fail = errors.New("meter is away")
+		r.sink.failWith(errors.New("meter is away"))
 		r.must(r.mme.Delete(t.Context(), s))
 		time.Sleep(time.Minute)
 		if st := r.gw.Stats(); st.Unreported != 1 {
 			t.Errorf("%d unreported", st.Unreported)
 		}
-		r.sink.fail = nil
+		r.sink.failWith(nil)
 		time.Sleep(time.Hour)
 		if got := r.sink.all(); !got[0].Closed || got[0].UL != 300_000 || r.gw.Stats().Unreported != 0 {
 			t.Errorf("%+v", got)

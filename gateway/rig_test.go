@@ -276,3 +276,16 @@ func (s *sink) all() []usage.Record {
 	defer s.mu.Unlock()
 	return slices.Clone(s.records)
 }
+
+func (s *sink) failWith(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// answerPages sets what the MME answers notifications.
+func (r *rig) answerPages(c gtpc.Cause) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pageWith = c
+}

@@ -41,8 +41,9 @@ type ForwarderOptions struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Allow says which destinations a flow may have: Public.
 	Allow func(netip.AddrPort) bool
-	// MaxFlows bounds TCP and UDP flows together: 4096.
-	MaxFlows int
+	// MaxFlows bounds TCP and UDP flows together: 4096; MaxPerPhone those of one
+	// source address: a quarter of MaxFlows.
+	MaxFlows, MaxPerPhone int
 	// IdleTCP and IdleUDP end silent flows: 15 min and 1 min.
 	IdleTCP, IdleUDP time.Duration
 	// Logger; required.
@@ -54,7 +55,7 @@ type Forwarder struct {
 	*link
 	o     ForwarderOptions
 	log   *slog.Logger
-	slots chan struct{} // one per flow
+	flows flows
 
 	mu     sync.Mutex
 	closed bool
@@ -73,7 +74,7 @@ type forwarderCounters struct{ tcp, udp, denied, full, failed, icmp atomic.Uint6
 type ForwarderStats struct {
 	TCP, UDP   uint64 // flows opened
 	Denied     uint64 // flows refused by Allow
-	Full       uint64 // flows refused because MaxFlows were open
+	Full       uint64 // flows refused because MaxFlows or MaxPerPhone were open
 	Failed     uint64 // flows whose outside could not be reached
 	ICMP       uint64 // ICMP packets dropped: only Router answers them
 	Open, Held int    // flows open now; connections held
@@ -93,6 +94,9 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	if o.MaxFlows == 0 {
 		o.MaxFlows = 4096
 	}
+	if o.MaxPerPhone == 0 {
+		o.MaxPerPhone = max(1, o.MaxFlows/4)
+	}
 	if o.IdleTCP == 0 {
 		o.IdleTCP = 15 * time.Minute
 	}
@@ -103,7 +107,7 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forwarder{link: l, o: o, log: o.Logger, slots: make(chan struct{}, o.MaxFlows), conns: make(map[net.Conn]struct{}), listeners: make(map[uint16]net.Listener)}
+	f := &Forwarder{link: l, o: o, log: o.Logger, flows: flows{most: o.MaxFlows, each: o.MaxPerPhone, by: make(map[tcpip.Address]int)}, conns: make(map[net.Conn]struct{}), listeners: make(map[uint16]net.Listener)}
 	for _, e := range []tcpip.Error{l.stack.SetPromiscuousMode(nic, true), l.stack.SetSpoofing(nic, true)} {
 		if e != nil {
 			l.close()
@@ -245,21 +249,8 @@ func (f *Forwarder) Stats() ForwarderStats {
 	held := len(f.conns)
 	f.mu.Unlock()
 	s := &f.stats
-	return ForwarderStats{s.tcp.Load(), s.udp.Load(), s.denied.Load(), s.full.Load(), s.failed.Load(), s.icmp.Load(), len(f.slots), held}
+	return ForwarderStats{s.tcp.Load(), s.udp.Load(), s.denied.Load(), s.full.Load(), s.failed.Load(), s.icmp.Load(), f.flows.open(), held}
 }
-
-// take reserves a flow; release gives it back.
-func (f *Forwarder) take() bool {
-	select {
-	case f.slots <- struct{}{}:
-		return true
-	default:
-		f.stats.full.Add(1)
-		return false
-	}
-}
-
-func (f *Forwarder) release() { <-f.slots }
 
 func local(id stack.TransportEndpointID) netip.AddrPort {
 	a, _ := netip.AddrFromSlice(id.LocalAddress.AsSlice())
@@ -280,14 +271,14 @@ func (f *Forwarder) allowed(to netip.AddrPort) bool {
 // dialled before the phone's SYN is answered, so a refusal reaches the phone as
 // one.
 func (f *Forwarder) tcp(r *tcp.ForwarderRequest) {
-	to := local(r.ID())
-	if !f.allowed(to) || !f.take() {
+	to, phone := local(r.ID()), r.ID().RemoteAddress
+	if !f.allowed(to) || !f.take(phone) {
 		r.Complete(true)
 		return
 	}
 	done := make(chan struct{})
-	if !f.start(func() { defer close(done); defer f.release(); f.tcpFlow(r, to) }) {
-		f.release()
+	if !f.start(func() { defer close(done); defer f.flows.release(phone); f.tcpFlow(r, to) }) {
+		f.flows.release(phone)
 		r.Complete(true)
 		return
 	}
@@ -322,19 +313,19 @@ func (f *Forwarder) tcpFlow(r *tcp.ForwarderRequest, to netip.AddrPort) {
 
 // udp is called on the packet's own path; it must not block.
 func (f *Forwarder) udp(r *udp.ForwarderRequest) bool {
-	to := local(r.ID())
-	if !f.allowed(to) || !f.take() {
+	to, phone := local(r.ID()), r.ID().RemoteAddress
+	if !f.allowed(to) || !f.take(phone) {
 		return false
 	}
 	var wq waiter.Queue
 	ep, terr := r.CreateEndpoint(&wq)
 	if terr != nil {
-		f.release()
+		f.flows.release(phone)
 		return false
 	}
 	in := gonet.NewUDPConn(&wq, ep)
-	if !f.start(func() { defer f.release(); f.udpFlow(in, to) }) {
-		f.release()
+	if !f.start(func() { defer f.flows.release(phone); f.udpFlow(in, to) }) {
+		f.flows.release(phone)
 		in.Close()
 	}
 	return true

@@ -234,7 +234,7 @@ func TestOutsideThatRefusesIsARefusal(t *testing.T) {
 }
 
 func TestMaxFlowsIsABound(t *testing.T) {
-	h, f := network(t, ipstack.ForwarderOptions{MaxFlows: 2, Dial: func(context.Context, string, string) (net.Conn, error) {
+	h, f := network(t, ipstack.ForwarderOptions{MaxFlows: 8, MaxPerPhone: 2, Dial: func(context.Context, string, string) (net.Conn, error) {
 		a, _ := net.Pipe()
 		return a, nil
 	}})

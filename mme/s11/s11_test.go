@@ -105,6 +105,7 @@ func TestGatewayRestartTakesTheSessions(t *testing.T) {
 			w.Fatal(err)
 		}
 		time.Sleep(61 * time.Second) // an echo tells the restart counter
+		synctest.Wait()
 		if len(lost) != 0 {
 			w.Fatal("a restart was seen on first contact")
 		}
@@ -112,6 +113,7 @@ func TestGatewayRestartTakesTheSessions(t *testing.T) {
 		synctest.Wait()
 		defer w.gateway(2)()
 		time.Sleep(61 * time.Second)
+		synctest.Wait()
 		if len(lost) != 1 || lost[0] != s || w.client.Sessions() != 0 {
 			w.Errorf("lost %v, %d sessions left", lost, w.client.Sessions())
 		}
