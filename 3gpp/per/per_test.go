@@ -166,7 +166,9 @@ func TestRefused(t *testing.T) {
 		{"80020100", "256 is above 255", func(r *Reader) { r.IntExt(0, 15, 255) }},
 		{"44", "not in the root", func(r *Reader) { r.IntSet([]Range{{1, 30}, {40, 40}}, 255) }},
 		{"c001ff", "cannot be held", func(r *Reader) { r.EnumExt(3) }},
-		{"c00101020000", "", func(r *Reader) { r.Additions() }},
+		{"80ffffffffff", "255 extension additions", func(r *Reader) { r.Additions() }},
+		{"8000", "0 extension additions", func(r *Reader) { r.Additions() }},
+		{"03ff", "input ends", func(r *Reader) { r.Additions() }},
 		{"ffff", "elements are claimed", func(r *Reader) { r.Count(0, 65535, 8) }},
 		{"020000", "2 octets follow the value", func(r *Reader) { r.Leave(r.Enter()) }},
 		{"0101", "", func(r *Reader) { r.Leave(r.Enter()) }},
@@ -220,7 +222,7 @@ func TestWriteRefused(t *testing.T) {
 // reads them back.
 func FuzzPrimitives(f *testing.F) {
 	f.Add(uint64(5), uint64(0), uint64(15), []byte("abc"), uint8(3))
-	f.Add(uint64(1<<40), uint64(1<<33), uint64(1<<41), make([]byte, 16384), uint8(0))
+	f.Add(uint64(1<<40), uint64(1<<33), uint64(1<<41), make([]byte, 40), uint8(0))
 	f.Add(uint64(1<<63), uint64(0), uint64(1<<64-1), []byte{}, uint8(7))
 	f.Fuzz(func(t *testing.T, v, lo, hi uint64, b []byte, shift uint8) {
 		lo, hi = min(lo, hi), max(lo, hi)

@@ -118,6 +118,7 @@ func (r *Reader) Additions() {
 		n = int(r.Bits(6)) + 1
 	} else if n = int(r.octets(1)); n == 0 || n > 127 {
 		r.Fail("%d extension additions", n)
+		return
 	}
 	var present [2]uint64
 	for i := range n {

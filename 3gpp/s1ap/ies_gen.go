@@ -461,6 +461,9 @@ func (v *BearersSubjectToStatusTransferList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDBearersSubjectToStatusTransferItem, CriticalityIgnore, Missing})
+	}
 }
 
 // BearersSubjectToStatusTransferItem is Bearers-SubjectToStatusTransfer-Item (TS 36.413 §9.3.4).
@@ -548,6 +551,9 @@ func (v *BearersSubjectToEarlyStatusTransferList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDBearersSubjectToEarlyStatusTransferItem, CriticalityIgnore, Missing})
+	}
 }
 
 // BearersSubjectToEarlyStatusTransferItem is Bearers-SubjectToEarlyStatusTransfer-Item (TS 36.413 §9.3.4).
@@ -2749,6 +2755,9 @@ func (v *DAPSResponseInfoList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDDAPSResponseInfoItem, CriticalityIgnore, Missing})
+	}
 }
 
 // DAPSResponseInfoItem is DAPSResponseInfoItem (TS 36.413 §9.3.4).
@@ -4294,6 +4303,9 @@ func (v *ERABInformationList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABInformationListItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABInformationListItem is E-RABInformationListItem (TS 36.413 §9.3.4).
@@ -4371,6 +4383,9 @@ func (v *ERABList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABItem is E-RABItem (TS 36.413 §9.3.4).
@@ -4493,6 +4508,9 @@ func (v *ERABSecurityResultList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABSecurityResultItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABSecurityResultItem is E-RABSecurityResultItem (TS 36.413 §9.3.4).
@@ -4561,6 +4579,9 @@ func (v *ERABUsageReportList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABUsageReportItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABUsageReportItem is E-RABUsageReportItem (TS 36.413 §9.3.4).
@@ -10010,6 +10031,9 @@ func (v *RecommendedCellList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDRecommendedCellItem, CriticalityIgnore, Missing})
+	}
 }
 
 // RecommendedCellItem is RecommendedCellItem (TS 36.413 §9.3.4).
@@ -10122,6 +10146,9 @@ func (v *RecommendedENBList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDRecommendedENBItem, CriticalityIgnore, Missing})
+	}
 }
 
 // RecommendedENBItem is RecommendedENBItem (TS 36.413 §9.3.4).
@@ -10902,6 +10929,9 @@ func (v *SecondaryRATDataUsageReportList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDSecondaryRATDataUsageReportItem, CriticalityIgnore, Missing})
+	}
 }
 
 // SecondaryRATDataUsageReportItem is SecondaryRATDataUsageReportItem (TS 36.413 §9.3.4).

@@ -30,6 +30,9 @@ func (v *ERABSubjecttoDataForwardingList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABDataForwardingItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABDataForwardingItem is E-RABDataForwardingItem (TS 36.413 §9.3.3).
@@ -149,6 +152,9 @@ func (v *ERABToBeSetupListHOReq) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeSetupItemHOReq, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeSetupItemHOReq is E-RABToBeSetupItemHOReq (TS 36.413 §9.3.3).
@@ -227,6 +233,9 @@ func (v *ERABAdmittedList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABAdmittedItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABAdmittedItem is E-RABAdmittedItem (TS 36.413 §9.3.3).
@@ -356,6 +365,9 @@ func (v *ERABFailedtoSetupListHOReqAck) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABFailedtoSetupItemHOReqAck, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABFailedToSetupItemHOReqAck is E-RABFailedToSetupItemHOReqAck (TS 36.413 §9.3.3).
@@ -424,6 +436,9 @@ func (v *ERABToBeSwitchedDLList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeSwitchedDLItem, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeSwitchedDLItem is E-RABToBeSwitchedDLItem (TS 36.413 §9.3.3).
@@ -497,6 +512,9 @@ func (v *ERABToBeSwitchedULList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeSwitchedULItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABToBeSwitchedULItem is E-RABToBeSwitchedULItem (TS 36.413 §9.3.3).
@@ -570,6 +588,9 @@ func (v *ERABToBeUpdatedList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeUpdatedItem, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABToBeUpdatedItem is E-RABToBeUpdatedItem (TS 36.413 §9.3.3).
@@ -647,6 +668,9 @@ func (v *ERABToBeSetupListBearerSUReq) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeSetupItemBearerSUReq, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeSetupItemBearerSUReq is E-RABToBeSetupItemBearerSUReq (TS 36.413 §9.3.3).
@@ -730,6 +754,9 @@ func (v *ERABSetupListBearerSURes) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABSetupItemBearerSURes, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABSetupItemBearerSURes is E-RABSetupItemBearerSURes (TS 36.413 §9.3.3).
@@ -803,6 +830,9 @@ func (v *ERABToBeModifiedListBearerModReq) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeModifiedItemBearerModReq, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeModifiedItemBearerModReq is E-RABToBeModifiedItemBearerModReq (TS 36.413 §9.3.3).
@@ -876,6 +906,9 @@ func (v *ERABModifyListBearerModRes) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABModifyItemBearerModRes, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABModifyItemBearerModRes is E-RABModifyItemBearerModRes (TS 36.413 §9.3.3).
@@ -939,6 +972,9 @@ func (v *ERABReleaseListBearerRelComp) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABReleaseItemBearerRelComp, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABReleaseItemBearerRelComp is E-RABReleaseItemBearerRelComp (TS 36.413 §9.3.3).
@@ -1002,6 +1038,9 @@ func (v *ERABToBeSetupListCtxtSUReq) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeSetupItemCtxtSUReq, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeSetupItemCtxtSUReq is E-RABToBeSetupItemCtxtSUReq (TS 36.413 §9.3.3).
@@ -1094,6 +1133,9 @@ func (v *ERABSetupListCtxtSURes) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABSetupItemCtxtSURes, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABSetupItemCtxtSURes is E-RABSetupItemCtxtSURes (TS 36.413 §9.3.3).
@@ -1167,6 +1209,9 @@ func (v *TAIList) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDTAIItem, CriticalityIgnore, Missing})
+	}
 }
 
 // TAIItem is TAIItem (TS 36.413 §9.3.3).
@@ -1306,6 +1351,9 @@ func (v *UEAssociatedLogicalS1ConnectionListRes) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDUEAssociatedLogicalS1ConnectionItem, CriticalityReject, Missing})
+	}
 }
 
 // UEAssociatedLogicalS1ConnectionListResAck is UE-associatedLogicalS1-ConnectionListResAck (TS 36.413 §9.3.3), 1..256 items, each in a container of its own with id-UE-associatedLogicalS1-ConnectionItem.
@@ -1334,6 +1382,9 @@ func (v *UEAssociatedLogicalS1ConnectionListResAck) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDUEAssociatedLogicalS1ConnectionItem, CriticalityIgnore, Missing})
+	}
 }
 
 // InterSystemInformationTransferType is Inter-SystemInformationTransferType (TS 36.413 §9.3.3), a CHOICE.
@@ -1414,6 +1465,9 @@ func (v *ERABToBeModifiedListBearerModInd) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABToBeModifiedItemBearerModInd, CriticalityReject, Missing})
+	}
 }
 
 // ERABToBeModifiedItemBearerModInd is E-RABToBeModifiedItemBearerModInd (TS 36.413 §9.3.3).
@@ -1487,6 +1541,9 @@ func (v *ERABNotToBeModifiedListBearerModInd) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABNotToBeModifiedItemBearerModInd, CriticalityReject, Missing})
+	}
 }
 
 // ERABNotToBeModifiedItemBearerModInd is E-RABNotToBeModifiedItemBearerModInd (TS 36.413 §9.3.3).
@@ -1628,6 +1685,9 @@ func (v *ERABModifyListBearerModConf) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABModifyItemBearerModConf, CriticalityIgnore, Missing})
+	}
 }
 
 // ERABModifyItemBearerModConf is E-RABModifyItemBearerModConf (TS 36.413 §9.3.3).
@@ -1691,6 +1751,9 @@ func (v *ERABFailedToResumeListResumeReq) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABFailedToResumeItemResumeReq, CriticalityReject, Missing})
+	}
 }
 
 // ERABFailedToResumeItemResumeReq is E-RABFailedToResumeItemResumeReq (TS 36.413 §9.3.3).
@@ -1759,6 +1822,9 @@ func (v *ERABFailedToResumeListResumeRes) decode(r *decoder) {
 		}
 	}
 	*v = s[:n]
+	if n == 0 {
+		r.note(IEDiagnostic{IDERABFailedToResumeItemResumeRes, CriticalityReject, Missing})
+	}
 }
 
 // ERABFailedToResumeItemResumeRes is E-RABFailedToResumeItemResumeRes (TS 36.413 §9.3.3).

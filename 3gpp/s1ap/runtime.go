@@ -128,7 +128,6 @@ func (w *encoder) unknownChoice(u *UnknownChoice, known int) {
 type decoder struct {
 	per.Reader
 	diags []IEDiagnostic
-	more  bool // diagnostics beyond maxDiagnostics were dropped
 }
 
 // ieLoop walks over the IEs of a container.
@@ -243,10 +242,8 @@ func (l *ieLoop) end(r *decoder) []UnknownIE {
 
 // note adds a diagnostic; there are at most maxnoofErrors.
 func (r *decoder) note(d IEDiagnostic) {
-	if len(r.diags) < maxDiagnostics {
+	if len(r.diags) < maxDiagnostics && !r.Failed() {
 		r.diags = append(r.diags, d)
-	} else {
-		r.more = true
 	}
 }
 

@@ -29,3 +29,25 @@ func (v SecurityKey) MarshalText() ([]byte, error) {
 func (v SecurityKey) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("s1ap: a SecurityKey is not written as JSON")
 }
+
+// String shows the first five digits of the IMSI (MCC and the MNC's first two)
+// and hides the rest. The octets hold two digits each, the first one low.
+func (v IMSI) String() string {
+	out := make([]byte, 0, 8)
+	for _, b := range v[:min(3, len(v))] {
+		out = append(out, '0'+b&15, '0'+b>>4)
+	}
+	return string(out[:min(5, len(out))]) + "..."
+}
+
+// GoString masks as String does.
+func (v IMSI) GoString() string { return v.String() }
+
+// Format masks under every verb.
+func (v IMSI) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(v.String())) }
+
+// LogValue masks as String does.
+func (v IMSI) LogValue() slog.Value { return slog.StringValue(v.String()) }
+
+// MarshalText masks as String does.
+func (v IMSI) MarshalText() ([]byte, error) { return []byte(v.String()), nil }

@@ -1,11 +1,7 @@
 package s1ap
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -210,6 +206,18 @@ func TestListElementWithAnotherIE(t *testing.T) {
 	}
 }
 
+// TestListOfOtherIEs: a list that is left with no element misses its item.
+func TestListOfOtherIEs(t *testing.T) {
+	list := ie{IDERABReleaseListBearerRelComp, CriticalityIgnore, "\x00\xea\x60\x40\x01\x00"}
+	p, e := parseFault(t, assemble((*ERABReleaseResponse)(nil).Header(), mmeID, enbID, list))
+	if len(e.IEs) != 1 || e.IEs[0] != (IEDiagnostic{IDERABReleaseItemBearerRelComp, CriticalityIgnore, Missing}) || !e.Continue() {
+		t.Errorf("%v", e)
+	}
+	if m := p.Message.(*ERABReleaseResponse); len(m.ERABReleaseListBearerRelComp) != 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestUnknownIgnoredIEIsKept: no error, and the IE is written again.
 func TestUnknownIgnoredIEIsKept(t *testing.T) {
 	b := assemble(relDone, mmeID, enbID, ie{60000, CriticalityIgnore, "\x01\x02\x03"})
@@ -336,54 +344,5 @@ func TestWriteErrorsNameTheField(t *testing.T) {
 	}
 	if _, err := (&PDU{}).Append(nil); err == nil {
 		t.Error("an empty PDU is written")
-	}
-}
-
-// TestUEIDs: the ids are found in every message that has them.
-func TestUEIDs(t *testing.T) {
-	for _, m := range allMessages() {
-		m.random(newGen(1, 100, 2))
-		mme, enb := UEIDs(m)
-		v := reflect.ValueOf(m).Elem()
-		for name, got := range map[string]any{"MMEUES1APID": mme, "ENBUES1APID": enb} {
-			f := v.FieldByName(name)
-			if f.IsValid() == reflect.ValueOf(got).IsNil() && m.Header().Name != "PathSwitchRequest" && m.Header().Name != "UEContextReleaseCommand" {
-				t.Errorf("%s: %s is %v", m.Header().Name, name, got)
-			}
-		}
-	}
-	path := &PathSwitchRequest{SourceMMEUES1APID: 3, ENBUES1APID: 4}
-	pair := &UEContextReleaseCommand{UES1APIDs: UES1APIDs{Choice: UES1APIDsChoiceUES1APIDPair, UES1APIDPair: &UES1APIDPair{MMEUES1APID: 3, ENBUES1APID: 4}}}
-	for _, m := range []Message{path, pair} {
-		if mme, enb := UEIDs(m); mme == nil || *mme != 3 || enb == nil || *enb != 4 {
-			t.Errorf("%s: %v %v", m.Header().Name, mme, enb)
-		}
-	}
-	pair.UES1APIDs = UES1APIDs{Choice: UES1APIDsChoiceMMEUES1APID, MMEUES1APID: 5}
-	if mme, enb := UEIDs(pair); mme == nil || *mme != 5 || enb != nil {
-		t.Errorf("%v %v", mme, enb)
-	}
-	if mme, enb := UEIDs(&S1SetupRequest{}); mme != nil || enb != nil {
-		t.Errorf("%v %v", mme, enb)
-	}
-}
-
-// TestKeysDoNotPrint: neither K_eNB nor NH comes out of fmt, slog or JSON.
-func TestKeysDoNotPrint(t *testing.T) {
-	m := &InitialContextSetupRequest{SecurityKey: SecurityKey{0xde, 0xad}}
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("", "key", m.SecurityKey, "message", m)
-	j, _ := json.Marshal(m)
-	text := log.String() + string(j)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%d", "%s", "%q"} {
-		text += fmt.Sprintf(verb+verb+verb, m, m.SecurityKey, &m.SecurityKey)
-	}
-	for _, leak := range []string{"dead", "DEAD", "222 173", "222,173", "0xde", "3q0A"} {
-		if strings.Contains(text, leak) {
-			t.Errorf("the key shows as %s", leak)
-		}
-	}
-	if !strings.Contains(text, "[redacted]") {
-		t.Error("nothing was redacted")
 	}
 }
