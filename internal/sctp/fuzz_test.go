@@ -128,7 +128,11 @@ func FuzzAssociation(f *testing.F) {
 			if (c.typ == ctSack || c.typ == ctShutdown) && len(raw) >= 8 { // relative, or it would never fit
 				binary.BigEndian.PutUint32(raw[4:], base-1+binary.BigEndian.Uint32(raw[4:]))
 			}
-			p := append(appendPacket(nil, 1000, 36412, a.localTag), raw...)
+			tag := a.localTag
+			if c.typ == ctInit {
+				tag = 0
+			}
+			p := append(appendPacket(nil, 1000, 36412, tag), raw...)
 			p = appendPad(p, len(raw))
 			seal(p)
 			e.input(p, scriptAddr)

@@ -29,19 +29,22 @@ var stranger = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	strangerDir = dir
 	bin := filepath.Join(dir, "peer")
 	out, err := exec.Command("gcc", "-O1", "-o", bin, "testdata/usrsctp_peer.c", "-lusrsctp", "-lpthread").CombinedOutput()
 	if err != nil {
-		os.RemoveAll(dir)
 		return "", fmt.Errorf("building the libusrsctp peer: %w\n%s", err, out)
 	}
 	return bin, nil
 })
 
+// strangerDir is where the program was built, removed at the end.
+var strangerDir string
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if bin, err := stranger(); err == nil {
-		os.RemoveAll(filepath.Dir(bin))
+	if strangerDir != "" {
+		os.RemoveAll(strangerDir)
 	}
 	os.Exit(code)
 }
