@@ -1,7 +1,9 @@
 // Command gen writes the Go code of package s1ap from the ASN.1 modules of
 // 3GPP TS 36.413 clause 9.3.
 //
-// The modules are 3GPP's text and not part of this repository; their path is
+// The modules are 3GPP's text and not part of this repository. 3GPP publishes
+// them inside the specification (www.3gpp.org, series 36, TS 36.413, h30 for
+// V17.3.0): everything between ASN1START and ASN1STOP. The path of that text is
 // the argument or the environment variable ASN1, relative to the working
 // directory or to the module. Without either, or if there is no such file, gen
 // says so and leaves the generated files alone.
