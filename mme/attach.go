@@ -3,7 +3,6 @@ package mme
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"campanile.network/3gpp/eps"
 )
@@ -46,7 +45,7 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 // the capabilities it had, and whether its lease is good for a while: then it
 // needs no authentication.
 func (c *conn) known(req *eps.AttachRequest, in inbound) bool {
-	return in.sec == verified && c.ue.lease.fresh(time.Now()) && req.Capability.Security(req.MSCapability) == c.ue.capability
+	return in.sec == verified && !c.stale() && req.Capability.Security(req.MSCapability) == c.ue.capability
 }
 
 // prove makes sure that the phone's SIM has answered its home, lately enough.

@@ -19,6 +19,7 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 		return silent(errors.New("detach request without the phone's keys"))
 	}
 	if m.Type.Kind() == eps.DetachIMSI {
+		c.over = c.ue.show(nil).State != Connected
 		return c.send(&eps.DetachAccept{}) // of non-EPS services, which nobody has here
 	}
 	c.m.known.setRegistered(c.ue, false)

@@ -24,6 +24,8 @@ type enb struct {
 	ctx context.Context // ends with the association
 	log *slog.Logger
 
+	unset *time.Timer // ends an association that has no S1 Setup
+
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
 	info  ENBInfo
@@ -52,13 +54,13 @@ func (e *enb) serve(ctx context.Context) {
 	defer cancel()
 	e.ctx = own
 	reading, stop := context.WithCancel(own)
-	setup := time.AfterFunc(setupWait, func() {
+	e.unset = time.AfterFunc(setupWait, func() {
 		if !e.up() {
 			e.log.Warn("association ended", "reason", "no S1 Setup")
 			e.a.Abort("no S1 Setup")
 		}
 	})
-	defer setup.Stop()
+	defer e.unset.Stop()
 	ending := context.AfterFunc(ctx, stop)
 	defer ending()
 
@@ -128,13 +130,19 @@ func (e *enb) show() ENBInfo {
 
 // send encodes and sends a message. An encoding error is this MME's fault and
 // logged; a sending error means that the association is ending, which read
-// will learn too.
+// will learn too. An eNB that takes nothing for sendWait is given up: it must
+// not hold up its phones, nor the paging of others'.
 func (e *enb) send(stream uint16, msg s1ap.Message) error {
 	b, err := s1ap.Append(make([]byte, 0, 256), msg)
 	if err != nil {
 		e.log.Error("message not encoded", "message", msg.Header().Name, "err", err)
 		return err
 	}
+	stuck := time.AfterFunc(sendWait, func() {
+		e.log.Warn("association ended", "reason", "the eNB takes nothing")
+		e.a.Abort("the eNB takes nothing")
+	})
+	defer stuck.Stop()
 	return e.a.Send(e.ctx, stream, ppid, b)
 }
 

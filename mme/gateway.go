@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -40,6 +41,10 @@ func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error
 	}
 	if err != nil {
 		return refuseSession(err)
+	}
+	if !s.Address.Is4() || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != defaultEBI || s.QoS.ARP.Level > 15 {
+		return refuse(eps.EMMCauseNetworkFailure, fmt.Errorf("the gateway's session cannot be used: address %v, tunnel %v %v, EBI %d, ARP %d",
+			s.Address, s.SGW.Addr, s.SGW.TEID, s.EBI, s.QoS.ARP.Level))
 	}
 	u.show(func(i *UEInfo) {
 		i.Address, i.APN = s.Address, p.APN

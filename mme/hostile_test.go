@@ -24,14 +24,15 @@ func TestAnotherENBsUE(t *testing.T) {
 			&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()},
 			&s1ap.UplinkNASTransport{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, NASPDU: []byte{7, 0x46}, EUTRANCGI: f.cell(), TAI: f.tai()},
 			&s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.TEID(666)}}},
-			&s1ap.PathSwitchRequest{SourceMMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, EUTRANCGI: f.cell(), TAI: f.tai(),
-				ERABToBeSwitchedDLList: s1ap.ERABToBeSwitchedDLList{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.TEID(666)}}},
 		} {
 			f.send(m)
 			if a := expect[*s1ap.ErrorIndication](f); *a.Cause != s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause() || *a.MMEUES1APID != p.mmeID {
 				t.Errorf("%s answered with %+v", m.Header().Name, a)
 			}
 		}
+		f.send(&s1ap.PathSwitchRequest{SourceMMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, EUTRANCGI: f.cell(), TAI: f.tai(),
+			ERABToBeSwitchedDLList: s1ap.ERABToBeSwitchedDLList{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.TEID(666)}}})
+		expect[*s1ap.PathSwitchRequestFailure](f)
 		f.send(&s1ap.Reset{Cause: s1ap.CauseMiscUnspecified.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoicePartOfS1Interface,
 			PartOfS1Interface: s1ap.UEAssociatedLogicalS1ConnectionListRes{{MMEUES1APID: new(p.mmeID)}}}})
 		expect[*s1ap.ResetAcknowledge](f)
@@ -39,7 +40,7 @@ func TestAnotherENBsUE(t *testing.T) {
 		if i := p.settled(); i.State != Connected {
 			t.Errorf("the phone is %v", i.State)
 		}
-		w.counted("UE of another eNB", 4)
+		w.counted("UE of another eNB", 3)
 
 		// Ids of its own that do not belong together end both (§10.6).
 		f.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: q.mmeID, ENBUES1APID: q.enbID + 9, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})

@@ -42,6 +42,12 @@ func (c *conn) interrupt(in inbound) error {
 	case *s1ap.NASNonDeliveryIndication:
 		c.m.count.procedure("NAS non delivery", m.Cause.String())
 		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
+	case *s1ap.ERABReleaseIndication: // TS 36.413 §8.2.3.2.3: the only bearer there is
+		cause := s1ap.CauseRadioNetworkUnspecified.Cause()
+		if len(m.ERABReleasedList) > 0 {
+			cause = m.ERABReleasedList[0].Cause
+		}
+		return &released{cause}
 	case *s1ap.HandoverRequired:
 		return c.noHandover(m)
 	case *s1ap.UplinkNASTransport:

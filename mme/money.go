@@ -18,11 +18,15 @@ type lease struct {
 	segments uint32 // signed so far
 }
 
+// maxAMBR is the most an eNB can be told (TS 36.413 §9.2.1.19).
+const maxAMBR = 10 * id.Gbps
+
 // errTicket says that a home granted a ticket this operator cannot use.
 var errTicket = errors.New("home's ticket")
 
 // openLease checks that the ticket is signed, for this chain and operator, and
-// valid now. Whether the node belongs to the home is the payer's question.
+// valid now, and that the profile can be served. Whether the node belongs to the
+// home is the payer's question.
 func (m *MME) openLease(l home.Lease, now time.Time) (*lease, error) {
 	t, err := proof.OpenTicket(m.o.ChainID, l.Ticket)
 	switch {
@@ -33,7 +37,12 @@ func (m *MME) openLease(l home.Lease, now time.Time) (*lease, error) {
 	case !t.Valid(now):
 		return nil, fmt.Errorf("%w: is valid from %v to %v, not now", errTicket, t.NotBefore, t.NotAfter)
 	}
-	return &lease{raw: l.Ticket, ticket: t, profile: l.Profile}, nil
+	p := l.Profile
+	if p.APN.IsZero() || p.QCI == 0 || p.ARP < 1 || p.ARP > 15 || p.AMBRUL == 0 || p.AMBRDL == 0 {
+		return nil, fmt.Errorf("home's profile: APN %q, QCI %d, ARP %d, AMBR %v up %v down: none may be missing, ARP is 1 to 15", p.APN, p.QCI, p.ARP, p.AMBRUL, p.AMBRDL)
+	}
+	p.AMBRUL, p.AMBRDL = min(p.AMBRUL, maxAMBR), min(p.AMBRDL, maxAMBR)
+	return &lease{raw: l.Ticket, ticket: t, profile: p}, nil
 }
 
 // fresh says that at least a tenth of the lease is left: a phone that becomes

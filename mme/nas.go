@@ -173,7 +173,7 @@ func (c *conn) toENB(m s1ap.Message) error {
 		return &lost{"no S1 connection"}
 	}
 	if err := c.leg.enb.send(c.leg.stream, m); err != nil {
-		return &lost{"association lost: " + err.Error()}
+		return &lost{"not sent to the eNB: " + err.Error()}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type testHome struct {
 	refuse     home.Code     // of every Challenge
 	expired    int           // so many Prove calls find the challenge expired
 	otherChain bool          // tickets are for another ledger
+	profile    home.Profile  // instead of testProfile
 }
 
 type subscriber struct {
@@ -121,7 +122,11 @@ func (h *testHome) Prove(ctx context.Context, r home.ProveRequest) (home.Lease, 
 	case !c.v.XRES.Equal(r.RES):
 		return home.Lease{}, &home.Error{Code: home.WrongRES}
 	}
-	return home.Lease{KASME: c.v.KASME(c.plmn), Ticket: h.ticket(), Profile: testProfile()}, nil
+	p := testProfile()
+	if h.profile != (home.Profile{}) {
+		p = h.profile
+	}
+	return home.Lease{KASME: c.v.KASME(c.plmn), Ticket: h.ticket(), Profile: p}, nil
 }
 
 func testProfile() home.Profile {
@@ -148,6 +153,7 @@ type testGateway struct {
 	said     []string // its requests, for transcripts
 	refuse   error    // of every Create
 	forget   error    // of every Modify
+	spoil    func(*s11.Session)
 	silent   bool     // nothing is answered
 	failed   int      // PagingFailed
 	bad      []string // what it was shown that does not fit
@@ -193,6 +199,9 @@ func (g *testGateway) Create(ctx context.Context, r s11.CreateSession) (*s11.Ses
 	s.QoS.QCI, s.QoS.ARP = r.QCI, r.ARP
 	if r.PDNType == 3 {
 		s.Cause = 18
+	}
+	if g.spoil != nil {
+		g.spoil(s)
 	}
 	g.sessions[s] = &testSession{ticket: t}
 	return s, nil

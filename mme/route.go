@@ -80,6 +80,11 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 		e.errorIndicated(m)
 	case *s1ap.InitialUEMessage:
 		e.initial(m)
+	case *s1ap.PathSwitchRequest: // TS 36.413 §8.4.4.3: handover without this MME; the phone asks for service anew
+		e.m.count.drop(dropUnexpectedPDU)
+		_ = e.send(e.ueStream(id.MMEUEID(m.SourceMMEUES1APID)), &s1ap.PathSwitchRequestFailure{
+			MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: s1ap.CauseRadioNetworkUnspecified.Cause(),
+		})
 	default:
 		mmeID, enbID := ids(m)
 		if mmeID == nil || enbID == nil {
@@ -183,8 +188,6 @@ func ids(m s1ap.Message) (*s1ap.MMEUES1APID, *s1ap.ENBUES1APID) {
 		return &m.MMEUES1APID, &m.ENBUES1APID
 	case *s1ap.HandoverRequired:
 		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.PathSwitchRequest:
-		return &m.SourceMMEUES1APID, &m.ENBUES1APID
 	}
 	return nil, nil
 }

@@ -41,13 +41,24 @@ func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error 
 	return c.service(in)
 }
 
+// stale says that the SIM must answer anew before the phone is served: its lease
+// is near its end, or its NAS COUNTs are (TS 24.301 §4.4.3.5).
+func (c *conn) stale() bool {
+	c.ue.secMu.Lock()
+	defer c.ue.secMu.Unlock()
+	return !c.ue.lease.fresh(time.Now()) || c.ue.sec == nil || c.ue.sec.NearWrap(countMargin)
+}
+
+// countMargin is how many NAS COUNTs must be left in each direction.
+const countMargin = 1024
+
 // renew asks the home for a new lease when less than a tenth of it is left. If
 // the home is away, what is left is used up first.
 func (c *conn) renew() error {
-	l := c.ue.lease
-	if l.fresh(time.Now()) {
+	if !c.stale() {
 		return nil
 	}
+	l := c.ue.lease
 	err := c.authenticate()
 	if err == nil {
 		return c.secure()

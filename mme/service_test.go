@@ -11,8 +11,6 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
-	"campanile.network/mme/s11"
-	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 )
 
@@ -153,137 +151,6 @@ func TestLeaseRenewedAtServiceRequest(t *testing.T) {
 	})
 }
 
-// TS 24.301 §5.6.2, TS 23.401 §5.3.4.3.
-func TestPaging(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e, f := w.tower(0x19b), w.dial()
-		f.tac = 8
-		f.send(f.setupRequest(0x19c))
-		expect[*s1ap.S1SetupResponse](f)
-		p := w.phone(e)
-		p.attach()
-		s, _ := w.gw.only(w)
-		p.idle()
-
-		if c := w.m.DownlinkData(s, 5, 0); c != gtpc.Accepted {
-			t.Errorf("notification answered with %v", c)
-		}
-		w.m.DownlinkData(s, 5, 0) // a second one does not page twice
-		for _, at := range []*enbPeer{e, f} {
-			m := expect[*s1ap.Paging](at)
-			if m.UEPagingID.STMSI.ID() != p.guti.STMSI() || m.UEIdentityIndexValue != 1 || m.CNDomain != s1ap.CNDomainPs || len(m.TAIList) != 2 {
-				t.Errorf("Paging %+v", m)
-			}
-		}
-		p.request()
-		p.setupResponse()
-		p.settled()
-		e.silent(time.Minute)
-		w.counted("paging ok", 1)
-	})
-}
-
-// No answer to pages: T3413 runs out three times, the gateway is told.
-func TestPagingUnanswered(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		s, _ := w.gw.only(w)
-		p.idle()
-		began := time.Now()
-		w.m.DownlinkData(s, 5, 0)
-		for range 3 {
-			expect[*s1ap.Paging](e)
-		}
-		e.silent(time.Minute)
-		synctest.Wait()
-		if w.gw.failed != 1 {
-			t.Errorf("the gateway was told %d times", w.gw.failed)
-		}
-		if time.Since(began) != 70*time.Second {
-			t.Errorf("last page after %v, want 10 s", time.Since(began)-time.Minute)
-		}
-		w.m.DownlinkData(s, 5, 0)
-		expect[*s1ap.Paging](e)
-		if c := w.m.DownlinkData(nil, 5, 0); c != gtpc.ContextNotFound {
-			t.Errorf("notification for nobody answered with %v", c)
-		}
-	})
-}
-
-// Downlink data while the phone is being released is paged for afterwards.
-func TestDownlinkDataDuringRelease(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		s, _ := w.gw.only(w)
-		e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
-		m := expect[*s1ap.UEContextReleaseCommand](e)
-		w.m.DownlinkData(s, 5, 0)
-		synctest.Wait()
-		e.send(&s1ap.UEContextReleaseComplete{MMEUES1APID: m.UES1APIDs.UES1APIDPair.MMEUES1APID, ENBUES1APID: p.enbID})
-		expect[*s1ap.Paging](e)
-	})
-}
-
-// TS 24.301 §5.5.2.2.2: the phone is told, and released.
-func TestDetach(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
-		down[*eps.DetachAccept](p)
-		if cause := p.released(); cause != s1ap.CauseNasDetach.Cause() {
-			t.Errorf("released with %v", cause)
-		}
-		if i := p.settled(); i.State != Deregistered || len(i.Bearers) != 0 {
-			t.Errorf("UEInfo %+v", i)
-		}
-		w.gw.none(w)
-
-		// Its service request finds it detached (#10).
-		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
-		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
-			t.Errorf("rejected with %v", m.Cause)
-		}
-		p.released()
-	})
-}
-
-// From idle, switched off: no answer.
-func TestDetachFromIdle(t *testing.T) {
-	play(t, nil, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.attach()
-		p.idle()
-		p.initial(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
-		p.released()
-		w.gw.none(w)
-		w.counted("detach ok", 1)
-	})
-}
-
-// A detach request without the phone's keys changes nothing.
-func TestForgedDetach(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		thief := p.at(e)
-		thief.sec = nil
-		thief.initial(&eps.DetachRequest{Type: eps.DetachEPS, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
-		down[*eps.DetachAccept](thief)
-		thief.released()
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("the phone is %v", i.State)
-		}
-		w.gw.only(w)
-	})
-}
-
 // A tracking area update is answered: the phone is to attach again.
 func TestTrackingAreaUpdate(t *testing.T) {
 	play(t, nil, func(w *world) {
@@ -325,34 +192,6 @@ func TestExtendedServiceRequest(t *testing.T) {
 		p.released()
 		p.initial(&eps.ExtendedServiceRequest{Type: eps.ServiceTypePacket, KSI: p.ksi, MTMSI: eps.MobileTMSI(p.guti.TMSI)})
 		expect[*s1ap.InitialContextSetupRequest](p.e)
-	})
-}
-
-// The gateway restarted: connected phones are detached, to attach again; idle
-// ones learn it when they ask for service.
-func TestGatewayRestart(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p, q := w.phone(e), w.phone(e)
-		p.attach()
-		q.attach()
-		q.idle()
-		var lost []*s11.Session
-		for s := range w.gw.sessions {
-			lost = append(lost, s)
-		}
-		clear(w.gw.sessions)
-		w.m.GatewayRestarted(lost)
-		if m := down[*eps.NetworkDetachRequest](p); m.Type != eps.NetworkDetachTypeReattach {
-			t.Errorf("detach type %v", m.Type)
-		}
-		p.uplink(&eps.DetachAccept{})
-		p.released()
-		q.initialRaw(must(q.sec.AppendServiceRequest(nil)))
-		if m := down[*eps.ServiceReject](q); m.Cause != eps.EMMCauseImplicitlyDetached {
-			t.Errorf("rejected with %v", m.Cause)
-		}
-		w.gw.none(w)
 	})
 }
 
@@ -418,24 +257,6 @@ func (l *listener) isClosed() bool {
 	}
 }
 
-// TS 24.301 §5.3.5: a phone that is idle for too long is detached implicitly.
-func TestImplicitDetach(t *testing.T) {
-	play(t, func(o *Options) { o.IdleLimit = time.Hour }, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.attach()
-		p.idle()
-		time.Sleep(2 * time.Hour)
-		if i := p.settled(); i.State != Deregistered || i.Reason != "implicitly detached" {
-			t.Errorf("UEInfo %+v", i)
-		}
-		w.gw.none(w)
-		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
-		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
-			t.Errorf("rejected with %v", m.Cause)
-		}
-	})
-}
-
 // Sixteen bits can be guessed; not many times.
 func TestGuessedServiceRequests(t *testing.T) {
 	play(t, nil, func(w *world) {
@@ -460,29 +281,5 @@ func TestGuessedServiceRequests(t *testing.T) {
 		p.sec = sec
 		time.Sleep(guessWhile)
 		p.request()
-	})
-}
-
-// The gateway does not take the eNB's tunnel end: the phone is detached, to
-// attach again (TS 24.301 §5.5.2.3).
-func TestGatewayRefusesModify(t *testing.T) {
-	play(t, nil, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.attach()
-		p.idle()
-		w.gw.forget = &gtpc.CauseError{Cause: gtpc.ContextNotFound}
-		p.request()
-		p.setupResponse()
-		for range 5 { // T3422 runs out
-			if m := down[*eps.NetworkDetachRequest](p); m.Type != eps.NetworkDetachTypeReattach {
-				t.Errorf("detach type %v", m.Type)
-			}
-		}
-		p.released()
-		if i := p.settled(); i.State != Deregistered {
-			t.Errorf("state %v", i.State)
-		}
-		w.gw.none(w)
-		w.logged("network detach", "T3422 expired 5 times")
 	})
 }

@@ -73,6 +73,7 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 // stays; the eNB may try again.
 func (e *enb) refuse(m *s1ap.S1SetupRequest, cause s1ap.Cause, wait *s1ap.TimeToWait, why string, fault *s1ap.SyntaxError, began time.Time) {
 	_ = e.send(0, &s1ap.S1SetupFailure{Cause: cause, TimeToWait: wait, CriticalityDiagnostics: diagnostics(fault)})
+	e.unset.Reset(refusedWait)
 	e.m.count.procedure("S1 setup", "S1AP cause "+cause.String())
 	name := "unknown"
 	if g, err := m.GlobalENBID.ID(); err == nil {

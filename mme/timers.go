@@ -28,6 +28,8 @@ const (
 	contextSetupWait   = 10 * time.Second // Initial Context Setup Response
 	contextReleaseWait = 5 * time.Second  // UE Context Release Complete
 	setupWait          = 30 * time.Second // first S1 Setup Request of an association
+	refusedWait        = 2 * time.Minute  // another S1 Setup Request after a refusal
+	sendWait           = 5 * time.Second  // room in an association's send buffer
 	admitWait          = 5 * time.Second  // Towers.Admit
 	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of every association at the end
 )
