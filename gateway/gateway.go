@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,9 @@ type Options struct {
 	S11Conn gtpc.PacketConn
 	// S1U is the data path's address as eNBs reach it. Required.
 	S1U netip.Addr
+	// MMEs that may use S11; none means any. S11 is not authenticated: without
+	// such a list it belongs on a network of the operator's own machines.
+	MMEs []netip.Prefix
 	// Path moves packets. The gateway reads its Events; whoever made it runs its
 	// Serve, and ends that after the gateway's. Required.
 	Path datapath.Path
@@ -124,7 +128,7 @@ func New(o Options) (*Gateway, error) {
 	g.ctrl, _ = datapath.NewTEIDs(o.MaxSessions, o.RestartCounter)
 	g.ep, err = gtpc.NewEndpoint(gtpc.Options{
 		Local: o.S11, Conn: o.S11Conn, Handler: gtpc.HandlerFunc(g.handle), RestartCounter: o.RestartCounter,
-		T3: o.T3, N3: o.N3, EchoEvery: o.EchoEvery, OnPeerRestart: g.peerRestarted, Logger: o.Logger,
+		T3: o.T3, N3: o.N3, EchoEvery: o.EchoEvery, OnPeerRestart: g.peerRestarted, Accept: o.accept(), Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
@@ -167,6 +171,16 @@ func (o *Options) defaults() error {
 		o.Drain = 300 * time.Millisecond
 	}
 	return nil
+}
+
+// accept is the filter that MMEs makes, or nil.
+func (o *Options) accept() func(netip.Addr) bool {
+	if len(o.MMEs) == 0 {
+		return nil
+	}
+	return func(a netip.Addr) bool {
+		return slices.ContainsFunc(o.MMEs, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
 }
 
 // S11Addr is the bound S11 address.

@@ -308,6 +308,21 @@ func TestServeEndReportsEverything(t *testing.T) {
 	}
 }
 
+func TestStrangersAreNotHeard(t *testing.T) {
+	inBubble(t, func(o *gateway.Options) { o.MMEs = []netip.Prefix{netip.PrefixFrom(mmeIP, 32)} }, func(t *testing.T, r *rig) {
+		r.attach(phone1, 1)
+		stranger, err := s11.New(s11.Options{Conn: r.listen(netip.MustParseAddr("127.6.6.6"), 2123), Gateway: netip.AddrPortFrom(gwIP, 0), Logger: quiet})
+		r.must(err)
+		defer r.serve(stranger.Serve)()
+		if _, err := stranger.Create(t.Context(), request(t, phone1, r.ticket(1, 1))); !errors.Is(err, gtpc.ErrNoAnswer) {
+			t.Errorf("err = %v", err)
+		}
+		if st := r.gw.Stats(); st.Sessions != 1 || st.S11.Dropped[gtpc.DropStranger] != 4 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestAnotherTicketsSegmentIsRefused(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {
 		s := r.attach(phone1, 1)

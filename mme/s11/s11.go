@@ -109,7 +109,7 @@ type CreateSession struct {
 type ModifyBearer struct {
 	ENB     FTEID  // the eNB's end of S1-U
 	Segment []byte // the MME's, signed; empty leaves the segment open as it is
-	Ticket  []byte // only when the ticket was renewed
+	Ticket  []byte // only when the ticket was renewed; Segment is then of the new one
 }
 
 // New binds the endpoint; Serve makes it live.

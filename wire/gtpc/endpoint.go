@@ -67,6 +67,10 @@ type Options struct {
 	// EchoEvery is the time between two Echo Requests to a peer: 60 s, the
 	// least TS 23.007 §20.1 allows; negative sends none.
 	EchoEvery time.Duration
+	// Accept says whom to listen to; nil listens to everybody. GTPv2-C proves
+	// nothing about a sender, so this keeps out accidents and neighbours, not
+	// forgers.
+	Accept func(netip.Addr) bool
 	// OnPeerRestart is told that a peer's restart counter changed: what it held
 	// is gone. It runs on the receiving goroutine before the message that told
 	// is handled, so the Handler's rules hold for it too.
@@ -194,7 +198,12 @@ func (e *Endpoint) receive(ctx context.Context) error {
 			return fmt.Errorf("gtpc: receive on %v: %w", e.LocalAddr(), err)
 		}
 		e.got.Add(1)
-		e.datagram(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:n])
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if e.o.Accept != nil && !e.o.Accept(from.Addr()) {
+			e.drop(DropStranger, from, nil)
+			continue
+		}
+		e.datagram(from, buf[:n])
 	}
 }
 

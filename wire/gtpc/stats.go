@@ -24,13 +24,14 @@ const (
 	DropUnanswered                    // the handler had no answer for a request
 	DropUnasked                       // a response nobody waits for
 	DropPeers                         // too many peers to supervise one more
+	DropStranger                      // Options.Accept does not know the sender
 	DropSend                          // the socket refused to send
 	dropReasons
 )
 
 func (d Drop) String() string {
 	return [...]string{"short", "version", "length", "malformed", "unknown-type", "version-indication",
-		"repeated", "unanswered", "unasked", "peers", "send"}[d]
+		"repeated", "unanswered", "unasked", "peers", "stranger", "send"}[d]
 }
 
 // Stats are counts since the endpoint was made.
