@@ -1,0 +1,47 @@
+# One build flavour for everything, so that caches serve: no cgo.
+export CGO_ENABLED = 0
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+FUZZTIME ?= 30s
+ASN1 ?= ../shared/asn1/36413-h30.asn
+export ASN1
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint generate bench fuzz interop race
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+run: build ## everything in one process, in ./var, with a virtual tower and phone
+	@test -f var/campanile.toml || ./bin/campanile init --home var
+	@exec ./bin/campanile up --home var
+
+build: ## bin/campanile, static
+	$(GO) build -o bin/campanile ./cmd/campanile
+
+test: lint ## lint and all tests
+	$(GO) test ./...
+
+lint: ## gofmt, vet, staticcheck
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt these:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+generate: ## write generated code again (S1AP needs 3GPP's ASN.1: make generate ASN1=path)
+	$(GO) generate ./3gpp/... ./wire/... ./hss-chain/...
+
+bench: ## benchmarks, each beside a named alternative where there is one
+	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./hss-chain/... ./conformance/...
+
+fuzz: ## every fuzz target, FUZZTIME each
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+race: ## race detector on what does not import the chain (needs cgo)
+	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./hss-chain/hss ./hss-chain/ledger
+
+interop: ## tests against strangers: usrsctp, tshark (fail when missing)
+	CI=true $(GO) test -count=1 -run 'Stranger|Tshark|Usrsctp|Capture|Replay' ./...

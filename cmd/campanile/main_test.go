@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// call runs a command line as main does.
+func call(t *testing.T, args ...string) (out string, err error, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var b bytes.Buffer
+	c := root()
+	c.SetOut(&b)
+	c.SetErr(&b)
+	c.SetArgs(args)
+	err = c.ExecuteContext(ctx)
+	return b.String(), err, exitCode(err)
+}
+
+func TestCommandLineMistakes(t *testing.T) {
+	for _, args := range [][]string{{"nonsense"}, {"up", "extra"}, {"up", "--nonsense"}, {"up", "--log-level", "loud"}, {"subscriber", "add"},
+		{"subscriber", "add", "999700000000001"}, {"subscriber", "add", "12x", "--key-file", "x"}, {"sim"}} {
+		_, err, code := call(t, args...)
+		if code != 2 || err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: code %d, %v", args, code, err)
+		}
+	}
+	if _, err, code := call(t, "status", "--home", t.TempDir()); code != 1 || !strings.Contains(err.Error(), "no node is running") {
+		t.Errorf("status without a node: code %d, %v", code, err)
+	}
+	if out, err, _ := call(t, "--help"); err != nil || !strings.Contains(out, "campanile up") {
+		t.Errorf("help: %v %s", err, out)
+	}
+}
+
+// Each mistake in a home is one line that names file, line and remedy; exit 2.
+func TestConfigMistakes(t *testing.T) {
+	edit := func(t *testing.T, home, old, now string) {
+		t.Helper()
+		f := filepath.Join(home, "campanile.toml")
+		b, err := os.ReadFile(f)
+		if err != nil || !strings.Contains(string(b), old) {
+			t.Fatalf("%q is not in %s: %v", old, f, err)
+		}
+		if err := os.WriteFile(f, []byte(strings.Replace(string(b), old, now, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*testing.T, string)
+		want  []string
+	}{
+		"unknown key":    {func(t *testing.T, h string) { edit(t, h, "price_per_gb", "price_per_bg") }, []string{"campanile.toml:", "tower.price_per_bg", `did you mean "tower.price_per_gb"`}},
+		"wrong type":     {func(t *testing.T, h string) { edit(t, h, "code = 1", "code = 'one'") }, []string{"campanile.toml:", "code"}},
+		"bad value":      {func(t *testing.T, h string) { edit(t, h, "'999/70'", "'99/7'") }, []string{"campanile.toml", "network.plmn", "such as 999/70"}},
+		"bad duration":   {func(t *testing.T, h string) { edit(t, h, "block_interval = '1s'", "block_interval = 'soon'") }, []string{"campanile.toml:", "soon"}},
+		"bad choice":     {func(t *testing.T, h string) { edit(t, h, "kind = 'virtual'", "kind = 'magic'") }, []string{"radio.kind", "magic", `"virtual" or "none"`}},
+		"missing secret": {func(t *testing.T, h string) { os.Remove(filepath.Join(h, "keys", "operator")) }, []string{"keys/operator", "missing", "backup"}},
+		"open secret":    {func(t *testing.T, h string) { os.Chmod(filepath.Join(h, "keys", "tower"), 0o644) }, []string{"keys/tower", "chmod 600"}},
+		"no home":        {func(t *testing.T, h string) { os.Remove(filepath.Join(h, "campanile.toml")) }, []string{"campanile.toml", "no such file", "campanile init"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := filepath.Join(t.TempDir(), "home")
+			if _, err, _ := call(t, "init", "--home", home); err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(t, home)
+			_, err, code := call(t, "up", "--home", home)
+			if code != 2 || err == nil {
+				t.Fatalf("code %d, %v", code, err)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q lacks %q", err, w)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+		})
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	home := filepath.Join(t.TempDir(), "home")
+	if _, err, _ := call(t, "init", "--home", home); err != nil {
+		t.Fatal(err)
+	}
+	f := filepath.Join(home, "campanile.toml")
+	b, _ := os.ReadFile(f)
+	s := strings.NewReplacer("127.0.0.1:7101", l.Addr().String(), "grpc = '127.0.0.1:9090'", "grpc = ''").Replace(string(b))
+	if err := os.WriteFile(f, []byte(s), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err, code := call(t, "up", "--home", home, "--log-level", "error")
+	if code != 2 || !strings.Contains(err.Error(), "billing.listen") || !strings.Contains(err.Error(), l.Addr().String()) {
+		t.Errorf("code %d, %v", code, err)
+	}
+}
+
+func TestInitTwice(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	out, err, _ := call(t, "init", "--home", home, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		ChainID string `json:"chain_id"`
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || !strings.HasPrefix(r.ChainID, "campanile-") {
+		t.Errorf("%s: %v", out, err)
+	}
+	if _, err, code := call(t, "init", "--home", home); code != 2 || !strings.Contains(err.Error(), "already") {
+		t.Errorf("second init: code %d, %v", code, err)
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/cmd/campanile/town"
+	"campanile.network/internal/config"
+	pb "campanile.network/wire/corepb"
+)
+
+// ask calls the running node over its admin socket.
+func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
+	sock := filepath.Join(g.home, town.AdminSocket)
+	c, err := grpc.NewClient("unix:"+sock, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return out, err
+	}
+	defer c.Close()
+	out, err = f(cmd.Context(), pb.NewAdminClient(c))
+	if s, ok := status.FromError(err); ok && err != nil {
+		switch s.Code() {
+		case codes.Unavailable:
+			return out, fmt.Errorf("no node is running in %s; start it with: campanile up --home %s", g.home, g.home)
+		case codes.InvalidArgument:
+			return out, &usageError{errors.New(s.Message())}
+		}
+		return out, errors.New(s.Message())
+	}
+	return out, err
+}
+
+func statusCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", GroupID: "operate", Args: cobra.NoArgs, Short: "What the running node does",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.StatusReply, error) {
+				return c.Status(ctx, &pb.StatusRequest{})
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), s, func(w io.Writer) {
+				ledger := "private ledger: 1 validator, proves nothing to others"
+				if s.Validators != 1 {
+					ledger = fmt.Sprintf("%d validators", s.Validators)
+				}
+				if !s.Running {
+					ledger += "; consensus is halted"
+				}
+				fmt.Fprintf(w, "ledger     %s at block %d (%s)\n", s.ChainId, s.Height, ledger)
+				fmt.Fprintf(w, "towers     %d on the air\n", s.TowersOnAir)
+				fmt.Fprintf(w, "phones     %d registered, %d connected\n", s.PhonesRegistered, s.PhonesConnected)
+				fmt.Fprintf(w, "carried    %d octets up, %d down\n", s.UlOctets, s.DlOctets)
+				fmt.Fprintf(w, "claimable  %s abell\nowner has  %s abell\n", s.Claimable, s.OwnerBalance)
+				if s.Console != "" {
+					fmt.Fprintf(w, "console    http://%s\n", s.Console)
+				}
+			})
+		},
+	}
+}
+
+func subscriberCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "subscriber", GroupID: "operate", Short: "Add, list, bar and erase subscribers"}
+	cmd.AddCommand(subscriberAdd(g), subscriberList(g))
+	for verb, state := range map[string]string{"bar": "barred", "unbar": "active", "erase": "erased"} {
+		cmd.AddCommand(&cobra.Command{
+			Use: verb + " IMSI", Args: cobra.ExactArgs(1), Short: "Make a subscriber " + state,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.SetSubscriberReply, error) {
+					return c.SetSubscriber(ctx, &pb.SetSubscriberRequest{Imsi: args[0], State: state})
+				})
+				if err != nil {
+					return err
+				}
+				return g.print(cmd.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "%s since block %d\n", state, r.Height) })
+			},
+		})
+	}
+	return cmd
+}
+
+func subscriberAdd(g *globals) *cobra.Command {
+	s := &pb.NewSubscriber{}
+	var keyFile, plan string
+	var up, down uint64
+	cmd := &cobra.Command{
+		Use: "add IMSI", Args: cobra.ExactArgs(1), Short: "Add a subscriber",
+		Long: "Add a subscriber. The key file holds 64 hexadecimal digits, K then OPc, and only its owner may read it.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := id.ParseIMSI(args[0]); err != nil {
+				return &usageError{err}
+			}
+			k, err := config.Secret(keyFile, 32)
+			if err != nil {
+				return err
+			}
+			s.Imsi, s.K, s.Opc, s.AmbrUl, s.AmbrDl = args[0], k[:16], k[16:], up*1e6, down*1e6
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.AddSubscribersReply, error) {
+				return c.AddSubscribers(ctx, &pb.AddSubscribersRequest{Subscribers: []*pb.NewSubscriber{s}, Plan: plan})
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "subscriber %s on the ledger since block %d\n", r.Ids[0], r.Height) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&keyFile, "key-file", "", "file with K and OPc (required)")
+	f.StringVar(&s.Msisdn, "msisdn", "", "telephone number")
+	f.StringVar(&s.Apn, "apn", "", "access point name; empty: the network's")
+	f.Uint32Var(&s.Qci, "qci", 9, "QoS class")
+	f.Uint32Var(&s.Arp, "arp", 8, "allocation priority, 1 (first) to 15")
+	f.Uint64Var(&s.Sqn, "seq", 0, "sequence number the card has reached")
+	f.Uint64Var(&up, "up", 50, "Mbit/s uplink")
+	f.Uint64Var(&down, "down", 100, "Mbit/s downlink")
+	f.StringVar(&plan, "plan", "open", "plan, as the ledger shows it")
+	cmd.MarkFlagRequired("key-file")
+	return cmd
+}
+
+// table prints rows in columns.
+func table(w io.Writer, head string, rows func(io.Writer)) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, head)
+	rows(t)
+	t.Flush()
+}
+
+func subscriberList(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Args: cobra.NoArgs, Short: "List subscribers",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.ListSubscribersReply, error) {
+				return c.ListSubscribers(ctx, &pb.ListSubscribersRequest{})
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				table(w, "IMSI\tSTATE\tPLAN\tLEDGER ID", func(w io.Writer) {
+					for _, s := range r.Subscribers {
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Imsi, s.State, s.Plan, s.Id)
+					}
+				})
+			})
+		},
+	}
+}
+
+func towerCommand(g *globals) *cobra.Command {
+	cmd := &cobra.Command{Use: "tower", GroupID: "operate", Short: "Register and list towers"}
+	cmd.AddCommand(towerRegister(g), &cobra.Command{
+		Use: "list", Args: cobra.NoArgs, Short: "List towers",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.ListTowersReply, error) {
+				return c.ListTowers(ctx, &pb.ListTowersRequest{})
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				table(w, "TOWER\tNAME\tENB\tON AIR\tABELL PER GB\tCHANNEL\tRESERVE\tPAID", func(w io.Writer) {
+					for _, t := range r.Towers {
+						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, t.PricePerGb, t.Channel, t.Reserve, t.Paid)
+					}
+				})
+			})
+		},
+	})
+	return cmd
+}
+
+func towerRegister(g *globals) *cobra.Command {
+	var keyFile string
+	q := &pb.RegisterTowerRequest{}
+	var cells []uint
+	cmd := &cobra.Command{
+		Use: "register NAME", Args: cobra.ExactArgs(1), Short: "Register a tower and open its channel",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q.Name = args[0]
+			for _, v := range cells {
+				q.Cells = append(q.Cells, uint32(v))
+			}
+			seed, err := config.Secret(keyFile, 32)
+			if err != nil {
+				return err
+			}
+			q.KeySeed = seed
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.RegisterTowerReply, error) {
+				return c.RegisterTower(ctx, q)
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				fmt.Fprintf(w, "tower %s registered in block %d", hexShort(r.Key), r.Height)
+				if r.Channel != 0 {
+					fmt.Fprintf(w, ", channel %d open", r.Channel)
+				}
+				fmt.Fprintln(w)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&keyFile, "key-file", "", "file with the tower's key, 64 hexadecimal digits (required)")
+	f.StringVar(&q.Enb, "enb", "", "global eNB id, such as 999/70-macro-0x19c (required)")
+	f.UintSliceVar(&cells, "cell", nil, "E-UTRAN cell identity; may be repeated (required)")
+	f.StringVar(&q.PricePerGb, "price", "500000000000000000", "abell for 10^9 octets")
+	f.StringVar(&q.Reserve, "reserve", "100000000000000000000", "abell locked in its channel; 0: open none")
+	for _, name := range []string{"key-file", "enb", "cell"} {
+		cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+func hexShort(s string) string {
+	if _, err := hex.DecodeString(s); err != nil || len(s) < 8 {
+		return s
+	}
+	return s[:8]
+}
+
+func claimCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "claim", GroupID: "operate", Args: cobra.NoArgs, Short: "Claim what your tower has earned",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.ClaimReply, error) {
+				return c.Claim(ctx, &pb.ClaimRequest{})
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				fmt.Fprintf(w, "claimed %s abell in block %d; the owner has %s abell\n", r.Amount, r.Height, r.Balance)
+			})
+		},
+	}
+}

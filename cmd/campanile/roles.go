@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"campanile.network/cmd/campanile/town"
+)
+
+// roleCommands are the commands that run one role of a home in a process of
+// its own; hss-chain first, the others find it under [peers].
+func roleCommands(g *globals) []*cobra.Command {
+	var out []*cobra.Command
+	for _, r := range []struct{ name, short string }{
+		{"hss-chain", "The ledger's node and the authentication centre"},
+		{"billing", "Meter and towers' links"},
+		{"gateway", "SGW and PGW"},
+		{"mme", "MME"},
+		{"enb-agent", "The tower's agent, between eNB and core"},
+	} {
+		out = append(out, &cobra.Command{
+			Use: r.name, GroupID: "role", Args: cobra.NoArgs, Short: r.short,
+			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, g, r.name) },
+		})
+	}
+	return out
+}
+
+// run runs a role until it is told to stop or fails.
+func run(cmd *cobra.Command, g *globals, role string) error {
+	cfg, log, err := g.load()
+	if err != nil {
+		return err
+	}
+	t, err := town.Open(cmd.Context(), cfg, role, log)
+	if err == nil {
+		if a := t.Console(); a != "" {
+			log.Info("console: open http://" + a + " in a browser; Ctrl-C stops")
+		}
+		err = t.Wait(cmd.Context())
+		log.Info("stopping")
+	}
+	if t != nil {
+		err = errors.Join(err, t.Close())
+	}
+	return err
+}

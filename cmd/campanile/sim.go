@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/internal/config"
+	"campanile.network/internal/sctp"
+	"campanile.network/sdr/sim"
+)
+
+// simFlags are what a load run needs of any MME.
+type simFlags struct {
+	mme, local, plmn, enb, imsi, keyFile string
+	tac                                  uint16
+	ues, enbs                            int
+	rate                                 float64
+	detach                               bool
+}
+
+func simCommand(g *globals) *cobra.Command {
+	f := simFlags{}
+	cmd := &cobra.Command{
+		Use: "sim", GroupID: "run", Args: cobra.NoArgs,
+		Short: "eNBs and phones against an MME, ours or anybody's",
+		Long: "Attach phones with consecutive IMSIs and one key to an MME that speaks S1AP in\n" +
+			"SCTP in UDP (RFC 6951), and report rates and times.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := f.run(cmd.Context(), g)
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				fmt.Fprintf(w, "attached  %d in %.1f s, %.0f each second\n", r.Attached, r.Seconds, r.Rate)
+				fmt.Fprintf(w, "times     p50 %.1f  p90 %.1f  p99 %.1f  max %.1f ms\n", r.P50, r.P90, r.P99, r.Max)
+				for why, n := range r.Causes {
+					fmt.Fprintf(w, "failed    %d: %s\n", n, why)
+				}
+			})
+		},
+	}
+	p := cmd.Flags()
+	p.StringVar(&f.mme, "mme", "127.0.0.20", "the MME's address")
+	p.StringVar(&f.local, "local", "127.0.0.40", "our address; each further eNB takes the next")
+	p.StringVar(&f.plmn, "plmn", "999/70", "network")
+	p.StringVar(&f.enb, "enb", "999/70-macro-0x200", "global eNB id of the first eNB")
+	p.Uint16Var(&f.tac, "tac", 7, "tracking area code")
+	p.StringVar(&f.imsi, "imsi", "", "first IMSI (required)")
+	p.StringVar(&f.keyFile, "key-file", "", "file with K and OPc of all SIMs, 64 hexadecimal digits (required)")
+	p.IntVar(&f.ues, "ues", 100, "phones")
+	p.IntVar(&f.enbs, "enbs", 1, "eNBs")
+	p.Float64Var(&f.rate, "rate", 50, "attaches begun each second")
+	p.BoolVar(&f.detach, "detach", false, "detach after attaching")
+	for _, name := range []string{"imsi", "key-file"} {
+		cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) {
+	log, err := g.logger()
+	if err != nil {
+		return sim.LoadReport{}, err
+	}
+	o := sim.LoadOptions{UEs: f.ues, Rate: f.rate, Detach: f.detach}
+	if o.First, err = id.ParseIMSI(f.imsi); err != nil {
+		return sim.LoadReport{}, &usageError{err}
+	}
+	k, err := config.Secret(f.keyFile, 32)
+	if err != nil {
+		return sim.LoadReport{}, err
+	}
+	o.K, o.OPc = secret.Key128(k[:16]), secret.Key128(k[16:])
+	plmn, err1 := id.ParsePLMN(f.plmn)
+	first, err2 := id.ParseGlobalENBID(f.enb)
+	local, err3 := netip.ParseAddr(f.local)
+	mme, err4 := netip.ParseAddr(f.mme)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return sim.LoadReport{}, &usageError{err}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var done []chan struct{}
+	defer func() {
+		stop()
+		for _, d := range done {
+			<-d
+		}
+	}()
+	for i := range f.enbs {
+		e, err := sim.NewENB(sim.ENBOptions{ID: id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, Name: fmt.Sprintf("sim %d", i+1),
+			TAI: id.TAI{PLMN: plmn, TAC: id.TAC(f.tac)}, Cell: id.ECI((first.ID+uint32(i))<<8 | 1), Log: log})
+		if err != nil {
+			return sim.LoadReport{}, &usageError{err}
+		}
+		ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(local, 9899), Logger: log})
+		if err != nil {
+			return sim.LoadReport{}, err
+		}
+		local = local.Next()
+		d := make(chan struct{})
+		done = append(done, d)
+		go func() {
+			defer close(d)
+			e.Serve(ctx, func(ctx context.Context) (sctp.Association, error) {
+				return ep.Dial(ctx, netip.AddrPortFrom(mme, 36412), sctp.DialOptions{})
+			})
+			ep.Close()
+		}()
+		if err := e.WaitReady(ctx); err != nil {
+			return sim.LoadReport{}, err
+		}
+		o.ENBs = append(o.ENBs, e)
+	}
+	return sim.Load(ctx, o)
+}

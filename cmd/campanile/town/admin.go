@@ -1,0 +1,267 @@
+package town
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/hss-chain/hss"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/mme"
+	pb "campanile.network/wire/corepb"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+)
+
+// AdminSocket is where the operator's verbs reach the running node: a socket
+// in its home that only the home's owner may open.
+const AdminSocket = "admin.sock"
+
+func (t *Town) startAdmin(context.Context) error {
+	file := t.cfg.path(AdminSocket)
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	l, err := net.Listen("unix", file)
+	if err != nil {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s := grpc.NewServer()
+	pb.RegisterAdminServer(s, &admin{t: t})
+	t.serve("admin", func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
+	return nil
+}
+
+type admin struct {
+	pb.UnimplementedAdminServer
+	t *Town
+}
+
+func wrong(format string, args ...any) error {
+	return status.Errorf(codes.InvalidArgument, format, args...)
+}
+
+// AddSubscribers seals subscriptions and enters them on the ledger, all or
+// none of up to 1000.
+func (a *admin) AddSubscribers(ctx context.Context, q *pb.AddSubscribersRequest) (*pb.AddSubscribersReply, error) {
+	if len(q.Subscribers) == 0 || len(q.Subscribers) > 1000 {
+		return nil, wrong("%d subscribers: want 1 to 1000", len(q.Subscribers))
+	}
+	subs := make([]hss.Subscription, len(q.Subscribers))
+	for i, s := range q.Subscribers {
+		v, err := a.t.subscription(s)
+		if err != nil {
+			return nil, wrong("subscriber %d: %v", i+1, err)
+		}
+		subs[i] = v
+	}
+	recs, r, err := a.t.subscribe(ctx, subs, q.Plan)
+	if errors.Is(err, hss.ErrExists) {
+		return nil, wrong("%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.AddSubscribersReply{Height: r.Height}
+	for _, rec := range recs {
+		out.Ids = append(out.Ids, rec.ID.String())
+	}
+	return out, nil
+}
+
+func (t *Town) subscription(s *pb.NewSubscriber) (v hss.Subscription, err error) {
+	if v.IMSI, err = id.ParseIMSI(s.Imsi); err != nil {
+		return v, err
+	}
+	if op, ok := t.model.Home(v.IMSI); !ok || op.Key != t.keys.operator.Public() {
+		return v, fmt.Errorf("IMSI %v is in none of this network's ranges %v", v.IMSI, t.cfg.Network.Ranges)
+	}
+	if len(s.K) != 16 || len(s.Opc) != 16 {
+		return v, fmt.Errorf("K of %d octets and OPc of %d: want 16 each", len(s.K), len(s.Opc))
+	}
+	v.K, v.OPc, v.SQN = secret.Key128(s.K), secret.Key128(s.Opc), hss.Array32
+	if s.Sqn > aka.MaxSEQ {
+		return v, fmt.Errorf("sequence number %d: at most %d", s.Sqn, uint64(aka.MaxSEQ))
+	}
+	v.DIF = aka.DIFFor(s.Sqn, aka.TickAt(time.Now()))
+	v.Profile, err = t.profileOf(s)
+	return v, err
+}
+
+func (t *Town) profileOf(s *pb.NewSubscriber) (p home.Profile, err error) {
+	p = t.profile()
+	if s.Msisdn != "" {
+		if p.MSISDN, err = id.ParseMSISDN(s.Msisdn); err != nil {
+			return p, err
+		}
+	}
+	if s.Apn != "" {
+		if p.APN, err = id.ParseAPN(s.Apn); err != nil {
+			return p, err
+		}
+	}
+	if s.Qci > 254 || s.Arp > 15 {
+		return p, fmt.Errorf("QCI %d, ARP %d: want at most 254 and 15", s.Qci, s.Arp)
+	}
+	for _, o := range []struct {
+		given bool
+		set   func()
+	}{
+		{s.Qci != 0, func() { p.QCI = id.QCI(s.Qci) }},
+		{s.Arp != 0, func() { p.ARP = uint8(s.Arp) }},
+		{s.AmbrUl != 0, func() { p.AMBRUL = id.BitRate(s.AmbrUl) }},
+		{s.AmbrDl != 0, func() { p.AMBRDL = id.BitRate(s.AmbrDl) }},
+	} {
+		if o.given {
+			o.set()
+		}
+	}
+	return p, nil
+}
+
+// ListSubscribers lists this home's subscribers.
+func (a *admin) ListSubscribers(context.Context, *pb.ListSubscribersRequest) (*pb.ListSubscribersReply, error) {
+	out := &pb.ListSubscribersReply{}
+	for _, s := range a.t.hss.Subscribers() {
+		out.Subscribers = append(out.Subscribers, &pb.Subscriber{Id: s.ID.String(), Imsi: s.IMSI.String(), State: s.State.String(), Plan: s.Plan})
+	}
+	return out, nil
+}
+
+// SetSubscriber bars, unbars or erases.
+func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (*pb.SetSubscriberReply, error) {
+	imsi, err := id.ParseIMSI(q.Imsi)
+	if err != nil {
+		return nil, wrong("%v", err)
+	}
+	v, ok := a.t.hss.Find(imsi)
+	rec, on := a.t.model.Subscriber(v)
+	if !ok || !on {
+		return nil, wrong("no subscriber has IMSI %v", imsi)
+	}
+	rec.Version++
+	switch q.State {
+	case "active":
+		rec.State = ledger.Active
+	case "barred":
+		rec.State = ledger.Barred
+	case "erased":
+		rec.State, rec.Plan, rec.BlobHash = ledger.Erased, "", [32]byte{}
+	default:
+		return nil, wrong("state %q: want active, barred or erased", q.State)
+	}
+	r, err := a.t.chain.UpdateSubscriber(ctx, a.t.operator, rec)
+	if err != nil {
+		return nil, err
+	}
+	if rec.State == ledger.Erased {
+		if err := a.t.hss.Erase(v); err != nil {
+			return nil, err
+		}
+	}
+	return &pb.SetSubscriberReply{Height: r.Height}, nil
+}
+
+// RegisterTower registers a tower of this home's owner and opens its channel.
+func (a *admin) RegisterTower(ctx context.Context, q *pb.RegisterTowerRequest) (*pb.RegisterTowerReply, error) {
+	if len(q.KeySeed) != 32 {
+		return nil, wrong("tower key of %d octets: want 32", len(q.KeySeed))
+	}
+	key := proof.SigningKeyFromSeed([32]byte(q.KeySeed))
+	tower := ledger.Tower{Name: q.Name}
+	var err error
+	if tower.ENB, err = id.ParseGlobalENBID(q.Enb); err != nil {
+		return nil, wrong("%v", err)
+	}
+	for _, c := range q.Cells {
+		eci, err := id.MakeECI(c)
+		if err != nil {
+			return nil, wrong("%v", err)
+		}
+		tower.Cells = append(tower.Cells, id.ECGI{PLMN: tower.ENB.PLMN, ECI: eci})
+	}
+	if tower.PricePerGB, err = proof.ParseAmount(q.PricePerGb); err != nil {
+		return nil, wrong("price: %v", err)
+	}
+	reserve := proof.Amount{}
+	if q.Reserve != "" {
+		if reserve, err = proof.ParseAmount(q.Reserve); err != nil {
+			return nil, wrong("reserve: %v", err)
+		}
+	}
+	r, err := a.t.chain.RegisterTower(ctx, a.t.owner, key, tower)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.RegisterTowerReply{Key: proof.TowerKey(key.Public()).String(), Height: r.Height}
+	if !reserve.IsZero() {
+		out.Channel, _, err = a.t.chain.OpenChannel(ctx, a.t.operator, key.Public(), reserve)
+	}
+	return out, err
+}
+
+// ListTowers lists the towers of the ledger.
+func (a *admin) ListTowers(context.Context, *pb.ListTowersRequest) (*pb.ListTowersReply, error) {
+	air := map[proof.TowerKey]bool{}
+	for _, e := range a.t.enbs() {
+		air[e.Tower] = true
+	}
+	out := &pb.ListTowersReply{}
+	for _, w := range a.t.model.Towers() {
+		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0"}
+		if c, ok := a.t.model.ChannelBetween(a.t.keys.operator.Public(), w.Key); ok {
+			r.Channel, r.Reserve, r.Paid = c.ID, c.Reserve.String(), c.Paid.String()
+		}
+		out.Towers = append(out.Towers, r)
+	}
+	return out, nil
+}
+
+// Claim posts what is signed and claims what is earned.
+func (a *admin) Claim(ctx context.Context, _ *pb.ClaimRequest) (*pb.ClaimReply, error) {
+	amount, err := a.t.claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	balance, err := a.t.chain.Balance(ctx, a.t.owner.Address())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ClaimReply{Amount: amount.String(), Balance: balance.String(), Height: a.t.chain.Status().Height}, nil
+}
+
+// Status sums the node up.
+func (a *admin) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.StatusReply, error) {
+	s := a.t.chain.Status()
+	out := &pb.StatusReply{ChainId: s.ChainID, Height: s.Height, Validators: int32(s.Validators), Running: s.Running,
+		TowersOnAir: int32(len(a.t.enbs())), Claimable: a.t.model.Claimable(a.t.owner.Address()).String(), OwnerBalance: "unknown", Console: a.t.console}
+	if b, err := a.t.chain.Balance(ctx, a.t.owner.Address()); err == nil {
+		out.OwnerBalance = b.String()
+	}
+	for _, u := range a.t.ues() {
+		if u.State == mme.Idle || u.State == mme.Connected {
+			out.PhonesRegistered++
+		}
+		if u.State == mme.Connected {
+			out.PhonesConnected++
+		}
+	}
+	for _, w := range a.t.accounts() {
+		out.UlOctets += w.Gateway.UL
+		out.DlOctets += w.Gateway.DL
+	}
+	return out, nil
+}

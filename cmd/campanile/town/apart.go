@@ -1,0 +1,124 @@
+package town
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/billing/settle"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/logs"
+	"campanile.network/internal/peertls"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
+)
+
+// What follows is for roles in a process of their own: the ways to the others.
+
+// dial opens a connection to the holder of want, showing key.
+func (t *Town) dial(to string, key proof.SigningKey, want [32]byte) (*grpc.ClientConn, error) {
+	tls, err := peertls.Client(key.Ed25519(), want)
+	if err != nil {
+		return nil, err
+	}
+	c, err := grpc.NewClient("dns:///"+to, grpc.WithTransportCredentials(credentials.NewTLS(tls)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", to, err)
+	}
+	t.onEnd("connection to "+to, c.Close)
+	return c, nil
+}
+
+// followLedger keeps a copy of the ledger that hss-chain serves. A copy on
+// disk is enough to begin: nobody waits for the chain.
+func (t *Town) followLedger(ctx context.Context) error {
+	m, err := ledger.Open(ledger.Options{Path: t.cfg.path("follow", t.name+".db")})
+	if err != nil {
+		return inUse(t.cfg.HomePath, err)
+	}
+	t.model = m
+	t.onEnd("ledger", m.Close)
+	c, err := t.dial(t.cfg.Peers.HSS, t.keys.operator, t.keys.hss.Public())
+	if err != nil {
+		return err
+	}
+	t.cash = distant{c, m}
+	w := m.Watch()
+	defer w.Close()
+	log := t.role("ledger")
+	t.serve("ledger follower", func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			err := ledger.Follow(ctx, c, m)
+			if ctx.Err() == nil {
+				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, err)
+				rest(ctx, 2*time.Second)
+			}
+		}
+		return nil
+	})
+	for {
+		id, height, _ := m.Head()
+		if _, ok := m.OperatorByKey(t.keys.operator.Public()); ok {
+			t.chainID = id
+			return nil
+		}
+		log.Info("waiting for the ledger to know this operator", logs.Height, height)
+		if _, err := w.Next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// distant is the chain behind another process.
+type distant struct {
+	conn  *grpc.ClientConn
+	model *ledger.Model
+}
+
+func (d distant) Settle(ctx context.Context, voucher []byte) (settle.Settled, error) {
+	n, paid, owing, err := ledger.SettleOver(ctx, d.conn, voucher)
+	return settle.Settled{Channel: n, Paid: paid, Owing: owing}, err
+}
+
+// Claim is refused: the owner's account key is with hss-chain.
+func (d distant) Claim(context.Context) (proof.Amount, error) {
+	return proof.Amount{}, errors.New("claim where the owner's key is: campanile claim asks the hss-chain process")
+}
+
+func (d distant) Promised(channel uint64) (proof.Amount, bool) { return promised(d.model, channel) }
+
+// dialHome finds the home server.
+func (t *Town) dialHome(context.Context) error {
+	c, err := t.dial(t.cfg.Peers.HSS, t.keys.operator, t.keys.hss.Public())
+	if err == nil {
+		t.home = home.NewClient(c)
+	}
+	return err
+}
+
+// dialMeter finds the meter.
+func (t *Town) dialMeter(context.Context) error {
+	c, err := t.dial(t.cfg.Peers.Billing, t.keys.operator, t.keys.operator.Public())
+	if err == nil {
+		t.sink = usage.NewClient(c)
+	}
+	return err
+}
+
+// only admits unary calls of one key: streams check their callers themselves.
+func only(key [32]byte) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		got, err := peertls.PeerKey(ctx)
+		if err != nil || got != key {
+			return nil, status.Error(codes.PermissionDenied, "not this operator's gateway")
+		}
+		return next(ctx, q)
+	}
+}

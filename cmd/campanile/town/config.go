@@ -1,0 +1,217 @@
+// Package town puts the roles together: it reads the configuration and keys of
+// a home folder, opens each role with what it needs of the others, and runs
+// all of them in one process or one of them alone. It is the only place that
+// knows more than one role; it decides nothing that a role decides.
+package town
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/internal/config"
+	"campanile.network/wire/proof"
+)
+
+// Config is campanile.toml. What a file leaves out keeps its default.
+type Config struct {
+	Network  NetworkConfig `toml:"network" comment:"The mobile network: who you are."`
+	Tower    TowerConfig   `toml:"tower" comment:"The tower of this machine."`
+	Radio    RadioConfig   `toml:"radio" comment:"What is on the air."`
+	MME      MMEConfig     `toml:"mme"`
+	Gateway  GatewayConfig `toml:"gateway"`
+	Agent    AgentConfig   `toml:"agent" comment:"The agent stands at the tower, between eNB and core."`
+	HSS      HSSConfig     `toml:"hss"`
+	Billing  BillingConfig `toml:"billing"`
+	Chain    ChainConfig   `toml:"chain"`
+	Console  ConsoleConfig `toml:"console"`
+	Peers    PeersConfig   `toml:"peers" comment:"Where the other roles are, for those that run in a process of their own."`
+	file     string
+	HomePath string `toml:"-"`
+}
+
+// NetworkConfig is the operator.
+type NetworkConfig struct {
+	Name   string   `toml:"name" comment:"Name of the network, as the ledger and phones show it."`
+	PLMN   string   `toml:"plmn" comment:"Country and network code: 001/01 (test), 999/xx (private), or one assigned to you."`
+	Ranges []string `toml:"ranges" comment:"First digits of your subscribers' IMSIs; they begin with the PLMN."`
+	APN    string   `toml:"apn" comment:"Access point name that subscribers get."`
+}
+
+// TowerConfig is the tower of this machine.
+type TowerConfig struct {
+	Name       string `toml:"name"`
+	ENB        string `toml:"enb" comment:"Global eNB id, PLMN-kind-number."`
+	Cell       uint32 `toml:"cell" comment:"E-UTRAN cell identity, 28 bits; of a macro eNB the upper 20 are the eNB id."`
+	TAC        uint16 `toml:"tac" comment:"Tracking area code."`
+	PricePerGB string `toml:"price_per_gb" comment:"What the tower takes for 10^9 octets, in abell (10^18 abell are one BELL)."`
+	Reserve    string `toml:"reserve" comment:"What the operator locks for this tower when it joins, in abell."`
+}
+
+// RadioConfig says what is on the air.
+type RadioConfig struct {
+	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours."`
+	Phones     int             `toml:"phones" comment:"How many virtual phones."`
+	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
+}
+
+// MMEConfig is the MME.
+type MMEConfig struct {
+	Address string `toml:"address" comment:"S1AP (SCTP in UDP, RFC 6951) and S11."`
+	Group   uint16 `toml:"group" comment:"MME group id."`
+	Code    uint8  `toml:"code" comment:"MME code."`
+}
+
+// GatewayConfig is the gateway.
+type GatewayConfig struct {
+	Address  string `toml:"address" comment:"S11 and S1-U."`
+	Pool     string `toml:"pool" comment:"Phones' addresses."`
+	Router   string `toml:"router" comment:"The gateway's own address among them; it serves a small web page and names."`
+	DataPath string `toml:"data_path" comment:"\"netstack\": user space, no root. \"tun\": a TUN device, needs root. \"auto\"."`
+}
+
+// AgentConfig is the tower's agent.
+type AgentConfig struct {
+	Radio string `toml:"radio" comment:"Address towards the eNB."`
+	Core  string `toml:"core" comment:"Address towards MME and gateway."`
+	ENB   string `toml:"enb" comment:"Address of the eNB; the virtual one takes it."`
+}
+
+// HSSConfig is the authentication centre.
+type HSSConfig struct {
+	Listen         string          `toml:"listen" comment:"gRPC for serving networks, mutual TLS."`
+	TicketValidity config.Duration `toml:"ticket_validity"`
+	TicketOctets   uint64          `toml:"ticket_octets" comment:"How much one ticket stands for."`
+}
+
+// BillingConfig is the meter and the tower's link.
+type BillingConfig struct {
+	Listen        string          `toml:"listen" comment:"Towers dial here, mutual TLS."`
+	VoucherEvery  config.Duration `toml:"voucher_every" comment:"A voucher is signed at least so often while traffic flows ..."`
+	VoucherOctets uint64          `toml:"voucher_octets" comment:"... and whenever so much is unpaid."`
+	PostEvery     config.Duration `toml:"post_every" comment:"The tower posts its best voucher to the chain so often."`
+}
+
+// ChainConfig is the embedded chain node.
+type ChainConfig struct {
+	BlockInterval config.Duration `toml:"block_interval"`
+	GRPC          string          `toml:"grpc" comment:"Cosmos gRPC; empty: off."`
+	RPC           string          `toml:"rpc" comment:"CometBFT RPC; empty: off."`
+	P2P           string          `toml:"p2p" comment:"CometBFT P2P; empty: off, a ledger of its own."`
+}
+
+// ConsoleConfig is the web page.
+type ConsoleConfig struct {
+	Listen string `toml:"listen" comment:"Web console; empty: off."`
+}
+
+// PeersConfig is for roles on their own.
+type PeersConfig struct {
+	HSS     string `toml:"hss"`
+	Billing string `toml:"billing"`
+}
+
+// DefaultConfig is what campanile init writes.
+func DefaultConfig() Config {
+	return Config{
+		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
+		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
+			PricePerGB: "500000000000000000", Reserve: "100000000000000000000"},
+		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second)},
+		MME:     MMEConfig{Address: "127.0.0.20", Group: 1, Code: 1},
+		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
+		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10"},
+		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
+		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
+		Chain:   ChainConfig{BlockInterval: config.Duration(time.Second), GRPC: "127.0.0.1:9090"},
+		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
+		Peers:   PeersConfig{HSS: "127.0.0.1:7100", Billing: "127.0.0.1:7101"},
+	}
+}
+
+// ConfigFile is the name of the configuration in a home folder.
+const ConfigFile = "campanile.toml"
+
+// LoadConfig reads the configuration of a home folder. Errors are
+// *config.Error.
+func LoadConfig(home string) (*Config, error) {
+	c := DefaultConfig()
+	c.HomePath, c.file = home, filepath.Join(home, ConfigFile)
+	if err := config.Load(c.file, &c); err != nil {
+		return nil, err
+	}
+	if _, err := c.resolve(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// settings are a Config's values in their types.
+type settings struct {
+	plmn                                     id.PLMN
+	apn                                      id.APN
+	enb                                      id.GlobalENBID
+	cell                                     id.ECGI
+	tai                                      id.TAI
+	price, reserve                           proof.Amount
+	mme, gateway, agentRadio, agentCore, eNB netip.Addr
+	pool                                     netip.Prefix
+	router                                   netip.Addr
+}
+
+// resolve checks every value; the error names the key.
+func (c *Config) resolve() (s settings, err error) {
+	bad := func(key string, err error, remedy string) error {
+		return &config.Error{File: c.file, What: key + ": " + err.Error(), Remedy: remedy}
+	}
+	if s.plmn, err = id.ParsePLMN(c.Network.PLMN); err != nil {
+		return s, bad("network.plmn", err, "write country and network code, such as 999/70")
+	}
+	if s.apn, err = id.ParseAPN(c.Network.APN); err != nil {
+		return s, bad("network.apn", err, "")
+	}
+	if s.enb, err = id.ParseGlobalENBID(c.Tower.ENB); err != nil {
+		return s, bad("tower.enb", err, "")
+	}
+	eci, err := id.MakeECI(c.Tower.Cell)
+	if err != nil {
+		return s, bad("tower.cell", err, "")
+	}
+	s.cell, s.tai = id.ECGI{PLMN: s.plmn, ECI: eci}, id.TAI{PLMN: s.plmn, TAC: id.TAC(c.Tower.TAC)}
+	for _, a := range []struct {
+		key, text string
+		into      *proof.Amount
+	}{{"tower.price_per_gb", c.Tower.PricePerGB, &s.price}, {"tower.reserve", c.Tower.Reserve, &s.reserve}} {
+		if *a.into, err = proof.ParseAmount(a.text); err != nil {
+			return s, bad(a.key, err, "write whole abell in quotes")
+		}
+	}
+	for _, a := range []struct {
+		key, text string
+		into      *netip.Addr
+	}{{"mme.address", c.MME.Address, &s.mme}, {"gateway.address", c.Gateway.Address, &s.gateway}, {"gateway.router", c.Gateway.Router, &s.router},
+		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", c.Agent.Core, &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}} {
+		if *a.into, err = netip.ParseAddr(a.text); err != nil {
+			return s, bad(a.key, err, "write an IP address")
+		}
+	}
+	if s.pool, err = netip.ParsePrefix(c.Gateway.Pool); err != nil {
+		return s, bad("gateway.pool", err, "write an address range, such as 10.45.0.0/16")
+	}
+	return s, c.checkChoices(bad)
+}
+
+func (c *Config) checkChoices(bad func(string, error, string) error) error {
+	if k := c.Radio.Kind; k != "virtual" && k != "none" {
+		return bad("radio.kind", fmt.Errorf("%q is unknown", k), `write "virtual" or "none"`)
+	}
+	if k := c.Gateway.DataPath; k != "auto" && k != "netstack" && k != "tun" {
+		return bad("gateway.data_path", fmt.Errorf("%q is unknown", k), `write "auto", "netstack" or "tun"`)
+	}
+	if c.Radio.Phones < 0 || c.Radio.Phones > 1000 {
+		return bad("radio.phones", fmt.Errorf("%d", c.Radio.Phones), "write 0 to 1000")
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package town
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/billing/meter"
+	"campanile.network/gateway"
+	"campanile.network/gateway/datapath/userspace"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/ipstack"
+	"campanile.network/internal/peertls"
+	"campanile.network/mme"
+	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
+	"campanile.network/wire/home"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
+)
+
+func (t *Town) startMeter(context.Context) error {
+	m, err := meter.New(meter.Options{Operator: t.keys.operator, ChainID: t.chainID, Ledger: payer{t.model}, Path: t.cfg.path("billing.db"),
+		Step: t.cfg.Billing.VoucherOctets, Every: time.Duration(t.cfg.Billing.VoucherEvery), Logger: t.role("billing")})
+	if err != nil {
+		return inUse(t.cfg.HomePath, err)
+	}
+	t.meter, t.sink = m, m
+	t.onEnd("meter store", m.Close)
+	t.serve("meter", m.Serve)
+	t.serve("vouchers", t.tellVouchers)
+	return nil
+}
+
+// tellVouchers tells of new vouchers, and the MME of what towers say: a
+// phone's session then says why its tower does not serve.
+func (t *Town) tellVouchers(ctx context.Context) error {
+	known := map[proof.TowerKey]meter.TowerView{}
+	for _, v := range t.accounts() {
+		v.NoticeAt = time.Time{} // said before this start: to be said again
+		known[v.Tower] = v
+	}
+	for ctx.Err() == nil {
+		for _, v := range t.accounts() {
+			last := known[v.Tower]
+			known[v.Tower] = v
+			if v.Seq > last.Seq {
+				t.add("voucher", fmt.Sprintf("voucher %d to tower %s: %s for %d octets", v.Seq, v.Tower.Short(), bell(v.Amount), v.Billed))
+			}
+			if v.Trouble != last.Trouble && v.Trouble != "" {
+				t.logEvent("trouble", "tower "+v.Tower.Short()+": "+v.Trouble)
+			}
+			if !v.NoticeAt.Equal(last.NoticeAt) {
+				t.tellNotice(v)
+			}
+			if v.Seq > last.Seq || v.Gateway != last.Gateway {
+				t.wake()
+			}
+		}
+		rest(ctx, 250*time.Millisecond)
+	}
+	return nil
+}
+
+func (t *Town) tellNotice(v meter.TowerView) {
+	text := v.Notice.Text
+	if v.Notice.Code == link.Serving {
+		text = ""
+	} else {
+		t.logEvent("trouble", "tower "+v.Tower.Short()+" stopped: "+text)
+	}
+	if t.mme != nil {
+		t.mme.Notice(v.Tower, text)
+	}
+}
+
+// startLinks serves towers, and the operator's own gateway where it runs in
+// another process.
+func (t *Town) startLinks(context.Context) error {
+	self := t.keys.operator.Public()
+	tls, err := peertls.Server(t.keys.operator.Ed25519(), func(key [32]byte) error {
+		if _, ok := t.model.Tower(key); !ok && key != self {
+			return fmt.Errorf("no tower is registered under this key")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)), grpc.UnaryInterceptor(only(self)))
+	link.Register(s, t.meter)
+	usage.Register(s, t.meter)
+	return t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen")
+}
+
+// startHomeServer answers serving networks, and lets the operator's own roles
+// and registered towers follow the ledger.
+func (t *Town) startHomeServer(context.Context) error {
+	tls, err := peertls.Server(t.keys.hss.Ed25519(), func(key [32]byte) error {
+		_, operator := t.model.OperatorByKey(key)
+		if _, tower := t.model.Tower(key); !operator && !tower {
+			return fmt.Errorf("no operator or tower is registered under this key")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)))
+	home.Register(s, t.home)
+	ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
+		r, err := t.cash.Settle(ctx, voucher)
+		return r.Channel, r.Paid, r.Owing, err
+	})
+	return t.serveGRPC("home", s, t.cfg.HSS.Listen, "hss.listen")
+}
+
+// serveGRPC runs a gRPC server at an address; key names it in the config.
+func (t *Town) serveGRPC(name string, s *grpc.Server, listen, key string) error {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return t.portTaken(err, key)
+	}
+	t.serve(name, func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
+	return nil
+}
+
+// serveGRPC serves until ctx ends; streams get a second to end by themselves.
+func serveGRPC(ctx context.Context, s *grpc.Server, l net.Listener) error {
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	kill := time.AfterFunc(time.Second, s.Stop)
+	defer kill.Stop()
+	s.GracefulStop()
+	return <-done
+}
+
+func (t *Town) startGateway(context.Context) error {
+	s1u := netip.AddrPortFrom(t.set.gateway, gtpuPort)
+	port, err := t.packetNetwork()
+	if err != nil {
+		return err
+	}
+	path, err := userspace.New(userspace.Options{Local: s1u, Port: port, Logger: t.role("gateway")})
+	if err != nil {
+		return t.portTaken(err, "gateway.address")
+	}
+	t.serve("data path", path.Serve)
+	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
+		APNs: []id.APN{t.set.apn}, RestartCounter: restartCounter(), OpenTicket: openTicket(t.model, t.chainID, t.keys.operator.Public()),
+		Sink: t.sink, Logger: t.role("gateway")})
+	if err != nil {
+		return t.portTaken(err, "gateway.address")
+	}
+	t.serve("gateway", t.gateway.Serve)
+	return nil
+}
+
+// restartCounter differs from run to run (TS 23.007 §16.1A.1).
+func restartCounter() uint8 { return uint8(time.Now().Unix()) }
+
+// packetNetwork opens the gateway's far side: a TUN device with root,
+// otherwise a network stack in user space.
+func (t *Town) packetNetwork() (userspace.Port, error) {
+	kind := t.cfg.Gateway.DataPath
+	if kind == "tun" || kind == "auto" && os.Geteuid() == 0 && t.cfg.Radio.Kind != "virtual" {
+		tun, err := userspace.OpenTUN("campanile0", netip.PrefixFrom(t.set.router, t.set.pool.Bits()), 1400)
+		if err != nil {
+			return nil, t.portTaken(err, "gateway.data_path")
+		}
+		web, err := net.Listen("tcp", netip.AddrPortFrom(t.set.router, 80).String())
+		if err != nil {
+			return nil, t.portTaken(err, "gateway.router")
+		}
+		t.serve("web page", func(ctx context.Context) error { return serveHTTP(ctx, web, webPage(t.cfg.Network.Name)) })
+		return tun, nil
+	}
+	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: t.set.router, HTTP: map[uint16]http.Handler{80: webPage(t.cfg.Network.Name)},
+		Names: map[string]netip.Addr{"web.campanile": t.set.router}, Logger: t.role("gateway")})
+	if err != nil {
+		return nil, err
+	}
+	t.serve("packet network", fwd.Serve)
+	return fwd, nil
+}
+
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		s.Close()
+		<-done
+		return nil
+	}
+}
+
+func (t *Town) startMME(context.Context) error {
+	ep, err := t.endpoint(t.set.mme, "mme.address")
+	if err != nil {
+		return err
+	}
+	t.onEnd("MME SCTP", ep.Close)
+	l, err := ep.Listen(s1apPort)
+	if err != nil {
+		return t.portTaken(err, "mme.address")
+	}
+	var m *mme.MME
+	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gateway, gtpcPort), RestartCounter: restartCounter(), Logger: t.role("mme"),
+		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
+		OnGatewayRestart: func(lost []*s11.Session) { m.GatewayRestarted(lost) }})
+	if err != nil {
+		return t.portTaken(err, "mme.address")
+	}
+	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
+		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.home, Gateway: c, Towers: towers{t.model},
+		NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
+	if err != nil {
+		return err
+	}
+	t.mme = m
+	t.serve("S11", c.Serve)
+	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
+	return nil
+}
+
+// mmeEvent shows what the MME did.
+func (t *Town) mmeEvent(e mme.Event) {
+	switch e := e.(type) {
+	case mme.ENBChanged:
+		if e.Up {
+			t.add("cell", fmt.Sprintf("eNB %v is on the air", e.ENB.ID))
+		} else {
+			t.add("cell", fmt.Sprintf("eNB %v is gone: %s", e.ENB.ID, e.Reason))
+		}
+	case mme.ProcedureDone:
+		text := fmt.Sprintf("%s %v, %v", e.Procedure, e.UE.IMSI, e.Duration.Round(time.Millisecond))
+		if e.Err != "" {
+			text += ": " + e.Err
+		}
+		t.add("phone", text)
+	}
+	t.wake()
+}

@@ -1,0 +1,130 @@
+package town
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/hss-chain/client"
+	"campanile.network/hss-chain/hss"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/config"
+	"campanile.network/sdr/sim"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+)
+
+// register enters on the ledger what this home is and is not there yet:
+// operator, tower, channel, the virtual phones' subscriptions. When everything
+// is there it asks the chain nothing, so that a halted chain stops nobody.
+func (t *Town) register(ctx context.Context) error {
+	if _, ok := t.model.OperatorByKey(t.keys.operator.Public()); !ok {
+		if err := t.registerOperator(ctx); err != nil {
+			return fmt.Errorf("register operator: %w", err)
+		}
+	}
+	if _, ok := t.model.Tower(t.keys.tower.Public()); !ok {
+		cells := []id.ECGI{t.set.cell}
+		_, err := t.chain.RegisterTower(ctx, t.owner, t.keys.tower, ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: cells, PricePerGB: t.set.price})
+		if err != nil {
+			return fmt.Errorf("register tower: %w", err)
+		}
+	}
+	if _, ok := t.model.ChannelBetween(t.keys.operator.Public(), t.keys.tower.Public()); !ok && !t.set.reserve.IsZero() {
+		if _, _, err := t.chain.OpenChannel(ctx, t.operator, t.keys.tower.Public(), t.set.reserve); err != nil {
+			return fmt.Errorf("open channel: %w", err)
+		}
+	}
+	return t.registerPhones(ctx)
+}
+
+func (t *Town) registerOperator(ctx context.Context) error {
+	priv, err := hss.NewNodeKey(t.keys.hpke)
+	if err != nil {
+		return err
+	}
+	o := ledger.Operator{Name: t.cfg.Network.Name, PLMNs: []id.PLMN{t.set.plmn},
+		Nodes:  []ledger.HSSNode{{Key: t.keys.hss.Public(), HPKE: priv.PublicKey().Bytes(), Endpoint: t.cfg.HSS.Listen}},
+		Prices: []ledger.Price{{Class: proof.Proven, PerGB: t.set.price}}}
+	for _, r := range t.cfg.Network.Ranges {
+		o.Ranges = append(o.Ranges, ledger.Range(r))
+	}
+	_, err = t.chain.RegisterOperator(ctx, t.operator, t.keys.operator, o)
+	return err
+}
+
+// profile is what subscribers get when nothing else is said.
+func (t *Town) profile() home.Profile {
+	return home.Profile{APN: t.set.apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps}
+}
+
+// subscribe seals subscriptions and enters them on the ledger.
+func (t *Town) subscribe(ctx context.Context, subs []hss.Subscription, plan string) ([]ledger.Subscriber, client.Receipt, error) {
+	recs, err := t.hss.Provision(subs, plan)
+	if err != nil {
+		return nil, client.Receipt{}, err
+	}
+	r, err := t.chain.AddSubscribers(ctx, t.operator, recs[0].Epoch, recs)
+	if err != nil {
+		for _, rec := range recs {
+			err = errors.Join(err, t.hss.Erase(rec.ID))
+		}
+	}
+	return recs, r, err
+}
+
+// registerPhones subscribes the SIMs of the virtual phones.
+func (t *Town) registerPhones(ctx context.Context) error {
+	if t.cfg.Radio.Kind != "virtual" {
+		return nil
+	}
+	var fresh []hss.Subscription
+	for i := range t.cfg.Radio.Phones {
+		s, err := t.card(i)
+		if err != nil {
+			return err
+		}
+		t.cards = append(t.cards, s)
+		if v, ok := t.hss.Find(s.IMSI); ok {
+			if _, ok := t.model.Subscriber(v); ok {
+				continue
+			}
+			if err := t.hss.Erase(v); err != nil { // sealed, but the chain never had it
+				return err
+			}
+		}
+		fresh = append(fresh, hss.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())), Profile: t.profile()})
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if _, _, err := t.subscribe(ctx, fresh, "open"); err != nil {
+		return fmt.Errorf("subscribe virtual phones: %w", err)
+	}
+	return nil
+}
+
+// card reads the SIM of virtual phone i, or makes it.
+func (t *Town) card(i int) (sim.SIM, error) {
+	file := t.cfg.path("sims", fmt.Sprintf("%04d", i+1))
+	if _, err := os.Stat(file); os.IsNotExist(err) {
+		var k [32]byte
+		rand.Read(k[:])
+		if err := config.WriteSecret(file, k[:]); err != nil {
+			return sim.SIM{}, err
+		}
+	}
+	k, err := config.Secret(file, 32)
+	if err != nil {
+		return sim.SIM{}, err
+	}
+	prefix := t.set.plmn.MCC() + t.set.plmn.MNC()
+	imsi, err := id.ParseIMSI(fmt.Sprintf("%s%0*d", prefix, 15-len(prefix), i+1))
+	return sim.SIM{IMSI: imsi, K: secret.Key128(k[:16]), OPc: secret.Key128(k[16:])}, err
+}

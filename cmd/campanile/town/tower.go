@@ -1,0 +1,113 @@
+package town
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"campanile.network/billing/settle"
+	"campanile.network/enb-agent/agent"
+	"campanile.network/enb-agent/relay"
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/peertls"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+// startAgent opens what stands at the tower: relay, agent and the owner's
+// cashier.
+func (t *Town) startAgent(context.Context) error {
+	r, err := t.openRelay()
+	if err != nil {
+		return err
+	}
+	dial, err := t.dialCore()
+	if err != nil {
+		return err
+	}
+	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.keys.operator.Public(), ChainID: t.chainID, Dial: dial,
+		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), Logger: t.role("tower")})
+	if err != nil {
+		return inUse(t.cfg.HomePath, err)
+	}
+	t.onEnd("tower store", t.agent.Close)
+	t.serve("tower agent", t.agent.Serve)
+	t.serve("relay", r.Serve)
+	t.settler, err = settle.New(settle.Options{Chain: t.cash, Holder: t.agent, Every: time.Duration(t.cfg.Billing.PostEvery), Logger: t.role("tower")})
+	if err != nil {
+		return err
+	}
+	t.serve("cashier", t.settler.Serve)
+	return nil
+}
+
+// openRelay binds the relay's four ends.
+func (t *Town) openRelay() (*relay.Relay, error) {
+	radio, err := t.endpoint(t.set.agentRadio, "agent.radio")
+	if err != nil {
+		return nil, err
+	}
+	t.onEnd("tower SCTP, radio side", radio.Close)
+	core, err := t.endpoint(t.set.agentCore, "agent.core")
+	if err != nil {
+		return nil, err
+	}
+	t.onEnd("tower SCTP, core side", core.Close)
+	l, err := radio.Listen(s1apPort)
+	if err != nil {
+		return nil, t.portTaken(err, "agent.radio")
+	}
+	user := func(a netip.Addr, key string) (*net.UDPConn, error) {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, gtpuPort)))
+		return c, t.portTaken(err, key)
+	}
+	radioUser, err := user(t.set.agentRadio, "agent.radio")
+	if err != nil {
+		return nil, err
+	}
+	coreUser, err := user(t.set.agentCore, "agent.core")
+	if err != nil {
+		radioUser.Close()
+		return nil, err
+	}
+	return relay.New(relay.Options{Radio: l, Core: core, MME: netip.AddrPortFrom(t.set.mme, s1apPort), RadioUser: radioUser, CoreUser: coreUser, Logger: t.role("tower")})
+}
+
+// dialCore is the tower's way to the core it has joined.
+func (t *Town) dialCore() (agent.Dial, error) {
+	tls, err := peertls.Client(t.keys.tower.Ed25519(), t.keys.operator.Public())
+	if err != nil {
+		return nil, err
+	}
+	to := t.cfg.Billing.Listen
+	if t.meter == nil {
+		to = t.cfg.Peers.Billing
+	}
+	return func(ctx context.Context) (link.Conn[link.ToTower, link.FromTower], func(), error) {
+		c, err := grpc.NewClient("dns:///"+to, grpc.WithTransportCredentials(credentials.NewTLS(tls)))
+		if err != nil {
+			return nil, nil, err
+		}
+		conn, err := link.Dial(ctx, c)
+		if err != nil {
+			c.Close()
+			return nil, nil, err
+		}
+		return conn, func() { c.Close() }, nil
+	}, nil
+}
+
+// payee is the ledger as enb-agent/agent asks it.
+type payee struct{ *ledger.Model }
+
+func (p payee) Channel(n uint64) (agent.Channel, bool) {
+	c, ok := p.Model.Channel(n)
+	if !ok {
+		return agent.Channel{}, false
+	}
+	return agent.Channel{ID: c.ID, Payer: c.Operator, Tower: proof.TowerKey(c.Tower), PricePerGB: c.PricePerGB, Reserve: c.Reserve, Bytes: c.Bytes, Open: c.State == ledger.ChannelOpen}, true
+}

@@ -1,0 +1,176 @@
+package town
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/sdr/sim"
+)
+
+// core are the steps of a town without phones and faces.
+func core() []step {
+	return []step{(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
+		(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio}
+}
+
+// replace gives the steps with one exchanged.
+func replace(steps []step, at int, by step) []step {
+	out := append([]step(nil), steps...)
+	out[at] = by
+	return out
+}
+
+// Places in core.
+const (
+	atChain = 2
+	atHSS   = 3
+	atLinks = 6
+)
+
+func logger(t *testing.T) *slog.Logger {
+	if testing.Verbose() {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// newHome makes a home in a fresh folder.
+func newHome(t *testing.T, change func(*Config)) *Config {
+	t.Helper()
+	c := demoConfig(t.TempDir())
+	if change != nil {
+		change(&c)
+	}
+	if _, err := Init(c.HomePath, c); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+// start opens steps of a home; the test's end closes them.
+func start(t *testing.T, ctx context.Context, c *Config, steps []step) *Town {
+	t.Helper()
+	w, err := open(ctx, c, "test", logger(t), steps)
+	t.Cleanup(func() {
+		if w == nil {
+			return
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// attached brings the town's first phone up.
+func attached(t *testing.T, ctx context.Context, w *Town) *sim.Phone {
+	t.Helper()
+	if err := w.enb.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.phone(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := attach(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.SwitchOff)
+	return p
+}
+
+// eventually waits for a condition of the real world.
+func eventually(t *testing.T, ctx context.Context, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for !ok() {
+		rest(ctx, 20*time.Millisecond)
+		if ctx.Err() != nil {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func wantCause(t *testing.T, err error, want eps.EMMCause) {
+	t.Helper()
+	var r *sim.Rejected
+	if !errors.As(err, &r) || r.Cause != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+// Everyone who is not to be served is told why, with the cause that does him
+// no harm elsewhere.
+func TestWhoIsNotServed(t *testing.T) {
+	ctx := deadline(t)
+	w := start(t, ctx, newHome(t, nil), core())
+	if err := w.enb.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	try := func(s sim.SIM) error {
+		p, err := sim.NewPhone(sim.PhoneOptions{SIM: s, ENB: w.enb, Log: w.role("phone")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.SwitchOff()
+		_, err = attach(ctx, p)
+		return err
+	}
+	card := w.cards[0]
+	other := card
+	other.IMSI, _ = id.ParseIMSI("999709999999999")
+	wantCause(t, try(other), eps.EMMCauseEPSServicesAndNonEPSServicesNotAllowed) // unknown in our own range
+	other.IMSI, _ = id.ParseIMSI("262011234567890")
+	wantCause(t, try(other), eps.EMMCauseNoSuitableCellsInTrackingArea) // somebody else's subscriber
+	other = card
+	other.K[0] ^= 1
+	if err := try(other); !errors.Is(err, sim.ErrAuthenticationReject) { // the phone said #20
+		t.Errorf("wrong key: %v", err)
+	}
+	v, _ := w.hss.Find(card.IMSI)
+	rec, _ := w.model.Subscriber(v)
+	rec.State, rec.Version = 2, rec.Version+1
+	if _, err := w.chain.UpdateSubscriber(ctx, w.operator, rec); err != nil {
+		t.Fatal(err)
+	}
+	wantCause(t, try(card), eps.EMMCauseNoSuitableCellsInTrackingArea) // barred
+	rec.State, rec.Version = 1, rec.Version+1
+	if _, err := w.chain.UpdateSubscriber(ctx, w.operator, rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(card); err != nil {
+		t.Errorf("unbarred: %v", err)
+	}
+}
+
+// An eNB that nobody has registered gets S1 Setup Failure.
+func TestUnregisteredTower(t *testing.T) {
+	ctx := deadline(t)
+	w := start(t, ctx, newHome(t, nil), core()[:11])
+	w.set.enb.ID++
+	w.set.cell.ECI += 0x100
+	if err := w.startRadio(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "S1 Setup Failure", func() bool { return w.enb.Refused() != nil })
+	if err := w.enb.Refused(); !strings.Contains(err.Error(), "S1 Setup Failure") {
+		t.Error(err)
+	}
+}
