@@ -1,0 +1,290 @@
+// Package agent is the tower's own mind: it holds the tower's key, counts for
+// itself what its relay carried, takes vouchers from the core it has joined,
+// believes none it has not checked, and stops serving when they lag by more
+// than its window.
+//
+// It does not relay (enb-agent/relay does), posts nothing on chain
+// (billing/settle does) and waits for no block: it reads the ledger in memory.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/enb-agent/relay"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+// Channel is what the ledger has about a channel to this tower.
+type Channel struct {
+	ID         uint64
+	Payer      proof.OperatorKey
+	Tower      proof.TowerKey
+	PricePerGB proof.Amount // base denom for 10^9 octets
+	Reserve    proof.Amount
+	Bytes      uint64 // of the highest voucher the ledger has seen
+	Open       bool   // vouchers are paid from it
+}
+
+// Ledger is what an agent has to know. It answers from memory, at once.
+type Ledger interface {
+	Channel(id uint64) (Channel, bool)
+}
+
+// Relay is what an agent counts and commands; *relay.Relay is one.
+type Relay interface {
+	Epoch() uint64
+	Counts() []relay.Count
+	Forget(id.TEID)
+	Octets() uint64
+	Allow(octets uint64)
+	Spent() <-chan struct{}
+	Refuse(bool)
+	ReleaseAll(context.Context) int
+}
+
+// Dial joins the core. The link lives as long as ctx; hangUp is called once,
+// when it is over.
+type Dial func(ctx context.Context) (c link.Conn[link.ToTower, link.FromTower], hangUp func(), err error)
+
+// Options make an Agent. The first seven are required.
+type Options struct {
+	Tower    proof.TowerKey
+	Operator proof.OperatorKey // of the core this tower has joined, and who pays it
+	ChainID  string
+	Dial     Dial
+	Ledger   Ledger
+	Relay    Relay
+	Path     string // of the store, made when absent
+
+	WindowOctets   uint64        // how far vouchers may lag ...; 0 means 4*10^6
+	WindowPermille uint32        // ... plus this share of what was counted; 0 means 10
+	ReportEvery    time.Duration // while counts change; 0 means 1 s
+	ReportStep     uint64        // octets after which counts are reported at once; 0 means 256 KiB
+	ReleaseAfter   time.Duration // how long after stopping contexts are released; 0 means 2 s
+	Retry          time.Duration // longest pause between attempts to join; 0 means 30 s
+	Logger         *slog.Logger  // nil discards
+}
+
+func (o Options) complete() (Options, error) {
+	for _, d := range []struct {
+		p *time.Duration
+		v time.Duration
+	}{{&o.ReportEvery, time.Second}, {&o.ReleaseAfter, 2 * time.Second}, {&o.Retry, 30 * time.Second}} {
+		if *d.p == 0 {
+			*d.p = d.v
+		}
+		if *d.p < 0 {
+			return o, fmt.Errorf("agent: negative time %v", *d.p)
+		}
+	}
+	if o.WindowOctets == 0 {
+		o.WindowOctets = 4_000_000
+	}
+	if o.WindowPermille == 0 {
+		o.WindowPermille = 10
+	}
+	if o.ReportStep == 0 {
+		o.ReportStep = 256 << 10
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case o.Tower == proof.TowerKey{} || o.Operator == proof.OperatorKey{}:
+		return o, errors.New("agent: the tower's key and the operator's are needed")
+	case o.ChainID == "":
+		return o, errors.New("agent: no chain-id")
+	case o.Dial == nil || o.Ledger == nil || o.Relay == nil:
+		return o, errors.New("agent: no way to join the core, no ledger or no relay")
+	case o.Path == "":
+		return o, errors.New("agent: no path for its store")
+	case o.WindowPermille >= 1000:
+		return o, fmt.Errorf("agent: a window of %d permille never closes", o.WindowPermille)
+	}
+	return o, nil
+}
+
+// Agent is one tower's.
+type Agent struct {
+	Options
+	epoch uint64
+	store *store
+	wake  chan struct{} // the writer has something to say
+	heard chan link.ToTower
+
+	mu        sync.Mutex
+	state     state // what is to be stored ...
+	stored    state // ... and what is
+	held      map[uint64]held
+	octets    uint64 // of the relay, that are in state
+	counts    map[id.TEID]tally
+	terms     *link.Terms
+	channel   *Channel // of state.Channel, as the ledger has it; nil: none to be paid from
+	why       string   // why there is none
+	connected bool
+	serving   bool
+	stoppedAt time.Time
+	released  bool
+	notice    link.Notice
+	pending   []byte // a voucher the ledger does not cover yet
+	refused   uint64
+	refusal   string
+}
+
+// tally is a bearer's count and when it last changed.
+type tally struct {
+	ul, dl uint64
+	at     time.Time
+}
+
+// held is the highest voucher of one channel.
+type held struct {
+	proof.Voucher
+	signed []byte
+}
+
+// New opens the store and takes up what is in it. The caller ends with Close,
+// after Serve has returned.
+func New(o Options) (*Agent, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{Options: o, epoch: o.Relay.Epoch(), wake: make(chan struct{}, 1), heard: make(chan link.ToTower), held: map[uint64]held{},
+		counts: map[id.TEID]tally{}, serving: true, notice: link.Notice{Code: link.Serving, Text: "serving"}}
+	if a.store, err = openStore(o.Path, o.ChainID, o.Tower); err != nil {
+		return nil, err
+	}
+	if a.state, a.held, err = a.store.load(); err != nil {
+		a.store.close()
+		return nil, err
+	}
+	a.stored, a.octets = a.state, a.Relay.Octets()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.consider(time.Now(), true)
+	return a, nil
+}
+
+// Close closes the store.
+func (a *Agent) Close() error { return a.store.close() }
+
+// poll is how often the relay's count is looked at.
+const poll = 25 * time.Millisecond
+
+// Serve counts, reports and decides until ctx ends. It then reports once more
+// and stores its count. It is called once.
+func (a *Agent) Serve(ctx context.Context) error {
+	links, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	last := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { a.keepJoined(links, last) })
+
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	reported := time.Now()
+	var err error
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case m := <-a.heard:
+			a.hear(m)
+		case <-a.Relay.Spent():
+			a.mu.Lock()
+			a.take()
+			a.consider(time.Now(), true)
+			a.mu.Unlock()
+		case now := <-tick.C:
+			due := now.Sub(reported) >= a.ReportEvery
+			if due {
+				reported = now
+			}
+			if err := a.look(ctx, now, due); err != nil {
+				a.Logger.Error("agent", "err", err)
+			}
+		}
+	}
+	err = a.look(ctx, time.Now(), true)
+	close(last) // the writer says what is left and hangs up
+	patience := time.AfterFunc(time.Second, cancel)
+	defer patience.Stop()
+	wg.Wait()
+	return err
+}
+
+// look takes in what the relay has counted, reports and stores it when that is
+// due or much has come together, and decides.
+func (a *Agent) look(ctx context.Context, now time.Time, due bool) error {
+	a.mu.Lock()
+	var err error
+	if a.Relay.Octets()-a.octets >= a.ReportStep || due {
+		a.take()
+		a.tally(now)
+		if a.state != a.stored {
+			if err = a.store.save(a.state); err == nil {
+				a.stored = a.state
+			}
+		}
+		if a.pending != nil {
+			b := a.pending
+			a.pending = nil
+			err = errors.Join(err, a.voucher(b))
+		}
+		a.consider(now, false)
+	}
+	release := !a.serving && !a.released && now.Sub(a.stoppedAt) >= a.ReleaseAfter
+	a.released = a.released || release
+	a.mu.Unlock()
+	if release {
+		if n := a.Relay.ReleaseAll(ctx); n > 0 {
+			a.Logger.Info("contexts released", "contexts", n, "reason", a.Snapshot().Notice.Text)
+		}
+	}
+	return err
+}
+
+// take adds what the relay has carried since to what is unpaid.
+func (a *Agent) take() {
+	now := a.Relay.Octets()
+	a.state.Unpaid += now - a.octets
+	a.octets = now
+}
+
+// remember is how long a bearer's count is said again on a new link after its
+// last change. A core that forgets silent bearers must wait longer.
+const remember = 12 * time.Hour
+
+// tally copies the relay's counts for the report.
+func (a *Agent) tally(now time.Time) {
+	news := false
+	for _, c := range a.Relay.Counts() {
+		t, known := a.counts[c.TEID]
+		switch {
+		case !known && c.UL+c.DL == 0:
+		case !known || t.ul != c.UL || t.dl != c.DL:
+			a.counts[c.TEID] = tally{c.UL, c.DL, now}
+			news = true
+		case !c.InUse && now.Sub(t.at) > remember:
+			a.Relay.Forget(c.TEID)
+			delete(a.counts, c.TEID)
+		}
+	}
+	if news {
+		a.poke()
+	}
+}
+
+func (a *Agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}

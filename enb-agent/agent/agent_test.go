@@ -1,0 +1,532 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/enb-agent/agent"
+	"campanile.network/enb-agent/relay"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+const chainID = "campanile-test"
+
+// mast is a relay without a user plane: it carries what it is told to, as far
+// as its allowance goes.
+type mast struct {
+	epoch    uint64
+	mu       sync.Mutex
+	counts   map[id.TEID]relay.Count
+	octets   uint64
+	allowed  uint64
+	spent    chan struct{}
+	refusing bool
+	released int
+}
+
+func newMast() *mast {
+	return &mast{epoch: rand.Uint64(), counts: map[id.TEID]relay.Count{}, allowed: ^uint64(0), spent: make(chan struct{}, 1)}
+}
+
+func (m *mast) Epoch() uint64 { return m.epoch }
+
+func (m *mast) Counts() (list []relay.Count) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.counts {
+		list = append(list, c)
+	}
+	return list
+}
+func (m *mast) Forget(t id.TEID)       { m.mu.Lock(); delete(m.counts, t); m.mu.Unlock() }
+func (m *mast) Octets() uint64         { m.mu.Lock(); defer m.mu.Unlock(); return m.octets }
+func (m *mast) Allow(n uint64)         { m.mu.Lock(); m.allowed = n; m.mu.Unlock() }
+func (m *mast) Spent() <-chan struct{} { return m.spent }
+func (m *mast) Refuse(yes bool)        { m.mu.Lock(); m.refusing = yes; m.mu.Unlock() }
+func (m *mast) ReleaseAll(ctx context.Context) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.released++
+	return 1
+}
+func (m *mast) state() (refusing bool, octets uint64, released int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refusing, m.octets, m.released
+}
+
+// carry relays packets of 1000 octets, uplink and downlink by turns, and says
+// how many octets went through.
+func (m *mast) carry(teid id.TEID, octets uint64) (through uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.counts[teid]
+	c.TEID, c.InUse = teid, true
+	for n := uint64(0); n < octets; n += 1000 {
+		if m.octets+1000 > m.allowed {
+			select {
+			case m.spent <- struct{}{}:
+			default:
+			}
+			break
+		}
+		if n/1000%2 == 0 {
+			c.UL += 1000
+		} else {
+			c.DL += 1000
+		}
+		m.octets += 1000
+		through += 1000
+	}
+	m.counts[teid] = c
+	return through
+}
+
+type ledger map[uint64]agent.Channel
+
+func (l ledger) Channel(id uint64) (agent.Channel, bool) { c, ok := l[id]; return c, ok }
+
+// core is the other end of the link, under the test's hand.
+type core struct {
+	mu      sync.Mutex
+	conn    link.Conn[link.FromTower, link.ToTower]
+	down    bool
+	joins   int
+	greet   []link.ToTower // said to whoever joins
+	counts  map[id.TEID]link.Count
+	epoch   uint64
+	notices []link.Notice
+	seen    []link.Seen
+}
+
+func (c *core) Join(_ proof.TowerKey, conn link.Conn[link.FromTower, link.ToTower]) error {
+	c.mu.Lock()
+	if c.down {
+		c.mu.Unlock()
+		return errors.New("core is down")
+	}
+	c.conn, c.counts = conn, map[id.TEID]link.Count{}
+	c.joins++
+	greet := c.greet
+	c.mu.Unlock()
+	for _, m := range greet {
+		if err := conn.Send(m); err != nil {
+			return err
+		}
+	}
+	for {
+		m, err := conn.Recv()
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		switch {
+		case m.Report != nil:
+			c.epoch = m.Report.Epoch
+			for _, n := range m.Report.Counts {
+				c.counts[n.TEID] = n
+			}
+		case m.Notice != nil:
+			c.notices = append(c.notices, *m.Notice)
+		case m.Seen != nil:
+			c.seen = append(c.seen, *m.Seen)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *core) notice() link.Notice {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.notices) == 0 {
+		return link.Notice{}
+	}
+	return c.notices[len(c.notices)-1]
+}
+
+// tower is an agent with everything around it.
+type tower struct {
+	t        *testing.T
+	key      proof.TowerKey
+	operator proof.SigningKey
+	price    proof.Amount
+	ledger   ledger
+	core     *core
+	mast     *mast
+	agent    *agent.Agent
+	options  agent.Options
+	cut      context.CancelFunc // ends the link at hand
+	stop     func()
+}
+
+func newTower(t *testing.T) *tower {
+	w := &tower{t: t, key: proof.NewSigningKey().Public(), operator: proof.NewSigningKey(), price: proof.AmountOf(1_000_000_000), core: &core{}, mast: newMast()}
+	// One abell an octet, for readable figures.
+	w.ledger = ledger{7: {ID: 7, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(100_000_000), Open: true}}
+	w.core.greet = []link.ToTower{{Terms: w.terms(7)}}
+	w.options = agent.Options{Tower: w.key, Operator: w.operator.Public(), ChainID: chainID, Ledger: w.ledger, Relay: w.mast,
+		Path: filepath.Join(t.TempDir(), "agent.db"), Dial: w.dial}
+	w.start()
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *tower) dial(ctx context.Context) (link.Conn[link.ToTower, link.FromTower], func(), error) {
+	ctx, cancel := context.WithCancel(ctx)
+	c, done := link.Local(ctx, w.core, w.key)
+	w.cut = cancel
+	return c, func() { cancel(); <-done }, nil
+}
+
+func (w *tower) start() {
+	w.t.Helper()
+	a, err := agent.New(w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.agent = a
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := errors.Join(<-done, a.Close()); err != nil {
+			w.t.Error(err)
+		}
+		w.stop = func() {}
+	}
+	synctest.Wait()
+}
+
+func (w *tower) terms(channel uint64) *link.Terms {
+	return &link.Terms{ChainID: chainID, Channel: channel, Payer: w.operator.Public(), PricePerGB: w.price, WindowOctets: 4_000_000, WindowPermille: 10}
+}
+
+func (w *tower) tell(m link.ToTower) {
+	w.t.Helper()
+	if err := w.core.conn.Send(m); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// voucher signs for octets at the right price.
+func (w *tower) voucher(seq, octets uint64) []byte {
+	return w.signed(proof.Voucher{ChainID: chainID, Channel: 7, Seq: seq, Amount: proof.AmountOf(octets), Bytes: octets}, w.operator)
+}
+
+func (w *tower) signed(v proof.Voucher, k proof.SigningKey) []byte {
+	w.t.Helper()
+	b, err := v.Sign(k)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func inBubble(t *testing.T, f func(t *testing.T, w *tower)) {
+	synctest.Test(t, func(t *testing.T) { f(t, newTower(t)) })
+}
+
+// Vouchers are withheld: the tower stops within its window, says why, releases
+// its phones, and goes on when the vouchers come.
+func TestVouchersWithheld(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		if n := w.core.notice(); n != (link.Notice{Code: link.Serving, Text: "serving"}) {
+			t.Fatalf("at first: %+v", n)
+		}
+		w.mast.carry(1, 1_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
+		through := w.mast.carry(1, 20_000_000)
+		if most := uint64(4_050_506); through > most || through < most-65535 {
+			t.Errorf("%d octets went through without a voucher", through)
+		}
+		synctest.Wait()
+		refusing, octets, released := w.mast.state()
+		if !refusing || released != 0 {
+			t.Errorf("refusing %t, released %d times at once", refusing, released)
+		}
+		if n := w.core.notice(); n.Code != link.VouchersLag || n.Text != "vouchers lag 4.0 MB behind this tower's count; window 4.1 MB" {
+			t.Errorf("%+v", n)
+		}
+		if w.mast.carry(1, 5000) != 0 {
+			t.Error("relays on")
+		}
+		time.Sleep(5 * time.Second)
+		if _, _, released := w.mast.state(); released != 1 {
+			t.Errorf("released %d times", released)
+		}
+		// A voucher that leaves too much unpaid changes nothing.
+		w.tell(link.ToTower{Voucher: w.voucher(2, 1_200_000)})
+		if v := w.agent.Snapshot(); v.Serving || v.Unpaid != octets-1_200_000 {
+			t.Errorf("%+v", v)
+		}
+		w.tell(link.ToTower{Voucher: w.voucher(3, octets)})
+		if n := w.core.notice(); n.Code != link.Serving || !strings.Contains(n.Text, "caught up") {
+			t.Errorf("%+v", n)
+		}
+		if w.mast.carry(1, 1_000_000) != 1_000_000 {
+			t.Error("does not relay again")
+		}
+		if refusing, _, _ := w.mast.state(); refusing {
+			t.Error("refuses on")
+		}
+		if v := w.agent.Snapshot(); !v.Serving || v.Seq != 3 || v.Paid != octets {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestReports(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		w.mast.carry(1, 10_000)
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		if n := w.core.counts[1]; n != (link.Count{TEID: 1, UL: 5000, DL: 5000}) {
+			t.Errorf("after a second: %+v", n)
+		}
+		w.mast.carry(2, 300_000)
+		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
+		if n := w.core.counts[2]; n.UL+n.DL != 300_000 {
+			t.Errorf("after a step: %+v", n)
+		}
+		// The link is lost: counting goes on, and the next link hears everything.
+		joins, epoch := w.core.joins, w.core.epoch
+		w.cut()
+		synctest.Wait()
+		w.mast.carry(1, 2000)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if w.core.joins != joins+1 || w.core.epoch != epoch || len(w.core.counts) != 2 || w.core.counts[1].UL != 6000 {
+			t.Errorf("joined %d times, counts %+v", w.core.joins, w.core.counts)
+		}
+		// What is counted in the last moment is still said.
+		w.mast.carry(3, 1000)
+		w.stop()
+		if w.core.counts[3].UL != 1000 {
+			t.Errorf("at the end: %+v", w.core.counts)
+		}
+	})
+}
+
+// A core that is away for long is asked ever more rarely, not for ever more.
+func TestBackOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		w.core.mu.Lock()
+		w.core.down = true
+		w.core.mu.Unlock()
+		w.cut()
+		time.Sleep(time.Hour)
+		if w.agent.Snapshot().Connected {
+			t.Error("connected to a core that is down")
+		}
+		w.core.mu.Lock()
+		w.core.down = false
+		w.core.mu.Unlock()
+		start := time.Now()
+		for !w.agent.Snapshot().Connected {
+			time.Sleep(time.Second)
+		}
+		if d := time.Since(start); d > time.Minute {
+			t.Errorf("joined again after %v", d)
+		}
+	})
+}
+
+func TestVouchersNotBelieved(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		stranger := proof.NewSigningKey()
+		w.ledger[8] = agent.Channel{ID: 8, Payer: w.operator.Public(), Tower: proof.TowerKey{1}, PricePerGB: w.price, Reserve: proof.AmountOf(1 << 40), Open: true}
+		w.mast.carry(1, 3_000_000)
+		good := w.voucher(5, 2_000_000)
+		w.tell(link.ToTower{Voucher: good})
+		base := proof.Voucher{ChainID: chainID, Channel: 7, Seq: 6, Amount: proof.AmountOf(2_500_000), Bytes: 2_500_000}
+		change := func(f func(*proof.Voucher)) proof.Voucher { v := base; f(&v); return v }
+		for why, b := range map[string][]byte{
+			"signature does not fit":     w.signed(base, stranger),
+			"signed for another chain":   w.signed(change(func(v *proof.Voucher) { v.ChainID = "campanile-other" }), w.operator),
+			"another tower's":            w.signed(change(func(v *proof.Voucher) { v.Channel = 8 }), w.operator),
+			"that cost 2500000":          w.signed(change(func(v *proof.Voucher) { v.Amount = proof.AmountOf(2_499_999) }), w.operator),
+			"after number 5":             w.signed(change(func(v *proof.Voucher) { v.Seq = 4 }), w.operator),
+			"takes back":                 w.signed(change(func(v *proof.Voucher) { v.Bytes = 1_000_000 }), w.operator),
+			"malformed":                  []byte("voucher"),
+			"of channel 7 after":         w.signed(change(func(v *proof.Voucher) { v.Seq = 5 }), w.operator), // two with one number
+			"voucher 6 of channel 7 tak": w.signed(change(func(v *proof.Voucher) { v.Amount, v.Bytes = proof.AmountOf(1_999_999), 1_999_999 }), w.operator),
+		} {
+			before := w.agent.Snapshot()
+			w.tell(link.ToTower{Voucher: b})
+			v := w.agent.Snapshot()
+			if v.Refused != before.Refused+1 || !strings.Contains(v.Refusal, why) || v.Seq != 5 || v.Unpaid != 1_000_000 {
+				t.Errorf("%q: %+v", why, v)
+			}
+		}
+		if list := w.agent.Vouchers(); len(list) != 1 || string(list[0]) != string(good) {
+			t.Errorf("%d vouchers held", len(list))
+		}
+		w.tell(link.ToTower{Voucher: good}) // said twice is no fault
+		if v := w.agent.Snapshot(); !strings.Contains(v.Refusal, "") || v.Unpaid != 1_000_000 || v.Seq != 5 {
+			t.Errorf("%+v", v)
+		}
+		if len(w.core.seen) == 0 || w.core.seen[len(w.core.seen)-1] != (link.Seen{Channel: 7, Seq: 5}) {
+			t.Errorf("seen %+v", w.core.seen)
+		}
+	})
+}
+
+// A voucher beyond the reserve, or of a channel the ledger has not shown yet,
+// waits for the ledger.
+func TestVoucherAheadOfTheLedger(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		c := w.ledger[7]
+		delete(w.ledger, 7)
+		w.mast.carry(1, 1_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
+		if v := w.agent.Snapshot(); v.Seq != 0 || v.Unpaid != 1_000_000 || v.Refused != 0 {
+			t.Fatalf("%+v", v)
+		}
+		c.Reserve = proof.AmountOf(999_999)
+		w.ledger[7] = c
+		time.Sleep(2 * time.Second)
+		if v := w.agent.Snapshot(); v.Seq != 0 {
+			t.Fatalf("%+v", v)
+		}
+		c.Reserve = proof.AmountOf(1_000_000)
+		w.ledger[7] = c
+		time.Sleep(2 * time.Second)
+		if v := w.agent.Snapshot(); v.Seq != 1 || v.Unpaid != 0 {
+			t.Fatalf("%+v", v)
+		}
+	})
+}
+
+func TestReserveSpentAndNoChannel(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		c := w.ledger[7]
+		c.Reserve = proof.AmountOf(2_000_000)
+		w.ledger[7] = c
+		w.mast.carry(1, 2_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(1, 2_000_000)})
+		w.mast.carry(1, 20_000_000) // the window is granted all the same
+		if n := w.core.notice(); n.Code != link.ReserveSpent || !strings.Contains(n.Text, "reserve of channel 7 is spent") {
+			t.Errorf("%+v", n)
+		}
+		if _, octets, _ := w.mast.state(); octets < 5_900_000 || octets > 6_100_000 {
+			t.Errorf("%d octets went through", octets)
+		}
+		c.Open = false
+		w.ledger[7] = c
+		time.Sleep(2 * time.Second)
+		if n := w.core.notice(); n.Code != link.NoChannel || !strings.Contains(n.Text, "channel 7 is closed") {
+			t.Errorf("%+v", n)
+		}
+		// Another channel, another voucher: what was unpaid is asked for there.
+		w.ledger[9] = agent.Channel{ID: 9, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(50_000_000), Open: true}
+		unpaid := w.agent.Snapshot().Unpaid
+		w.tell(link.ToTower{Terms: w.terms(9)})
+		if v := w.agent.Snapshot(); v.Channel != 9 || v.Unpaid != unpaid || v.Serving {
+			t.Errorf("%+v", v)
+		}
+		w.tell(link.ToTower{Voucher: w.signed(proof.Voucher{ChainID: chainID, Channel: 9, Seq: 1, Amount: proof.AmountOf(unpaid), Bytes: unpaid}, w.operator)})
+		if v := w.agent.Snapshot(); !v.Serving || v.Unpaid != 0 {
+			t.Errorf("%+v", v)
+		}
+		if list := w.agent.Vouchers(); len(list) != 2 {
+			t.Errorf("%d vouchers held", len(list))
+		}
+	})
+}
+
+// Terms that are not the ledger's, the operator's or the chain's are not taken.
+func TestTermsAreCompared(t *testing.T) {
+	for want, change := range map[string]func(*link.Terms){
+		"the ledger says 1000000000":              func(m *link.Terms) { m.PricePerGB = proof.AmountOf(1) },
+		"the ledger does not know channel 77":     func(m *link.Terms) { m.Channel = 77 },
+		"the core offers none":                    func(m *link.Terms) { m.Channel = 0 },
+		"channel 8 is paid by":                    func(m *link.Terms) { m.Channel = 8 },
+		"vouchers lag":                            func(m *link.Terms) { m.ChainID, m.Channel = "campanile-other", 77 }, // refused: the old terms stay
+		"vouchers lag 4.0 MB behind this tower's": func(m *link.Terms) { m.Payer, m.Channel = proof.OperatorKey{1}, 77 },
+	} {
+		inBubble(t, func(t *testing.T, w *tower) {
+			w.ledger[8] = agent.Channel{ID: 8, Payer: proof.OperatorKey{9}, Tower: w.key, PricePerGB: w.price, Open: true}
+			terms := w.terms(7)
+			change(terms)
+			w.tell(link.ToTower{Terms: terms})
+			w.mast.carry(1, 20_000_000)
+			if n := w.core.notice(); !strings.Contains(n.Text, want) {
+				t.Errorf("%q: %+v", want, n)
+			}
+		})
+	}
+}
+
+// A restart neither forgets what is unpaid nor counts it twice.
+func TestRestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		w.mast.carry(1, 3_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
+		before, epoch := w.agent.Snapshot(), w.core.epoch
+		for range 3 {
+			w.stop()
+			w.mast = newMast()
+			w.options.Relay = w.mast
+			w.start()
+		}
+		v := w.agent.Snapshot()
+		if v.Unpaid != 2_000_000 || v.Paid != before.Paid || v.Seq != 1 || v.Channel != 7 {
+			t.Errorf("%+v after %+v", v, before)
+		}
+		w.mast.carry(1, 500_000)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if w.core.epoch == epoch {
+			t.Error("the epoch is the old one")
+		}
+		if through := w.mast.carry(1, 20_000_000); through < 1_450_000 || through > 1_560_000 {
+			t.Errorf("%d octets went through: the window was not what was left of it", through)
+		}
+		// Even when the core is away, and with no terms heard.
+		w.stop()
+		w.core.down = true
+		w.mast = newMast()
+		w.options.Relay = w.mast
+		w.start()
+		if through := w.mast.carry(1, 20_000_000); through != 0 {
+			t.Errorf("%d octets went through", through)
+		}
+	})
+}
+
+// The tower's store is lost: the ledger's voucher is where paying goes on; the
+// old vouchers do not pay new octets.
+func TestLostStore(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		w.stop()
+		c := w.ledger[7]
+		c.Bytes = 30_000_000
+		w.ledger[7] = c
+		w.options.Path = filepath.Join(t.TempDir(), "new.db")
+		w.mast = newMast()
+		w.options.Relay = w.mast
+		w.start()
+		w.mast.carry(1, 1_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(99, 30_000_000)})
+		if v := w.agent.Snapshot(); v.Unpaid != 1_000_000 || v.Paid != 30_000_000 {
+			t.Errorf("%+v", v)
+		}
+		w.tell(link.ToTower{Voucher: w.voucher(100, 30_600_000)})
+		if v := w.agent.Snapshot(); v.Unpaid != 400_000 {
+			t.Errorf("%+v", v)
+		}
+	})
+}

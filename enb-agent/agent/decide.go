@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+)
+
+// worth is what octets cost at a price for 10^9 of them, rounded down.
+func worth(octets uint64, pricePerGB proof.Amount) (proof.Amount, error) {
+	return pricePerGB.MulDiv(octets, 1_000_000_000)
+}
+
+// most is how many octets may be unpaid: the fixed part and the permille of
+// what was counted. With u unpaid and p paid it solves
+// u = fixed + (p+u)*permille/1000, rounded down part by part.
+func (a *Agent) most() uint64 {
+	share, rest := uint64(a.WindowPermille), 1000-uint64(a.WindowPermille)
+	return a.WindowOctets*1000/rest + a.state.Paid/rest*share + a.state.Paid%rest*share/rest
+}
+
+// packet is the most that one packet may need of the allowance.
+const packet = 65535
+
+// consider looks at the channel and decides whether the tower goes on. spent
+// says that a packet may have found the allowance too small.
+func (a *Agent) consider(now time.Time, spent bool) {
+	a.lookUp()
+	most := a.most()
+	left := most - min(most, a.state.Unpaid)
+	switch {
+	case a.serving && (left == 0 || spent && left < packet):
+		a.stop(now, most)
+	case !a.serving && left >= max(packet, a.WindowOctets/8):
+		a.goOn()
+	case !a.serving:
+		a.say(a.reason(most))
+	}
+	if a.serving {
+		a.Relay.Allow(a.octets + left)
+	}
+}
+
+// stop ends opening bearers and relaying. Contexts are released a little
+// later: a voucher that is only late costs nobody his connection.
+func (a *Agent) stop(now time.Time, most uint64) {
+	a.serving, a.stoppedAt, a.released = false, now, false
+	a.Relay.Allow(0)
+	a.Relay.Refuse(true)
+	a.say(a.reason(most))
+}
+
+func (a *Agent) goOn() {
+	a.serving = true
+	a.Relay.Refuse(false)
+	a.say(link.Notice{Code: link.Serving, Text: fmt.Sprintf("vouchers have caught up: serving again, %s unpaid", mega(a.state.Unpaid))})
+}
+
+// reason says why the tower has stopped.
+func (a *Agent) reason(most uint64) link.Notice {
+	lag := fmt.Sprintf("%s behind this tower's count; window %s", mega(a.state.Unpaid), mega(most))
+	if a.channel == nil {
+		return link.Notice{Code: link.NoChannel, Text: fmt.Sprintf("no channel to be paid from (%s): vouchers lag %s", a.why, lag)}
+	}
+	if due, err := worth(a.state.Paid+a.state.Unpaid, a.channel.PricePerGB); err != nil || due.Cmp(a.channel.Reserve) > 0 {
+		return link.Notice{Code: link.ReserveSpent, Text: fmt.Sprintf("reserve of channel %d is spent: vouchers lag %s", a.channel.ID, lag)}
+	}
+	return link.Notice{Code: link.VouchersLag, Text: "vouchers lag " + lag}
+}
+
+// say changes the tower's word; a line that differs in figures only is not
+// said again.
+func (a *Agent) say(n link.Notice) {
+	if n.Code == a.notice.Code && (n.Code != link.Serving || n.Text == a.notice.Text) {
+		return
+	}
+	a.notice = n
+	if n.Code == link.Serving {
+		a.Logger.Info(n.Text, "tower", a.Tower.Short())
+	} else {
+		a.Logger.Warn("not serving: "+n.Text, "tower", a.Tower.Short())
+	}
+	a.poke()
+}
+
+// mega is octets in people's words.
+func mega(octets uint64) string { return fmt.Sprintf("%.1f MB", float64(octets)/1e6) }
+
+// lookUp finds the channel of the terms in the ledger. What was unpaid in an
+// older channel stays unpaid in the new one.
+func (a *Agent) lookUp() {
+	channel := a.state.Channel
+	if a.terms != nil {
+		channel = a.terms.Channel
+	}
+	c, err := a.check(channel)
+	if a.terms == nil && channel == 0 {
+		err = errors.New("no core has offered one yet")
+	}
+	if err != nil {
+		if why := err.Error(); a.channel != nil || a.why != why {
+			a.Logger.Warn("no channel to be paid from", "channel", channel, "reason", why)
+			a.why = why
+		}
+		a.channel = nil
+		return
+	}
+	a.channel = &c
+	if c.ID == a.state.Channel {
+		return
+	}
+	a.state.Channel, a.state.Paid = c.ID, max(a.held[c.ID].Bytes, c.Bytes)
+	a.Logger.Info("channel", "channel", c.ID, "price_per_gb", c.PricePerGB, "reserve", c.Reserve, "unpaid_octets", a.state.Unpaid)
+}
+
+// check compares the core's word with the ledger.
+func (a *Agent) check(id uint64) (Channel, error) {
+	if id == 0 {
+		return Channel{}, errors.New("the core offers none")
+	}
+	c, ok := a.Ledger.Channel(id)
+	switch {
+	case !ok:
+		return c, fmt.Errorf("the ledger does not know channel %d", id)
+	case c.Tower != a.Tower:
+		return c, fmt.Errorf("channel %d is another tower's", id)
+	case c.Payer != a.Operator:
+		return c, fmt.Errorf("channel %d is paid by %s, not by the core's operator", id, c.Payer.Short())
+	case !c.Open:
+		return c, fmt.Errorf("channel %d is closed", id)
+	case a.terms != nil && a.terms.PricePerGB != c.PricePerGB:
+		return c, fmt.Errorf("the core offers %v for channel %d, the ledger says %v", a.terms.PricePerGB, id, c.PricePerGB)
+	}
+	return c, nil
+}
+
+// errLater is a voucher that the ledger may cover in a block or two.
+var errLater = errors.New("agent: not covered yet")
+
+// believe checks a voucher against the ledger and against the one it replaces.
+func (a *Agent) believe(b []byte) (proof.Voucher, error) {
+	v, err := proof.PeekVoucher(b)
+	if err != nil {
+		return v, err
+	}
+	c, ok := a.Ledger.Channel(v.Channel)
+	if !ok {
+		return v, fmt.Errorf("%w: the ledger does not know channel %d", errLater, v.Channel)
+	}
+	if c.Tower != a.Tower {
+		return v, fmt.Errorf("channel %d is another tower's", v.Channel)
+	}
+	if v, err = proof.OpenVoucher(a.ChainID, c.Payer, b); err != nil {
+		return v, err
+	}
+	due, err := worth(v.Bytes, c.PricePerGB)
+	old := a.held[v.Channel]
+	switch {
+	case err != nil:
+		return v, err
+	case v.Amount.Cmp(due) < 0:
+		return v, fmt.Errorf("voucher %d of channel %d promises %v for %d octets that cost %v", v.Seq, v.Channel, v.Amount, v.Bytes, due)
+	case v.Amount.Cmp(c.Reserve) > 0:
+		return v, fmt.Errorf("%w: voucher %d promises %v, the reserve of channel %d is %v", errLater, v.Seq, v.Amount, v.Channel, c.Reserve)
+	case old.signed == nil:
+		return v, nil
+	case v == old.Voucher:
+		return v, nil
+	case v.Seq <= old.Seq:
+		return v, fmt.Errorf("voucher %d of channel %d after number %d", v.Seq, v.Channel, old.Seq)
+	case v.Amount.Cmp(old.Amount) < 0 || v.Bytes < old.Bytes:
+		return v, fmt.Errorf("voucher %d of channel %d takes back what number %d promised", v.Seq, v.Channel, old.Seq)
+	}
+	return v, nil
+}
+
+// voucher takes a voucher: it is stored before it counts.
+func (a *Agent) voucher(b []byte) error {
+	v, err := a.believe(b)
+	switch {
+	case errors.Is(err, errLater):
+		if a.pending == nil {
+			a.Logger.Info("voucher waits", "reason", err)
+		}
+		a.pending = b
+		return nil
+	case err != nil:
+		a.refused++
+		a.refusal = err.Error()
+		a.Logger.Warn("voucher refused", "err", err)
+		return nil
+	}
+	if a.held[v.Channel].signed != nil && v == a.held[v.Channel].Voucher {
+		a.poke() // say again that it has been seen
+		return nil
+	}
+	next := a.state
+	if v.Channel == next.Channel {
+		next.Unpaid -= min(next.Unpaid, v.Bytes-min(v.Bytes, next.Paid))
+		next.Paid = max(next.Paid, v.Bytes)
+	}
+	if err := a.store.keep(v.Channel, b, next); err != nil {
+		return err
+	}
+	a.held[v.Channel], a.state, a.stored = held{v, b}, next, next
+	a.Logger.Debug("voucher", "channel", v.Channel, "seq", v.Seq, "octets", v.Bytes, "amount", v.Amount, "unpaid_octets", next.Unpaid)
+	a.poke()
+	return nil
+}
+
+// hear takes what the core says.
+func (a *Agent) hear(m link.ToTower) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.take()
+	if m.Terms != nil {
+		if m.Terms.ChainID != a.ChainID || m.Terms.Payer != a.Operator {
+			a.Logger.Warn("terms refused", "chain_id", m.Terms.ChainID, "payer", m.Terms.Payer.Short())
+			return
+		}
+		a.terms = m.Terms
+	}
+	a.lookUp()
+	if m.Voucher != nil {
+		if err := a.voucher(m.Voucher); err != nil {
+			a.Logger.Error("agent", "err", err)
+		}
+	}
+	a.consider(time.Now(), false)
+}
