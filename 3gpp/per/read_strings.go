@@ -161,17 +161,26 @@ func (r *Reader) general(unit int) ([]byte, int) {
 		}
 		return b, n
 	}
-	var all []byte
-	total := 0
+	// Two passes, so that the whole is allocated once: measure, then copy.
+	start, first := r.pos, n
+	octets, units := 0, 0
 	for {
-		b := r.aligned(n * unit)
-		if r.err != nil || !r.Grow(len(b)) {
-			return nil, 0
-		}
-		all = append(all, b...)
-		total += n
+		octets += len(r.aligned(n * unit))
+		units += n
 		if !more {
-			return all, total
+			break
+		}
+		n, more = r.length()
+	}
+	if r.err != nil || !r.Grow(octets) {
+		return nil, 0
+	}
+	all := make([]byte, 0, octets)
+	r.pos, n, more = start, first, true
+	for {
+		all = append(all, r.aligned(n*unit)...)
+		if !more {
+			return all, units
 		}
 		n, more = r.length()
 	}

@@ -41,13 +41,9 @@ func (w *Writer) Field(id uint16, criticality uint8) int {
 	return len(w.buf) - 1
 }
 
-// Open writes an open type whose encoding is already there.
-func (w *Writer) Open(b []byte) {
-	if len(b) == 0 {
-		b = []byte{0}
-	}
-	w.general(b, len(b), 8)
-}
+// Open writes an open type whose encoding is already there, also an empty one,
+// which §11.1.3 does not know: what was received is passed on as it was.
+func (w *Writer) Open(b []byte) { w.general(b, len(b), 8) }
 
 // Patch16 overwrites two octets at an octet offset returned by Len.
 func (w *Writer) Patch16(at int, v uint16) {

@@ -188,6 +188,7 @@ func TestAllocationIsBounded(t *testing.T) {
 		"65535 private IEs":      {0, 39, 0x40, 5, 0, 0xff, 0xfe, 0, 0},
 		"65535 cells":            assemble((*KillResponse)(nil).Header(), ie{IDMessageIdentifier, 0, "\x00\x01"}, ie{IDBroadcastCancelledAreaList, 0, "\x00\xff\xfe\x00"}),
 		"unknown IEs of 1 octet": assemble(dlNAS, repeat(ie{60000, CriticalityIgnore, "x"}, 2000)...),
+		"fragments in fragments": fragmented(300_000),
 		"repeated IEs":           assemble(dlNAS, repeat(nas, 2000)...),
 	}
 	for name, b := range hostile {
@@ -237,6 +238,13 @@ func TestLongListsAreNotRefused(t *testing.T) {
 	if longest < 10000 {
 		t.Errorf("the longest message has %d octets", longest)
 	}
+}
+
+// fragmented is a message with a NAS-PDU of n octets: fragments of the string
+// in those of the IE in those of the message.
+func fragmented(n int) []byte {
+	b, _ := Append(nil, &DownlinkNASTransport{NASPDU: make([]byte, n)})
+	return b
 }
 
 func repeat(e ie, n int) []ie {
