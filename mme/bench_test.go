@@ -2,9 +2,11 @@ package mme
 
 import (
 	"log/slog"
+	"net/netip"
 	"testing"
 
 	"campanile.network/3gpp/eps"
+	"campanile.network/internal/sctp"
 )
 
 // BenchmarkAttach is a complete attach with EPS-AKA, security mode, session and
@@ -12,10 +14,32 @@ import (
 // process, S1AP encoded and decoded at both ends, no packets. With -cpu 1 its
 // reciprocal is attaches per core; the phone's and the home's work is in it.
 func BenchmarkAttach(b *testing.B) {
-	w := newWorld(b, func(o *Options) {
-		o.NetworkName, o.Logger, o.Events = "Campanile", slog.New(slog.DiscardHandler), nil
-	})
+	w := newWorld(b, quiet)
 	defer w.end()
+	attachAndDetach(b, w)
+}
+
+// BenchmarkAttachOverSCTP is the same over userspace SCTP in UDP on loopback.
+func BenchmarkAttachOverSCTP(b *testing.B) {
+	local := netip.MustParseAddrPort("127.0.0.1:0")
+	core := must(sctp.NewUDP(sctp.Options{Local: local}))
+	ran := must(sctp.NewUDP(sctp.Options{Local: local}))
+	defer core.Close()
+	defer ran.Close()
+	l := must(core.Listen(36412))
+	w := serveWorld(b, quiet, l)
+	defer w.end()
+	w.open = func(netip.AddrPort) sctp.Association {
+		return must(ran.Dial(b.Context(), l.Addr(), sctp.DialOptions{EncapPort: core.EncapAddr().Port()}))
+	}
+	attachAndDetach(b, w)
+}
+
+func quiet(o *Options) {
+	o.NetworkName, o.Logger, o.Events = "Campanile", slog.New(slog.DiscardHandler), nil
+}
+
+func attachAndDetach(b *testing.B, w *world) {
 	p := w.phone(w.tower(0x19b))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -35,9 +59,7 @@ func BenchmarkAttach(b *testing.B) {
 
 // BenchmarkServiceRequest is idle to active and back.
 func BenchmarkServiceRequest(b *testing.B) {
-	w := newWorld(b, func(o *Options) {
-		o.NetworkName, o.Logger, o.Events = "Campanile", slog.New(slog.DiscardHandler), nil
-	})
+	w := newWorld(b, quiet)
 	defer w.end()
 	p := w.phone(w.tower(0x19b))
 	p.initial(p.attachRequest())

@@ -22,6 +22,8 @@ type Gateway interface {
 	PagingFailed(*s11.Session) error
 }
 
+var _ Gateway = (*s11.Client)(nil)
+
 // defaultEBI is the bearer of the one PDN connection a phone has.
 const defaultEBI id.EBI = 5
 

@@ -138,13 +138,6 @@ func (r *registry) remove(u *ue) {
 	u.stopPaging()
 }
 
-// forget removes a phone altogether.
-func (r *registry) forget(u *ue) {
-	r.mu.Lock()
-	r.remove(u)
-	r.mu.Unlock()
-}
-
 // newTMSI gives u a second M-TMSI beside the one it has; both are good until
 // dropTMSI (TS 24.301 §5.5.1.2.4, §5.4.1.4).
 func (r *registry) newTMSI(u *ue) error {

@@ -34,6 +34,7 @@ type world struct {
 	events  []Event
 	log     strings.Builder
 	enbPort uint16
+	open    func(remote netip.AddrPort) sctp.Association // an eNB's end of a new association
 }
 
 const testChain = "campanile-test"
@@ -58,6 +59,19 @@ func play(t *testing.T, change func(*Options), script func(*world)) {
 }
 
 func newWorld(t testing.TB, change func(*Options)) *world {
+	l := &listener{ch: make(chan sctp.Association), closed: make(chan struct{})}
+	w := serveWorld(t, change, l)
+	w.l = l
+	w.open = func(remote netip.AddrPort) sctp.Association {
+		a, b := sctp.Pipe(sctp.PipeOptions{A: l.Addr(), B: remote})
+		l.ch <- a
+		return b
+	}
+	return w
+}
+
+// serveWorld makes a world whose MME takes associations from l.
+func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
 	w := &world{t: t, home: newTestHome(), gw: newTestGateway(), towers: map[uint32]proof.TowerKey{0x19b: {1}, 0x19c: {2}}}
 	operator := proof.SigningKeyFromSeed([32]byte{7})
 	w.home.serving = operator.Public()
@@ -70,11 +84,10 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 		change(&o)
 	}
 	w.m = must(New(o))
-	w.l = &listener{ch: make(chan sctp.Association), closed: make(chan struct{})}
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(context.Background())
 	w.served = make(chan error, 1)
-	go func() { w.served <- w.m.Serve(ctx, w.l) }()
+	go func() { w.served <- w.m.Serve(ctx, l) }()
 	return w
 }
 
@@ -185,9 +198,7 @@ type enbPeer struct {
 func (w *world) dial() *enbPeer {
 	w.enbPort++
 	remote := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.10"), 40000+w.enbPort)
-	a, b := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote})
-	w.l.ch <- a
-	return &enbPeer{w: w, a: b, addr: remote.Addr(), plmn: testPLMN, tac: 7, eci: id.ECI(0x19b01)}
+	return &enbPeer{w: w, a: w.open(remote), addr: remote.Addr(), plmn: testPLMN, tac: 7, eci: id.ECI(0x19b01)}
 }
 
 // tower is an eNB with S1 Setup done.
