@@ -34,6 +34,7 @@ type world struct {
 	events  []Event
 	log     strings.Builder
 	enbPort uint16
+	record  func([]byte)                                 // of what the MME sends; may be nil
 	open    func(remote netip.AddrPort) sctp.Association // an eNB's end of a new association
 }
 
@@ -242,6 +243,9 @@ func (e *enbPeer) next() s1ap.Message {
 	in, err := e.a.Recv(ctx)
 	if err != nil {
 		e.w.t.Fatalf("eNB: waiting for the MME: %v", err)
+	}
+	if e.w.record != nil {
+		e.w.record(in.Data)
 	}
 	if in.PPID != 18 {
 		e.w.t.Errorf("MME sent PPID %d", in.PPID)
