@@ -6,26 +6,46 @@ import (
 	"campanile.network/hss-chain/x/settlement"
 	"campanile.network/hss-chain/x/subscriber"
 	"campanile.network/hss-chain/x/tower"
+	"campanile.network/wire/proof"
 )
 
 // Gas a transaction may take, by what it says: measured, with room to spare
-// (TestGas). A block executes at most app.MaxBlockGas together.
+// (TestGas). The transactions of a block get at most app.MaxBlockGas together.
 const (
 	gasBase       = 100_000
 	gasChannel    = 300_000
-	gasVoucher    = 60_000
-	gasSubscriber = 20_000
-	gasItem       = 20_000 // a range, a node, a cell, a share
+	gasVoucher    = 40_000
+	gasShare      = 9_000
+	maxShares     = 16
+	gasSubscriber = 12_000
+	gasItem       = 8_000 // a range, a PLMN, a price; a tenth of a node
+	gasCell       = 2_000 // or a share of a tower
 )
 
 func batchGas(n int) uint64 { return gasBase + gasSubscriber*uint64(n) }
 
 func operatorGas(o ledger.Operator) uint64 {
-	return gasChannel + gasItem*uint64(len(o.PLMNs)+2*len(o.Ranges)+6*len(o.Nodes)+len(o.Prices))
+	return gasChannel + gasItem*uint64(len(o.PLMNs)+len(o.Ranges)+10*len(o.Nodes)+len(o.Prices))
 }
 
 func towerGas(t ledger.Tower) uint64 {
-	return gasChannel + gasItem*uint64(len(t.Cells)+len(t.Shares))
+	return gasChannel + gasCell*uint64(len(t.Cells)+len(t.Shares))
+}
+
+// voucherGas depends on how many shares the voucher's channel has; without a
+// ledger, or for a channel it does not know, that is taken to be the most.
+func (c *Client) voucherGas(vouchers ...[]byte) uint64 {
+	gas := uint64(gasBase)
+	for _, b := range vouchers {
+		n := maxShares
+		if v, err := proof.PeekVoucher(b); err == nil && c.node.Ledger != nil {
+			if ch, ok := c.node.Ledger.Channel(v.Channel); ok {
+				n = len(ch.Shares)
+			}
+		}
+		gas += gasVoucher + gasShare*uint64(n)
+	}
+	return gas
 }
 
 func digits(p id.PLMN) string { return p.MCC() + p.MNC() }

@@ -45,7 +45,7 @@ type Settled struct {
 // ErrUnknown, ErrClosed; a signature that does not fit.
 func (c *Client) Settle(ctx context.Context, by *Account, vouchers ...[]byte) ([]Settled, Receipt, error) {
 	var a settlement.MsgSettleResponse
-	r, err := c.submit(ctx, job{what: "settle", by: by, gas: gasBase + gasVoucher*uint64(len(vouchers)), answer: &a,
+	r, err := c.submit(ctx, job{what: "settle", by: by, gas: c.voucherGas(vouchers...), answer: &a,
 		msg: &settlement.MsgSettle{Submitter: string(by.address), Vouchers: vouchers}})
 	if err != nil {
 		return nil, r, err
@@ -88,7 +88,7 @@ type Closed struct {
 // first. Refusals: ErrUnknown, ErrClosed; not a party.
 func (c *Client) Close(ctx context.Context, by *Account, channel uint64, voucher []byte) (Closed, Receipt, error) {
 	var a settlement.MsgCloseResponse
-	r, err := c.submit(ctx, job{what: "close channel", by: by, gas: gasChannel + gasVoucher, answer: &a,
+	r, err := c.submit(ctx, job{what: "close channel", by: by, gas: gasChannel + c.voucherGas(voucher), answer: &a,
 		msg: &settlement.MsgClose{Sender: string(by.address), Channel: channel, Voucher: voucher}})
 	if err != nil {
 		return Closed{}, r, err

@@ -12,9 +12,9 @@ import (
 	"campanile.network/wire/proof"
 )
 
-// batch is how many subscribers go into one transaction: about a tenth of what
-// a block may execute.
-const batch = 500
+// batch is how many subscribers go into one transaction: a quarter of what a
+// block may execute.
+const batch = subscriber.MaxBatch
 
 // RegisterOperator makes the account an operator with this key. Account, Key
 // and Version of o are filled in. Refusals: ErrExists; a range that is taken.
@@ -31,7 +31,7 @@ func (c *Client) RegisterOperator(ctx context.Context, by *Account, key proof.Si
 // key may be another than before; open channels keep the old one.
 func (c *Client) UpdateOperator(ctx context.Context, by *Account, key proof.SigningKey, o ledger.Operator) (Receipt, error) {
 	public := key.Public()
-	return c.submit(ctx, job{what: "update operator", by: by, gas: 2 * operatorGas(o), msg: &subscriber.MsgUpdateOperator{
+	return c.submit(ctx, job{what: "update operator", by: by, gas: operatorGas(o), msg: &subscriber.MsgUpdateOperator{
 		Account: string(by.address), Key: public[:],
 		KeyProof: keyproof.Sign(key.Ed25519(), keyproof.Operator, c.node.ChainID(), string(by.address)),
 		Name:     o.Name, PLMNs: plmns(o), Ranges: ranges(o), HSSNodes: nodes(o), Prices: prices(o),
@@ -95,7 +95,7 @@ func (c *Client) RegisterTower(ctx context.Context, owner *Account, key proof.Si
 // UpdateTower replaces what the owner has said about the tower t.Key. Price and
 // shares bind channels opened later.
 func (c *Client) UpdateTower(ctx context.Context, owner *Account, t ledger.Tower) (Receipt, error) {
-	return c.submit(ctx, job{what: "update tower", by: owner, gas: 2 * towerGas(t), msg: &tower.MsgUpdateTower{
+	return c.submit(ctx, job{what: "update tower", by: owner, gas: towerGas(t), msg: &tower.MsgUpdateTower{
 		Owner: string(owner.address), Key: t.Key[:],
 		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
 	}})

@@ -126,7 +126,7 @@ func TestModelThatFellBehindIsReadAnew(t *testing.T) {
 	if _, _, err := w.client.Settle(w.ctx(), w.owner, w.voucher(channel, 1, bell(4))); err != nil {
 		t.Fatal(err)
 	}
-	subs := make([]ledger.Subscriber, 1200) // three batches
+	subs := make([]ledger.Subscriber, 4200) // three batches
 	for i := range subs {
 		subs[i] = ledger.Subscriber{ID: id.SubscriberID{byte(i), byte(i >> 8), 1}, State: ledger.Active, Plan: "day", BlobHash: [32]byte{1}}
 	}
@@ -139,7 +139,7 @@ func TestModelThatFellBehindIsReadAnew(t *testing.T) {
 	w.open()
 	w.start()
 	after := w.model.Snapshot()
-	if len(after.Subscribers) != 1200 || len(after.Subscribers) != len(before.Subscribers) {
+	if len(after.Subscribers) != 4200 || len(after.Subscribers) != len(before.Subscribers) {
 		t.Errorf("%d subscribers read anew, %d before", len(after.Subscribers), len(before.Subscribers))
 	}
 	if s, _ := w.model.Subscriber(subs[700].ID); s.Operator != w.operator.Address() || s.Epoch != 3 || s.Version != 1 || s.Plan != "day" {

@@ -15,6 +15,8 @@ import (
 	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+
 	"campanile.network/hss-chain/app"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/wire/proof"
@@ -79,7 +81,10 @@ func initialise(home string, o GenesisOptions) (Genesis, error) {
 	}
 	in := app.Genesis{ChallengeTime: o.ChallengeTime}
 	for _, a := range append([]GenesisAccount{{Name: ValidatorAccount}}, o.Accounts...) {
-		key, err := NewAccountKey(AccountFile(home, a.Name))
+		if a.Name == "" || filepath.Base(a.Name) != a.Name || g.Accounts[a.Name] != "" {
+			return g, fmt.Errorf("account name %q: want a plain file name, each once", a.Name)
+		}
+		key, err := accountKey(AccountFile(home, a.Name))
 		if err != nil {
 			return g, err
 		}
@@ -101,8 +106,18 @@ func initialise(home string, o GenesisOptions) (Genesis, error) {
 	if err := doc.ValidateAndComplete(); err != nil {
 		return g, err
 	}
-	// the genesis comes last: without it there is no chain, and Init can be repeated elsewhere
+	// the genesis comes last: without it there is no chain, and Init can be repeated
 	return g, doc.SaveAs(genesisFile(home))
+}
+
+// accountKey takes up the key that an Init which did not get to its end has
+// left, or makes one.
+func accountKey(path string) (*secp256k1.PrivKey, error) {
+	key, err := NewAccountKey(path)
+	if errors.Is(err, fs.ErrExist) {
+		return LoadAccountKey(path)
+	}
+	return key, err
 }
 
 func genesisFile(home string) string { return filepath.Join(home, "config", "genesis.json") }

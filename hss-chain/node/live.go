@@ -51,6 +51,7 @@ type Live struct {
 	grpcAddr net.Addr
 	failed   chan error // of the gRPC server
 	serving  sync.WaitGroup
+	empty    bool          // the chain had no block when this run began
 	open     chan struct{} // closed by the first block of this run
 	stopping *atomic.Bool  // what the engine calls errors now is its stopping
 	done     chan struct{}
@@ -62,7 +63,7 @@ func (l *Live) Done() <-chan struct{} { return l.done }
 // Committed gives the last committed state to read from; before a chain's first
 // block it waits for that. Errors: ErrHalted, the context's.
 func (l *Live) Committed(ctx context.Context) (sdk.Context, error) {
-	if l.App.LastBlockHeight() == 0 {
+	if l.empty {
 		select {
 		case <-l.open:
 		case <-l.done:
@@ -76,6 +77,9 @@ func (l *Live) Committed(ctx context.Context) (sdk.Context, error) {
 
 // NextBlock gives a channel that is closed when the next block is committed.
 func (l *Live) NextBlock() <-chan struct{} { return l.waiting.nextBlock() }
+
+// GasUsed is what all transactions since the start have used together.
+func (l *Live) GasUsed() uint64 { return l.waiting.gasUsed() }
 
 // start opens and starts everything; on an error it closes what it had opened.
 func (n *Node) start(ctx context.Context) (_ *Live, err error) {
@@ -96,6 +100,7 @@ func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 	if err := follower.resync(l.App); err != nil {
 		return nil, err
 	}
+	l.empty = l.App.LastBlockHeight() == 0
 	if err := l.startComet(ctx, n, cfg); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,13 @@ type waiting struct {
 	mu   sync.Mutex
 	txs  map[types.TxKey]chan Included
 	next chan struct{} // closed and replaced by each block
+	gas  uint64        // used by all blocks since the start
+}
+
+func (w *waiting) gasUsed() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gas
 }
 
 func (w *waiting) nextBlock() <-chan struct{} {
@@ -47,6 +54,9 @@ func (w *waiting) remove(key types.TxKey) {
 func (w *waiting) committed(height int64, txs [][]byte, results []*abci.ExecTxResult) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, r := range results {
+		w.gas += uint64(max(0, r.GasUsed))
+	}
 	close(w.next)
 	w.next = make(chan struct{})
 	if len(w.txs) == 0 {
