@@ -26,6 +26,7 @@ type account struct {
 	tree     proof.Tree
 	byTEID   map[id.TEID][]*segment // segments not yet final, in the order they began
 	pools    map[id.TEID]*pool
+	links    uint64    // how often the tower has joined
 	reported time.Time // last report of the tower
 	sent     []byte    // the voucher that is stored and may be sent
 	told     string    // what was last logged about the reserve

@@ -12,6 +12,7 @@ import (
 
 // joined is the link of one tower.
 type joined struct {
+	number uint64        // among the tower's links
 	wake   chan struct{} // something new may be there to be sent
 	ousted chan struct{} // closed when the tower has joined anew
 }
@@ -36,7 +37,7 @@ func (m *Meter) Join(tower proof.TowerKey, c link.Conn[link.FromTower, link.ToTo
 		m.Logger.Warn("tower refused: not registered", "tower", tower.Short())
 		return fmt.Errorf("meter: tower %v is not registered on %s", tower, m.ChainID)
 	}
-	j := &joined{make(chan struct{}, 1), make(chan struct{})}
+	j := &joined{wake: make(chan struct{}, 1), ousted: make(chan struct{})}
 	m.mu.Lock()
 	if m.stopped {
 		m.mu.Unlock()
@@ -47,6 +48,8 @@ func (m *Meter) Join(tower proof.TowerKey, c link.Conn[link.FromTower, link.ToTo
 	}
 	m.links[tower] = j
 	a := m.account(tower)
+	a.links++
+	j.number = a.links
 	m.joins.Add(2)
 	m.mu.Unlock()
 	m.Logger.Info("tower joined", "tower", tower.Short())
@@ -80,7 +83,7 @@ func (m *Meter) hear(j *joined, a *account, c link.Conn[link.FromTower, link.ToT
 			return err
 		}
 		m.mu.Lock()
-		if m.links[a.tower] != j {
+		if a.links != j.number { // what an older link has still to say is out of date
 			m.mu.Unlock()
 			return errAnew
 		}

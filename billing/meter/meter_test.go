@@ -120,7 +120,7 @@ func (w *world) report(r *usage.Record, ul, dl uint64) {
 // mast is the tower's end of a link, with what it was told.
 type mast struct {
 	w        *world
-	conn     link.Conn[link.ToTower, link.FromTower]
+	conn     link.TowerConn
 	terms    []link.Terms
 	vouchers []proof.Voucher
 	err      error

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -39,7 +40,6 @@ type Ledger interface {
 
 // Relay is what an agent counts and commands; *relay.Relay is one.
 type Relay interface {
-	Epoch() uint64
 	Counts() []relay.Count
 	Forget(id.TEID)
 	Octets() uint64
@@ -51,7 +51,7 @@ type Relay interface {
 
 // Dial joins the core. The link lives as long as ctx; hangUp is called once,
 // when it is over.
-type Dial func(ctx context.Context) (c link.Conn[link.ToTower, link.FromTower], hangUp func(), err error)
+type Dial func(ctx context.Context) (c link.TowerConn, hangUp func(), err error)
 
 // Options make an Agent. The first seven are required.
 type Options struct {
@@ -125,6 +125,7 @@ type Agent struct {
 	held      map[uint64]held
 	octets    uint64 // of the relay, that are in state
 	counts    map[id.TEID]tally
+	zero      map[id.TEID]tally // what is to be added to the relay's counts; wraps around
 	terms     *link.Terms
 	channel   *Channel // of state.Channel, as the ledger has it; nil: none to be paid from
 	why       string   // why there is none
@@ -138,7 +139,7 @@ type Agent struct {
 	refusal   string
 }
 
-// tally is a bearer's count and when it last changed.
+// tally is a bearer's count since the store was made, and when it last changed.
 type tally struct {
 	ul, dl uint64
 	at     time.Time
@@ -157,14 +158,22 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{Options: o, epoch: o.Relay.Epoch(), wake: make(chan struct{}, 1), heard: make(chan link.ToTower), held: map[uint64]held{},
-		counts: map[id.TEID]tally{}, serving: true, notice: link.Notice{Code: link.Serving, Text: "serving"}}
+	a := &Agent{Options: o, wake: make(chan struct{}, 1), heard: make(chan link.ToTower), held: map[uint64]held{},
+		counts: map[id.TEID]tally{}, zero: map[id.TEID]tally{}, serving: true, notice: link.Notice{Code: link.Serving, Text: "serving"}}
 	if a.store, err = openStore(o.Path, o.ChainID, o.Tower); err != nil {
 		return nil, err
 	}
-	if a.state, a.held, err = a.store.load(); err != nil {
+	if err := a.store.load(a); err != nil {
 		a.store.close()
 		return nil, err
+	}
+	for _, c := range a.Relay.Counts() {
+		a.zero[c.TEID] = tally{ul: a.counts[c.TEID].ul - c.UL, dl: a.counts[c.TEID].dl - c.DL}
+	}
+	for teid, t := range a.counts {
+		if _, ok := a.zero[teid]; !ok {
+			a.zero[teid] = t
+		}
 	}
 	a.stored, a.octets = a.state, a.Relay.Octets()
 	a.mu.Lock()
@@ -185,8 +194,8 @@ func (a *Agent) Serve(ctx context.Context) error {
 	links, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	last := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { a.keepJoined(links, last) })
+	joined := make(chan struct{})
+	go func() { defer close(joined); a.keepJoined(links, last) }()
 
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
@@ -216,8 +225,15 @@ func (a *Agent) Serve(ctx context.Context) error {
 	close(last) // the writer says what is left and hangs up
 	patience := time.AfterFunc(time.Second, cancel)
 	defer patience.Stop()
-	wg.Wait()
-	return err
+	for {
+		select {
+		case m := <-a.heard: // a voucher may come to the very end
+			a.hear(m)
+			continue
+		case <-joined:
+		}
+		return err
+	}
 }
 
 // look takes in what the relay has counted, reports and stores it when that is
@@ -227,12 +243,7 @@ func (a *Agent) look(ctx context.Context, now time.Time, due bool) error {
 	var err error
 	if a.Relay.Octets()-a.octets >= a.ReportStep || due {
 		a.take()
-		a.tally(now)
-		if a.state != a.stored {
-			if err = a.store.save(a.state); err == nil {
-				a.stored = a.state
-			}
-		}
+		err = a.tally(now)
 		if a.pending != nil {
 			b := a.pending
 			a.pending = nil
@@ -262,24 +273,43 @@ func (a *Agent) take() {
 // last change. A core that forgets silent bearers must wait longer.
 const remember = 12 * time.Hour
 
-// tally copies the relay's counts for the report.
-func (a *Agent) tally(now time.Time) {
-	news := false
+// tally takes the relay's counts and stores them with what is unpaid. Only
+// then may they be said: a count that fell after a crash would be taken for a
+// new one.
+func (a *Agent) tally(now time.Time) error {
+	changed, gone, present := map[id.TEID]tally{}, []id.TEID(nil), map[id.TEID]bool{}
 	for _, c := range a.Relay.Counts() {
-		t, known := a.counts[c.TEID]
+		present[c.TEID] = true
+		t, z := a.counts[c.TEID], a.zero[c.TEID]
 		switch {
-		case !known && c.UL+c.DL == 0:
-		case !known || t.ul != c.UL || t.dl != c.DL:
-			a.counts[c.TEID] = tally{c.UL, c.DL, now}
-			news = true
+		case t.ul != z.ul+c.UL || t.dl != z.dl+c.DL:
+			changed[c.TEID] = tally{z.ul + c.UL, z.dl + c.DL, now}
 		case !c.InUse && now.Sub(t.at) > remember:
 			a.Relay.Forget(c.TEID)
-			delete(a.counts, c.TEID)
+			gone = append(gone, c.TEID)
 		}
 	}
-	if news {
+	for teid, t := range a.counts { // of relays before this one
+		if !present[teid] && now.Sub(t.at) > remember {
+			gone = append(gone, teid)
+		}
+	}
+	if len(changed) == 0 && len(gone) == 0 && a.state == a.stored {
+		return nil
+	}
+	if err := a.store.save(a.state, changed, gone); err != nil {
+		return err
+	}
+	a.stored = a.state
+	for _, teid := range gone {
+		delete(a.counts, teid)
+		delete(a.zero, teid)
+	}
+	maps.Copy(a.counts, changed)
+	if len(changed) > 0 {
 		a.poke()
 	}
+	return nil
 }
 
 func (a *Agent) poke() {

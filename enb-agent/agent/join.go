@@ -24,9 +24,12 @@ func Dialer(addr string, tower proof.SigningKey, operator proof.OperatorKey) (Di
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	return func(ctx context.Context) (link.Conn[link.ToTower, link.FromTower], func(), error) {
+	return func(ctx context.Context) (link.TowerConn, func(), error) {
+		// Servers hang up on those who ask more often than every five minutes
+		// whether they live. With it comes TCP_USER_TIMEOUT: what is said and not
+		// acknowledged ends the connection in ten seconds.
 		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(credentials.NewTLS(config)),
-			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 6 * time.Minute, Timeout: 10 * time.Second}))
 		if err != nil {
 			return nil, nil, fmt.Errorf("agent: %w", err)
 		}
@@ -106,13 +109,21 @@ func (a *Agent) join(ctx context.Context, last <-chan struct{}) error {
 			reader <- err
 			return err
 		case <-last:
-			for _, m := range a.unsaid(said) {
-				if err := c.Send(m); err != nil {
-					break
-				}
-			}
+			a.part(c, said, reader)
 			return nil
 		}
+	}
+}
+
+// part says what is left and waits until the core has heard it.
+func (a *Agent) part(c link.TowerConn, said *said, reader chan error) {
+	for _, m := range a.unsaid(said) {
+		if c.Send(m) != nil {
+			return
+		}
+	}
+	if c.CloseSend() == nil {
+		reader <- <-reader
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/wire/proof"
 )
 
@@ -21,9 +23,11 @@ type state struct {
 type store struct{ db *bbolt.DB }
 
 var (
+	bucketCounts   = []byte("counts") // TEID, four octets: UL, DL, time, eight octets each
 	bucketAbout    = []byte("about")
 	bucketVouchers = []byte("vouchers") // channel, eight octets: signed voucher
 	keyState       = []byte("state")
+	keyEpoch       = []byte("epoch") // drawn when the store is made
 )
 
 func openStore(path, chainID string, tower proof.TowerKey) (*store, error) {
@@ -35,9 +39,17 @@ func openStore(path, chainID string, tower proof.TowerKey) (*store, error) {
 		if _, err := tx.CreateBucketIfNotExists(bucketVouchers); err != nil {
 			return err
 		}
+		if _, err := tx.CreateBucketIfNotExists(bucketCounts); err != nil {
+			return err
+		}
 		about, err := tx.CreateBucketIfNotExists(bucketAbout)
 		if err != nil {
 			return err
+		}
+		if about.Get(keyEpoch) == nil {
+			if err := about.Put(keyEpoch, binary.BigEndian.AppendUint64(nil, rand.Uint64())); err != nil {
+				return err
+			}
 		}
 		for _, e := range []struct{ name, want string }{{"chain-id", chainID}, {"tower", tower.String()}} {
 			switch have := about.Get([]byte(e.name)); {
@@ -60,27 +72,60 @@ func openStore(path, chainID string, tower proof.TowerKey) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-func (s *store) load() (st state, vouchers map[uint64]held, err error) {
-	vouchers = map[uint64]held{}
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		if b := tx.Bucket(bucketAbout).Get(keyState); b != nil {
-			if err := json.Unmarshal(b, &st); err != nil {
+func (s *store) load(a *Agent) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		about := tx.Bucket(bucketAbout)
+		if b := about.Get(keyEpoch); len(b) == 8 {
+			a.epoch = binary.BigEndian.Uint64(b)
+		}
+		if b := about.Get(keyState); b != nil {
+			if err := json.Unmarshal(b, &a.state); err != nil {
 				return fmt.Errorf("agent: store: state: %w", err)
 			}
+		}
+		err := tx.Bucket(bucketCounts).ForEach(func(k, b []byte) error {
+			if len(k) != 4 || len(b) != 24 {
+				return fmt.Errorf("agent: store: count %x of %d octets", k, len(b))
+			}
+			n := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
+			a.counts[id.TEID(binary.BigEndian.Uint32(k))] = tally{n(0), n(1), time.Unix(0, int64(n(2)))}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return tx.Bucket(bucketVouchers).ForEach(func(k, b []byte) error {
 			v, err := proof.PeekVoucher(b)
 			if err != nil || len(k) != 8 || v.Channel != binary.BigEndian.Uint64(k) {
 				return fmt.Errorf("agent: store: voucher of channel %x: %w", k, err)
 			}
-			vouchers[v.Channel] = held{v, append([]byte(nil), b...)}
+			a.held[v.Channel] = held{v, append([]byte(nil), b...)}
 			return nil
 		})
 	})
-	return st, vouchers, err
 }
 
-func (s *store) save(st state) error { return s.update(st, func(*bbolt.Tx) error { return nil }) }
+// save stores what is owed and the counts it comes from, all or nothing.
+func (s *store) save(st state, changed map[id.TEID]tally, gone []id.TEID) error {
+	return s.update(st, func(tx *bbolt.Tx) error {
+		counts := tx.Bucket(bucketCounts)
+		for teid, t := range changed {
+			var b []byte
+			for _, n := range []uint64{t.ul, t.dl, uint64(t.at.UnixNano())} {
+				b = binary.BigEndian.AppendUint64(b, n)
+			}
+			if err := counts.Put(binary.BigEndian.AppendUint32(nil, uint32(teid)), b); err != nil {
+				return err
+			}
+		}
+		for _, teid := range gone {
+			if err := counts.Delete(binary.BigEndian.AppendUint32(nil, uint32(teid))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
 
 // keep stores a voucher and what it leaves unpaid, both or neither.
 func (s *store) keep(channel uint64, voucher []byte, st state) error {

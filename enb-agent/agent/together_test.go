@@ -55,13 +55,13 @@ type together struct {
 
 // dike is a link that can hold vouchers back.
 type dike struct {
-	link.Conn[link.ToTower, link.FromTower]
+	link.TowerConn
 	g *together
 }
 
 func (d dike) Recv() (link.ToTower, error) {
 	for {
-		m, err := d.Conn.Recv()
+		m, err := d.TowerConn.Recv()
 		if err != nil || m.Voucher == nil || !d.g.hold {
 			return m, err
 		}
@@ -75,7 +75,7 @@ func newTogether(t *testing.T) *together {
 	g.options = meter.Options{Operator: g.operator, ChainID: chainID, Ledger: books{g.tower, node.Public()}, Path: filepath.Join(t.TempDir(), "meter.db"), Every: time.Second}
 	g.run()
 	t.Cleanup(func() { g.end() })
-	g.tower.options.Dial = func(ctx context.Context) (link.Conn[link.ToTower, link.FromTower], func(), error) {
+	g.tower.options.Dial = func(ctx context.Context) (link.TowerConn, func(), error) {
 		ctx, cancel := context.WithCancel(ctx)
 		c, done := link.Local(ctx, g.meter, g.key)
 		return dike{c, g}, func() { cancel(); <-done }, nil

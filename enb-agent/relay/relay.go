@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -34,7 +33,6 @@ type Options struct {
 // Relay is one tower's relay. It is made open, without limit.
 type Relay struct {
 	Options
-	epoch    uint64
 	table    *table
 	user     userPlane
 	refusing atomic.Bool
@@ -71,7 +69,7 @@ func New(o Options) (*Relay, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Relay{Options: o, epoch: rand.Uint64(), table: newTable(), conns: map[*conn]bool{}}
+	r := &Relay{Options: o, table: newTable(), conns: map[*conn]bool{}}
 	r.user.table, r.user.conn, r.user.port, r.user.spent = r.table, [2]PacketConn{o.RadioUser, o.CoreUser}, o.Port, make(chan struct{}, 1)
 	r.user.allowed.Store(^uint64(0))
 	for side, c := range r.user.conn {
@@ -135,10 +133,6 @@ func (r *Relay) accept(ctx context.Context) error {
 		wg.Go(func() { r.serve(ctx, enb) })
 	}
 }
-
-// Epoch is a random number drawn when the relay was made: all its counts began
-// at 0 then.
-func (r *Relay) Epoch() uint64 { return r.epoch }
 
 // Allow lets user packets of counted bearers through until their octets, both
 // directions, since the relay was made, would exceed this many.

@@ -7,7 +7,9 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,14 +21,14 @@ import (
 	"campanile.network/wire/proof"
 )
 
-// Count is what a tower relayed for one bearer since its agent started.
+// Count is what a tower relayed for one bearer within an epoch.
 type Count struct {
 	TEID   id.TEID // of the gateway, uplink
 	UL, DL uint64  // inner IP octets: uplink sent to the gateway, downlink arrived from it
 }
 
-// Report is a tower's own counting. Epoch is drawn anew whenever the agent
-// starts; counts are cumulative within it.
+// Report is a tower's own counting. Epoch is drawn anew whenever counting begins
+// at 0 again, as after the loss of a store; counts are cumulative within it.
 type Report struct {
 	Epoch  uint64
 	Counts []Count
@@ -94,10 +96,18 @@ type Conn[In, Out any] interface {
 	Context() context.Context
 }
 
+// TowerConn is a tower's end.
+type TowerConn interface {
+	Conn[ToTower, FromTower]
+	// CloseSend says that nothing more will be sent. The core hears io.EOF after
+	// all that was sent, and then ends the link.
+	CloseSend() error
+}
+
 // Core is the end that serves towers.
 type Core interface {
 	// Join has the link of one tower until it returns; key is proven in TLS.
-	// Its error is what the tower is told.
+	// Its error is what the tower is told; io.EOF and nil are no error.
 	Join(key proof.TowerKey, c Conn[FromTower, ToTower]) error
 }
 
@@ -114,7 +124,7 @@ func (s *server) Join(st pb.Link_JoinServer) error {
 	if err != nil {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
-	if err := s.core.Join(key, coreEnd{st}); err != nil {
+	if err := s.core.Join(key, coreEnd{st}); err != nil && !errors.Is(err, io.EOF) {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}
 	return nil
@@ -122,7 +132,7 @@ func (s *server) Join(st pb.Link_JoinServer) error {
 
 // Dial joins a core over a connection whose credentials are peertls'. The link
 // lives as long as ctx.
-func Dial(ctx context.Context, c grpc.ClientConnInterface) (Conn[ToTower, FromTower], error) {
+func Dial(ctx context.Context, c grpc.ClientConnInterface) (TowerConn, error) {
 	st, err := pb.NewLinkClient(c).Join(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("link: %w", err)

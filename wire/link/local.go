@@ -11,7 +11,7 @@ import (
 // caller vouches for key. The link lives as long as ctx. When core ends it,
 // Recv gives the core's error, or io.EOF when that is nil. done is closed when
 // core's Join has returned.
-func Local(ctx context.Context, core Core, key proof.TowerKey) (c Conn[ToTower, FromTower], done <-chan struct{}) {
+func Local(ctx context.Context, core Core, key proof.TowerKey) (c TowerConn, done <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	up, down, ended := make(chan FromTower), make(chan ToTower), make(chan struct{})
 	go func() {
@@ -22,7 +22,7 @@ func Local(ctx context.Context, core Core, key proof.TowerKey) (c Conn[ToTower, 
 		}
 		cancel(err)
 	}()
-	return localEnd[ToTower, FromTower]{ctx, down, up}, ended
+	return localTower{localEnd[ToTower, FromTower]{ctx, down, up}}, ended
 }
 
 type localEnd[In, Out any] struct {
@@ -50,9 +50,18 @@ func (l localEnd[In, Out]) Recv() (m In, err error) {
 		return m, context.Cause(l.ctx)
 	}
 	select {
-	case m = <-l.in:
+	case m, ok := <-l.in:
+		if !ok {
+			return m, io.EOF
+		}
 		return m, nil
 	case <-l.ctx.Done():
 		return m, context.Cause(l.ctx)
 	}
 }
+
+type localTower struct {
+	localEnd[ToTower, FromTower]
+}
+
+func (l localTower) CloseSend() error { close(l.out); return nil }
