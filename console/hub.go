@@ -11,12 +11,12 @@ import (
 
 // Bounds of a snapshot and of how often one is made.
 const (
-	maxPhones   = 100
-	maxTowers   = 100
-	maxEvents   = 100
-	maxVouchers = 40                     // of the events
-	atLeast     = 500 * time.Millisecond // between two snapshots
-	heartbeat   = 15 * time.Second
+	maxPhones     = 100
+	maxTowers     = 100
+	maxEvents     = 100
+	maxVouchers   = 40 // of the events
+	looksPerPoint = 2  // a second, at most
+	heartbeat     = 15 * time.Second
 )
 
 // Snapshot is what /api/state answers and /api/events streams: the State, cut
@@ -61,34 +61,29 @@ func newHub(state func() State, changed <-chan struct{}, canClaim bool) *hub {
 	return &hub{state: state, changed: changed, canClaim: canClaim, history: newHistory(), clients: map[*client]bool{}, ready: make(chan struct{})}
 }
 
-// run looks once a second, and sooner when told of a change.
+// run looks once a second, and between seconds when told of a change.
 func (h *hub) run(ctx context.Context) error {
-	tick := time.NewTicker(everyPoint)
+	tick := time.NewTicker(everyPoint / looksPerPoint)
 	defer tick.Stop()
-	soon := time.NewTimer(time.Hour)
-	soon.Stop()
-	defer soon.Stop()
-	changed := h.changed
-	last := time.Now()
-	h.look(last, true)
-	for {
+	h.look(time.Now(), true)
+	changed, told := h.changed, false
+	for n := 1; ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case last = <-tick.C:
-			last = time.Now()
-			h.look(last, true)
-		case <-soon.C:
-			last = time.Now()
-			h.look(last, false)
-			changed = h.changed
-		case _, ok := <-changed:
-			changed = nil // until the look it asked for is done
-			if !ok {
-				h.changed = nil
+		case <-tick.C:
+			point := n%looksPerPoint == 0
+			n++
+			if !point && !told {
 				continue
 			}
-			soon.Reset(max(0, atLeast-time.Since(last)))
+			h.look(time.Now(), point)
+			changed, told = h.changed, false
+		case _, ok := <-changed:
+			changed, told = nil, true
+			if !ok {
+				h.changed = nil
+			}
 		}
 	}
 }

@@ -233,7 +233,7 @@ func TestPageWithNothingToShow(t *testing.T) {
 func TestPageSaysThatTheNodeIsSilent(t *testing.T) {
 	ctx := browser(t)
 	w := newWorld(t)
-	first, end := launch(t, Options{State: w.look})
+	first, end := launch(t, Options{State: w.look}, nil)
 	at := first.Addr().String()
 	if err := chromedp.Run(ctx, chromedp.Navigate("http://"+at+"/"), reads("header", "Monte Verde"), shows("#silent", false)); err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestPageSaysThatTheNodeIsSilent(t *testing.T) {
 	if err := chromedp.Run(ctx, reads("#silent", "No word from the node since"), reads("header", "Monte Verde")); err != nil {
 		t.Fatal(err)
 	}
-	_, end = launch(t, Options{State: w.look, Listen: at})
+	_, end = launch(t, Options{State: w.look, Listen: at}, nil)
 	defer end()
 	if err := chromedp.Run(ctx, shows("#silent", false), chromedp.Poll(`!document.body.classList.contains('stale')`, nil)); err != nil {
 		t.Fatal(err)
