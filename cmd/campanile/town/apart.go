@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,9 @@ func (t *Town) dial(to string, key proof.SigningKey, want [32]byte) (*grpc.Clien
 // followLedger keeps a copy of the ledger that hss-chain serves. A copy on
 // disk is enough to begin: nobody waits for the chain.
 func (t *Town) followLedger(ctx context.Context) error {
+	if err := os.MkdirAll(t.cfg.path("follow"), 0o700); err != nil {
+		return err
+	}
 	m, err := ledger.Open(ledger.Options{Path: t.cfg.path("follow", t.name+".db")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)

@@ -160,7 +160,7 @@ func (t *Town) startGateway(context.Context) error {
 		return t.portTaken(err, "gateway.address")
 	}
 	t.serve("data path", path.Serve)
-	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
+	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.mme, t.set.mme.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
 		APNs: []id.APN{t.set.apn}, RestartCounter: restartCounter(), OpenTicket: openTicket(t.model, t.chainID, t.keys.operator.Public()),
 		Sink: t.sink, Logger: t.role("gateway")})
 	if err != nil {

@@ -2,7 +2,6 @@ package town
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +225,7 @@ func TestRolesApart(t *testing.T) {
 		if role == "hss-chain" {
 			steps = steps[:len(steps)-1] // no admin socket: its path may be too long here
 		}
-		parts[role] = start(t, ctx, c, steps)
+		parts[role] = startNamed(t, ctx, c, role, steps)
 	}
 	radio := start(t, ctx, c, []step{(*Town).startRadio})
 	radio.cards = parts["hss-chain"].cards
@@ -283,9 +282,8 @@ func TestSecondStart(t *testing.T) {
 	if n := len(second.model.Towers()); n != 1 {
 		t.Errorf("%d towers", n)
 	}
-	for _, u := range second.mme.UEs() {
-		if u.State != mme.Connected {
-			t.Error(fmt.Sprint(u.IMSI, u.State))
-		}
-	}
+	eventually(t, ctx, "the MME to see the attach complete", func() bool {
+		ues := second.mme.UEs()
+		return len(ues) == 1 && ues[0].State == mme.Connected
+	})
 }

@@ -185,7 +185,8 @@ func rest(ctx context.Context, d time.Duration) {
 
 // endpoint opens SCTP over UDP at an address.
 func (t *Town) endpoint(a netip.Addr, key string) (*sctp.UDPEndpoint, error) {
-	ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(a, sctpPort), Logger: t.log.With(logs.Role, "sctp")})
+	ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(a, sctpPort), Logger: t.log.With(logs.Role, "sctp"),
+		Timers: sctp.Timers{HBInterval: 5 * time.Second, MaxRetrans: 4}})
 	return ep, t.portTaken(err, key)
 }
 

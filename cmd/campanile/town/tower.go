@@ -6,15 +6,10 @@ import (
 	"net/netip"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-
 	"campanile.network/billing/settle"
 	"campanile.network/enb-agent/agent"
 	"campanile.network/enb-agent/relay"
 	"campanile.network/hss-chain/ledger"
-	"campanile.network/internal/peertls"
-	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 )
 
@@ -25,7 +20,11 @@ func (t *Town) startAgent(context.Context) error {
 	if err != nil {
 		return err
 	}
-	dial, err := t.dialCore()
+	core := t.cfg.Billing.Listen
+	if t.meter == nil {
+		core = t.cfg.Peers.Billing
+	}
+	dial, err := agent.Dialer(core, t.keys.tower, t.keys.operator.Public())
 	if err != nil {
 		return err
 	}
@@ -75,30 +74,6 @@ func (t *Town) openRelay() (*relay.Relay, error) {
 		return nil, err
 	}
 	return relay.New(relay.Options{Radio: l, Core: core, MME: netip.AddrPortFrom(t.set.mme, s1apPort), RadioUser: radioUser, CoreUser: coreUser, Logger: t.role("tower")})
-}
-
-// dialCore is the tower's way to the core it has joined.
-func (t *Town) dialCore() (agent.Dial, error) {
-	tls, err := peertls.Client(t.keys.tower.Ed25519(), t.keys.operator.Public())
-	if err != nil {
-		return nil, err
-	}
-	to := t.cfg.Billing.Listen
-	if t.meter == nil {
-		to = t.cfg.Peers.Billing
-	}
-	return func(ctx context.Context) (link.Conn[link.ToTower, link.FromTower], func(), error) {
-		c, err := grpc.NewClient("dns:///"+to, grpc.WithTransportCredentials(credentials.NewTLS(tls)))
-		if err != nil {
-			return nil, nil, err
-		}
-		conn, err := link.Dial(ctx, c)
-		if err != nil {
-			c.Close()
-			return nil, nil, err
-		}
-		return conn, func() { c.Close() }, nil
-	}, nil
 }
 
 // payee is the ledger as enb-agent/agent asks it.

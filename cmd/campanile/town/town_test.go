@@ -63,7 +63,12 @@ func newHome(t *testing.T, change func(*Config)) *Config {
 // start opens steps of a home; the test's end closes them.
 func start(t *testing.T, ctx context.Context, c *Config, steps []step) *Town {
 	t.Helper()
-	w, err := open(ctx, c, "test", logger(t), steps)
+	return startNamed(t, ctx, c, "test", steps)
+}
+
+func startNamed(t *testing.T, ctx context.Context, c *Config, name string, steps []step) *Town {
+	t.Helper()
+	w, err := open(ctx, c, name, logger(t), steps)
 	t.Cleanup(func() {
 		if w == nil {
 			return
