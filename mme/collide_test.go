@@ -1,6 +1,7 @@
 package mme
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,16 +127,18 @@ func TestReleaseWhileGatewayWorks(t *testing.T) {
 		p := w.phone(w.tower(0x19b))
 		p.initial(p.attachRequest())
 		p.authenticate()
-		w.gw.silent = true
+		w.gw.slow = time.Second
 		p.information()
 		synctest.Wait()
-		w.gw.silent = false
 		p.e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkRadioConnectionWithUeLost.Cause()})
 		if cause := p.released(); cause != s1ap.CauseRadioNetworkRadioConnectionWithUeLost.Cause() {
 			t.Errorf("released with %v", cause)
 		}
 		w.logged("procedure=attach", "released by the eNB")
 		w.gw.none(w)
+		if got := fmt.Sprint(w.gw.said); got != "[create delete]" {
+			t.Errorf("the gateway was asked: %s", got)
+		}
 	})
 }
 

@@ -284,3 +284,13 @@ func call[T any](c *conn, limit time.Duration, f func(context.Context) (T, error
 		}
 	}
 }
+
+// finish is call for what must not be left half done at the other end: an
+// interruption does not end f's context, only the MME's stop does.
+func finish[T any](c *conn, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	return call(c, limit, func(context.Context) (T, error) {
+		ctx, cancel := context.WithTimeout(c.m.ctx, limit)
+		defer cancel()
+		return f(ctx)
+	})
+}

@@ -36,7 +36,7 @@ func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error
 		QCI: p.QCI, ARP: gtpc.ARP{Level: p.ARP}, AMBR: gtpc.AMBR{UL: p.AMBRUL, DL: p.AMBRDL},
 		TAI: tai, ECGI: cell, PCO: pco, Ticket: u.lease.raw,
 	}
-	s, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
+	s, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
 	if s != nil {
 		c.m.known.setSession(u, s)
 		u.told = u.lease
@@ -107,9 +107,8 @@ func (c *conn) deleteSession(u *ue) error {
 	}
 	c.m.known.setSession(u, nil)
 	u.show(func(i *UEInfo) { i.Bearers = nil })
-	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		// Deleting goes on when the wait is interrupted: nobody asks again.
-		return struct{}{}, c.m.o.Gateway.Delete(context.WithoutCancel(ctx), s)
+	_, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.m.o.Gateway.Delete(ctx, s)
 	})
 	if interrupted(err) {
 		return err

@@ -154,9 +154,10 @@ type testGateway struct {
 	refuse   error    // of every Create
 	forget   error    // of every Modify
 	spoil    func(*s11.Session)
-	silent   bool     // nothing is answered
-	failed   int      // PagingFailed
-	bad      []string // what it was shown that does not fit
+	silent   bool          // nothing is answered
+	slow     time.Duration // before every answer
+	failed   int           // PagingFailed
+	bad      []string      // what it was shown that does not fit
 }
 
 type testSession struct {
@@ -170,8 +171,15 @@ func newTestGateway() *testGateway { return &testGateway{sessions: map[*s11.Sess
 func (g *testGateway) note(ctx context.Context, format string, args ...any) error {
 	g.mu.Lock()
 	g.said = append(g.said, fmt.Sprintf(format, args...))
-	silent := g.silent
+	silent, slow := g.silent, g.slow
 	g.mu.Unlock()
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if silent {
 		<-ctx.Done()
 		return ctx.Err()

@@ -88,17 +88,17 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 		if !c.over {
 			return nil, false
 		}
-		return ended(c.hangUp(s1ap.CauseNasDetach.Cause()))
+		return ended(c.hangUp(s1ap.CauseNasDetach.Cause(), ""))
 	case *collision:
 		return &e.in, false
 	case *released:
-		return ended(c.hangUp(e.cause))
+		return ended(c.hangUp(e.cause, e.Error()))
 	case *lost:
 		if c.leg != nil {
 			c.m.legs.close(c.leg)
 			c.leg = nil
 		}
-		return ended(c.hangUp(s1ap.Cause{}))
+		return ended(c.hangUp(s1ap.Cause{}, e.why))
 	case *networkDetach:
 		return c.settle(c.detachPhone(e.why))
 	case *failure:
@@ -127,13 +127,13 @@ func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 	}
 	m := f.message(p)
 	if m == nil || c.leg == nil {
-		return ended(c.hangUp(cause))
+		return ended(c.hangUp(cause, f.Error()))
 	}
 	if err := c.send(m); err != nil {
-		return ended(c.hangUp(cause))
+		return ended(c.hangUp(cause, f.Error()))
 	}
 	if f.cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork && f.cause != eps.EMMCauseImplicitlyDetached {
-		return ended(c.hangUp(cause))
+		return ended(c.hangUp(cause, f.Error()))
 	}
 	c.stranger() // what comes next must show its keys anew
 	err := c.await(linger, func(inbound) (verdict, error) { return notMine, nil })
@@ -144,7 +144,7 @@ func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 		c.m.log.Debug("connection ended after a reject", "reason", l.why)
 		c.leg = nil
 	}
-	return ended(c.hangUp(cause))
+	return ended(c.hangUp(cause, f.Error()))
 }
 
 // message is the reject message for the procedure, or nil.

@@ -11,8 +11,8 @@ import (
 // hangUp ends the S1 connection (TS 23.401 §5.3.5): bearers of a registered
 // phone are released at the gateway, then the UE context at the eNB. If the
 // phone comes by a new leg meanwhile, that message is next.
-func (c *conn) hangUp(cause s1ap.Cause) *inbound {
-	if next, done := c.idle(); done {
+func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
+	if next, done := c.idle(why); done {
 		return next
 	}
 	if c.leg == nil {
@@ -44,7 +44,7 @@ func (c *conn) hangUp(cause s1ap.Cause) *inbound {
 
 // idle takes the eNB's tunnel end away from the gateway. done says that nothing
 // is left to release: the phone came by a new leg, or is another's now.
-func (c *conn) idle() (next *inbound, done bool) {
+func (c *conn) idle(why string) (next *inbound, done bool) {
 	u := c.ue
 	if !u.registered || u.session == nil {
 		return nil, false
@@ -53,7 +53,7 @@ func (c *conn) idle() (next *inbound, done bool) {
 		return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
 	})
 	c.changed(func(i *UEInfo) {
-		i.State = Idle
+		i.State, i.Reason = Idle, why
 		if len(i.Bearers) > 0 {
 			i.Bearers[0].ENB, i.Bearers[0].DL = noAddr, 0
 		}
