@@ -1,8 +1,6 @@
 package meter_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -10,177 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
 	"campanile.network/billing/rating"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 	"campanile.network/wire/usage"
 )
-
-const chainID = "campanile-test"
-
-// ledger is a ledger in memory.
-type ledger struct {
-	towers   map[proof.TowerKey]bool
-	nodes    map[proof.NodeKey]proof.OperatorKey
-	channels map[proof.TowerKey]meter.Channel
-}
-
-func (l *ledger) Tower(k proof.TowerKey) bool { return l.towers[k] }
-func (l *ledger) HomeNode(h proof.OperatorKey, n proof.NodeKey) bool {
-	return l.nodes[n] == h
-}
-func (l *ledger) Channel(_ proof.OperatorKey, t proof.TowerKey) (meter.Channel, bool) {
-	c, ok := l.channels[t]
-	return c, ok
-}
-
-// world is one operator that is home and serving network at once, and a tower.
-type world struct {
-	t        *testing.T
-	ledger   *ledger
-	operator proof.SigningKey
-	node     proof.SigningKey
-	tower    proof.TowerKey
-	path     string
-	meter    *meter.Meter
-	stop     func()
-	options  meter.Options
-}
-
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, operator: proof.NewSigningKey(), node: proof.NewSigningKey(), tower: proof.NewSigningKey().Public(), path: filepath.Join(t.TempDir(), "meter.db")}
-	price := proof.AmountOf(1_000_000_000_000_000_000)
-	reserve, err := rating.Charge(50_000_000, price)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ledger = &ledger{map[proof.TowerKey]bool{w.tower: true}, map[proof.NodeKey]proof.OperatorKey{w.node.Public(): w.operator.Public()},
-		map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, PricePerGB: price, Reserve: reserve}}}
-	w.options = meter.Options{Operator: w.operator, ChainID: chainID, Ledger: w.ledger, Path: w.path}
-	w.start()
-	t.Cleanup(func() { w.stop() })
-	return w
-}
-
-func (w *world) start() {
-	w.t.Helper()
-	m, err := meter.New(w.options)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Serve(ctx) }()
-	w.meter = m
-	w.stop = func() {
-		cancel()
-		if err := errors.Join(<-done, m.Close()); err != nil {
-			w.t.Error(err)
-		}
-		w.stop = func() {}
-	}
-}
-
-// restart ends the meter and starts it on the same store.
-func (w *world) restart() { w.stop(); w.start() }
-
-func (w *world) ticket(n byte, octets uint64) proof.Ticket {
-	now := time.Now().Truncate(time.Second)
-	return proof.Ticket{ChainID: chainID, ID: proof.TicketID{n}, Home: w.operator.Public(), Node: w.node.Public(), Serving: w.operator.Public(),
-		Class: proof.Proven, NotBefore: now.Add(-time.Second), NotAfter: now.Add(6 * time.Hour), ByteCap: octets}
-}
-
-func must[T any](t testing.TB) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-// record makes a gateway's record of one segment at the world's tower.
-func (w *world) record(tk proof.Ticket, no uint32, teid id.TEID) *usage.Record {
-	plmn := must[id.PLMN](w.t)(id.ParsePLMN("00101"))
-	s := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: no, Tower: w.tower, Cell: id.ECGI{PLMN: plmn, ECI: 0x19b01}, Start: time.Now()}
-	return &usage.Record{Session: uint64(tk.ID[0]), TEID: teid, Ticket: must[[]byte](w.t)(tk.Sign(w.node)), Segment: must[[]byte](w.t)(s.Sign(w.operator))}
-}
-
-func (w *world) report(r *usage.Record, ul, dl uint64) {
-	w.t.Helper()
-	r.UL, r.DL, r.At = ul, dl, time.Now()
-	if err := w.meter.Report(w.t.Context(), []usage.Record{*r}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// mast is the tower's end of a link, with what it was told.
-type mast struct {
-	w        *world
-	conn     link.TowerConn
-	terms    []link.Terms
-	vouchers []proof.Voucher
-	err      error
-	leave    func()
-}
-
-func (w *world) join() *mast {
-	ctx, cancel := context.WithCancel(context.Background())
-	conn, done := link.Local(ctx, w.meter, w.tower)
-	m := &mast{w: w, conn: conn}
-	heard := make(chan struct{})
-	go func() {
-		defer close(heard)
-		for {
-			msg, err := conn.Recv()
-			if err != nil {
-				m.err = err
-				return
-			}
-			if msg.Terms != nil {
-				m.terms = append(m.terms, *msg.Terms)
-				continue
-			}
-			v, err := proof.OpenVoucher(chainID, w.operator.Public(), msg.Voucher)
-			if err != nil {
-				w.t.Error(err)
-			}
-			m.vouchers = append(m.vouchers, v)
-		}
-	}()
-	m.leave = func() { cancel(); <-done; <-heard }
-	w.t.Cleanup(m.leave)
-	return m
-}
-
-func (m *mast) says(epoch uint64, counts ...link.Count) {
-	m.w.t.Helper()
-	if err := m.conn.Send(link.FromTower{Report: &link.Report{Epoch: epoch, Counts: counts}}); err != nil {
-		m.w.t.Fatal(err)
-	}
-	synctest.Wait()
-}
-
-func (m *mast) last() proof.Voucher {
-	m.w.t.Helper()
-	synctest.Wait()
-	if len(m.vouchers) == 0 {
-		m.w.t.Fatal("no voucher has come")
-	}
-	return m.vouchers[len(m.vouchers)-1]
-}
-
-func (w *world) view() meter.TowerView {
-	w.t.Helper()
-	v := w.meter.Snapshot()
-	if len(v.Towers) != 1 {
-		w.t.Fatalf("%d towers in the view", len(v.Towers))
-	}
-	return v.Towers[0]
-}
 
 func TestVoucherEveryStepAndEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
