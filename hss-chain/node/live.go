@@ -125,6 +125,7 @@ func (n *Node) openApp(cfg *config.Config, f *feed, log logger) (*app.App, error
 			baseapp.SetMinGasPrices("0" + app.BaseDenom),
 			baseapp.SetMinRetainBlocks(keepBlocks),
 			baseapp.SetIAVLCacheSize(iavlCacheNodes),
+			baseapp.SetIAVLSyncPruning(true), // the other way leaves goroutines behind
 		},
 	})
 	if err != nil {
@@ -193,7 +194,10 @@ func (l *Live) stop() error {
 	case !l.started: // what making it has started must still be stopped
 		l.comet.OnStop()
 	}
-	// the engine leaves some of its databases open, and closes others itself
+	if l.comet != nil { // the engine leaves its connections to the app running
+		errs = append(errs, l.comet.ProxyApp().Stop())
+	}
+	// and some of its databases open, while it closes others itself
 	l.dbs.close()
 	if l.App != nil {
 		errs = append(errs, l.App.Close())
