@@ -16,6 +16,7 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // browser starts a headless Chromium; without one the test is skipped, or
@@ -187,10 +188,12 @@ func TestPageShowsTheNetwork(t *testing.T) {
 		reads("#marks", "nothing is transmitted"),
 		shows("#halted", false), shows("#silent", false), shows("#no-phones", false))
 	run("pictures", picture(dir, "console", 1280, "light"), picture(dir, "console-dark", 1280, "dark"),
-		picture(dir, "console-phone", 390, "light"), picture(dir, "console-phone-dark", 390, "dark"))
+		picture(dir, "console-tablet", 800, "light"), picture(dir, "console-phone", 390, "light"), picture(dir, "console-phone-dark", 390, "dark"))
 	still.Store(true)
 	exact := fmt.Sprint(w.look().Towers[0].Tally.Gateway.UL)
 	run("exact numbers in tooltips", chromedp.Poll(fmt.Sprintf(`document.querySelector('.counts .ul td').title.replace(/\u202f/g, '') === '%s octets'`, exact), nil, chromedp.WithPollingTimeout(5*time.Second)))
+	run("explanations", shows("#note-counts", false), chromedp.Click(`[popovertarget="note-counts"]`, chromedp.ByQuery), shows("#note-counts", true),
+		reads("#note-counts", "What arrived counts: uplink at the gateway, downlink at the tower."), chromedp.KeyEvent(kb.Escape), shows("#note-counts", false))
 	run("claim", chromedp.Click(".claim", chromedp.ByQuery), reads("#claim-said", "claimed 0.0147 BELL in block 1325"), reads("#history", "claimed 0.0147 BELL"),
 		chromedp.Poll(`document.querySelector('.claim').disabled`, nil, chromedp.WithPollingTimeout(5*time.Second)))
 
@@ -225,6 +228,58 @@ func TestPageWithNothingToShow(t *testing.T) {
 		shows("#private", false),
 		picture(artifacts(t), "console-empty", 1280, "light")); err != nil {
 		t.Fatal(err)
+	}
+	c.none(t)
+}
+
+// Numbers as people read them: money is rounded down, never up.
+func TestPageNumbers(t *testing.T) {
+	ctx := browser(t)
+	s := serve(t, Options{State: func() State { return State{} }}, nil)
+	var c complaints
+	c.listen(ctx)
+	if err := chromedp.Run(ctx, chromedp.Navigate("http://"+s.Addr().String()+"/"), shows("#no-towers", true)); err != nil {
+		t.Fatal(err)
+	}
+	for call, want := range map[string]string{
+		`bell('0')`:                         "0 BELL",
+		`bell('1')`:                         "0.000000000000000001 BELL",
+		`bell('600000000000000')`:           "0.0006 BELL",
+		`bell('614999999999999')`:           "0.000614 BELL",
+		`bell('999999999999999999')`:        "0.9999 BELL",
+		`bell('1000000000000000000')`:       "1 BELL",
+		`bell('12345678901234567890')`:      "12.3456 BELL",
+		`bell('1234567899999999999999999')`: "1 234 567.89 BELL",
+		`abell('1234567')`:                  "1 234 567 abell",
+		`bytes(0)`:                          "0 B",
+		`bytes(999)`:                        "999 B",
+		`bytes(1000)`:                       "1.00 kB",
+		`bytes(9996)`:                       "10.0 kB",
+		`bytes(999600)`:                     "1.00 MB",
+		`bytes(4200000)`:                    "4.20 MB",
+		`bytes(123456789)`:                  "123 MB",
+		`octets(1240312)`:                   "1 240 312 octets",
+		`share('1', '3')`:                   "0.3333",
+		`share('5', '3')`:                   "1",
+		`share('5', '0')`:                   "0",
+		`span(0, 59000)`:                    "59 s",
+		`span(0, 3599000)`:                  "59 min",
+		`span(0, 7500000)`:                  "2 h 5 min",
+		`span(0, 86400000 * 3)`:             "3 days",
+		`span(5000, 0)`:                     "0 s",
+		`known('0001-01-01T00:00:00Z')`:     "false",
+		`known('2026-01-01T00:00:00Z')`:     "true",
+		`many(1, 'phone', 'phones')`:        "1 phone",
+		`many(1200, 'phone', 'phones')`:     "1 200 phones",
+	} {
+		var got string
+		js := fmt.Sprintf(`import('/format.js').then((m) => { return String(m.%s).replace(/[\u00a0\u202f]/g, ' ') })`, call)
+		if err := chromedp.Run(ctx, chromedp.Evaluate(js, &got, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) })); err != nil {
+			t.Fatalf("%s: %v", call, err)
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", call, got, want)
+		}
 	}
 	c.none(t)
 }

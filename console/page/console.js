@@ -163,14 +163,15 @@ function accountView() {
   const button = make('button.claim', 'Claim');
   button.type = 'button';
   button.addEventListener('click', () => claim(button));
-  const root = make('div.purse', make('div.title', name, address), make('div.row', make('div', claimable, make('span.unit', 'claimable')), button),
+  const row = make('div.row', make('div', claimable, make('span.unit', 'claimable')), button);
+  const root = make('div.purse', make('div.title', name, address), row,
     make('p.balance', 'balance ', balance));
 
   function update(a) {
     put(name, a.name);
     put(address, a.address.length > 16 ? a.address.slice(0, 8) + '…' + a.address.slice(-4) : a.address, a.address);
     putBell(claimable, a.claimable);
-    claimable.parentElement.hidden = !a.claims && a.claimable === '0';
+    row.hidden = !a.claims && a.claimable === '0';
     if (a.balance === null) put(balance, 'not known now', 'the ledger does not answer');
     else putBell(balance, a.balance);
     button.hidden = !(a.claims && canClaim);
@@ -265,8 +266,11 @@ function show(s) {
   $('no-events').hidden = events.length > 0;
 }
 
+let source = null;
+
 function listen() {
-  const source = new EventSource('/api/events');
+  source = new EventSource('/api/events');
+  const mine = source;
   source.addEventListener('message', (m) => {
     heard = Date.now();
     tell($('silent'), '');
@@ -277,9 +281,16 @@ function listen() {
     const when = heard ? 'since ' + clock(heard) : 'yet';
     tell($('silent'), `No word from the node ${when}. What you see is how it was; trying again.`);
     document.body.classList.add('stale');
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(listen, 5000); // an answer that was no stream: the browser does not try again itself
+    if (mine.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => mine === source && listen(), 5000); // an answer that was no stream: the browser does not try again itself
   });
 }
+
+// A page nobody looks at asks for nothing: browsers keep few connections.
+document.addEventListener('visibilitychange', () => {
+  source?.close();
+  source = null;
+  if (!document.hidden) listen();
+});
 
 listen();
