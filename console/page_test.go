@@ -146,6 +146,18 @@ func picture(dir, name string, width int64, scheme string) chromedp.Action {
 	})
 }
 
+// trouble is much at once: blocks stop, a tower withholds service, a phone is
+// sent away, and a tower's name is an attack.
+func trouble(st *State) {
+	st.Chain.Running = false
+	st.Towers[0].Name = `<img src=x onerror="document.title='owned'"><b>bold</b>`
+	st.Towers[0].Notice = "vouchers lag 4.2 MB; window 4.0 MB"
+	st.Towers[0].Tally.Lag = 4_200_000
+	st.Phones[0].Notice = "its tower does not carry data: vouchers lag"
+	st.Phones[1].State, st.Phones[1].Reason = "deregistered", "EMM cause #15"
+	st.Accounts[0].Balance = nil
+}
+
 func TestPageShowsTheNetwork(t *testing.T) {
 	ctx := browser(t)
 	w := newWorld(t)
@@ -197,15 +209,7 @@ func TestPageShowsTheNetwork(t *testing.T) {
 	run("claim", chromedp.Click(".claim", chromedp.ByQuery), reads("#claim-said", "claimed 0.0147 BELL in block 1325"), reads("#history", "claimed 0.0147 BELL"),
 		chromedp.Poll(`document.querySelector('.claim').disabled`, nil, chromedp.WithPollingTimeout(5*time.Second)))
 
-	w.change(func(st *State) {
-		st.Chain.Running = false
-		st.Towers[0].Name = `<img src=x onerror="document.title='owned'"><b>bold</b>`
-		st.Towers[0].Notice = "vouchers lag 4.2 MB; window 4.0 MB"
-		st.Towers[0].Tally.Lag = 4_200_000
-		st.Phones[0].Notice = "its tower does not carry data: vouchers lag"
-		st.Phones[1].State, st.Phones[1].Reason = "deregistered", "EMM cause #15"
-		st.Accounts[0].Balance = nil
-	})
+	w.change(trouble)
 	run("trouble", reads("#halted", "Consensus halted at block 1 3"), reads("#towers h3", `<img src=x onerror=`),
 		reads("#towers", "vouchers lag 4.2 MB; window 4.0 MB", "4.20 MB of 4.00 MB"), reads("#phones", "its tower does not carry data", "EMM cause #15"), reads("#money", "not known now"),
 		chromedp.Poll(`document.title.startsWith('Monte Verde') && !document.querySelector('img, main b b')`, nil, chromedp.WithPollingTimeout(5*time.Second)),
