@@ -194,7 +194,8 @@ func (m *Meter) share(a *account, teid id.TEID) {
 	if p == nil {
 		return
 	}
-	left := p.Earlier.DL + p.Run.DL - p.Given
+	sum := p.Earlier.DL + p.Run.DL
+	left := sum - min(sum, p.Given)
 	for _, s := range a.byTEID[teid] {
 		took := min(left, s.Valid.DL-s.Arrived)
 		if took == 0 {

@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -123,6 +124,12 @@ func (l *life) say(t *rapid.T, s *stay) {
 // end all that arrived is promised.
 func TestWhateverHappens(t *testing.T) {
 	dir := t.TempDir()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // every check writes to a disk; more by asking
+		if err := f.Value.Set("25"); err != nil {
+			t.Fatal(err)
+		}
+		defer f.Value.Set(f.DefValue)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &life{world: newWorld(t), counts: map[id.TEID]link.Count{}, path: dir, accepted: map[*stay]bool{}}

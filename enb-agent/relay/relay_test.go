@@ -281,5 +281,13 @@ func TestWrongEnd(t *testing.T) {
 		if s := r.relay.Stats(); s.Tunnels != 0 || s.UEs != 0 {
 			t.Errorf("%+v", s)
 		}
+		b := r.attach(1, 2, 0x1001, 0x2001)
+		tell(r, r.mme, r.enb, &s1ap.InitialContextSetupResponse{MMEUES1APID: 1, ENBUES1APID: 2, // an MME playing the eNB
+			ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: address(netip.MustParseAddr("8.8.8.8")), GTPTEID: s1ap.FromTEID(1)}}})
+		tell(r, r.mme, r.enb, &s1ap.UEContextReleaseComplete{MMEUES1APID: 1, ENBUES1APID: 2})
+		r.uplink(b, 40)
+		r.expect(r.gwUser, gtpu.GPDU, b.gw, 40)
+		r.downlink(b, 40)
+		r.expect(r.enbUser, gtpu.GPDU, b.enb, 40)
 	})
 }

@@ -36,9 +36,11 @@ func TestPathManagement(t *testing.T) {
 		// Nor may he use a tunnel, on either side.
 		r.send(stranger, coreAddr, gtpu.AppendGPDU(nil, b.core, packet(20)))
 		r.send(stranger, radioAddr, gtpu.AppendGPDU(nil, b.radio, packet(20)))
+		r.send(stranger, coreAddr, gtpu.AppendEndMarker(nil, b.core))
+		r.send(stranger, radioAddr, gtpu.AppendErrorIndication(nil, b.enb, enbAddr))
 		r.nothing(r.enbUser)
 		r.nothing(r.gwUser)
-		r.dropped(relay.WrongSource, 2)
+		r.dropped(relay.WrongSource, 4)
 
 		// End markers and error indications pass, under the names the far side knows.
 		r.send(r.gwUser, coreAddr, gtpu.AppendEndMarker(nil, b.core))
