@@ -196,3 +196,29 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	*d = Duration(v)
 	return nil
 }
+
+// Line finds the line on which a key such as "mme.address" is set in a TOML
+// file, to point at it: 0 when the file does not say.
+func Line(file, key string) int {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	table, name, ok := strings.Cut(key, ".")
+	if !ok {
+		table, name = "", key
+	}
+	now, n := "", 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		line = strings.TrimSpace(line)
+		if head, ok := strings.CutPrefix(line, "["); ok {
+			now, _, _ = strings.Cut(head, "]")
+			continue
+		}
+		if k, _, ok := strings.Cut(line, "="); ok && now == table && strings.TrimSpace(k) == name {
+			return n
+		}
+	}
+	return 0
+}

@@ -52,6 +52,14 @@ func TestWrittenConfigIsRead(t *testing.T) {
 	if !strings.Contains(string(b), "# SCTP port.") {
 		t.Errorf("comments are lost:\n%s", b)
 	}
+	for key, want := range map[string]string{"name": "name = 'tower'", "mme.port": "port = 36412"} {
+		if n := config.Line(f, key); n < 1 || strings.Split(string(b), "\n")[n-1] != want {
+			t.Errorf("%s is on line %d", key, n)
+		}
+	}
+	if n := config.Line(f, "mme.name"); n != 0 {
+		t.Errorf("a key that is not there is on line %d", n)
+	}
 	if err := config.Load(f, &r); err != nil || r != s {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -164,7 +164,7 @@ type settings struct {
 // resolve checks every value; the error names the key.
 func (c *Config) resolve() (s settings, err error) {
 	bad := func(key string, err error, remedy string) error {
-		return &config.Error{File: c.file, What: key + ": " + err.Error(), Remedy: remedy}
+		return &config.Error{File: c.file, Line: config.Line(c.file, key), What: key + ": " + err.Error(), Remedy: remedy}
 	}
 	if s.plmn, err = id.ParsePLMN(c.Network.PLMN); err != nil {
 		return s, bad("network.plmn", err, "write country and network code, such as 999/70")
