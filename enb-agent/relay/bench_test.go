@@ -1,11 +1,15 @@
 package relay
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/internal/sctp"
 )
 
 // sinkConn takes what is written and has nothing to read.
@@ -113,6 +117,38 @@ func BenchmarkSocket(b *testing.B) {
 	radio.Close()
 	if err := <-done; err != nil {
 		b.Error(err)
+	}
+}
+
+// BenchmarkContextSetup is an Initial Context Setup Request decoded, rewritten
+// and encoded, with its release.
+func BenchmarkContextSetup(b *testing.B) {
+	u, _, _, gw := userPlaneOf(b, 0)
+	r := &Relay{Options: Options{Logger: slog.New(slog.DiscardHandler)}, table: u.table, conns: map[*conn]bool{}}
+	r.user.table, r.user.addr = u.table, u.addr
+	c := &conn{relay: r, ues: map[s1ap.MMEUES1APID]*ue{}}
+	q := s1ap.ERABLevelQoSParameters{QCI: 9, AllocationRetentionPriority: s1ap.AllocationAndRetentionPriority{PriorityLevel: 15}}
+	setup, err := s1ap.Append(nil, &s1ap.InitialContextSetupRequest{MMEUES1APID: 1, ENBUES1APID: 2, ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{
+		{ERABID: 5, ERABLevelQoSParameters: q, TransportLayerAddress: s1ap.FromAddr(gw.addr), GTPTEID: s1ap.FromTEID(7), NASPDU: make([]byte, 100)}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	release, err := s1ap.Append(nil, &s1ap.UEContextReleaseComplete{MMEUES1APID: 1, ENBUES1APID: 2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var down, up s1ap.PDU
+	var rd reading
+	b.ReportAllocs()
+	for b.Loop() {
+		if out, _ := c.message(Core, sctp.Message{PPID: ppid, Data: setup}, &down, &rd); len(out) != len(setup) {
+			b.Fatal("not rewritten")
+		}
+		c.message(Radio, sctp.Message{PPID: ppid, Data: release}, &up, &rd)
+		u.table.sweep(time.Now().Add(time.Hour))
+	}
+	if len(c.ues) != 0 || len(u.table.radio) != 0 {
+		b.Fatal("contexts are left")
 	}
 }
 
