@@ -49,7 +49,7 @@ type Live struct {
 	dbs      *databases
 	grpc     *grpc.Server
 	grpcAddr net.Addr
-	failed   chan error // of the gRPC server
+	failed   chan error // of the gRPC server or of consensus
 	serving  sync.WaitGroup
 	empty    bool          // the chain had no block when this run began
 	open     chan struct{} // closed by the first block of this run
@@ -85,7 +85,7 @@ func (l *Live) GasUsed() uint64 { return l.waiting.gasUsed() }
 func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 	l := &Live{
 		waiting: &waiting{txs: map[types.TxKey]chan Included{}, next: make(chan struct{})}, dbs: &databases{},
-		failed: make(chan error, 1), open: make(chan struct{}), stopping: &atomic.Bool{}, done: make(chan struct{}),
+		failed: make(chan error, 2), open: make(chan struct{}), stopping: &atomic.Bool{}, done: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -94,7 +94,7 @@ func (n *Node) start(ctx context.Context) (_ *Live, err error) {
 	}()
 	cfg := n.config()
 	follower := &feed{model: n.Ledger, chainID: n.ChainID(), log: n.Logger, waiting: l.waiting, open: l.open}
-	if l.App, err = n.openApp(cfg, follower, logger{n.Logger, l.stopping}); err != nil {
+	if l.App, err = n.openApp(cfg, follower, logger{n.Logger, l.stopping, l.failed}); err != nil {
 		return nil, err
 	}
 	if err := follower.resync(l.App); err != nil {
@@ -166,7 +166,7 @@ func (l *Live) startComet(ctx context.Context, n *Node, cfg *config.Config) erro
 		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(l.App)),
 		func() (*types.GenesisDoc, error) { return n.genesis, nil },
 		l.dbs.open, comet.DefaultMetricsProvider(cfg.Instrumentation),
-		servercmtlog.CometLoggerWrapper{Logger: logger{n.Logger, l.stopping}})
+		servercmtlog.CometLoggerWrapper{Logger: logger{n.Logger, l.stopping, l.failed}})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -13,7 +15,13 @@ import (
 type logger struct {
 	to       *slog.Logger
 	stopping *atomic.Bool
+	failed   chan<- error
 }
+
+// consensusFailure is the engine's last word when the state machine has failed:
+// it makes no block after it, and says so nowhere else (CometBFT 0.39,
+// consensus/state.go).
+const consensusFailure = "CONSENSUS FAILURE!!!"
 
 var _ log.Logger = logger{}
 
@@ -37,6 +45,12 @@ func (l logger) WarnContext(ctx context.Context, msg string, kv ...any) {
 }
 
 func (l logger) ErrorContext(ctx context.Context, msg string, kv ...any) {
+	if msg == consensusFailure {
+		select {
+		case l.failed <- failure(kv):
+		default:
+		}
+	}
 	level := slog.LevelError
 	if l.stopping.Load() {
 		level = slog.LevelDebug
@@ -44,5 +58,15 @@ func (l logger) ErrorContext(ctx context.Context, msg string, kv ...any) {
 	l.to.Log(ctx, level, msg, kv...)
 }
 
-func (l logger) With(kv ...any) log.Logger { return logger{l.to.With(kv...), l.stopping} }
+func (l logger) With(kv ...any) log.Logger { return logger{l.to.With(kv...), l.stopping, l.failed} }
 func (l logger) Impl() any                 { return l.to }
+
+// failure finds the reason among the key-value pairs of consensusFailure.
+func failure(kv []any) error {
+	for i := 0; i+1 < len(kv); i += 2 {
+		if kv[i] == "err" {
+			return fmt.Errorf("consensus failed: %v", kv[i+1])
+		}
+	}
+	return errors.New("consensus failed")
+}
