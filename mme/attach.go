@@ -77,9 +77,7 @@ func (c *conn) detachOn(err *error) {
 	if errors.Is(*err, errStopping) || errors.Is(*err, errGiven) {
 		return
 	}
-	if e := c.deleteSession(c.ue); e != nil {
-		*err = e // the later reason counts
-	}
+	c.cleanUp(c.ue)
 	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, (*err).Error() })
 }
 

@@ -312,3 +312,31 @@ func TestReplayedNAS(t *testing.T) {
 		w.counted("NAS message authentication code", 1)
 	})
 }
+
+// The same attach request again, after Attach Accept, by a new leg: the attach
+// begins anew there.
+func TestAttachRequestAgainByAnotherLeg(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.tower(0x19c)
+		p := w.phone(e)
+		p.attach()
+		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		p.released()
+		req := p.attachRequest()
+		p.initial(req)
+		p.information()
+		p.accepted()
+		q := p.at(f)
+		q.guti = p.guti
+		q.initial(req)
+		p.released()
+		q.information()
+		q.accepted()
+		q.setupResponse()
+		q.complete()
+		if i := q.settled(); i.State != Connected || i.Tower != w.towers[0x19c] || w.m.Stats().Connected != 1 {
+			t.Errorf("UEInfo %+v, stats %+v", i, w.m.Stats())
+		}
+		w.gw.only(w)
+	})
+}

@@ -19,7 +19,6 @@ type conn struct {
 	done chan struct{} // closed when run has ended
 
 	leg *leg // the S1 connection in use; nil once it is gone
-	old *leg // the one the phone has left, released and not yet confirmed
 	ue  *ue  // never nil; one that no registry has until the SIM has answered
 
 	secured     bool         // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
@@ -124,9 +123,6 @@ func (c *conn) end() {
 	if c.leg != nil {
 		c.m.legs.close(c.leg)
 	}
-	if c.old != nil {
-		c.m.legs.close(c.old)
-	}
 	c.m.known.park(c.ue, c)
 	page := c.dataWaiting
 	for _, in := range c.in.close() {
@@ -170,13 +166,7 @@ func (c *conn) admit(in *inbound) bool {
 		return c.admitLeg(in, m)
 	}
 	if in.leg != nil && in.leg != c.leg {
-		_, complete := in.msg.(*s1ap.UEContextReleaseComplete)
-		_, gone := in.msg.(legGone)
-		switch {
-		case in.leg == c.old && (complete || gone):
-			c.m.legs.close(c.old)
-			c.old = nil
-		default:
+		if _, word := in.msg.(legGone); !word {
 			c.m.count.drop(dropStaleLeg)
 		}
 		return false
@@ -220,7 +210,10 @@ func (c *conn) await(d time.Duration, answer func(inbound) (verdict, error)) err
 		if err != nil {
 			return err
 		}
-		v, err := answer(in)
+		v := notMine
+		if _, other := in.msg.(newLeg); !other { // which answers nothing, whatever it carries
+			v, err = answer(in)
+		}
 		if v == finished || err != nil {
 			return err
 		}

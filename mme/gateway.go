@@ -101,22 +101,41 @@ func (c *conn) modifyBearer(enb s11.FTEID, segment []byte) error {
 // connection's own. What the gateway answers changes nothing here; an
 // interruption is given back.
 func (c *conn) deleteSession(u *ue) error {
-	s := u.session
+	s := c.takeSession(u)
 	if s == nil {
 		return nil
 	}
-	c.m.known.setSession(u, nil)
-	u.show(func(i *UEInfo) { i.Bearers = nil })
 	_, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.m.o.Gateway.Delete(ctx, s)
+		c.m.deleteAt(ctx, s)
+		return struct{}{}, nil
 	})
-	if interrupted(err) {
-		return err
+	return err
+}
+
+// cleanUp is deleteSession for a procedure that has ended already: it hears
+// nothing meanwhile, for the reason it ended must not be lost to another.
+func (c *conn) cleanUp(u *ue) {
+	if s := c.takeSession(u); s != nil {
+		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
+		defer cancel()
+		c.m.deleteAt(ctx, s)
 	}
-	if err != nil {
-		c.m.log.Warn("session not deleted", "imsi", u.imsi, "address", s.Address, "err", err)
+}
+
+// takeSession leaves u without session.
+func (c *conn) takeSession(u *ue) *s11.Session {
+	s := u.session
+	if s != nil {
+		c.m.known.setSession(u, nil)
+		u.show(func(i *UEInfo) { i.Bearers = nil })
 	}
-	return nil
+	return s
+}
+
+func (m *MME) deleteAt(ctx context.Context, s *s11.Session) {
+	if err := m.o.Gateway.Delete(ctx, s); err != nil {
+		m.log.Warn("session not deleted", "imsi", s.IMSI, "address", s.Address, "err", err)
+	}
 }
 
 // enbTunnel reads the eNB's end of the default bearer.

@@ -74,16 +74,11 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 }
 
 // move makes a new leg the one in use; the former is released without waiting
-// for it.
+// for it, and what its eNB still says of it is not heard.
 func (c *conn) move(l *leg) {
-	if c.leg == l {
-		return
-	}
-	if c.old != nil {
-		c.m.legs.close(c.old)
-	}
-	if c.old = c.leg; c.old != nil {
-		c.command(c.old, s1ap.CauseRadioNetworkReleaseDueToEutranGeneratedReason.Cause())
+	if c.leg != nil && c.leg != l {
+		c.command(c.leg, s1ap.CauseRadioNetworkReleaseDueToEutranGeneratedReason.Cause())
+		c.m.legs.close(c.leg)
 	}
 	c.leg = l
 }

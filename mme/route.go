@@ -105,6 +105,10 @@ func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1
 		e.m.dropPut(l.deliver(m))
 		return
 	}
+	if _, ok := m.(*s1ap.UEContextReleaseComplete); ok && fits == pairUnknown {
+		e.m.count.drop(dropStaleLeg) // of a leg that was left without waiting
+		return
+	}
 	reason, cause := dropUnknownUE, s1ap.CauseRadioNetworkUnknownMmeUeS1apId
 	switch fits {
 	case pairForeign:
@@ -114,9 +118,6 @@ func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1
 	}
 	e.m.count.drop(reason)
 	e.log.Warn("S1AP message refused", "message", m.Header().Name, "mme_ue", uint32(mmeID), "enb_ue", uint32(enbID), "reason", reason.String())
-	if _, ok := m.(*s1ap.UEContextReleaseComplete); ok {
-		return // the end of what is gone needs no answer
-	}
 	e.errorIndication(&s1ap.ErrorIndication{MMEUES1APID: &mmeID, ENBUES1APID: &enbID, Cause: new(cause.Cause())})
 	for _, l := range e.m.legs.named(e, new(id.MMEUEID(mmeID)), new(id.ENBUEID(enbID))) {
 		e.m.legs.close(l)

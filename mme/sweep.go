@@ -35,9 +35,7 @@ func (m *MME) forgetIdle(u *ue) {
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()
-	if err := m.o.Gateway.Delete(ctx, s); err != nil {
-		m.log.Warn("session not deleted", "imsi", s.IMSI, "address", s.Address, "err", err)
-	}
+	m.deleteAt(ctx, s)
 	m.count.procedure("implicit detach", "")
 	m.deregistered(u, "implicitly detached")
 }
