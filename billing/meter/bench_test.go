@@ -16,8 +16,8 @@ import (
 // of one.
 func BenchmarkReport(b *testing.B) {
 	operator, node, tower := proof.NewSigningKey(), proof.NewSigningKey(), proof.NewSigningKey().Public()
-	l := &ledger{map[proof.TowerKey]bool{tower: true}, map[proof.NodeKey]proof.OperatorKey{node.Public(): operator.Public()},
-		map[proof.TowerKey]meter.Channel{tower: {ID: 1, PricePerGB: proof.AmountOf(1_000_000_000), Reserve: proof.AmountOf(1 << 62)}}}
+	l := &ledger{towers: map[proof.TowerKey]bool{tower: true}, nodes: map[proof.NodeKey]proof.OperatorKey{node.Public(): operator.Public()},
+		channels: map[proof.TowerKey]meter.Channel{tower: {ID: 1, PricePerGB: proof.AmountOf(1_000_000_000), Reserve: proof.AmountOf(1 << 62)}}}
 	m, err := meter.New(meter.Options{Operator: operator, ChainID: chainID, Ledger: l, Path: filepath.Join(b.TempDir(), "meter.db")})
 	if err != nil {
 		b.Fatal(err)

@@ -19,15 +19,13 @@ func TestVoucherEveryStepAndEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		m := w.join()
-		synctest.Wait()
-		if len(m.terms) != 1 || m.terms[0].Channel != 7 || m.terms[0].Payer != proof.OperatorKey(w.operator.Public()) || m.terms[0].WindowOctets != 4_000_000 || m.terms[0].WindowPermille != 10 {
-			t.Fatalf("terms %+v", m.terms)
+		if terms, _, _ := m.heard(); len(terms) != 1 || terms[0].Channel != 7 || terms[0].Payer != proof.OperatorKey(w.operator.Public()) || terms[0].WindowOctets != 4_000_000 || terms[0].WindowPermille != 10 {
+			t.Fatalf("terms %+v", terms)
 		}
 		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
 		w.report(r, 200_000, 100_000)
-		synctest.Wait()
-		if len(m.vouchers) != 0 {
-			t.Fatalf("a voucher for %d octets before its time", m.vouchers[0].Bytes)
+		if _, vouchers, _ := m.heard(); len(vouchers) != 0 {
+			t.Fatalf("a voucher for %d octets before its time", vouchers[0].Bytes)
 		}
 		time.Sleep(10 * time.Second)
 		if v := m.last(); v.Seq != 1 || v.Bytes != 200_000 || v.Amount.String() != "200000000000000" {
@@ -98,13 +96,13 @@ func TestRestart(t *testing.T) {
 		m.says(1, link.Count{TEID: 0x77, UL: 1_000_000, DL: 2_000_000})
 		first := m.last()
 		w.restart()
-		if m.leave(); m.err == nil {
+		m.leave()
+		if _, _, err := m.heard(); err == nil {
 			t.Error("the link outlived the meter")
 		}
 		m = w.join()
-		synctest.Wait()
-		if len(m.vouchers) != 1 || m.vouchers[0] != first {
-			t.Fatalf("after the restart the newest voucher is sent again: %+v, not %+v", m.vouchers, first)
+		if _, vouchers, _ := m.heard(); len(vouchers) != 1 || vouchers[0] != first {
+			t.Fatalf("after the restart the newest voucher is sent again: %+v, not %+v", vouchers, first)
 		}
 		m.says(1, link.Count{TEID: 0x77, UL: 1_000_000, DL: 3_000_000}) // same epoch: cumulative
 		m.says(2, link.Count{TEID: 0x77, UL: 500_000, DL: 500_000})     // the agent has restarted, too
@@ -254,9 +252,9 @@ func TestNeverAboveTheReserve(t *testing.T) {
 		if m.last() != v {
 			t.Errorf("%+v after the reserve was spent", m.last())
 		}
-		c := w.ledger.channels[w.tower]
+		c, _ := w.ledger.Channel(w.operator.Public(), w.tower)
 		c.Reserve = must[proof.Amount](t)(c.Reserve.Add(c.Reserve))
-		w.ledger.channels[w.tower] = c
+		w.ledger.edit(w.tower, func(old *meter.Channel) { *old = c })
 		time.Sleep(10 * time.Second)
 		if v := m.last(); v.Bytes != 61_000_000 || v.Seq != 2 || w.view().Trouble != "" {
 			t.Errorf("after a top-up: %+v, %+v", v, w.view())
@@ -273,19 +271,20 @@ func TestNextChannel(t *testing.T) {
 		r := w.record(w.ticket(1, 1<<40), 1, 0x77)
 		w.report(r, 2_000_000, 0)
 		synctest.Wait()
-		c := w.ledger.channels[w.tower]
-		delete(w.ledger.channels, w.tower)
+		c, _ := w.ledger.Channel(w.operator.Public(), w.tower)
+		w.ledger.edit(w.tower, func(c *meter.Channel) { c.ID = 0 })
 		w.report(r, 5_000_000, 0)
 		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		if v := m.last(); v.Bytes != 2_000_000 || !strings.Contains(w.view().Trouble, "no channel") || m.terms[len(m.terms)-1].Channel != 0 {
-			t.Fatalf("without a channel: %+v, %+v, terms %+v", v, w.view(), m.terms)
+		terms, _, _ := m.heard()
+		if v := m.last(); v.Bytes != 2_000_000 || !strings.Contains(w.view().Trouble, "no channel") || terms[len(terms)-1].Channel != 0 {
+			t.Fatalf("without a channel: %+v, %+v, terms %+v", v, w.view(), terms)
 		}
 		c.ID = 8
-		w.ledger.channels[w.tower] = c
+		w.ledger.edit(w.tower, func(old *meter.Channel) { *old = c })
 		time.Sleep(10 * time.Second)
-		if v := m.last(); v.Channel != 8 || v.Seq != 1 || v.Bytes != 3_000_000 || m.terms[len(m.terms)-1].Channel != 8 {
-			t.Fatalf("%+v, terms %+v", v, m.terms)
+		terms, _, _ = m.heard()
+		if v := m.last(); v.Channel != 8 || v.Seq != 1 || v.Bytes != 3_000_000 || terms[len(terms)-1].Channel != 8 {
+			t.Fatalf("%+v, terms %+v", v, terms)
 		}
 		w.report(r, 6_000_000, 0)
 		if v := m.last(); v.Channel != 8 || v.Bytes != 4_000_000 {
@@ -299,10 +298,10 @@ func TestLostStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.report(w.record(w.ticket(1, 1<<40), 1, 0x77), 2_000_000, 0)
-		c := w.ledger.channels[w.tower]
+		c, _ := w.ledger.Channel(w.operator.Public(), w.tower)
 		c.Seq, c.Bytes = 1, 2_000_000
 		c.Promised = must[proof.Amount](t)(rating.Charge(c.Bytes, c.PricePerGB))
-		w.ledger.channels[w.tower] = c
+		w.ledger.edit(w.tower, func(old *meter.Channel) { *old = c })
 		w.stop()
 		w.options.Path = filepath.Join(t.TempDir(), "new.db")
 		w.start()
@@ -320,17 +319,16 @@ func TestWhoMayJoin(t *testing.T) {
 		known := w.tower
 		w.tower = proof.TowerKey{0xee}
 		m := w.join()
-		synctest.Wait()
-		if m.err == nil || !strings.Contains(m.err.Error(), "is not registered on "+chainID) {
-			t.Errorf("a stranger is told %v", m.err)
+		if _, _, err := m.heard(); err == nil || !strings.Contains(err.Error(), "is not registered on "+chainID) {
+			t.Errorf("a stranger is told %v", err)
 		}
 		w.tower = known
 		old := w.join()
 		synctest.Wait()
 		young := w.join()
-		synctest.Wait()
-		if old.err == nil || young.err != nil {
-			t.Errorf("the older link: %v; the younger: %v", old.err, young.err)
+		_, _, first := old.heard()
+		if _, _, second := young.heard(); first == nil || second != nil {
+			t.Errorf("the older link: %v; the younger: %v", first, second)
 		}
 	})
 }

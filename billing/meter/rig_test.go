@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,18 +22,41 @@ const chainID = "campanile-test"
 
 // ledger is a ledger in memory.
 type ledger struct {
+	mu       sync.Mutex
 	towers   map[proof.TowerKey]bool
 	nodes    map[proof.NodeKey]proof.OperatorKey
 	channels map[proof.TowerKey]meter.Channel
 }
 
-func (l *ledger) Tower(k proof.TowerKey) bool { return l.towers[k] }
+func (l *ledger) Tower(k proof.TowerKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.towers[k]
+}
+
 func (l *ledger) HomeNode(h proof.OperatorKey, n proof.NodeKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.nodes[n] == h
 }
 func (l *ledger) Channel(_ proof.OperatorKey, t proof.TowerKey) (meter.Channel, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	c, ok := l.channels[t]
 	return c, ok
+}
+
+// edit changes the channel to a tower, or makes it; a change that leaves id 0
+// removes it.
+func (l *ledger) edit(t proof.TowerKey, f func(*meter.Channel)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.channels[t]
+	f(&c)
+	delete(l.channels, t)
+	if c.ID != 0 {
+		l.channels[t] = c
+	}
 }
 
 // world is one operator that is home and serving network at once, and a tower.
@@ -54,8 +79,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.ledger = &ledger{map[proof.TowerKey]bool{w.tower: true}, map[proof.NodeKey]proof.OperatorKey{w.node.Public(): w.operator.Public()},
-		map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, PricePerGB: price, Reserve: reserve}}}
+	w.ledger = &ledger{towers: map[proof.TowerKey]bool{w.tower: true}, nodes: map[proof.NodeKey]proof.OperatorKey{w.node.Public(): w.operator.Public()},
+		channels: map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, PricePerGB: price, Reserve: reserve}}}
 	w.options = meter.Options{Operator: w.operator, ChainID: chainID, Ledger: w.ledger, Path: w.path}
 	w.start()
 	t.Cleanup(func() { w.stop() })
@@ -119,10 +144,11 @@ func (w *world) report(r *usage.Record, ul, dl uint64) {
 type mast struct {
 	w        *world
 	conn     link.TowerConn
+	leave    func()
+	mu       sync.Mutex
 	terms    []link.Terms
 	vouchers []proof.Voucher
 	err      error
-	leave    func()
 }
 
 func (w *world) join() *mast {
@@ -134,24 +160,40 @@ func (w *world) join() *mast {
 		defer close(heard)
 		for {
 			msg, err := conn.Recv()
+			m.keep(msg, err)
 			if err != nil {
-				m.err = err
 				return
 			}
-			if msg.Terms != nil {
-				m.terms = append(m.terms, *msg.Terms)
-				continue
-			}
-			v, err := proof.OpenVoucher(chainID, w.operator.Public(), msg.Voucher)
-			if err != nil {
-				w.t.Error(err)
-			}
-			m.vouchers = append(m.vouchers, v)
 		}
 	}()
 	m.leave = func() { cancel(); <-done; <-heard }
 	w.t.Cleanup(m.leave)
 	return m
+}
+
+func (m *mast) keep(msg link.ToTower, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err != nil:
+		m.err = err
+	case msg.Terms != nil:
+		m.terms = append(m.terms, *msg.Terms)
+	default:
+		v, err := proof.OpenVoucher(chainID, m.w.operator.Public(), msg.Voucher)
+		if err != nil {
+			m.w.t.Error(err)
+		}
+		m.vouchers = append(m.vouchers, v)
+	}
+}
+
+// heard is what the tower has been told so far, and why the link ended.
+func (m *mast) heard() (terms []link.Terms, vouchers []proof.Voucher, err error) {
+	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.terms), slices.Clone(m.vouchers), m.err
 }
 
 func (m *mast) says(epoch uint64, counts ...link.Count) {
@@ -164,11 +206,11 @@ func (m *mast) says(epoch uint64, counts ...link.Count) {
 
 func (m *mast) last() proof.Voucher {
 	m.w.t.Helper()
-	synctest.Wait()
-	if len(m.vouchers) == 0 {
+	_, vouchers, _ := m.heard()
+	if len(vouchers) == 0 {
 		m.w.t.Fatal("no voucher has come")
 	}
-	return m.vouchers[len(m.vouchers)-1]
+	return vouchers[len(vouchers)-1]
 }
 
 func (w *world) view() meter.TowerView {

@@ -66,30 +66,28 @@ func TestReports(t *testing.T) {
 		w.mast.carry(1, 10_000)
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
-		if n := w.core.counts[1]; n != (link.Count{TEID: 1, UL: 5000, DL: 5000}) {
+		if n := w.count(1); n != (link.Count{TEID: 1, UL: 5000, DL: 5000}) {
 			t.Errorf("after a second: %+v", n)
 		}
 		w.mast.carry(2, 300_000)
 		time.Sleep(50 * time.Millisecond)
-		synctest.Wait()
-		if n := w.core.counts[2]; n.UL+n.DL != 300_000 {
+		if n := w.count(2); n.UL+n.DL != 300_000 {
 			t.Errorf("after a step: %+v", n)
 		}
 		// The link is lost: counting goes on, and the next link hears everything.
-		joins, epoch := w.core.joins, w.core.epoch
+		_, epoch, joins, _ := w.core.now()
 		w.cut()
 		synctest.Wait()
 		w.mast.carry(1, 2000)
 		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		if w.core.joins != joins+1 || w.core.epoch != epoch || len(w.core.counts) != 2 || w.core.counts[1].UL != 6000 {
-			t.Errorf("joined %d times, counts %+v", w.core.joins, w.core.counts)
+		if counts, e, j, _ := w.core.now(); j != joins+1 || e != epoch || len(counts) != 2 || counts[1].UL != 6000 {
+			t.Errorf("joined %d times, counts %+v", j, counts)
 		}
 		// What is counted in the last moment is still said.
 		w.mast.carry(3, 1000)
 		w.stop()
-		if w.core.counts[3].UL != 1000 {
-			t.Errorf("at the end: %+v", w.core.counts)
+		if n := w.count(3); n.UL != 1000 {
+			t.Errorf("at the end: %+v", n)
 		}
 	})
 }
@@ -97,17 +95,13 @@ func TestReports(t *testing.T) {
 // A core that is away for long is asked ever more rarely, not for ever more.
 func TestBackOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
-		w.core.mu.Lock()
-		w.core.down = true
-		w.core.mu.Unlock()
+		w.core.fall(true)
 		w.cut()
 		time.Sleep(time.Hour)
 		if w.agent.Snapshot().Connected {
 			t.Error("connected to a core that is down")
 		}
-		w.core.mu.Lock()
-		w.core.down = false
-		w.core.mu.Unlock()
+		w.core.fall(false)
 		start := time.Now()
 		for !w.agent.Snapshot().Connected {
 			time.Sleep(time.Second)
@@ -121,7 +115,9 @@ func TestBackOff(t *testing.T) {
 func TestVouchersNotBelieved(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
 		stranger := proof.NewSigningKey()
-		w.ledger[8] = agent.Channel{ID: 8, Payer: w.operator.Public(), Tower: proof.TowerKey{1}, PricePerGB: w.price, Reserve: proof.AmountOf(1 << 40), Open: true}
+		w.ledger.edit(8, func(c *agent.Channel) {
+			*c = agent.Channel{ID: 8, Payer: w.operator.Public(), Tower: proof.TowerKey{1}, PricePerGB: w.price, Reserve: proof.AmountOf(1 << 40), Open: true}
+		})
 		w.mast.carry(1, 3_000_000)
 		good := w.voucher(5, 2_000_000)
 		w.tell(link.ToTower{Voucher: good})
@@ -152,8 +148,8 @@ func TestVouchersNotBelieved(t *testing.T) {
 		if v := w.agent.Snapshot(); !strings.Contains(v.Refusal, "") || v.Unpaid != 1_000_000 || v.Seq != 5 {
 			t.Errorf("%+v", v)
 		}
-		if len(w.core.seen) == 0 || w.core.seen[len(w.core.seen)-1] != (link.Seen{Channel: 7, Seq: 5}) {
-			t.Errorf("seen %+v", w.core.seen)
+		if _, _, _, seen := w.core.now(); seen != (link.Seen{Channel: 7, Seq: 5}) {
+			t.Errorf("seen %+v", seen)
 		}
 	})
 }
@@ -162,21 +158,21 @@ func TestVouchersNotBelieved(t *testing.T) {
 // waits for the ledger.
 func TestVoucherAheadOfTheLedger(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
-		c := w.ledger[7]
-		delete(w.ledger, 7)
+		c, _ := w.ledger.Channel(7)
+		w.ledger.edit(7, func(c *agent.Channel) { c.ID = 0 })
 		w.mast.carry(1, 1_000_000)
 		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
 		if v := w.agent.Snapshot(); v.Seq != 0 || v.Unpaid != 1_000_000 || v.Refused != 0 {
 			t.Fatalf("%+v", v)
 		}
 		c.Reserve = proof.AmountOf(999_999)
-		w.ledger[7] = c
+		w.ledger.edit(7, func(old *agent.Channel) { *old = c })
 		time.Sleep(2 * time.Second)
 		if v := w.agent.Snapshot(); v.Seq != 0 {
 			t.Fatalf("%+v", v)
 		}
 		c.Reserve = proof.AmountOf(1_000_000)
-		w.ledger[7] = c
+		w.ledger.edit(7, func(old *agent.Channel) { *old = c })
 		time.Sleep(2 * time.Second)
 		if v := w.agent.Snapshot(); v.Seq != 1 || v.Unpaid != 0 {
 			t.Fatalf("%+v", v)
@@ -186,9 +182,9 @@ func TestVoucherAheadOfTheLedger(t *testing.T) {
 
 func TestReserveSpentAndNoChannel(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
-		c := w.ledger[7]
+		c, _ := w.ledger.Channel(7)
 		c.Reserve = proof.AmountOf(2_000_000)
-		w.ledger[7] = c
+		w.ledger.edit(7, func(old *agent.Channel) { *old = c })
 		w.mast.carry(1, 2_000_000)
 		w.tell(link.ToTower{Voucher: w.voucher(1, 2_000_000)})
 		w.mast.carry(1, 20_000_000) // the window is granted all the same
@@ -199,13 +195,15 @@ func TestReserveSpentAndNoChannel(t *testing.T) {
 			t.Errorf("%d octets went through", octets)
 		}
 		c.Open = false
-		w.ledger[7] = c
+		w.ledger.edit(7, func(old *agent.Channel) { *old = c })
 		time.Sleep(2 * time.Second)
 		if n := w.core.notice(); n.Code != link.NoChannel || !strings.Contains(n.Text, "channel 7 is closed") {
 			t.Errorf("%+v", n)
 		}
 		// Another channel, another voucher: what was unpaid is asked for there.
-		w.ledger[9] = agent.Channel{ID: 9, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(50_000_000), Open: true}
+		w.ledger.edit(9, func(c *agent.Channel) {
+			*c = agent.Channel{ID: 9, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(50_000_000), Open: true}
+		})
 		unpaid := w.agent.Snapshot().Unpaid
 		w.tell(link.ToTower{Terms: w.terms(9)})
 		if v := w.agent.Snapshot(); v.Channel != 9 || v.Unpaid != unpaid || v.Serving {
@@ -232,7 +230,9 @@ func TestTermsAreCompared(t *testing.T) {
 		"vouchers lag 4.0 MB behind this tower's": func(m *link.Terms) { m.Payer, m.Channel = proof.OperatorKey{1}, 77 },
 	} {
 		inBubble(t, func(t *testing.T, w *tower) {
-			w.ledger[8] = agent.Channel{ID: 8, Payer: proof.OperatorKey{9}, Tower: w.key, PricePerGB: w.price, Open: true}
+			w.ledger.edit(8, func(c *agent.Channel) {
+				*c = agent.Channel{ID: 8, Payer: proof.OperatorKey{9}, Tower: w.key, PricePerGB: w.price, Open: true}
+			})
 			terms := w.terms(7)
 			change(terms)
 			w.tell(link.ToTower{Terms: terms})
@@ -251,7 +251,8 @@ func TestRestart(t *testing.T) {
 		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
-		before, epoch := w.agent.Snapshot(), w.core.epoch
+		before := w.agent.Snapshot()
+		_, epoch, _, _ := w.core.now()
 		for range 3 {
 			w.stop()
 			w.mast = newMast()
@@ -264,16 +265,15 @@ func TestRestart(t *testing.T) {
 		}
 		w.mast.carry(1, 500_000)
 		time.Sleep(time.Second)
-		synctest.Wait()
-		if n := w.core.counts[1]; w.core.epoch != epoch || n.UL+n.DL != 3_500_000 {
-			t.Errorf("counting begins anew: %+v", n)
+		if counts, e, _, _ := w.core.now(); e != epoch || counts[1].UL+counts[1].DL != 3_500_000 {
+			t.Errorf("counting begins anew: %+v", counts)
 		}
 		if through := w.mast.carry(1, 20_000_000); through < 1_450_000 || through > 1_560_000 {
 			t.Errorf("%d octets went through: the window was not what was left of it", through)
 		}
 		// Even when the core is away, and with no terms heard.
 		w.stop()
-		w.core.down = true
+		w.core.fall(true)
 		w.mast = newMast()
 		w.options.Relay = w.mast
 		w.start()
@@ -288,9 +288,9 @@ func TestRestart(t *testing.T) {
 func TestLostStore(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
 		w.stop()
-		c := w.ledger[7]
+		c, _ := w.ledger.Channel(7)
 		c.Bytes = 30_000_000
-		w.ledger[7] = c
+		w.ledger.edit(7, func(old *agent.Channel) { *old = c })
 		w.options.Path = filepath.Join(t.TempDir(), "new.db")
 		w.mast = newMast()
 		w.options.Relay = w.mast

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -58,6 +59,12 @@ func (m *mast) state() (refusing bool, octets uint64, released int) {
 	return m.refusing, m.octets, m.released
 }
 
+func (m *mast) count(teid id.TEID) relay.Count {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[teid]
+}
+
 // carry relays packets of 1000 octets, uplink and downlink by turns, and says
 // how many octets went through.
 func (m *mast) carry(teid id.TEID, octets uint64) (through uint64) {
@@ -85,9 +92,30 @@ func (m *mast) carry(teid id.TEID, octets uint64) (through uint64) {
 	return through
 }
 
-type ledger map[uint64]agent.Channel
+// ledger is a ledger in memory.
+type ledger struct {
+	mu       sync.Mutex
+	channels map[uint64]agent.Channel
+}
 
-func (l ledger) Channel(id uint64) (agent.Channel, bool) { c, ok := l[id]; return c, ok }
+func (l *ledger) Channel(id uint64) (agent.Channel, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.channels[id]
+	return c, ok
+}
+
+// edit changes a channel, or makes it; a change that leaves id 0 removes it.
+func (l *ledger) edit(id uint64, f func(*agent.Channel)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.channels[id]
+	f(&c)
+	delete(l.channels, id)
+	if c.ID != 0 {
+		l.channels[c.ID] = c
+	}
+}
 
 // core is the other end of the link, under the test's hand.
 type core struct {
@@ -138,6 +166,24 @@ func (c *core) Join(_ proof.TowerKey, conn link.Conn[link.FromTower, link.ToTowe
 	}
 }
 
+// now is what the core knows now.
+func (c *core) now() (counts map[id.TEID]link.Count, epoch uint64, joins int, seen link.Seen) {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.seen) > 0 {
+		seen = c.seen[len(c.seen)-1]
+	}
+	return maps.Clone(c.counts), c.epoch, c.joins, seen
+}
+
+// fall ends the core, or lets it come back.
+func (c *core) fall(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
 func (c *core) notice() link.Notice {
 	synctest.Wait()
 	c.mu.Lock()
@@ -154,7 +200,7 @@ type tower struct {
 	key      proof.TowerKey
 	operator proof.SigningKey
 	price    proof.Amount
-	ledger   ledger
+	ledger   *ledger
 	core     *core
 	mast     *mast
 	agent    *agent.Agent
@@ -166,7 +212,7 @@ type tower struct {
 func newTower(t *testing.T) *tower {
 	w := &tower{t: t, key: proof.NewSigningKey().Public(), operator: proof.NewSigningKey(), price: proof.AmountOf(1_000_000_000), core: &core{}, mast: newMast()}
 	// One abell an octet, for readable figures.
-	w.ledger = ledger{7: {ID: 7, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(100_000_000), Open: true}}
+	w.ledger = &ledger{channels: map[uint64]agent.Channel{7: {ID: 7, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(100_000_000), Open: true}}}
 	w.core.greet = []link.ToTower{{Terms: w.terms(7)}}
 	w.options = agent.Options{Tower: w.key, Operator: w.operator.Public(), ChainID: chainID, Ledger: w.ledger, Relay: w.mast,
 		Path: filepath.Join(t.TempDir(), "agent.db"), Dial: w.dial}
@@ -208,7 +254,11 @@ func (w *tower) terms(channel uint64) *link.Terms {
 
 func (w *tower) tell(m link.ToTower) {
 	w.t.Helper()
-	if err := w.core.conn.Send(m); err != nil {
+	synctest.Wait()
+	w.core.mu.Lock()
+	conn := w.core.conn
+	w.core.mu.Unlock()
+	if err := conn.Send(m); err != nil {
 		w.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -230,4 +280,10 @@ func (w *tower) signed(v proof.Voucher, k proof.SigningKey) []byte {
 
 func inBubble(t *testing.T, f func(t *testing.T, w *tower)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newTower(t)) })
+}
+
+// count is what the core has heard of one bearer.
+func (w *tower) count(teid id.TEID) link.Count {
+	counts, _, _, _ := w.core.now()
+	return counts[teid]
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,9 @@ type books struct {
 }
 
 func (b books) Channel(payer proof.OperatorKey, tower proof.TowerKey) (meter.Channel, bool) {
-	for _, c := range b.w.ledger {
+	b.w.ledger.mu.Lock()
+	defer b.w.ledger.mu.Unlock()
+	for _, c := range b.w.ledger.channels {
 		if c.Payer == payer && c.Tower == tower && c.Open {
 			return meter.Channel{ID: c.ID, PricePerGB: c.PricePerGB, Reserve: c.Reserve}, true
 		}
@@ -46,10 +49,11 @@ func (b books) HomeNode(_ proof.OperatorKey, n proof.NodeKey) bool {
 type together struct {
 	*tower
 	meter   *meter.Meter
+	live    atomic.Pointer[meter.Meter] // the same, for the tower
 	options meter.Options
 	record  usage.Record
 	before  meter.Octets // carried by masts that are gone
-	hold    bool         // vouchers are withheld on the way
+	hold    atomic.Bool  // vouchers are withheld on the way
 	end     func()
 }
 
@@ -62,7 +66,7 @@ type dike struct {
 func (d dike) Recv() (link.ToTower, error) {
 	for {
 		m, err := d.TowerConn.Recv()
-		if err != nil || m.Voucher == nil || !d.g.hold {
+		if err != nil || m.Voucher == nil || !d.g.hold.Load() {
 			return m, err
 		}
 	}
@@ -77,7 +81,7 @@ func newTogether(t *testing.T) *together {
 	t.Cleanup(func() { g.end() })
 	g.tower.options.Dial = func(ctx context.Context) (link.TowerConn, func(), error) {
 		ctx, cancel := context.WithCancel(ctx)
-		c, done := link.Local(ctx, g.meter, g.key)
+		c, done := link.Local(ctx, g.live.Load(), g.key)
 		return dike{c, g}, func() { cancel(); <-done }, nil
 	}
 	g.start()
@@ -110,6 +114,7 @@ func (g *together) run() {
 	done := make(chan error, 1)
 	go func() { done <- m.Serve(ctx) }()
 	g.meter = m
+	g.live.Store(m)
 	g.end = func() {
 		cancel()
 		if err := errors.Join(<-done, m.Close()); err != nil {
@@ -125,7 +130,7 @@ func (g *together) flow(octets uint64) (through uint64) {
 	for octets > 0 {
 		n := g.mast.carry(1, min(octets, 256_000))
 		through, octets = through+n, octets-min(octets, 256_000)
-		c := g.mast.counts[1]
+		c := g.mast.count(1)
 		g.record.UL, g.record.DL, g.record.At = g.before.UL+c.UL, g.before.DL+c.DL, time.Now()
 		if err := g.meter.Report(g.t.Context(), []usage.Record{g.record}); err != nil {
 			g.t.Fatal(err)
@@ -169,7 +174,7 @@ func TestDeathsInTheMiddle(t *testing.T) {
 				g.run()
 			case 1: // the agent's process ends with its relay: counting begins anew
 				g.stop()
-				c := g.mast.counts[1]
+				c := g.mast.count(1)
 				g.before = meter.Octets{UL: g.before.UL + c.UL, DL: g.before.DL + c.DL}
 				g.mast = newMast()
 				g.tower.options.Relay = g.mast
@@ -203,7 +208,7 @@ func TestHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newTogether(t)
 		g.flow(2_000_000)
-		g.hold = true
+		g.hold.Store(true)
 		through := g.agent.Snapshot().Unpaid + g.flow(20_000_000)
 		if v := g.agent.Snapshot(); through > v.Window || through < v.Window-1500 || v.Serving {
 			t.Errorf("%d octets went through unpaid: %+v", through, v)
@@ -212,7 +217,7 @@ func TestHeldBack(t *testing.T) {
 		if n := g.meter.Snapshot().Towers[0].Notice; n.Code != link.VouchersLag || !strings.HasPrefix(n.Text, "vouchers lag 4.0 MB behind") {
 			t.Errorf("the core knows %+v", n)
 		}
-		g.hold = false
+		g.hold.Store(false)
 		g.end() // its end of the link goes, and with the next one the voucher comes
 		g.run()
 		time.Sleep(10 * time.Second)
