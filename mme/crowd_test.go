@@ -40,9 +40,11 @@ type crowd struct {
 }
 
 func (c *crowd) run(steps int) {
-	for n := range 3 {
+	c.towers = make([]*enbPeer, 3)
+	for n := range c.towers {
 		c.w.towers[uint32(n)] = [32]byte{byte(n + 1)}
-		c.towers = append(c.towers, nil)
+	}
+	for n := range c.towers {
 		c.start(n)
 	}
 	for range 12 {
