@@ -183,6 +183,10 @@ func TestRenewalRefused(t *testing.T) {
 			t.Errorf("rejected with %v", m.Cause)
 		}
 		p.released()
+		if i := p.settled(); i.State != Deregistered || i.Reason != "home: subscriber is barred" {
+			t.Errorf("UEInfo %+v", i)
+		}
+		w.gw.none(w)
 	})
 }
 

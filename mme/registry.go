@@ -58,7 +58,7 @@ func (r *registry) claim(u *ue, c *conn) *conn {
 	if u.owner != nil && u.owner != c {
 		return u.owner
 	}
-	if u.owner == nil && !u.registered {
+	if u.owner == nil && !u.registered && r.byIMSI[u.imsi] == u {
 		r.deregistered--
 	}
 	u.owner = c

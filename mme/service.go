@@ -18,6 +18,7 @@ func (c *conn) service(in inbound) error {
 		return refuse(eps.EMMCauseImplicitlyDetached, errors.New("the phone is not registered"))
 	}
 	if err := c.renew(); err != nil {
+		c.dismiss(err)
 		return err
 	}
 	s, err := c.openContext(nil)
@@ -39,6 +40,18 @@ func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error 
 		return refuse(eps.EMMCauseCSDomainNotAvailable, fmt.Errorf("service type %v", m.Type))
 	}
 	return c.service(in)
+}
+
+// dismiss deregisters a phone whose home or SIM has refused for good: its session
+// ends. A home that is away or busy is no such reason.
+func (c *conn) dismiss(err error) {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || !f.sim && (f.cause == 0 || f.cause == eps.EMMCauseNetworkFailure || f.cause == eps.EMMCauseCongestion) {
+		return
+	}
+	c.m.known.setRegistered(c.ue, false)
+	c.cleanUp(c.ue)
+	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, f.Error() })
 }
 
 // stale says that the SIM must answer anew before the phone is served: its lease
