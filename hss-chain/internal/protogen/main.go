@@ -3,6 +3,8 @@
 // imported .proto files are read from the module cache. It is a build tool and no part of the product.
 package main
 
+//go:generate go run .
+
 import (
 	"bytes"
 	"errors"

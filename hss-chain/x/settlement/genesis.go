@@ -37,7 +37,7 @@ func (k Keeper) InitGenesis(ctx context.Context, gs GenesisState) error {
 			return err
 		}
 		if c.State == ChannelClosing {
-			if err := k.Closing.Set(ctx, collections.Join(c.ClosesAt, c.ID)); err != nil {
+			if err := k.Closing.Set(ctx, c.turn()); err != nil {
 				return err
 			}
 		}

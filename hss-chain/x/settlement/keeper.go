@@ -3,7 +3,6 @@ package settlement
 import (
 	"context"
 	"errors"
-	"time"
 
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/address"
@@ -63,8 +62,9 @@ type Keeper struct {
 	Channels collections.Map[uint64, Channel]
 	// ByPair is the last channel of payer and tower key.
 	ByPair collections.Map[collections.Pair[sdk.AccAddress, []byte], uint64]
-	// Closing is the queue of channels in their challenge time.
-	Closing collections.KeySet[collections.Pair[time.Time, uint64]]
+	// Closing is the queue of channels in their challenge time: when it is over,
+	// in ms since 1970, and the channel.
+	Closing collections.KeySet[collections.Pair[uint64, uint64]]
 	// Claimables is by account; nobody is in it with nothing.
 	Claimables collections.Map[sdk.AccAddress, Claimable]
 	// Reserved is the sum over channels of what they hold: reserve - paid - returned.
@@ -82,7 +82,7 @@ func NewKeeper(n Needs) (Keeper, error) {
 		Next:       collections.NewSequence(b, nextPrefix, "next_channel"),
 		Channels:   collections.NewMap(b, ChannelPrefix, "channels", collections.Uint64Key, codec.CollValue[Channel](n.Codec)),
 		ByPair:     collections.NewMap(b, pairPrefix, "channel_by_pair", collections.PairKeyCodec(sdk.AccAddressKey, collections.BytesKey), collections.Uint64Value),
-		Closing:    collections.NewKeySet(b, closingPrefix, "closing", collections.PairKeyCodec(sdk.TimeKey, collections.Uint64Key)),
+		Closing:    collections.NewKeySet(b, closingPrefix, "closing", collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)),
 		Claimables: collections.NewMap(b, ClaimablePrefix, "claimables", sdk.AccAddressKey, codec.CollValue[Claimable](n.Codec)),
 		Reserved:   collections.NewItem(b, reservedPrefix, "reserved", sdk.IntValue),
 		Owed:       collections.NewItem(b, owedPrefix, "owed", sdk.IntValue),
@@ -140,10 +140,15 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	return k.CheckCovered(ctx)
 }
 
+// turn is a closing channel's place in the queue.
+func (c *Channel) turn() collections.Pair[uint64, uint64] {
+	return collections.Join(uint64(c.ClosesAt.UnixMilli()), c.ID)
+}
+
 func (k Keeper) due(ctx context.Context) (ids []uint64, err error) {
-	now := sdk.UnwrapSDKContext(ctx).BlockTime()
-	err = k.Closing.Walk(ctx, nil, func(key collections.Pair[time.Time, uint64]) (bool, error) {
-		if key.K1().After(now) || len(ids) == closedAtOnce {
+	now := uint64(sdk.UnwrapSDKContext(ctx).BlockTime().UnixMilli())
+	err = k.Closing.Walk(ctx, nil, func(key collections.Pair[uint64, uint64]) (bool, error) {
+		if key.K1() > now || len(ids) == closedAtOnce {
 			return true, nil
 		}
 		ids = append(ids, key.K2())

@@ -231,7 +231,7 @@ func (k Keeper) beginClose(ctx context.Context, c *Channel) error {
 	}
 	now := sdk.UnwrapSDKContext(ctx).BlockTime()
 	c.State, c.ClosesAt = ChannelClosing, now.Add(p.ChallengeTime).Truncate(time.Millisecond)
-	if err := errors.Join(k.Closing.Set(ctx, collections.Join(c.ClosesAt, c.ID)), k.Channels.Set(ctx, c.ID, *c)); err != nil {
+	if err := errors.Join(k.Closing.Set(ctx, c.turn()), k.Channels.Set(ctx, c.ID, *c)); err != nil {
 		return err
 	}
 	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&EventClosing{Channel: c.ID, ClosesAt: c.ClosesAt})

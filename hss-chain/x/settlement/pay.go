@@ -103,7 +103,7 @@ func (k Keeper) credit(ctx context.Context, text string, amount math.Int) error 
 // finish closes a channel and returns its rest to the payer.
 func (k Keeper) finish(ctx context.Context, c *Channel) error {
 	if c.State == ChannelClosing {
-		if err := k.Closing.Remove(ctx, collections.Join(c.ClosesAt, c.ID)); err != nil {
+		if err := k.Closing.Remove(ctx, c.turn()); err != nil {
 			return err
 		}
 	}

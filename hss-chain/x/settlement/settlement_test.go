@@ -168,7 +168,7 @@ func (w *world) block(t failer, d time.Duration) {
 
 func (w *world) holds(by byte) int64 {
 	a, _ := xtest.Account(by)
-	return w.Bank.GetBalance(nil, a, Denom).Amount.Int64()
+	return w.Bank.GetBalance(context.Background(), a, Denom).Amount.Int64()
 }
 
 func check(t *testing.T, what string, got, want error) {
@@ -359,7 +359,7 @@ func TestExportedStateStartsAgain(t *testing.T) {
 	again := newWorld(t)
 	module := xtest.ModuleAccount(ModuleName)
 	check(t, "import uncovered", again.Do(func(ctx context.Context) error { return again.keeper.InitGenesis(ctx, *gs) }), ErrInsolvent)
-	again.Bank.Mint(module, w.Bank.GetBalance(nil, module, Denom).Amount)
+	again.Bank.Mint(module, w.Bank.GetBalance(context.Background(), module, Denom).Amount)
 	check(t, "import", again.Do(func(ctx context.Context) error { return again.keeper.InitGenesis(ctx, *gs) }), nil)
 	again.block(t, DefaultChallengeTime)
 	again.block(t, time.Second)

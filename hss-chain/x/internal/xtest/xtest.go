@@ -171,7 +171,7 @@ func (b *Bank) move(from, to sdk.AccAddress, coins sdk.Coins) error {
 		return errors.New("the bank moves one positive amount of one coin")
 	}
 	amount := coins[0].Amount
-	if held := b.GetBalance(nil, from, "").Amount; held.LT(amount) {
+	if held := b.GetBalance(context.Background(), from, "").Amount; held.LT(amount) {
 		return fmt.Errorf("%w: %v held, %v wanted", sdkerrors.ErrInsufficientFunds, held, amount)
 	}
 	b.add(from, amount.Neg())
