@@ -3,6 +3,9 @@
 // What the chain knows of operators, subscribers, towers and channels is read
 // from the ledger.Model that the node feeds, not from here. The package decides
 // nothing about money; it hands on what the chain answers.
+//
+// Whatever submits waits for a block: give it a context with a deadline of a few
+// block times.
 package client
 
 import (
