@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,35 +16,9 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-)
 
-// browser starts a headless Chromium; without one the test is skipped, or
-// fails where CI=true.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium here")
-		}
-		t.Skip("no chromium here")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-domain-reliability", true), chromedp.Flag("lang", "en-GB"), chromedp.Env("TZ=UTC"))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	return ctx
-}
+	"campanile.network/internal/headless"
+)
 
 // complaints collects what the page's console has to say against the page:
 // exceptions, policy violations, files that did not come.
@@ -159,7 +132,7 @@ func trouble(st *State) {
 }
 
 func TestPageShowsTheNetwork(t *testing.T) {
-	ctx := browser(t)
+	ctx := headless.Browser(t)
 	w := newWorld(t)
 	var still atomic.Bool
 	look := func() State {
@@ -218,7 +191,7 @@ func TestPageShowsTheNetwork(t *testing.T) {
 }
 
 func TestPageWithNothingToShow(t *testing.T) {
-	ctx := browser(t)
+	ctx := headless.Browser(t)
 	s := serve(t, Options{State: func() State { return State{} }}, nil)
 	var c complaints
 	c.listen(ctx)
@@ -238,7 +211,7 @@ func TestPageWithNothingToShow(t *testing.T) {
 
 // Numbers as people read them: money is rounded down, never up.
 func TestPageNumbers(t *testing.T) {
-	ctx := browser(t)
+	ctx := headless.Browser(t)
 	s := serve(t, Options{State: func() State { return State{} }}, nil)
 	var c complaints
 	c.listen(ctx)
@@ -290,7 +263,7 @@ func TestPageNumbers(t *testing.T) {
 
 // A page that was open when the node ended says so, and goes on when it is back.
 func TestPageSaysThatTheNodeIsSilent(t *testing.T) {
-	ctx := browser(t)
+	ctx := headless.Browser(t)
 	w := newWorld(t)
 	first, end := launch(t, Options{State: w.look}, nil)
 	at := first.Addr().String()

@@ -42,12 +42,13 @@ type NetworkConfig struct {
 
 // TowerConfig is the tower of this machine.
 type TowerConfig struct {
-	Name       string `toml:"name"`
-	ENB        string `toml:"enb" comment:"Global eNB id, PLMN-kind-number."`
-	Cell       uint32 `toml:"cell" comment:"E-UTRAN cell identity, 28 bits; of a macro eNB the upper 20 are the eNB id."`
-	TAC        uint16 `toml:"tac" comment:"Tracking area code."`
-	PricePerGB string `toml:"price_per_gb" comment:"What the tower takes for 10^9 octets, in abell (10^18 abell are one BELL)."`
-	Reserve    string `toml:"reserve" comment:"What the operator locks for this tower when it joins, in abell."`
+	Name       string          `toml:"name"`
+	ENB        string          `toml:"enb" comment:"Global eNB id, PLMN-kind-number."`
+	Cell       uint32          `toml:"cell" comment:"E-UTRAN cell identity, 28 bits; of a macro eNB the upper 20 are the eNB id."`
+	TAC        uint16          `toml:"tac" comment:"Tracking area code."`
+	PricePerGB string          `toml:"price_per_gb" comment:"What the tower takes for 10^9 octets, in abell (10^18 abell are one BELL)."`
+	Reserve    string          `toml:"reserve" comment:"What the operator locks for this tower when it joins, in abell."`
+	ClaimEvery config.Duration `toml:"claim_every" comment:"What the tower has earned is claimed to its owner's account so often; \"0s\": by campanile claim or in the console."`
 }
 
 // RadioConfig says what is on the air.
@@ -118,7 +119,7 @@ func DefaultConfig() Config {
 	return Config{
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
-			PricePerGB: "500000000000000000", Reserve: "100000000000000000000"},
+			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
 		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second)},
 		MME:     MMEConfig{Address: "127.0.0.20", Group: 1, Code: 1},
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
@@ -96,7 +97,8 @@ func (t *Town) startLinks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)), grpc.UnaryInterceptor(only(self)))
+	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)), grpc.UnaryInterceptor(only(self)),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second})) // a tower gone without a word
 	link.Register(s, t.meter)
 	usage.Register(s, t.meter)
 	return t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen")

@@ -90,7 +90,7 @@ func demoConfig(home string) Config {
 	c.Console.Listen, c.Chain.GRPC = "", ""
 	c.Chain.BlockInterval = config.Duration(300 * time.Millisecond)
 	c.Billing.VoucherEvery, c.Billing.PostEvery = config.Duration(time.Second), config.Duration(time.Minute)
-	c.Radio.Inactivity = 0
+	c.Radio.Inactivity, c.Tower.ClaimEvery = 0, 0
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"campanile.network/enb-agent/agent"
 	"campanile.network/enb-agent/relay"
 	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/logs"
 	"campanile.network/wire/proof"
 )
 
@@ -41,6 +42,22 @@ func (t *Town) startAgent(context.Context) error {
 		return err
 	}
 	t.serve("cashier", t.settler.Serve)
+	if every := time.Duration(t.cfg.Tower.ClaimEvery); every > 0 && t.owner != nil {
+		t.serve("claims", func(ctx context.Context) error { return t.claimEvery(ctx, every) })
+	}
+	return nil
+}
+
+// claimEvery claims what has been earned, again and again.
+func (t *Town) claimEvery(ctx context.Context, every time.Duration) error {
+	for rest(ctx, every); ctx.Err() == nil; rest(ctx, every) {
+		if t.model.Claimable(t.owner.Address()).IsZero() {
+			continue
+		}
+		if _, err := t.claim(ctx); err != nil && ctx.Err() == nil {
+			t.role("tower").Warn("claim", logs.Error, err)
+		}
+	}
 	return nil
 }
 
