@@ -3,4 +3,4 @@
 // wire/usage and wire/link give the same things in their own types.
 package corepb
 
-//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative core.proto admin.proto
+//go:generate sh generate.sh
