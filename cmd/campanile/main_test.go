@@ -13,7 +13,7 @@ import (
 )
 
 // call runs a command line as main does.
-func call(t *testing.T, args ...string) (out string, err error, code int) {
+func call(t *testing.T, args ...string) (out string, code int, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -23,21 +23,21 @@ func call(t *testing.T, args ...string) (out string, err error, code int) {
 	c.SetErr(&b)
 	c.SetArgs(args)
 	err = c.ExecuteContext(ctx)
-	return b.String(), err, exitCode(err)
+	return b.String(), exitCode(err), err
 }
 
 func TestCommandLineMistakes(t *testing.T) {
 	for _, args := range [][]string{{"nonsense"}, {"up", "extra"}, {"up", "--nonsense"}, {"up", "--log-level", "loud"}, {"subscriber", "add"},
 		{"subscriber", "add", "999700000000001"}, {"subscriber", "add", "12x", "--key-file", "x"}, {"sim"}} {
-		_, err, code := call(t, args...)
+		_, code, err := call(t, args...)
 		if code != 2 || err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: code %d, %v", args, code, err)
 		}
 	}
-	if _, err, code := call(t, "status", "--home", t.TempDir()); code != 1 || !strings.Contains(err.Error(), "no node is running") {
+	if _, code, err := call(t, "status", "--home", t.TempDir()); code != 1 || !strings.Contains(err.Error(), "no node is running") {
 		t.Errorf("status without a node: code %d, %v", code, err)
 	}
-	if out, err, _ := call(t, "--help"); err != nil || !strings.Contains(out, "campanile up") {
+	if out, _, err := call(t, "--help"); err != nil || !strings.Contains(out, "campanile up") {
 		t.Errorf("help: %v %s", err, out)
 	}
 }
@@ -70,11 +70,11 @@ func TestConfigMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := filepath.Join(t.TempDir(), "home")
-			if _, err, _ := call(t, "init", "--home", home); err != nil {
+			if _, _, err := call(t, "init", "--home", home); err != nil {
 				t.Fatal(err)
 			}
 			c.spoil(t, home)
-			_, err, code := call(t, "up", "--home", home)
+			_, code, err := call(t, "up", "--home", home)
 			if code != 2 || err == nil {
 				t.Fatalf("code %d, %v", code, err)
 			}
@@ -97,7 +97,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer l.Close()
 	home := filepath.Join(t.TempDir(), "home")
-	if _, err, _ := call(t, "init", "--home", home); err != nil {
+	if _, _, err := call(t, "init", "--home", home); err != nil {
 		t.Fatal(err)
 	}
 	f := filepath.Join(home, "campanile.toml")
@@ -106,7 +106,7 @@ func TestPortTaken(t *testing.T) {
 	if err := os.WriteFile(f, []byte(s), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err, code := call(t, "up", "--home", home, "--log-level", "error")
+	_, code, err := call(t, "up", "--home", home, "--log-level", "error")
 	if code != 2 || !strings.Contains(err.Error(), "billing.listen") || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("code %d, %v", code, err)
 	}
@@ -114,7 +114,7 @@ func TestPortTaken(t *testing.T) {
 
 func TestInitTwice(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
-	out, err, _ := call(t, "init", "--home", home, "--json")
+	out, _, err := call(t, "init", "--home", home, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestInitTwice(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || !strings.HasPrefix(r.ChainID, "campanile-") {
 		t.Errorf("%s: %v", out, err)
 	}
-	if _, err, code := call(t, "init", "--home", home); code != 2 || !strings.Contains(err.Error(), "already") {
+	if _, code, err := call(t, "init", "--home", home); code != 2 || !strings.Contains(err.Error(), "already") {
 		t.Errorf("second init: code %d, %v", code, err)
 	}
 }

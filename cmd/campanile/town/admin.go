@@ -87,10 +87,10 @@ func (t *Town) subscription(s *pb.NewSubscriber) (v hss.Subscription, err error)
 		return v, err
 	}
 	if op, ok := t.model.Home(v.IMSI); !ok || op.Key != t.keys.operator.Public() {
-		return v, fmt.Errorf("IMSI %v is in none of this network's ranges %v", v.IMSI, t.cfg.Network.Ranges)
+		return v, fmt.Errorf("subscriber %v is in none of this network's ranges %v", v.IMSI, t.cfg.Network.Ranges)
 	}
 	if len(s.K) != 16 || len(s.Opc) != 16 {
-		return v, fmt.Errorf("K of %d octets and OPc of %d: want 16 each", len(s.K), len(s.Opc))
+		return v, fmt.Errorf("key K of %d octets and OPc of %d: want 16 each", len(s.K), len(s.Opc))
 	}
 	v.K, v.OPc, v.SQN = secret.Key128(s.K), secret.Key128(s.Opc), hss.Array32
 	if s.Sqn > aka.MaxSEQ {
