@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"campanile.network/wire/link"
@@ -102,7 +104,11 @@ func (a *Agent) lookUp() {
 	}
 	if err != nil {
 		if why := err.Error(); a.channel != nil || a.why != why {
-			a.Logger.Warn("no channel to be paid from", "channel", channel, "reason", why)
+			level := slog.LevelWarn
+			if channel == 0 && a.terms == nil {
+				level = slog.LevelDebug // at a first start it is always so
+			}
+			a.Logger.Log(context.Background(), level, "no channel to be paid from", "channel", channel, "reason", why)
 			a.why = why
 		}
 		a.channel = nil
