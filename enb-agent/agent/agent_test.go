@@ -306,3 +306,30 @@ func TestLostStore(t *testing.T) {
 		}
 	})
 }
+
+// A payer who closes his channel and goes on signing is not served: such a
+// voucher counts when the ledger has taken it, and not before.
+func TestVouchersOfAClosedChannel(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *tower) {
+		w.mast.carry(1, 1_000_000)
+		w.tell(link.ToTower{Voucher: w.voucher(1, 1_000_000)})
+		w.ledger.edit(7, func(c *agent.Channel) { c.Open, c.Bytes = false, 1_000_000 })
+		var through uint64
+		for seq := uint64(2); seq < 20; seq++ {
+			through += w.mast.carry(1, 1_000_000)
+			time.Sleep(2 * time.Second)
+			w.tell(link.ToTower{Voucher: w.voucher(seq, seq*1_000_000)})
+		}
+		if v := w.agent.Snapshot(); v.Serving || through > 4_100_000 {
+			t.Fatalf("carried %d octets for vouchers nobody pays: %+v", through, v)
+		}
+		if len(w.agent.Vouchers()) != 1 || w.agent.Snapshot().Amount != proof.AmountOf(19_000_000) {
+			t.Error("the highest voucher is not kept for posting")
+		}
+		w.ledger.edit(7, func(c *agent.Channel) { c.Bytes = 19_000_000 }) // it came in time
+		time.Sleep(3 * time.Second)
+		if v := w.agent.Snapshot(); v.Unpaid != 0 || !v.Serving {
+			t.Errorf("the ledger has taken the voucher: %+v", v)
+		}
+	})
+}

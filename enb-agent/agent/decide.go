@@ -99,6 +99,9 @@ func (a *Agent) lookUp() {
 		channel = a.terms.Channel
 	}
 	c, err := a.check(channel)
+	if old, ok := a.Ledger.Channel(a.state.Channel); ok && !old.Open { // its last vouchers are worth what the ledger has taken
+		a.state.credit(min(a.held[old.ID].Bytes, old.Bytes))
+	}
 	if a.terms == nil && channel == 0 {
 		err = errors.New("no core has offered one yet")
 	}
@@ -205,8 +208,11 @@ func (a *Agent) voucher(b []byte) error {
 	}
 	next := a.state
 	if v.Channel == next.Channel {
-		next.Unpaid -= min(next.Unpaid, v.Bytes-min(v.Bytes, next.Paid))
-		next.Paid = max(next.Paid, v.Bytes)
+		bytes := v.Bytes
+		if c, _ := a.Ledger.Channel(v.Channel); !c.Open { // kept to be posted, but perhaps too late
+			bytes = min(bytes, c.Bytes)
+		}
+		next.credit(bytes)
 	}
 	if err := a.store.keep(v.Channel, b, next); err != nil {
 		return err

@@ -20,6 +20,12 @@ type state struct {
 	Unpaid  uint64 // octets counted and in no voucher
 }
 
+// credit takes the channel's vouchers as worth so many octets.
+func (s *state) credit(octets uint64) {
+	s.Unpaid -= min(s.Unpaid, octets-min(octets, s.Paid))
+	s.Paid = max(s.Paid, octets)
+}
+
 type store struct{ db *bbolt.DB }
 
 var (
