@@ -170,8 +170,8 @@ func homeRefused(err error) error {
 	return refuse(eps.EMMCauseNetworkFailure, err)
 }
 
-// homeAway says that an error is the home's silence.
+// homeAway says that an error is the home's silence, or that it is too busy.
 func homeAway(err error) bool {
 	f, ok := errors.AsType[*failure](err)
-	return ok && f.cause == eps.EMMCauseNetworkFailure
+	return ok && (f.cause == eps.EMMCauseNetworkFailure || f.cause == eps.EMMCauseCongestion)
 }

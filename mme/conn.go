@@ -106,9 +106,19 @@ func (c *conn) run(in inbound) {
 	}
 }
 
-// rest waits in connected mode for something to do.
+// rest waits in connected mode for something to do. A phone whose lease comes to
+// its end is released: it comes back by a service request, and its SIM answers.
 func (c *conn) rest() (*inbound, bool) {
-	in, err := c.next(nil)
+	var ending <-chan time.Time
+	if c.ue.registered && c.leg != nil {
+		t := time.NewTimer(c.ue.lease.remaining(time.Now()))
+		defer t.Stop()
+		ending = t.C
+	}
+	in, err := c.next(ending)
+	if err == errTimer {
+		return ended(c.hangUp(s1ap.CauseNasNormalRelease.Cause(), "lease is to be renewed"))
+	}
 	if err == nil {
 		err = c.interrupt(in)
 	}

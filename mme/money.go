@@ -55,6 +55,19 @@ func (l *lease) fresh(now time.Time) bool {
 	return l.ticket.Valid(now) && l.ticket.NotAfter.Sub(now) >= whole/10
 }
 
+// remaining is for how long a connected phone needs no other lease: until this
+// one is fresh no more, or, if it is not and could not be renewed, ends.
+func (l *lease) remaining(now time.Time) time.Duration {
+	switch {
+	case l == nil:
+		return 0
+	case l.fresh(now):
+		whole := l.ticket.NotAfter.Sub(l.ticket.NotBefore)
+		return l.ticket.NotAfter.Sub(now) - whole/10 + time.Second
+	}
+	return l.ticket.NotAfter.Sub(now)
+}
+
 // segment signs the next stay of the lease's phone at a tower.
 func (l *lease) segment(k proof.SigningKey, tower proof.TowerKey, cell id.ECGI, now time.Time) ([]byte, error) {
 	s := proof.Segment{ChainID: l.ticket.ChainID, Ticket: l.ticket.ID, No: l.segments + 1, Tower: tower, Cell: cell, Start: now.Truncate(time.Millisecond)}
