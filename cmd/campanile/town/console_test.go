@@ -50,7 +50,7 @@ func TestConsoleShowsTheMainJob(t *testing.T) {
 		})
 	}
 	var png []byte
-	err := chromedp.Run(page, emulation.SetDeviceMetricsOverride(1280, 1400, 1, false), chromedp.Navigate("http://"+w.Console()+"/"),
+	err := chromedp.Run(page, emulation.SetDeviceMetricsOverride(1280, 860, 1, false), chromedp.Navigate("http://"+w.Console()+"/"),
 		see("first tower", "999/70-macro-0x19b", "99970········01", "connected", "10.45.0.2", "private ledger", "128-EEA2"),
 		see("channel 1 paid"), chromedp.WaitEnabled("button.claim", chromedp.ByQuery), chromedp.Click("button.claim", chromedp.ByQuery), see("claimed"),
 		chromedp.ActionFunc(func(ctx context.Context) error { rest(ctx, shotDelay()); return ctx.Err() }),

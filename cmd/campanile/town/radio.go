@@ -96,7 +96,7 @@ func live(ctx context.Context, p *sim.Phone, router netip.Addr, say func(kind, t
 			say("phone", "transfer: "+err.Error())
 			rest(ctx, 2*time.Second)
 		}
-		if n%12 == 11 {
+		if n%24 == 23 {
 			rest(ctx, 14*time.Second) // long enough to go idle and come back
 		}
 		rest(ctx, time.Second)
@@ -114,15 +114,15 @@ func attach(ctx context.Context, p *sim.Phone) (sim.Session, error) {
 	return p.Attach(ctx)
 }
 
-// browse gives the octets of the n-th look at the web: mostly pages, sometimes
-// a picture, sometimes something sent.
+// browse gives the octets of the n-th look at the web: pages of all sizes, a
+// picture now and then, and something sent.
 func browse(n int) (down, up int) {
-	down = 20_000 + 7_000*(n%5)
-	if n%7 == 3 {
-		down += 900_000
+	down = 60_000 + 45_000*(n*n%7)
+	if n%6 == 4 {
+		down += 350_000
 	}
-	if n%4 == 1 {
-		up = 120_000
+	if n%3 != 0 {
+		up = 25_000 + 30_000*(n*n%4)
 	}
 	return down, up
 }
