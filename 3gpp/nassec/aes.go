@@ -12,10 +12,9 @@ import (
 // aesBlock is AES-128 with the subkeys of CMAC (RFC 4493 §2.3) and scratch that
 // keeps calls through cipher.Block off the heap.
 type aesBlock struct {
-	b        cipher.Block
-	k1, k2   [16]byte
-	in, out  [16]byte
-	prefixed [16]byte
+	b       cipher.Block
+	k1, k2  [16]byte
+	in, out [16]byte
 }
 
 func newAES(key secret.Key128) *aesBlock {

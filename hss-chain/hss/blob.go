@@ -187,7 +187,7 @@ func (s Subscription) check() error {
 	case s.IMSI.IsZero():
 		return errors.New("no IMSI")
 	case s.K == secret.Key128{}:
-		return errors.New("K is zero")
+		return errors.New("key K is zero")
 	case s.SQN != Array32:
 		return fmt.Errorf("SQN profile %d is unknown", s.SQN)
 	case s.Profile.APN.IsZero():

@@ -119,12 +119,10 @@ func BenchmarkRoundTrip(b *testing.B) {
 func pionPair(b *testing.B) (x, y *pion.Stream) {
 	b.Helper()
 	c1, c2 := udpConnPair(b)
-	cfg := func(c net.Conn) pion.Config {
-		return pion.Config{NetConn: c, LoggerFactory: &pionlogging.DefaultLoggerFactory{}, MTU: 1400, EnableZeroChecksum: false}
-	}
+	logs, mtu := pion.WithLoggerFactory(&pionlogging.DefaultLoggerFactory{}), pion.WithMTU(1400)
 	accepted := make(chan *pion.Stream, 1)
 	go func() {
-		a, err := pion.Server(cfg(c2))
+		a, err := pion.ServerWithOptions(pion.WithNetConn(c2), logs, mtu)
 		if err != nil {
 			b.Error(err)
 			return
@@ -137,7 +135,7 @@ func pionPair(b *testing.B) (x, y *pion.Stream) {
 		}
 		accepted <- s
 	}()
-	a, err := pion.Client(cfg(c1))
+	a, err := pion.ClientWithOptions(pion.WithNetConn(c1), logs, mtu)
 	if err != nil {
 		b.Fatal(err)
 	}
