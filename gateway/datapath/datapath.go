@@ -40,8 +40,8 @@ type Bearer struct {
 }
 
 // Count is what a bearer has carried since it was put: inner IP octets with
-// header, and packets. Uplink counts what was handed to the packet network,
-// downlink what was sent to the eNB; what was dropped is in neither.
+// header, and packets. Uplink counts the IP packets that arrived within the
+// quota, whatever became of them here; downlink what was sent to the eNB.
 type Count struct {
 	ULOctets, ULPackets uint64
 	DLOctets, DLPackets uint64
@@ -134,12 +134,12 @@ type Drop uint8
 
 // The reasons.
 const (
-	ULMalformed Drop = iota // no GTP-U message, or no whole IPv4 packet in it
+	ULMalformed Drop = iota // no GTP-U message, or no whole IPv4 packet in it; counted if a whole IP packet
 	ULUnknown               // no bearer has the TEID
 	ULExtension             // an extension header that must be understood is not
-	ULSpoofed               // the source is not the bearer's address
+	ULSpoofed               // the source is not the bearer's address; counted
 	ULQuota                 // over quota
-	ULPort                  // the packet network did not take it
+	ULPort                  // the packet network did not take it; counted
 	DLMalformed             // no whole IPv4 packet
 	DLUnknown               // no bearer has the destination
 	DLQuota                 // over quota

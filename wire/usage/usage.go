@@ -17,8 +17,8 @@ import (
 )
 
 // Record is the state of one segment of one PDN session. Octets are inner IP
-// octets, header included: uplink what the gateway handed on to the packet
-// network, downlink what it sent to the tower.
+// octets, header included: uplink what arrived from the tower, downlink what was
+// sent to it.
 type Record struct {
 	Session   uint64  // the gateway's number for the session, never used twice
 	Ticket    []byte  // signed; empty when there is none

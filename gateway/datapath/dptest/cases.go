@@ -59,16 +59,16 @@ func padding(t *testing.T, r *Rig) {
 
 func refused(t *testing.T, r *Rig) {
 	f := setup(t, r)
-	r.Path.SetQuota(f.b.Session, 150)
+	r.Path.SetQuota(f.b.Session, 250)
 	r.NetRefuses(true)
 	f.ul(100)
 	f.dropped(datapath.ULPort, 1)
-	if c := f.usage(); c != (datapath.Count{}) {
+	if c := f.usage(); c.ULOctets != 100 || c.ULPackets != 1 { // the tower has brought it
 		t.Errorf("charged %+v", c)
 	}
 	r.NetRefuses(false)
-	f.ul(150) // the refused packet was given back: the whole quota is there
-	if c := f.usage(); c.ULOctets != 150 {
+	f.ul(150)
+	if c := f.usage(); c.ULOctets != 250 || len(f.NetGot()) != 1 {
 		t.Errorf("charged %+v", c)
 	}
 }
@@ -126,17 +126,19 @@ func quotaShared(t *testing.T, r *Rig) {
 	}
 }
 
+// What a phone sends in vain has been carried all the same: were it not counted,
+// any phone could make its tower believe that it is not paid.
 func spoofed(t *testing.T, r *Rig) {
 	f := setup(t, r)
 	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(ue2, server, 100)))
 	v6 := make([]byte, 40)
-	v6[0] = 0x60
+	v6[0], v6[6] = 0x60, 59
 	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, v6))
 	f.Settle()
 	f.dropped(datapath.ULSpoofed, 1)
 	f.dropped(datapath.ULMalformed, 1)
-	if got := f.NetGot(); len(got) != 0 || f.usage() != (datapath.Count{}) {
-		t.Errorf("forwarded %d", len(got))
+	if got := f.NetGot(); len(got) != 0 || f.usage() != (datapath.Count{ULOctets: 140, ULPackets: 2}) {
+		t.Errorf("forwarded %d, counted %+v, want 140 octets", len(got), f.usage())
 	}
 	f.NetSend(Packet(server, ue2, 60))
 	f.Settle()

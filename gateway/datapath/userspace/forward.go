@@ -52,8 +52,9 @@ func (p *Path) datagram(b []byte, from netip.AddrPort) {
 	}
 }
 
-// uplink takes a phone's packet to the packet network. It is charged when and
-// only when the port took it.
+// uplink takes a phone's packet to the packet network. Whatever has arrived
+// whole on a bearer is charged, for the tower that brought it has counted it,
+// even when it goes no further for a reason of the phone's or of this side.
 func (p *Path) uplink(m *gtpu.Message, from netip.AddrPort) {
 	b := p.lookup(m.TEID)
 	if b == nil {
@@ -66,15 +67,11 @@ func (p *Path) uplink(m *gtpu.Message, from netip.AddrPort) {
 		return
 	}
 	n, err := gtpu.InnerLen(m.Payload)
-	if err != nil || m.Payload[0]>>4 != 4 {
+	if err != nil {
 		p.drop(datapath.ULMalformed)
 		return
 	}
 	pkt := m.Payload[:n] // without padding
-	if netip.AddrFrom4([4]byte(pkt[12:16])) != b.ue {
-		p.drop(datapath.ULSpoofed)
-		return
-	}
 	b.ul.Lock()
 	defer b.ul.Unlock()
 	if b.ulGone {
@@ -86,14 +83,18 @@ func (p *Path) uplink(m *gtpu.Message, from netip.AddrPort) {
 		p.overQuota(b)
 		return
 	}
-	if err := p.port.WritePacket(pkt); err != nil {
-		b.sess.refund(uint64(n))
-		p.drop(datapath.ULPort)
-		return
-	}
 	b.ulSum.add(n)
-	p.ul.Add(1)
 	p.reportDue(b)
+	switch {
+	case pkt[0]>>4 != 4:
+		p.drop(datapath.ULMalformed)
+	case netip.AddrFrom4([4]byte(pkt[12:16])) != b.ue:
+		p.drop(datapath.ULSpoofed)
+	case p.port.WritePacket(pkt) != nil:
+		p.drop(datapath.ULPort)
+	default:
+		p.ul.Add(1)
+	}
 }
 
 // overQuota tells once for a quota that it is exhausted.
