@@ -99,6 +99,13 @@ func (c *conn) pair(mme id.MMEUEID) bool {
 	return *c.mme == mme
 }
 
+// named says whether mme is the connection's MME UE S1AP ID.
+func (c *conn) named(mme s1ap.MMEUES1APID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mme != nil && *c.mme == id.MMEUEID(mme)
+}
+
 func (c *conn) mmeID() id.MMEUEID {
 	c.mu.Lock()
 	defer c.mu.Unlock()

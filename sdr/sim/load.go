@@ -49,6 +49,9 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 		o.Timeout = 15 * time.Second
 	}
 	l := loader{o: o, causes: map[string]int{}}
+	if _, err := plus(o.First, o.UEs-1); err != nil {
+		return LoadReport{}, err
+	}
 	start := time.Now()
 	var wg sync.WaitGroup
 	for i := range o.UEs {
@@ -63,6 +66,7 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 		}
 		p, err := l.phone(i)
 		if err != nil {
+			wg.Wait()
 			return LoadReport{}, err
 		}
 		wg.Go(func() { l.one(ctx, p) })
@@ -118,13 +122,13 @@ func (l *loader) one(ctx context.Context, p *Phone) {
 
 func (l *loader) report(elapsed time.Duration) LoadReport {
 	slices.Sort(l.took)
-	at := func(q float64) float64 {
+	at := func(percent int) float64 { // nearest rank
 		if len(l.took) == 0 {
 			return 0
 		}
-		return float64(l.took[int(q*float64(len(l.took)-1))].Microseconds()) / 1000
+		return float64(l.took[(percent*len(l.took)+99)/100-1].Microseconds()) / 1000
 	}
-	r := LoadReport{Attached: len(l.took), Causes: l.causes, Seconds: elapsed.Seconds(), P50: at(.5), P90: at(.9), P99: at(.99), Max: at(1)}
+	r := LoadReport{Attached: len(l.took), Causes: l.causes, Seconds: elapsed.Seconds(), P50: at(50), P90: at(90), P99: at(99), Max: at(100)}
 	for _, n := range l.causes {
 		r.Failed += n
 	}

@@ -65,9 +65,10 @@ func (p *Phone) receive(c *conn, b []byte) {
 	}
 }
 
-// open checks protection (TS 24.301 §4.4.4.2). A SECURITY MODE COMMAND makes
-// the pending context the current one, if its MAC is right.
+// open checks protection (TS 24.301 §4.4.4.2). From the first protected message
+// on a connection takes no other.
 func (p *Phone) open(b []byte) (m eps.Message, protected bool, err error) {
+	p.fresh = nil
 	t, err := nassec.TypeOf(b)
 	if err != nil {
 		return nil, false, err
@@ -86,12 +87,14 @@ func (p *Phone) open(b []byte) (m eps.Message, protected bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		plain = r.Plain
+		plain, p.secured = r.Plain, true
 	}
 	m, err = eps.Parse(eps.Downlink, plain)
 	return m, t != nassec.Plain, err
 }
 
+// openSecurityModeCommand checks a SECURITY MODE COMMAND under the keys it
+// announces, which wait in fresh until its content is found right.
 func (p *Phone) openSecurityModeCommand(b []byte) ([]byte, error) {
 	h, err := nassec.ParseHeader(b)
 	if err != nil {
@@ -121,14 +124,14 @@ func (p *Phone) openSecurityModeCommand(b []byte) ([]byte, error) {
 	if smc.KSI.Value() != st.KSI {
 		return nil, fmt.Errorf("SECURITY MODE COMMAND for key set %v, want %d", smc.KSI, st.KSI)
 	}
-	p.sec, p.pending = sec, nil
+	p.fresh = sec
 	return r.Plain, nil
 }
 
 // handle answers one message. Called with mu held; its error ends the running
 // procedure.
 func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
-	if !protected && p.sec != nil && !plainAccepted(m) {
+	if !protected && (p.secured || !plainAccepted(m)) {
 		p.log.Warn("plain NAS message refused", logs.Procedure, m.MessageType())
 		return nil
 	}
@@ -139,6 +142,7 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 		return p.authenticationRequest(c, m)
 	case *eps.AuthenticationReject:
 		p.forget()
+		p.deregister()
 		return ErrAuthenticationReject
 	case *eps.SecurityModeCommand:
 		return p.securityModeCommand(c, m)
@@ -154,21 +158,21 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 		if p.state == Attaching {
 			p.state = Deregistered
 		}
-		if keepsContext(m.Cause) {
-			return &Rejected{"ATTACH REJECT", m.Cause}
+		if !keepsContext(m.Cause) {
+			p.forget()
 		}
-		p.forget()
 		return &Rejected{"ATTACH REJECT", m.Cause}
 	case *eps.ServiceReject:
-		p.forget()
-		p.state = Deregistered
+		if !keepsContext(m.Cause) {
+			p.forget()
+			p.deregister()
+		}
 		return &Rejected{"SERVICE REJECT", m.Cause}
 	case *eps.DetachAccept:
 		p.finish(nil)
 	case *eps.NetworkDetachRequest:
-		err := p.answer(c, &eps.DetachAccept{})
-		p.state = Deregistered
-		return err
+		p.deregister()
+		return p.answer(c, &eps.DetachAccept{})
 	case *eps.EMMInformation, *eps.EMMStatus, *eps.ESMStatus:
 		p.log.Debug("information", logs.Procedure, m.MessageType())
 	default:
@@ -201,7 +205,14 @@ func (p *Phone) forget() {
 		old := p.guti.STMSI()
 		p.o.ENB.camp(p, &old, nil)
 	}
-	p.guti, p.sec, p.pending = nil, nil, nil
+	p.guti, p.sec, p.pending, p.fresh = nil, nil, nil, nil
+}
+
+// deregister ends a registration; an attach that runs ends by itself.
+func (p *Phone) deregister() {
+	if p.state != Attaching {
+		p.state = Deregistered
+	}
 }
 
 // answer sends a message, protected as soon as there is a context.
@@ -248,11 +259,19 @@ func (p *Phone) authenticationRequest(c *conn, m *eps.AuthenticationRequest) err
 }
 
 // securityModeCommand is TS 24.301 §5.4.3.3: the replayed capabilities must be
-// the phone's own.
+// the phone's own. If not, what was in use before stays in use, for the reject
+// too (§5.4.3.5).
 func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
-	if want := capability().Security(eps.Opt[eps.MSNetworkCapability]{}); m.Capability != want {
-		return c.uplinkNAS(must(eps.Append(nil, &eps.SecurityModeReject{Cause: eps.EMMCauseUESecurityCapabilitiesMismatch})))
+	fresh := p.fresh
+	p.fresh = nil
+	if fresh == nil {
+		return p.answer(c, &eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
 	}
+	p.pending = nil
+	if want := capability().Security(eps.Opt[eps.MSNetworkCapability]{}); m.Capability != want {
+		return p.answer(c, &eps.SecurityModeReject{Cause: eps.EMMCauseUESecurityCapabilitiesMismatch})
+	}
+	p.sec, p.secured = fresh, true
 	r := &eps.SecurityModeComplete{}
 	if m.IMEISVRequest.OK && m.IMEISVRequest.V == eps.IMEISVRequestYes && p.o.IMEISV.Digits() != "" {
 		r.IMEISV = eps.Some(eps.MobileIMEI(p.o.IMEISV))
@@ -263,13 +282,6 @@ func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
 		return err
 	}
 	return c.uplinkNAS(b)
-}
-
-func must(b []byte, err error) []byte {
-	if err != nil {
-		panic(err) // a message of constants
-	}
-	return b
 }
 
 // attachAccept is TS 24.301 §5.5.1.2.4 in the phone.

@@ -49,6 +49,8 @@ type Phone struct {
 	card     *aka.USIM
 	sec      *nassec.Context // nil: no EPS security context
 	pending  *nassec.State   // after AUTHENTICATION RESPONSE, before SECURITY MODE COMMAND
+	fresh    *nassec.Context // of a SECURITY MODE COMMAND whose MAC is right
+	secured  bool            // the connection's NAS messages are protected
 	kenb     nassec.Count    // uplink COUNT that K_eNB is derived from
 	guti     *id.GUTI
 	conn     *conn
@@ -167,11 +169,7 @@ func (p *Phone) Attach(ctx context.Context) (Session, error) {
 	p.mu.Lock()
 	if err != nil {
 		p.state = Deregistered
-		c := p.conn
 		p.mu.Unlock()
-		if c != nil && ctx.Err() != nil {
-			c.e.drop(c)
-		}
 		return Session{}, err
 	}
 	p.session.Took = time.Since(start)
@@ -197,7 +195,8 @@ func (p *Phone) ServiceRequest(ctx context.Context, cause s1ap.RRCEstablishmentC
 	return p.run(ctx, cause, nas)
 }
 
-// Detach leaves the network; with switchOff nobody waits for DETACH ACCEPT.
+// Detach leaves the network and returns on DETACH ACCEPT; with switchOff there
+// is none, and it returns when the connection is released.
 func (p *Phone) Detach(ctx context.Context, switchOff bool) error {
 	p.mu.Lock()
 	if p.sec == nil || p.state == Deregistered {
@@ -212,7 +211,11 @@ func (p *Phone) Detach(ctx context.Context, switchOff bool) error {
 	if p.conn == nil {
 		header = nassec.IntegrityProtected // an initial message is never ciphered (TS 24.301 §4.4.5)
 	}
-	nas, err := p.protect(header, &eps.DetachRequest{Type: kind, KSI: eps.KSI(p.sec.KSI()), Identity: eps.FromGUTI(*p.guti)})
+	who := eps.FromIMSI(p.o.SIM.IMSI)
+	if p.guti != nil {
+		who = eps.FromGUTI(*p.guti)
+	}
+	nas, err := p.protect(header, &eps.DetachRequest{Type: kind, KSI: eps.KSI(p.sec.KSI()), Identity: who})
 	c := p.conn
 	p.state = Detaching
 	p.mu.Unlock()
@@ -249,7 +252,7 @@ func (p *Phone) SwitchOff() {
 }
 
 // run opens a connection with an initial NAS message and waits until the
-// procedure it began is over.
+// procedure it began is over. Without an answer it lets the connection go.
 func (p *Phone) run(ctx context.Context, cause s1ap.RRCEstablishmentCause, nas []byte) error {
 	done := p.await()
 	var tmsi *id.STMSI
@@ -262,13 +265,22 @@ func (p *Phone) run(ctx context.Context, cause s1ap.RRCEstablishmentCause, nas [
 	if err := p.o.ENB.connect(p, cause, tmsi, nas); err != nil {
 		return err
 	}
-	return p.wait(ctx, done)
+	err := p.wait(ctx, done)
+	if err != nil && ctx.Err() != nil {
+		p.mu.Lock()
+		c := p.conn
+		p.mu.Unlock()
+		if c != nil {
+			c.e.drop(c)
+		}
+	}
+	return err
 }
 
 // adopt takes the connection over which the phone now speaks.
 func (p *Phone) adopt(c *conn) {
 	p.mu.Lock()
-	p.conn = c
+	p.conn, p.secured = c, false
 	p.mu.Unlock()
 }
 

@@ -75,27 +75,38 @@ func (e *ENB) find(enb s1ap.ENBUES1APID, mme s1ap.MMEUES1APID) *conn {
 	return nil
 }
 
-func (e *ENB) releaseCommand(m *s1ap.UEContextReleaseCommand) {
-	var c *conn
+// findMME looks a connection up by the MME's identity alone.
+func (e *ENB) findMME(mme s1ap.MMEUES1APID) *conn {
 	e.mu.Lock()
-	switch m.UES1APIDs.Choice {
-	case s1ap.UES1APIDsChoiceUES1APIDPair:
-		c = e.conns[id.ENBUEID(m.UES1APIDs.UES1APIDPair.ENBUES1APID)]
-	case s1ap.UES1APIDsChoiceMMEUES1APID:
-		for _, k := range e.conns {
-			if k.pair(id.MMEUEID(m.UES1APIDs.MMEUES1APID)) {
-				c = k
-			}
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		if c.named(mme) {
+			return c
 		}
 	}
-	if c != nil {
-		delete(e.conns, c.id)
-	}
-	e.mu.Unlock()
-	if c == nil {
+	return nil
+}
+
+func (e *ENB) releaseCommand(m *s1ap.UEContextReleaseCommand) {
+	var c *conn
+	switch m.UES1APIDs.Choice {
+	case s1ap.UES1APIDsChoiceUES1APIDPair:
+		pair := m.UES1APIDs.UES1APIDPair
+		if c = e.find(pair.ENBUES1APID, pair.MMEUES1APID); c == nil {
+			return
+		}
+	case s1ap.UES1APIDsChoiceMMEUES1APID:
+		if c = e.findMME(m.UES1APIDs.MMEUES1APID); c == nil {
+			e.stats.Unknown.Add(1)
+			return
+		}
+	default:
 		e.stats.Unknown.Add(1)
 		return
 	}
+	e.mu.Lock()
+	delete(e.conns, c.id)
+	e.mu.Unlock()
 	c.release(&Released{m.Cause})
 	e.send(streamUE, &s1ap.UEContextReleaseComplete{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id)})
 }
@@ -124,7 +135,7 @@ func (e *ENB) reset(m *s1ap.Reset) {
 			ack.UEAssociatedLogicalS1ConnectionListResAck = append(ack.UEAssociatedLogicalS1ConnectionListResAck,
 				s1ap.UEAssociatedLogicalS1ConnectionItem{MMEUES1APID: item.MMEUES1APID, ENBUES1APID: item.ENBUES1APID})
 			for _, c := range e.conns {
-				if item.ENBUES1APID != nil && c.id == id.ENBUEID(*item.ENBUES1APID) || item.MMEUES1APID != nil && c.pair(id.MMEUEID(*item.MMEUES1APID)) {
+				if item.ENBUES1APID != nil && c.id == id.ENBUEID(*item.ENBUES1APID) || item.MMEUES1APID != nil && c.named(*item.MMEUES1APID) {
 					gone = append(gone, c)
 				}
 			}

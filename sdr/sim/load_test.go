@@ -1,0 +1,82 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/sdr/sim"
+)
+
+// Attaches that take 10 ms, 20 ms ... 1 s, one a second, and every tenth of
+// another hundred refused.
+func TestLoad(t *testing.T) {
+	play(t, sim.ENBOptions{}, func(w *world) {
+		options := sim.LoadOptions{ENBs: []*sim.ENB{w.enb}, First: card.IMSI, K: card.K, OPc: card.OPc, UEs: 100, Rate: 1}
+		reports := make(chan sim.LoadReport, 1)
+		load := func() {
+			r, err := sim.Load(context.Background(), options)
+			if err != nil {
+				t.Error(err)
+			}
+			reports <- r
+		}
+		go load()
+		for i := range 100 {
+			u := w.initial()
+			if who, _ := read[*eps.AttachRequest](u, u.first.NASPDU).Identity.IMSI(); who.Digits()[12:] != [...]string{"001", "100"}[i/99] && (i == 0 || i == 99) {
+				t.Errorf("phone %d is %s", i, who.Digits())
+			}
+			<-time.After(time.Duration(i+1) * 10 * time.Millisecond)
+			w.seq = 0 // every card is fresh
+			u.authenticate()
+			u.downRaw(u.command(nil))
+			up[*eps.SecurityModeComplete](u)
+			u.kenb = u.count
+			u.accepted(uint32(i))
+		}
+		r := <-reports
+		if r.Attached != 100 || r.Failed != 0 || r.P50 != 500 || r.P90 != 900 || r.P99 != 990 || r.Max != 1000 || r.Seconds != 100 || r.Rate != 1 {
+			t.Errorf("report %+v", r)
+		}
+
+		options.UEs, options.Rate, options.Detach, options.Timeout = 3, 1000, true, time.Second
+		go load()
+		a, b, c := w.initial(), w.initial(), w.initial()
+		_ = c // gets no answer
+		a.plain(&eps.AttachReject{Cause: eps.EMMCauseIllegalUE})
+		w.seq = 0
+		b.authenticate()
+		b.downRaw(b.command(nil))
+		up[*eps.SecurityModeComplete](b)
+		b.kenb = b.count
+		b.accepted(0x200)
+		up[*eps.DetachRequest](b)
+		b.down(&eps.DetachAccept{})
+		b.release(s1ap.CauseNasDetach.Cause())
+		r = <-reports
+		if r.Attached != 1 || r.Failed != 2 || r.Causes["timeout"] != 1 || r.Causes["sim: ATTACH REJECT: Illegal UE (#3)"] != 1 {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
+func TestLoadOptions(t *testing.T) {
+	play(t, sim.ENBOptions{}, func(w *world) {
+		last := must(id.ParseIMSI("999999999999999"))
+		for _, o := range []sim.LoadOptions{{}, {ENBs: []*sim.ENB{w.enb}, UEs: 2, Rate: 1, First: last}, {ENBs: []*sim.ENB{w.enb}, UEs: 2, Rate: 1}} {
+			if _, err := sim.Load(context.Background(), o); err == nil {
+				t.Errorf("no error with %+v", o)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if r, err := sim.Load(ctx, sim.LoadOptions{ENBs: []*sim.ENB{w.enb}, UEs: 2, Rate: 1, First: card.IMSI}); !errors.Is(err, context.Canceled) || r.Attached != 0 || r.Max != 0 {
+			t.Errorf("cancelled: %+v, %v", r, err)
+		}
+	})
+}
