@@ -228,7 +228,7 @@ func (g *Gateway) event(e datapath.Event) {
 	case datapath.DownlinkData:
 		g.page(s)
 	case datapath.QuotaExhausted:
-		g.log.Warn("gateway: byte cap reached", logs.IMSI, s.ue.imsi, logs.TEID, s.teid)
+		g.exhausted(s)
 	case datapath.ErrorIndication:
 		if e.Tunnel != s.tunnel {
 			return // the MME has moved the bearer since

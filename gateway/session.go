@@ -38,7 +38,8 @@ type session struct {
 	started time.Time
 
 	lease     *lease
-	leaseBase uint64 // octets carried before the lease was taken
+	leaseBase uint64 // octets carried before the lease was taken, or booked on it
+	quota     uint64 // octets in all
 
 	open *segment       // nil between segments
 	base datapath.Count // count at the end of the last segment
@@ -49,13 +50,14 @@ type session struct {
 	errored bool // the eNB lost the tunnel: the next notification says so
 }
 
-// lease is a ticket the gateway believes and what was carried under it by
-// sessions that are over.
+// lease is a ticket the gateway believes and what was carried under it, as far
+// as it is booked: sessions that use it may have carried more.
 type lease struct {
 	ticket proof.Ticket
 	raw    []byte
 	spent  uint64
-	users  int
+	users  map[*session]struct{} // one, and those that drain
+	out    bool                  // a packet found no room in it
 }
 
 // segment is one stay at one tower, or, without bytes, traffic of no stay.
@@ -93,8 +95,11 @@ func (g *Gateway) newLease(raw []byte) (*lease, error) {
 	}
 	l := g.spent[t.ID]
 	if l == nil {
-		l = &lease{ticket: t, raw: raw}
+		l = &lease{ticket: t, raw: raw, users: map[*session]struct{}{}}
 		g.spent[t.ID] = l
+	}
+	if l.out || l.spent >= t.ByteCap {
+		return nil, gtpc.Refuse(gtpc.UserAuthFailed, ie.PrivateExtension, "ticket %v is used up", t.ID)
 	}
 	return l, nil
 }
@@ -114,28 +119,61 @@ func (g *Gateway) openTicket(raw []byte) (proof.Ticket, error) {
 }
 
 // take puts the session under a lease (or none) and sets its quota: what the
-// ticket's byte cap leaves, counted from now.
+// ticket's byte cap leaves, counted from now. Another session that is still
+// under it gets no more.
 func (g *Gateway) take(s *session, l *lease) {
 	c, _ := g.path.Usage(s.teid)
 	g.giveBack(s, c)
 	s.lease, s.leaseBase = l, c.Octets()
 	left := g.o.UnsettledQuota
 	if l != nil {
-		l.users++
+		for other := range l.users {
+			used, err := g.path.Usage(other.teid)
+			if err != nil {
+				continue
+			}
+			l.spent, other.leaseBase = l.spent+used.Octets()-other.leaseBase, used.Octets()
+			if !other.ended {
+				g.bound(other, used.Octets())
+			}
+		}
+		l.users[s] = struct{}{}
 		left = l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
 	}
 	quota := s.leaseBase + left
 	if quota < left {
 		quota = datapath.NoQuota
 	}
+	g.bound(s, quota)
+}
+
+func (g *Gateway) bound(s *session, quota uint64) {
+	s.quota = quota
 	g.path.SetQuota(s.id, quota)
+}
+
+// maxPacket is the most that one packet may need of a quota, octets.
+const maxPacket = 65535
+
+// exhausted ends a session whose quota has refused a packet: a tower would go on
+// bringing what nobody pays for. The MME learns it when the phone comes back.
+func (g *Gateway) exhausted(s *session) {
+	c, err := g.path.Usage(s.teid)
+	if err != nil || s.quota > c.Octets() && s.quota-c.Octets() >= maxPacket {
+		return // it has another quota since
+	}
+	g.log.Warn("gateway: byte cap reached", logs.IMSI, s.ue.imsi, logs.TEID, s.teid)
+	if s.lease != nil {
+		s.lease.out = true
+	}
+	g.end(s)
 }
 
 // giveBack books what the session carried on its lease.
 func (g *Gateway) giveBack(s *session, c datapath.Count) {
 	if s.lease != nil {
-		s.lease.spent += c.Octets() - s.leaseBase
-		s.lease.users--
+		s.lease.spent += c.Octets() - min(s.leaseBase, c.Octets())
+		delete(s.lease.users, s)
 		s.lease = nil
 	}
 }
@@ -143,7 +181,7 @@ func (g *Gateway) giveBack(s *session, c datapath.Count) {
 // forgetLeases drops tickets that nobody uses and that have run out.
 func (g *Gateway) forgetLeases(now time.Time) {
 	for k, l := range g.spent {
-		if l.users == 0 && !now.Before(l.ticket.NotAfter) {
+		if len(l.users) == 0 && !now.Before(l.ticket.NotAfter) {
 			delete(g.spent, k)
 		}
 	}

@@ -32,13 +32,30 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 	if err := c.deleteSession(c.ue); err != nil { // of an attach before
 		return err
 	}
-	if err := c.createSession(pdn, pco); err != nil {
+	if err := c.openSession(pdn, pco); err != nil {
 		return err
 	}
 	if err := c.accept(req, pdn); err != nil {
 		return err
 	}
 	return c.inform()
+}
+
+// openSession is createSession, once more under a new lease if the gateway does
+// not take the one that an earlier attach got.
+func (c *conn) openSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error {
+	shown := c.ue.told == c.ue.lease
+	err := c.createSession(pdn, pco)
+	if err == nil || !shown || c.ue.lease != nil {
+		return err
+	}
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if err := c.secure(); err != nil {
+		return err
+	}
+	return c.createSession(pdn, pco)
 }
 
 // known says whether the phone has shown that it holds keys this MME has, for

@@ -44,6 +44,7 @@ func (c *conn) sessionLost() error {
 		return nil
 	}
 	c.m.known.setSession(c.ue, nil)
+	c.ue.lease = nil // the gateway knows no more what was carried under it
 	if c.proc != nil || !c.ue.registered {
 		return refuse(eps.EMMCauseNetworkFailure, errors.New("gateway restarted"))
 	}

@@ -91,6 +91,67 @@ func TestGatewayRestart(t *testing.T) {
 			t.Errorf("rejected with %v", m.Cause)
 		}
 		w.gw.none(w)
+
+		// What was carried under their tickets is forgotten with the sessions: they
+		// are not shown again.
+		for _, x := range []*phone{p, q} {
+			x.initial(x.attachRequest())
+			x.authenticate()
+			x.information()
+			x.accepted()
+			x.setupResponse()
+			x.complete()
+			if i := x.settled(); i.State != Connected {
+				t.Errorf("state %v", i.State)
+			}
+		}
+	})
+}
+
+// The byte cap of a ticket is used up: the gateway has ended the session, and
+// the phone comes back under a new ticket.
+func TestTicketUsedUp(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		_, x := w.gw.only(w)
+		w.gw.usedUp = x.ticket.ID
+		renewed := func() {
+			t.Helper()
+			p.accepted()
+			p.setupResponse()
+			p.complete()
+			_, y := w.gw.only(w)
+			if i := p.settled(); i.State != Connected || i.Ticket != y.ticket.ID || y.ticket.ID == x.ticket.ID {
+				t.Errorf("UEInfo %+v, ticket %v", i, y.ticket.ID)
+			}
+		}
+		// By a service request: the session is found to be gone.
+		p.idle()
+		w.gw.forget = &gtpc.CauseError{Cause: gtpc.ContextNotFound}
+		p.request()
+		p.setupResponse()
+		down[*eps.NetworkDetachRequest](p)
+		w.gw.forget = nil
+		p.uplink(&eps.DetachAccept{})
+		p.released()
+		p.settled()
+		p.initial(p.attachRequest())
+		p.authenticate()
+		p.information()
+		renewed()
+
+		// By an attach: the ticket is found to be used up.
+		_, x = w.gw.only(w)
+		w.gw.usedUp = x.ticket.ID
+		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		p.released()
+		p.initial(p.attachRequest())
+		p.information()
+		p.uplink(p.answer(down[*eps.AuthenticationRequest](p)))
+		p.secure()
+		p.secured()
+		renewed()
 	})
 }
 

@@ -42,6 +42,7 @@ func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error
 		u.told = u.lease
 	}
 	if err != nil {
+		c.notShownAgain(err)
 		return refuseSession(err)
 	}
 	if !s.Address.Is4() || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != defaultEBI || s.QoS.ARP.Level > 15 {
@@ -94,7 +95,17 @@ func (c *conn) modifyBearer(enb s11.FTEID, segment []byte) error {
 		u.told = u.lease
 		c.dataWaiting = false
 	}
+	c.notShownAgain(err)
 	return err
+}
+
+// notShownAgain drops a lease whose ticket the gateway does not take, or whose
+// session it has ended: the ticket is used up, and the home can grant another.
+func (c *conn) notShownAgain(err error) {
+	refusal, ok := errors.AsType[*gtpc.CauseError](err)
+	if ok && (refusal.Cause == gtpc.UserAuthFailed || refusal.Cause == gtpc.ContextNotFound) {
+		c.ue.lease = nil
+	}
 }
 
 // deleteSession ends the session of u, which may be another than the
@@ -165,7 +176,7 @@ func (m *MME) GatewayRestarted(sessions []*s11.Session) {
 		switch {
 		case owner != nil:
 			owner.in.put(inbound{msg: sessionLost{}}, true)
-		case u != nil && m.known.deregister(u) != nil:
+		case u != nil && m.known.deregister(u, true) != nil:
 			m.deregistered(u, "gateway restarted")
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
@@ -150,9 +151,10 @@ type testGateway struct {
 	operator proof.OperatorKey
 	next     uint32
 	sessions map[*s11.Session]*testSession
-	said     []string // its requests, for transcripts
-	refuse   error    // of every Create
-	forget   error    // of every Modify
+	said     []string       // its requests, for transcripts
+	refuse   error          // of every Create
+	usedUp   proof.TicketID // no session under it
+	forget   error          // of every Modify
 	spoil    func(*s11.Session)
 	silent   bool          // nothing is answered
 	slow     time.Duration // before every answer
@@ -199,6 +201,9 @@ func (g *testGateway) Create(ctx context.Context, r s11.CreateSession) (*s11.Ses
 	t, err := proof.OpenTicket(testChain, r.Ticket)
 	if err != nil {
 		return nil, err
+	}
+	if t.ID == g.usedUp {
+		return nil, &gtpc.CauseError{Cause: gtpc.UserAuthFailed}
 	}
 	g.next++
 	s := &s11.Session{IMSI: r.IMSI, EBI: r.EBI, APN: r.APN, Address: netip.AddrFrom4([4]byte{10, 45, byte(g.next >> 8), byte(g.next)}),

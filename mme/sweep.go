@@ -29,7 +29,7 @@ func (m *MME) sweep() {
 
 // forgetIdle ends the session of an idle phone and leaves it deregistered.
 func (m *MME) forgetIdle(u *ue) {
-	s := m.known.deregister(u)
+	s := m.known.deregister(u, false)
 	if s == nil {
 		return
 	}
@@ -48,8 +48,9 @@ func (m *MME) deregistered(u *ue, why string) {
 }
 
 // deregister takes the session from a phone that nobody owns; nil if somebody
-// does or there is none.
-func (r *registry) deregister(u *ue) *s11.Session {
+// does or there is none. forgotten says that the gateway knows no more what was
+// carried under the lease: then it is not shown again.
+func (r *registry) deregister(u *ue, forgotten bool) *s11.Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if u.owner != nil || !u.registered || u.session == nil {
@@ -58,6 +59,9 @@ func (r *registry) deregister(u *ue) *s11.Session {
 	s := u.session
 	delete(r.bySession, s)
 	u.session, u.registered = nil, false
+	if forgotten {
+		u.lease = nil
+	}
 	r.deregistered++
 	u.stopPaging()
 	return s
