@@ -5,7 +5,6 @@
 package id
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -160,118 +159,6 @@ func mask(s string, head, tail int) string {
 	return s[:head] + strings.Repeat("·", len(s)-head-tail) + s[len(s)-tail:]
 }
 
-// TAC is a tracking area code (TS 23.003 §19.4.2.3).
-type TAC uint16
-
-// TAI is a tracking area identity (TS 23.003 §19.4.2.3).
-type TAI struct {
-	PLMN PLMN
-	TAC  TAC
-}
-
-func (t TAI) String() string { return fmt.Sprintf("%v:%d", t.PLMN, uint16(t.TAC)) }
-
-// ECI is an E-UTRAN cell identity, 28 bits (TS 23.003 §19.6).
-type ECI uint32
-
-// MakeECI checks the 28 bits.
-func MakeECI(v uint32) (ECI, error) {
-	if v >= 1<<28 {
-		return 0, fmt.Errorf("ECI %#x: more than 28 bits", v)
-	}
-	return ECI(v), nil
-}
-
-// ECGI is an E-UTRAN cell global identity (TS 23.003 §19.6).
-type ECGI struct {
-	PLMN PLMN
-	ECI  ECI
-}
-
-func (e ECGI) String() string { return fmt.Sprintf("%v:%07x", e.PLMN, uint32(e.ECI)) }
-
-// Octets gives the seven octets of TS 29.274 §8.21.5 (spare bits zero).
-func (e ECGI) Octets() [7]byte {
-	var b [7]byte
-	p := e.PLMN.Octets()
-	copy(b[:], p[:])
-	binary.BigEndian.PutUint32(b[3:], uint32(e.ECI))
-	return b
-}
-
-// DecodeECGI reads what Octets gives.
-func DecodeECGI(b [7]byte) (ECGI, error) {
-	p, err := DecodePLMN([3]byte(b[:3]))
-	if err != nil {
-		return ECGI{}, fmt.Errorf("ECGI: %w", err)
-	}
-	e, err := MakeECI(binary.BigEndian.Uint32(b[3:]))
-	return ECGI{p, e}, err
-}
-
-// ENBType tells how many bits an eNB identity has (TS 36.413 §9.2.1.37).
-type ENBType uint8
-
-// The four kinds of eNB identity.
-const (
-	MacroENB      ENBType = iota // 20 bits
-	HomeENB                      // 28 bits
-	ShortMacroENB                // 18 bits
-	LongMacroENB                 // 21 bits
-)
-
-// Bits gives the length of the identity: 18, 20, 21 or 28.
-func (t ENBType) Bits() int { return [...]int{20, 28, 18, 21}[t&3] }
-
-func (t ENBType) String() string {
-	return [...]string{"macro", "home", "short-macro", "long-macro"}[t&3]
-}
-
-// GlobalENBID names an eNB in the world (TS 36.413 §9.2.1.37).
-type GlobalENBID struct {
-	PLMN PLMN
-	Type ENBType
-	ID   uint32
-}
-
-// MakeGlobalENBID checks that v fits the type's bits.
-func MakeGlobalENBID(p PLMN, t ENBType, v uint32) (GlobalENBID, error) {
-	if t > LongMacroENB {
-		return GlobalENBID{}, fmt.Errorf("eNB id: unknown type %d", t)
-	}
-	if v >= 1<<t.Bits() {
-		return GlobalENBID{}, fmt.Errorf("eNB id %#x: more than %d bits for a %v eNB", v, t.Bits(), t)
-	}
-	return GlobalENBID{p, t, v}, nil
-}
-
-// String is "001/01-macro-0x19b"; ParseGlobalENBID reads it.
-func (g GlobalENBID) String() string { return fmt.Sprintf("%v-%v-%#x", g.PLMN, g.Type, g.ID) }
-
-// ParseGlobalENBID reads what String gives; the type may be left out (macro).
-func ParseGlobalENBID(s string) (GlobalENBID, error) {
-	plmn, rest, ok := strings.Cut(s, "-")
-	if !ok {
-		return GlobalENBID{}, fmt.Errorf("eNB id %q: want PLMN-type-number, such as 001/01-macro-0x19b", s)
-	}
-	p, err := ParsePLMN(plmn)
-	if err != nil {
-		return GlobalENBID{}, fmt.Errorf("eNB id %q: %w", s, err)
-	}
-	t := MacroENB
-	for k := MacroENB; k <= LongMacroENB; k++ {
-		if r, ok := strings.CutPrefix(rest, k.String()+"-"); ok {
-			t, rest = k, r
-			break
-		}
-	}
-	v, err := strconv.ParseUint(rest, 0, 32)
-	if err != nil {
-		return GlobalENBID{}, fmt.Errorf("eNB id %q: %q is not a number", s, rest)
-	}
-	return MakeGlobalENBID(p, t, uint32(v))
-}
-
 // MMEGroupID and MMECode together name an MME in its PLMN (TS 23.003 §2.8.1).
 type (
 	MMEGroupID uint16
@@ -350,12 +237,6 @@ func MakeEBI(v uint8) (EBI, error) {
 	return EBI(v), nil
 }
 
-// ENBUEID is the eNB UE S1AP ID, 24 bits (TS 36.413 §9.2.3.4).
-type ENBUEID uint32
-
-// MMEUEID is the MME UE S1AP ID, 32 bits (TS 36.413 §9.2.3.3).
-type MMEUEID uint32
-
 // QCI is a QoS class identifier (TS 23.203 §6.1.7).
 type QCI uint8
 
@@ -380,58 +261,6 @@ func (b BitRate) String() string {
 	}
 	return fmt.Sprintf("%d bit/s", uint64(b))
 }
-
-// APN is an access point name in its text form, lower case, at most 100
-// octets on the wire (TS 23.003 §9.1). The zero value is no APN.
-type APN struct{ s string }
-
-// ParseAPN checks labels of 1 to 63 letters, digits and hyphens.
-func ParseAPN(s string) (APN, error) {
-	if len(s) == 0 || len(s) > 99 {
-		return APN{}, fmt.Errorf("APN %q: length %d, want 1 to 99", s, len(s))
-	}
-	low := strings.ToLower(s)
-	for label := range strings.SplitSeq(low, ".") {
-		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return APN{}, fmt.Errorf("APN %q: label %q is empty, too long or ends in a hyphen", s, label)
-		}
-		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return APN{}, fmt.Errorf("APN %q: label %q has a character that is no letter, digit or hyphen", s, label)
-		}
-	}
-	return APN{low}, nil
-}
-
-// DecodeAPN reads length-prefixed labels (TS 23.003 §9.1).
-func DecodeAPN(b []byte) (APN, error) {
-	var parts []string
-	for i := 0; i < len(b); {
-		n := int(b[i])
-		if i+1+n > len(b) {
-			return APN{}, fmt.Errorf("APN %x: label at octet %d is cut off", b, i+1)
-		}
-		parts = append(parts, string(b[i+1:i+1+n]))
-		i += 1 + n
-	}
-	return ParseAPN(strings.Join(parts, "."))
-}
-
-// AppendTo appends length-prefixed labels.
-func (a APN) AppendTo(dst []byte) []byte {
-	if a.s == "" {
-		return dst
-	}
-	for label := range strings.SplitSeq(a.s, ".") {
-		dst = append(dst, byte(len(label)))
-		dst = append(dst, label...)
-	}
-	return dst
-}
-
-func (a APN) String() string { return a.s }
-
-// IsZero says that a is no APN.
-func (a APN) IsZero() bool { return a.s == "" }
 
 // SubscriberID is the random 128-bit name of a subscriber on the ledger; it
 // is derived from nothing.

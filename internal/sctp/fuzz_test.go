@@ -84,6 +84,25 @@ func (c *counter) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// overSink is an established association over a sink.
+func overSink(t *testing.T) (*UDPEndpoint, *assoc) {
+	s := &sink{done: make(chan struct{})}
+	e, err := NewUDP(Options{Conn: s, Rand: &counter{}, ReceiveBuffer: 20000, MaxMessage: 10000, SendBuffer: 20000, CloseTimeout: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAssoc(e, netip.AddrPortFrom(scriptAddr.Addr(), 1000), 36412, scriptAddr)
+	l, err := e.Listen(36412)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ck := cookie{localTag: 7, peerTag: 8, localTSN: 1<<32 - 2, peerTSN: 100, peerRwnd: 100000, out: 4, in: 4}
+	if !e.accept(l.(*listener), a, &ck) {
+		t.Fatal("not accepted")
+	}
+	return e, a
+}
+
 // FuzzAssociation feeds chunks with valid checksum and tag into an established association that also sends and receives.
 func FuzzAssociation(f *testing.F) {
 	f.Add(dataChunk(100, 0, 0, 3, "hello"), uint8(0))
@@ -92,21 +111,8 @@ func FuzzAssociation(f *testing.F) {
 	f.Add(append(appendChunk(nil, ctShutdown, 0, []byte{0, 0, 0, 1}), appendChunk(nil, ctShutdownAck, 0)...), uint8(3))
 	f.Add(append(appendCause(nil, ctError, 0, CauseStaleCookie, make([]byte, 4)), appendChunk(nil, 0xc1, 0, []byte("?"))...), uint8(4))
 	f.Fuzz(func(t *testing.T, chunks []byte, how uint8) {
-		s := &sink{done: make(chan struct{})}
-		e, err := NewUDP(Options{Conn: s, Rand: &counter{}, ReceiveBuffer: 20000, MaxMessage: 10000, SendBuffer: 20000, CloseTimeout: 1, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e, a := overSink(t)
 		defer e.Close()
-		a := newAssoc(e, netip.AddrPortFrom(scriptAddr.Addr(), 1000), 36412, scriptAddr)
-		l, err := e.Listen(36412)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ck := cookie{localTag: 7, peerTag: 8, localTSN: 1<<32 - 2, peerTSN: 100, peerRwnd: 100000, out: 4, in: 4}
-		if !e.accept(l.(*listener), a, &ck) {
-			t.Fatal("not accepted")
-		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if how&1 != 0 { // something outstanding

@@ -157,7 +157,7 @@ func (u *ue) context(nas []byte, count nassec.Count) *s1ap.InitialContextSetupRe
 		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{UEaggregateMaximumBitRateDL: 1e6, UEaggregateMaximumBitRateUL: 1e6},
 		ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{{ERABID: 5,
 			ERABLevelQoSParameters: s1ap.ERABLevelQoSParameters{QCI: 9, AllocationRetentionPriority: s1ap.AllocationAndRetentionPriority{PriorityLevel: 8}},
-			TransportLayerAddress:  s1ap.FromAddr(gateway), GTPTEID: s1ap.FromTEID(77), NASPDU: nas}},
+			TransportLayerAddress:  s1ap.FromAddr(u.w.gateway), GTPTEID: s1ap.FromTEID(77), NASPDU: nas}},
 		SecurityKey: s1ap.SecurityKey(u.sec.KeNB(count)),
 	}
 }

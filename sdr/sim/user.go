@@ -56,9 +56,8 @@ func (u *userPlane) shut(b *bearer) {
 
 // send wraps one IP packet for the gateway.
 func (u *userPlane) send(b *bearer, packet []byte) error {
-	buf := make([]byte, gtpu.HeaderLen, gtpu.HeaderLen+len(packet))
-	gtpu.PutHeader((*[gtpu.HeaderLen]byte)(buf), b.remote, len(packet))
-	_, err := u.sock.WriteToUDPAddrPort(append(buf, packet...), b.gateway)
+	buf := gtpu.AppendGPDU(make([]byte, 0, gtpu.HeaderLen+len(packet)), b.remote, packet)
+	_, err := u.sock.WriteToUDPAddrPort(buf, b.gateway)
 	return err
 }
 

@@ -17,12 +17,11 @@ import (
 )
 
 var (
-	plmn    = must(id.ParsePLMN("00101"))
-	tai     = id.TAI{PLMN: plmn, TAC: 7}
-	gummei  = id.GUMMEI{PLMN: plmn, Group: 1, Code: 2}
-	imeisv  = must(id.ParseIMEI("3534900698733153"))
-	card    = sim.SIM{IMSI: must(id.ParseIMSI("001010000000001")), K: secret.Key128{1}, OPc: secret.Key128{2}}
-	gateway = netip.MustParseAddr("127.0.0.30")
+	plmn   = must(id.ParsePLMN("00101"))
+	tai    = id.TAI{PLMN: plmn, TAC: 7}
+	gummei = id.GUMMEI{PLMN: plmn, Group: 1, Code: 2}
+	imeisv = must(id.ParseIMEI("3534900698733153"))
+	card   = sim.SIM{IMSI: must(id.ParseIMSI("001010000000001")), K: secret.Key128{1}, OPc: secret.Key128{2}}
 )
 
 func must[T any](v T, err error) T {
@@ -41,6 +40,8 @@ type world struct {
 	home   *milenage.Cipher
 	seq    uint64
 	lastID s1ap.MMEUES1APID
+	// gateway is the far end of S1-U.
+	gateway netip.Addr
 }
 
 // play runs a script in virtual time, with S1 Setup done.
@@ -63,7 +64,7 @@ func serve(t *testing.T, o sim.ENBOptions, script func(*world)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, enb: enb, dialed: make(chan sctp.Association), home: milenage.New(card.K, card.OPc)}
+	w := &world{t: t, enb: enb, dialed: make(chan sctp.Association), home: milenage.New(card.K, card.OPc), gateway: netip.MustParseAddr("127.0.0.30")}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- enb.Serve(ctx, w.dial) }()

@@ -245,42 +245,21 @@ func width(span uint64) int {
 
 // least is the number of bits of the shortest encoding of t.
 func (g *generator) least(t *asnType) int {
-	ext := func(b bool) int {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	sized := func(unit int) int {
-		b := t.bounds
-		if b == nil {
-			return 8
-		}
-		n := ext(b.ext) + int(b.lo())*unit
-		if b.ext {
-			n = 9 // an extension may be empty
-		} else if b.hi() >= 65536 {
-			n += 8
-		} else if !b.isFixed() {
-			n += width(b.hi() - b.lo())
-		}
-		return n
-	}
 	switch t.kind {
 	case kindRef:
 		return g.useNamed(t.ref).least
 	case kindInteger:
-		return ext(t.bounds.ext) + width(t.bounds.hi()-t.bounds.lo())
+		return bit(t.bounds.ext) + width(t.bounds.hi()-t.bounds.lo())
 	case kindEnumerated:
-		return ext(t.ext) + width(uint64(len(t.root)-1))
+		return bit(t.ext) + width(uint64(len(t.root)-1))
 	case kindBitString:
-		return sized(1)
+		return t.bounds.least(1)
 	case kindOctetString, kindText:
-		return sized(8)
+		return t.bounds.least(8)
 	case kindOID:
 		return 8
 	case kindSequence:
-		n := ext(t.ext)
+		n := bit(t.ext)
 		for _, f := range t.fields {
 			if f.optional {
 				n++
@@ -309,4 +288,28 @@ func (g *generator) least(t *asnType) int {
 		return 56
 	}
 	return 0
+}
+
+// bit is the length of an extension marker.
+func bit(there bool) int {
+	if there {
+		return 1
+	}
+	return 0
+}
+
+// least gives the bits of the shortest string of units, of unit bits each, under a size
+// constraint, its length included.
+func (b *bounds) least(unit int) int {
+	switch {
+	case b == nil:
+		return 8
+	case b.ext:
+		return 9 // an extension may be empty
+	case b.hi() >= 65536:
+		return int(b.lo())*unit + 8
+	case !b.isFixed():
+		return int(b.lo())*unit + width(b.hi()-b.lo())
+	}
+	return int(b.lo()) * unit
 }

@@ -1,0 +1,58 @@
+package id
+
+import (
+	"fmt"
+	"strings"
+)
+
+// APN is an access point name in its text form, lower case, at most 100
+// octets on the wire (TS 23.003 §9.1). The zero value is no APN.
+type APN struct{ s string }
+
+// ParseAPN checks labels of 1 to 63 letters, digits and hyphens.
+func ParseAPN(s string) (APN, error) {
+	if len(s) == 0 || len(s) > 99 {
+		return APN{}, fmt.Errorf("APN %q: length %d, want 1 to 99", s, len(s))
+	}
+	low := strings.ToLower(s)
+	for label := range strings.SplitSeq(low, ".") {
+		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return APN{}, fmt.Errorf("APN %q: label %q is empty, too long or ends in a hyphen", s, label)
+		}
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return APN{}, fmt.Errorf("APN %q: label %q has a character that is no letter, digit or hyphen", s, label)
+		}
+	}
+	return APN{low}, nil
+}
+
+// DecodeAPN reads length-prefixed labels (TS 23.003 §9.1).
+func DecodeAPN(b []byte) (APN, error) {
+	var parts []string
+	for i := 0; i < len(b); {
+		n := int(b[i])
+		if i+1+n > len(b) {
+			return APN{}, fmt.Errorf("APN %x: label at octet %d is cut off", b, i+1)
+		}
+		parts = append(parts, string(b[i+1:i+1+n]))
+		i += 1 + n
+	}
+	return ParseAPN(strings.Join(parts, "."))
+}
+
+// AppendTo appends length-prefixed labels.
+func (a APN) AppendTo(dst []byte) []byte {
+	if a.s == "" {
+		return dst
+	}
+	for label := range strings.SplitSeq(a.s, ".") {
+		dst = append(dst, byte(len(label)))
+		dst = append(dst, label...)
+	}
+	return dst
+}
+
+func (a APN) String() string { return a.s }
+
+// IsZero says that a is no APN.
+func (a APN) IsZero() bool { return a.s == "" }
