@@ -125,7 +125,7 @@ func TestServiceRequestWithoutBearer(t *testing.T) {
 		p.idle()
 		p.request()
 		p.e.send(&s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID,
-			ERABSetupListCtxtSURes:         s1ap.ERABSetupListCtxtSURes{{ERABID: 6, TransportLayerAddress: s1ap.FromAddr(p.e.addr), GTPTEID: s1ap.TEID(9)}},
+			ERABSetupListCtxtSURes:         s1ap.ERABSetupListCtxtSURes{{ERABID: 6, TransportLayerAddress: s1ap.FromAddr(p.e.addr), GTPTEID: s1ap.FromTEID(9)}},
 			ERABFailedToSetupListCtxtSURes: s1ap.ERABList{{ERABID: 5, Cause: s1ap.CauseRadioNetworkNotSupportedQCIValue.Cause()}}})
 		p.released()
 		if i := p.settled(); i.State != Idle {

@@ -23,7 +23,7 @@ func TestAnotherENBsUE(t *testing.T) {
 		for _, m := range []s1ap.Message{
 			&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()},
 			&s1ap.UplinkNASTransport{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, NASPDU: []byte{7, 0x46}, EUTRANCGI: f.cell(), TAI: f.tai()},
-			&s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.TEID(666)}}},
+			&s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.FromTEID(666)}}},
 		} {
 			f.send(m)
 			if a := expect[*s1ap.ErrorIndication](f); *a.Cause != s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause() || *a.MMEUES1APID != p.mmeID {
@@ -31,7 +31,7 @@ func TestAnotherENBsUE(t *testing.T) {
 			}
 		}
 		f.send(&s1ap.PathSwitchRequest{SourceMMEUES1APID: p.mmeID, ENBUES1APID: p.enbID + 5, EUTRANCGI: f.cell(), TAI: f.tai(),
-			ERABToBeSwitchedDLList: s1ap.ERABToBeSwitchedDLList{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.TEID(666)}}})
+			ERABToBeSwitchedDLList: s1ap.ERABToBeSwitchedDLList{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(f.addr), GTPTEID: s1ap.FromTEID(666)}}})
 		expect[*s1ap.PathSwitchRequestFailure](f)
 		f.send(&s1ap.Reset{Cause: s1ap.CauseMiscUnspecified.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoicePartOfS1Interface,
 			PartOfS1Interface: s1ap.UEAssociatedLogicalS1ConnectionListRes{{MMEUES1APID: new(p.mmeID)}}}})
@@ -253,7 +253,7 @@ func FuzzS1AP(f *testing.F) {
 		&s1ap.ErrorIndication{MMEUES1APID: new(s1ap.MMEUES1APID(1))},
 		&s1ap.UEContextReleaseRequest{MMEUES1APID: 1, ENBUES1APID: 1, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()},
 		&s1ap.UplinkNASTransport{MMEUES1APID: 1, ENBUES1APID: 1, NASPDU: []byte{7, 0x60, 1}},
-		&s1ap.InitialContextSetupResponse{MMEUES1APID: 1, ENBUES1APID: 1, ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, GTPTEID: s1ap.TEID(1)}}},
+		&s1ap.InitialContextSetupResponse{MMEUES1APID: 1, ENBUES1APID: 1, ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, GTPTEID: s1ap.FromTEID(1)}}},
 	} {
 		if b, err := s1ap.Append(nil, m); err == nil {
 			f.Add(b)

@@ -205,7 +205,7 @@ func (p *phone) setupResponse() {
 	p.w.t.Helper()
 	p.teid++
 	p.e.send(&s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID,
-		ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(p.e.addr), GTPTEID: s1ap.TEID(p.teid)}}})
+		ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(p.e.addr), GTPTEID: s1ap.FromTEID(id.TEID(p.teid))}}})
 }
 
 func (p *phone) complete() {

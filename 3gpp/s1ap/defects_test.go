@@ -144,7 +144,7 @@ func TestSequenceAdditionsAreSkipped(t *testing.T) {
 		t.Fatalf("%v\n% x", err, pdu)
 	}
 	m := p.Message.(*Paging)
-	if m.CNDomain != CNDomainCs || len(m.TAIList) != 2 || m.TAIList[0].TAI.TAC.Uint16() != 1 || m.TAIList[1].TAI.TAC.Uint16() != 2 {
+	if m.CNDomain != CNDomainCs || len(m.TAIList) != 2 || m.TAIList[0].TAI.TAC.ID() != 1 || m.TAIList[1].TAI.TAC.ID() != 2 {
 		t.Errorf("%+v", m)
 	}
 }

@@ -12,7 +12,7 @@ var (
 	plmn    = s1ap.PLMNidentity{0x00, 0xf1, 0x10} // 001/01
 	tac     = s1ap.TAC{0x00, 0x07}
 	cell    = s1ap.EUTRANCGI{PLMNidentity: plmn, CellID: 0x19b01}
-	address = s1ap.TransportAddress(netip.MustParseAddr("127.0.0.30"), netip.Addr{})
+	address = s1ap.FromAddr(netip.MustParseAddr("127.0.0.30"))
 	quality = s1ap.ERABLevelQoSParameters{
 		QCI: 9,
 		AllocationRetentionPriority: s1ap.AllocationAndRetentionPriority{
@@ -50,7 +50,7 @@ func Example_eNB() {
 		&s1ap.InitialContextSetupResponse{
 			MMEUES1APID: 1, ENBUES1APID: 1,
 			ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{
-				{ERABID: 5, TransportLayerAddress: address, GTPTEID: s1ap.TEID(7)},
+				{ERABID: 5, TransportLayerAddress: address, GTPTEID: s1ap.FromTEID(7)},
 			},
 		},
 		&s1ap.InitialContextSetupFailure{
@@ -104,7 +104,7 @@ func Example_mME() {
 			},
 			ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{{
 				ERABID: 5, ERABLevelQoSParameters: quality,
-				TransportLayerAddress: address, GTPTEID: s1ap.TEID(7),
+				TransportLayerAddress: address, GTPTEID: s1ap.FromTEID(7),
 				NASPDU: []byte{0x27, 1, 2, 3, 4, 0},
 			}},
 			UESecurityCapabilities: s1ap.UESecurityCapabilities{EncryptionAlgorithms: 0xe000, IntegrityProtectionAlgorithms: 0xe000},
@@ -130,7 +130,7 @@ func Example_mME() {
 			MMEUES1APID: 1, ENBUES1APID: 1,
 			ERABToBeSetupListBearerSUReq: s1ap.ERABToBeSetupListBearerSUReq{{
 				ERABID: 6, ERABLevelQoSParameters: quality, TransportLayerAddress: address,
-				GTPTEID: s1ap.TEID(8), NASPDU: []byte{0x27},
+				GTPTEID: s1ap.FromTEID(8), NASPDU: []byte{0x27},
 			}},
 		},
 		&s1ap.ERABModifyRequest{
@@ -174,7 +174,7 @@ func ExampleParse() {
 	b, _ := s1ap.Append(nil, &s1ap.InitialContextSetupResponse{
 		MMEUES1APID: 1, ENBUES1APID: 2,
 		ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{
-			{ERABID: 5, TransportLayerAddress: address, GTPTEID: s1ap.TEID(7)},
+			{ERABID: 5, TransportLayerAddress: address, GTPTEID: s1ap.FromTEID(7)},
 		},
 	})
 	pdu, err := s1ap.Parse(b)
@@ -194,12 +194,12 @@ func ExampleParse() {
 	case *s1ap.InitialContextSetupResponse:
 		for i := range m.ERABSetupListCtxtSURes {
 			bearer := &m.ERABSetupListCtxtSURes[i]
-			ip, _ := bearer.TransportLayerAddress.IPv4()
-			fmt.Println(bearer.ERABID, ip, bearer.GTPTEID.Uint32())
+			ip, _ := bearer.TransportLayerAddress.Addr()
+			fmt.Println(bearer.ERABID, ip, bearer.GTPTEID.ID())
 		}
 		if m.CriticalityDiagnostics != nil {
 			fmt.Println("the eNB complains")
 		}
 	}
-	// Output: 5 127.0.0.30 7
+	// Output: 5 127.0.0.30 0x00000007
 }

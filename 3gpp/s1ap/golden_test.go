@@ -90,7 +90,7 @@ func TestCapturedValues(t *testing.T) {
 	}
 	setup := find("S1SetupRequest").(*S1SetupRequest)
 	if setup.GlobalENBID.PLMNidentity != (PLMNidentity{0x00, 0xf1, 0x10}) || setup.GlobalENBID.ENBID.Choice != ENBIDChoiceMacroENBID ||
-		setup.GlobalENBID.ENBID.MacroENBID != 0x19b || setup.ENBname != "srsenb01" || setup.SupportedTAs[0].TAC.Uint16() != 7 ||
+		setup.GlobalENBID.ENBID.MacroENBID != 0x19b || setup.ENBname != "srsenb01" || setup.SupportedTAs[0].TAC.ID() != 7 ||
 		setup.DefaultPagingDRX != PagingDRXV128 {
 		t.Errorf("%+v", setup)
 	}
@@ -99,12 +99,12 @@ func TestCapturedValues(t *testing.T) {
 		t.Fatalf("%+v", ics)
 	}
 	item := ics.ERABToBeSetupListCtxtSUReq[0]
-	ip, ok := item.TransportLayerAddress.IPv4()
-	if item.ERABID != 5 || !ok || ip.String() != "10.77.0.1" || item.ERABLevelQoSParameters.QCI != 7 || item.NASPDU == nil {
+	ip, err := item.TransportLayerAddress.Addr()
+	if item.ERABID != 5 || err != nil || ip.String() != "10.77.0.1" || item.ERABLevelQoSParameters.QCI != 7 || item.NASPDU == nil {
 		t.Errorf("%+v", item)
 	}
 	page := find("Paging").(*Paging)
-	if page.UEPagingID.Choice != UEPagingIDChoiceSTMSI || page.CNDomain != CNDomainPs || page.TAIList[0].TAI.TAC.Uint16() != 7 {
+	if page.UEPagingID.Choice != UEPagingIDChoiceSTMSI || page.CNDomain != CNDomainPs || page.TAIList[0].TAI.TAC.ID() != 7 {
 		t.Errorf("%+v", page)
 	}
 }
