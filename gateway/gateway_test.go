@@ -235,6 +235,9 @@ func TestByteCapHoldsAcrossSessionsOfATicket(t *testing.T) {
 			}
 			if no == 2 { // the session has ended with the cap: its tower brings no more
 				time.Sleep(time.Second)
+				if r.lost != 1 || r.mme.Sessions() != 1 { // the first one, which it has not deleted
+					t.Errorf("the MME was told of %d ended sessions, has %d", r.lost, r.mme.Sessions())
+				}
 				refusedWith(t, r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 9)}), gtpc.ContextNotFound)
 			} else if no == 1 {
 				r.must(r.mme.Delete(t.Context(), s))

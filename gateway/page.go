@@ -40,7 +40,11 @@ func (g *Gateway) pager(ctx context.Context) {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				g.notify(ctx, s)
+				if g.isOut(s) {
+					g.tellOut(ctx, s)
+				} else {
+					g.notify(ctx, s)
+				}
 			})
 		}
 	}
@@ -71,5 +75,28 @@ func (g *Gateway) notify(ctx context.Context, s *session) {
 	g.path.DropBuffered(s.teid)
 	if ce, ok := errors.AsType[*gtpc.CauseError](err); ok && ce.Cause == gtpc.ContextNotFound {
 		g.end(s)
+	}
+}
+
+func (g *Gateway) isOut(s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return s.out
+}
+
+// tellOut sends a Delete Bearer Request for a session whose byte cap is reached
+// (TS 29.274 §7.2.9.2). Where it is lost, the phone's next packet is answered
+// with an error indication.
+func (g *Gateway) tellOut(ctx context.Context, s *session) {
+	g.mu.Lock()
+	to := netip.AddrPortFrom(s.ue.mme.Addr, gtpc.Port)
+	m := gtpc.New(gtpc.DeleteBearerRequest, s.ue.mme.TEID, gtpc.EBI(s.ebi))
+	g.mu.Unlock()
+	res, err := g.ep.Request(ctx, to, m)
+	if err == nil {
+		err = res.Check()
+	}
+	if err != nil && ctx.Err() == nil {
+		g.log.Warn("gateway: MME not told that a byte cap is reached", logs.IMSI, s.ue.imsi, logs.Error, err)
 	}
 }

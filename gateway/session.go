@@ -46,6 +46,7 @@ type session struct {
 
 	reached bool // had an eNB's tunnel once: before, packets wait without paging
 	ended   bool // deleted, perhaps still draining
+	out     bool // its byte cap is reached
 	paging  bool // a Downlink Data Notification is on its way
 	errored bool // the eNB lost the tunnel: the next notification says so
 }
@@ -156,7 +157,7 @@ func (g *Gateway) bound(s *session, quota uint64) {
 const maxPacket = 65535
 
 // exhausted ends a session whose quota has refused a packet: a tower would go on
-// bringing what nobody pays for. The MME learns it when the phone comes back.
+// bringing what nobody pays for.
 func (g *Gateway) exhausted(s *session) {
 	c, err := g.path.Usage(s.teid)
 	if err != nil || s.quota > c.Octets() && s.quota-c.Octets() >= maxPacket {
@@ -166,7 +167,12 @@ func (g *Gateway) exhausted(s *session) {
 	if s.lease != nil {
 		s.lease.out = true
 	}
+	s.out = true
 	g.end(s)
+	select {
+	case g.pages <- s:
+	default: // the MME learns it when the phone comes back
+	}
 }
 
 // giveBack books what the session carried on its lease.

@@ -38,7 +38,7 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 }
 
 // sessionLost is detach by the network (TS 24.301 §5.5.2.3) after the gateway
-// has lost the phone's session: the phone is to attach again.
+// has lost or ended the phone's session: the phone is to attach again.
 func (c *conn) sessionLost() error {
 	if c.ue.session == nil {
 		return nil
@@ -46,9 +46,9 @@ func (c *conn) sessionLost() error {
 	c.m.known.setSession(c.ue, nil)
 	c.ue.lease = nil // the gateway knows no more what was carried under it
 	if c.proc != nil || !c.ue.registered {
-		return refuse(eps.EMMCauseNetworkFailure, errors.New("gateway restarted"))
+		return refuse(eps.EMMCauseNetworkFailure, errors.New("the gateway has ended the session"))
 	}
-	return &networkDetach{errors.New("gateway restarted")}
+	return &networkDetach{errors.New("the gateway has ended the session")}
 }
 
 // networkDetach asks settle to detach the phone.

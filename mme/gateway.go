@@ -161,7 +161,7 @@ func enbTunnel(m *s1ap.InitialContextSetupResponse) (s11.FTEID, bool) {
 	return s11.FTEID{}, false
 }
 
-// GatewayRestarted says that the gateway has lost sessions, as
+// GatewayRestarted says that the gateway has lost or ended sessions, as
 // s11.Options.OnGatewayRestart does; it does not block. The phones are
 // deregistered; they learn it when they next ask for service.
 func (m *MME) GatewayRestarted(sessions []*s11.Session) {

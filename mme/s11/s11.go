@@ -38,9 +38,9 @@ type Options struct {
 	// (gtpc.UnableToPageUE, gtpc.ContextNotFound ...). It must not block nor call
 	// the Client. nil refuses.
 	OnDownlinkData func(s *Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause
-	// OnGatewayRestart says that the gateway has lost every session of before; it
-	// must not block nor call the Client. Those sessions are already forgotten
-	// here.
+	// OnGatewayRestart says that the gateway has lost every session of before, or
+	// has ended one whose ticket is used up; it must not block nor call the Client.
+	// Those sessions are already forgotten here.
 	OnGatewayRestart func(lost []*Session)
 	// OnPath says that the gateway stopped or began again to answer.
 	OnPath func(up bool)
@@ -312,14 +312,25 @@ func (c *Client) ask(ctx context.Context, s *Session, m *gtpc.Message) error {
 
 // handle answers the gateway's requests.
 func (c *Client) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
-	if m.Type != gtpc.DownlinkDataNotification {
+	if m.Type != gtpc.DownlinkDataNotification && m.Type != gtpc.DeleteBearerRequest {
 		return nil
 	}
 	c.mu.Lock()
 	s := c.sessions[m.TEID]
+	known := s != nil && s.peer.Addr() == peer.Addr()
+	if known && m.Type == gtpc.DeleteBearerRequest { // the session's only bearer
+		delete(c.sessions, m.TEID)
+	}
 	c.mu.Unlock()
-	if s == nil || s.peer.Addr() != peer.Addr() {
-		return gtpc.New(gtpc.DownlinkDataNotificationAck, 0, gtpc.CauseIE(&gtpc.CauseError{Cause: gtpc.ContextNotFound}))
+	if !known {
+		return gtpc.New(m.Type.Answer(), 0, gtpc.CauseIE(&gtpc.CauseError{Cause: gtpc.ContextNotFound}))
+	}
+	if m.Type == gtpc.DeleteBearerRequest {
+		c.log.Info("s11: the gateway has ended a session", "imsi", s.IMSI, "peer", peer)
+		if c.o.OnGatewayRestart != nil {
+			c.o.OnGatewayRestart([]*Session{s})
+		}
+		return gtpc.New(gtpc.DeleteBearerResponse, s.remote, gtpc.CauseIE(nil), gtpc.EBI(s.EBI))
 	}
 	ebi, why := s.EBI, gtpc.Cause(0)
 	if v, err := gtpc.ParseEBI(m.IE(ie.EPSBearerID, 0)); err == nil {
