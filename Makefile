@@ -46,5 +46,5 @@ fuzz: ## every fuzz target, FUZZTIME each
 race: ## race detector on what does not import the chain (needs cgo)
 	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./hss-chain/hss ./hss-chain/ledger
 
-interop: ## tests against strangers: usrsctp, tshark (fail when missing)
-	CI=true $(GO) test -count=1 -run 'Stranger|Tshark|Usrsctp|Capture|Replay' ./...
+interop: ## tests against strangers: usrsctp, tshark, Chromium, captures (fail when missing)
+	CI=true $(GO) test -count=1 -run 'Stranger|Tshark|Capture|SrsRAN|OpenAirInterface|TestPage|TestConsole' ./...
