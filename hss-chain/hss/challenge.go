@@ -3,6 +3,7 @@ package hss
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"campanile.network/3gpp/aka"
@@ -17,6 +18,7 @@ const (
 	lifetime      = 30 * time.Second // of a challenge
 	maxWrong      = 3                // wrong RES that end a challenge
 	maxChallenges = 1 << 16          // alive at once
+	maxForeign    = 1 << 13          // of them, for one operator other than the home
 	burst         = 8                // challenges for one subscriber at once
 	perSecond     = 1                // and from then on
 )
@@ -51,14 +53,21 @@ func (h *HSS) Challenge(_ context.Context, r home.ChallengeRequest) (home.Challe
 func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
 	now := time.Now()
 	h.forget(now)
-	if _, ok := h.o.Registry.OperatorByKey(r.Serving); !ok {
+	op, ok := h.o.Registry.OperatorByKey(r.Serving)
+	switch {
+	case !ok:
 		return nil, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
+	case !slices.Contains(op.PLMNs, r.PLMN): // whose K_ASME it would get (TS 33.401 §6.1.2)
+		return nil, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
 	}
 	s, err := h.servable(r.IMSI)
 	if err != nil {
 		return nil, err
 	}
-	if !s.take(now) || len(h.challenges) >= maxChallenges {
+	// A foreign operator may use up neither the home's own share nor that of the
+	// operator where the SIM has answered.
+	foreign := r.Serving != h.o.Operator
+	if !s.take(now, foreign && r.Serving != s.at) || len(h.queue) >= maxChallenges || foreign && h.asked[r.Serving] >= maxForeign {
 		return nil, refusal(home.RateLimited, "")
 	}
 	if r.Resync != nil {
@@ -77,6 +86,7 @@ func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
 	c.vector = aka.Generate(s.cipher, nonce, sqn, aka.AMFEPS())
 	h.challenges[c.id] = c
 	h.queue = append(h.queue, c)
+	h.asked[c.serving]++
 	return c, nil
 }
 
@@ -99,15 +109,25 @@ func (h *HSS) servable(imsi id.IMSI) (*subscriber, error) {
 	return s, nil
 }
 
-// take lets a burst of challenges pass, then a few a second: any registered
-// operator may ask, and none may run a SIM's numbers away.
-func (s *subscriber) take(now time.Time) bool {
-	s.tokens = min(burst, s.tokens+now.Sub(s.touched).Seconds()*perSecond)
-	s.touched = now
-	if s.tokens < 1 {
+// bucket lets a burst of challenges pass, then a few a second.
+type bucket struct {
+	tokens  float64
+	touched time.Time
+}
+
+// take counts a challenge: any registered operator may ask, and none may run a
+// SIM's numbers away. Strangers share a bucket of their own.
+func (s *subscriber) take(now time.Time, stranger bool) bool {
+	b := &s.known
+	if stranger {
+		b = &s.strangers
+	}
+	b.tokens = min(burst, b.tokens+now.Sub(b.touched).Seconds()*perSecond)
+	b.touched = now
+	if b.tokens < 1 {
 		return false
 	}
-	s.tokens--
+	b.tokens--
 	return true
 }
 
@@ -144,7 +164,11 @@ func (h *HSS) resync(s *subscriber, r home.ChallengeRequest) error {
 func (h *HSS) forget(now time.Time) {
 	n := 0
 	for n < len(h.queue) && !now.Before(h.queue[n].expires) {
-		delete(h.challenges, h.queue[n].id)
+		c := h.queue[n]
+		delete(h.challenges, c.id)
+		if h.asked[c.serving]--; h.asked[c.serving] == 0 {
+			delete(h.asked, c.serving)
+		}
 		n++
 	}
 	if n > 0 {
@@ -189,6 +213,7 @@ func (h *HSS) prove(r home.ProveRequest) (*home.Lease, error) {
 	if err != nil {
 		return nil, refusal(home.Unavailable, "ticket: %v", err)
 	}
+	c.sub.at = c.serving
 	c.lease = &home.Lease{KASME: c.vector.KASME(c.plmn), Ticket: ticket, Profile: c.sub.Profile}
 	c.vector.CK, c.vector.IK = [16]byte{}, [16]byte{} // no longer needed
 	return c.lease, nil

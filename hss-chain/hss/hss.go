@@ -60,7 +60,8 @@ type HSS struct {
 	byIMSI     map[id.IMSI]*subscriber
 	byID       map[id.SubscriberID]*subscriber
 	challenges map[id128]*challenge
-	queue      []*challenge // by age
+	queue      []*challenge              // by age
+	asked      map[proof.OperatorKey]int // of the queue
 	stats      Stats
 }
 
@@ -74,10 +75,11 @@ type subscriber struct {
 	epoch    uint64
 	cipher   *milenage.Cipher
 
-	dif     int64  // clock difference, ticks
-	last    uint64 // highest SEQ issued since the start
-	tokens  float64
-	touched time.Time
+	dif       int64  // clock difference, ticks
+	last      uint64 // highest SEQ issued since the start
+	known     bucket // challenges for the home and the operator at ...
+	at        proof.OperatorKey
+	strangers bucket // ... and for all others
 }
 
 // Stats counts what the HSS has answered since it started.
@@ -103,7 +105,7 @@ func New(o Options) (*HSS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hss %s: %w", o.Store, err)
 	}
-	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, challenges: map[id128]*challenge{}}
+	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{}}
 	if err := h.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hss %s: %w", o.Store, err), st.close())
 	}
@@ -134,7 +136,7 @@ func (h *HSS) admit(b []byte, dif *int64) error {
 	if err != nil {
 		return fmt.Errorf("subscriber %v: %w", head.id, err)
 	}
-	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF, tokens: burst}
+	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF, known: bucket{tokens: burst}, strangers: bucket{tokens: burst}}
 	if dif != nil {
 		s.dif = *dif
 	}

@@ -328,6 +328,47 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
+// A registered stranger who asks without end keeps neither the home nor the
+// network where the phone is from asking; and nobody gets keys that are bound to
+// another's PLMN.
+func TestStrangersAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		defer w.close()
+		visited, stranger := proof.NewSigningKey(), proof.NewSigningKey()
+		abroad, _ := id.ParsePLMN("99971")
+		w.block(ledger.Update{Operators: []ledger.Operator{
+			{Account: "camp1visited", Key: visited.Public(), Name: "visited", PLMNs: []id.PLMN{abroad}},
+			{Account: "camp1stranger", Key: stranger.Public(), Name: "stranger", PLMNs: []id.PLMN{abroad}},
+		}})
+		ask := func(k proof.SigningKey, plmn id.PLMN) (home.Challenge, error) {
+			return w.hss.Challenge(context.Background(), home.ChallengeRequest{IMSI: w.imsi, PLMN: plmn, Serving: k.Public()})
+		}
+		_, err := ask(stranger, w.plmn)
+		wantCode(t, err, home.NotAuthorised)
+		c, err := ask(visited, abroad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, _, err := w.card().AuthenticateEPS(c.RAND, c.AUTN, abroad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.hss.Prove(context.Background(), home.ProveRequest{ID: c.ID, Serving: visited.Public(), RES: res[:]}); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			ask(stranger, abroad)
+		}
+		_, err = ask(stranger, abroad)
+		wantCode(t, err, home.RateLimited)
+		w.mustAsk()
+		if _, err := ask(visited, abroad); err != nil {
+			t.Errorf("the network where the phone is: %v", err)
+		}
+	})
+}
+
 // Blobs move between nodes of an operator; the epoch key goes sealed.
 func TestSecondNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
