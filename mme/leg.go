@@ -86,19 +86,23 @@ type legTable struct {
 	enbs  map[id.GlobalENBID]*enb
 }
 
+// minShare is how many S1 connections an eNB may have at least, if there is room.
+const minShare = 1024
+
 func newLegTable(most int) *legTable {
 	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[*enb]map[id.ENBUEID]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
 }
 
 // open makes a leg. It also gives the leg that had the same eNB UE S1AP ID, if
-// any: the eNB has dropped that one. Nil when the table is full.
+// any: the eNB has dropped that one. Nil when the table is full, or the eNB has
+// its share: one that opens S1 connections without end leaves room for others.
 func (t *legTable) open(e *enb, n id.ENBUEID) (l, former *leg) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if former = t.byENB[e][n]; former != nil {
 		t.remove(former)
 	}
-	if len(t.byMME) >= t.max {
+	if len(t.byMME) >= t.max || len(t.byENB[e]) >= max(t.max/4, minShare) {
 		return nil, former
 	}
 	for {

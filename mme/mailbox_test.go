@@ -1,6 +1,10 @@
 package mme
 
-import "testing"
+import (
+	"testing"
+
+	"campanile.network/3gpp/id"
+)
 
 func TestMailboxIsBoundedForPeersOnly(t *testing.T) {
 	b := newMailbox(2)
@@ -31,5 +35,23 @@ func TestMailboxIsBoundedForPeersOnly(t *testing.T) {
 	}
 	if got := b.put(inbound{}, true); got != putClosed {
 		t.Fatalf("a closed mailbox took an item: %v", got)
+	}
+}
+
+// One eNB does not take every S1 connection there is.
+func TestAnENBsShare(t *testing.T) {
+	legs, greedy, other := newLegTable(8192), &enb{}, &enb{}
+	n := id.ENBUEID(0)
+	for l, _ := legs.open(greedy, n); l != nil; l, _ = legs.open(greedy, n) {
+		n++
+	}
+	if n != 2048 {
+		t.Errorf("one eNB has %d of 8192 S1 connections, want 2048", n)
+	}
+	if l, _ := legs.open(other, 0); l == nil {
+		t.Error("nothing is left for another eNB")
+	}
+	if l, former := legs.open(greedy, 7); l == nil || former == nil {
+		t.Error("the eNB cannot replace one of its own")
 	}
 }

@@ -66,6 +66,13 @@ func aDay(w *world) {
 	expect[*s1ap.S1SetupFailure](e)
 	e.send(e.setupRequest(0x19b))
 	expect[*s1ap.S1SetupResponse](e)
+	wholeLife(w, e)
+	unknownPhone(w, e)
+	refusals(w, e)
+}
+
+// wholeLife is a phone that does everything in turn.
+func wholeLife(w *world, e *enbPeer) {
 	p := w.phone(e)
 	p.initial(p.attachRequest())
 	p.authenticate()
@@ -98,7 +105,10 @@ func aDay(w *world) {
 	p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 	down[*eps.ServiceReject](p)
 	p.released()
+}
 
+// unknownPhone comes with another MME's GUTI, and loses its session while idle.
+func unknownPhone(w *world, e *enbPeer) {
 	q := w.phone(e)
 	q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 1}
 	m := q.attachRequest()
@@ -119,14 +129,17 @@ func aDay(w *world) {
 	down[*eps.NetworkDetachRequest](q)
 	q.uplink(&eps.DetachAccept{})
 	q.released()
+}
 
+// refusals are of phones and of S1AP.
+func refusals(w *world, e *enbPeer) {
 	r := w.phone(e)
 	r.initial(r.attachRequest())
 	down[*eps.AuthenticationRequest](r)
 	r.uplink(&eps.AuthenticationResponse{RES: []byte{1, 2, 3, 4}})
 	down[*eps.AuthenticationReject](r)
 	r.released()
-	m = r.attachRequest()
+	m := r.attachRequest()
 	m.ESM = []byte{2, 1, 0xd0, 0x14}
 	r.initial(m)
 	r.rejected(eps.EMMCauseESMFailure)
