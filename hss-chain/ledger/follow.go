@@ -8,10 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"campanile.network/internal/peertls"
 	pb "campanile.network/wire/corepb"
 	"campanile.network/wire/proof"
 )
@@ -120,18 +124,47 @@ type Settler func(ctx context.Context, voucher []byte) (channel uint64, paid, ow
 // Register serves the model to followers in other processes, and settles
 // vouchers for them.
 func Register(r grpc.ServiceRegistrar, m *Model, settle Settler) {
-	pb.RegisterLedgerServer(r, &server{model: m, settle: settle})
+	pb.RegisterLedgerServer(r, &server{model: m, settle: settle, following: map[[32]byte]int{}})
 }
+
+// maxFollowers bounds the streams of one key: each costs a snapshot.
+const maxFollowers = 8
 
 type server struct {
 	pb.UnimplementedLedgerServer
 	model  *Model
 	settle Settler
+
+	mu        sync.Mutex
+	following map[[32]byte]int // streams, by the key shown in TLS
+}
+
+// join counts a follower in; leave is nil when its key has too many.
+func (s *server) join(ctx context.Context) (leave func()) {
+	key, _ := peertls.PeerKey(ctx) // without TLS all are one
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.following[key] >= maxFollowers {
+		return nil
+	}
+	s.following[key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.following[key]--; s.following[key] == 0 {
+			delete(s.following, key)
+		}
+	}
 }
 
 // Follow sends everything there is, then every block; a follower too slow to
 // take each block by itself gets everything again.
 func (s *server) Follow(_ *pb.FollowRequest, st grpc.ServerStreamingServer[pb.LedgerUpdate]) error {
+	leave := s.join(st.Context())
+	if leave == nil {
+		return status.Errorf(codes.ResourceExhausted, "ledger: %d followers have this key already", maxFollowers)
+	}
+	defer leave()
 	w := s.model.Watch()
 	defer w.Close()
 	u := s.model.Snapshot()

@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/hss-chain/ledger"
+	pb "campanile.network/wire/corepb"
 	"campanile.network/wire/proof"
 )
 
@@ -83,6 +86,55 @@ func TestFollow(t *testing.T) {
 	stop()
 	if err := <-done; err == nil {
 		t.Error("Follow ended without a reason")
+	}
+}
+
+// A party cannot have the ledger sent to it any number of times at once.
+func TestFollowersAreBounded(t *testing.T) {
+	leader := open(t)
+	if err := leader.Apply(ledger.Update{ChainID: "c", Height: 1, Time: time.Unix(1, 0), Resync: true}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	ledger.Register(s, leader, nil)
+	go s.Serve(l)
+	defer s.Stop()
+	c, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	follow := func(ctx context.Context) error {
+		st, err := pb.NewLedgerClient(c).Follow(ctx, &pb.FollowRequest{})
+		if err == nil {
+			_, err = st.Recv()
+		}
+		return err
+	}
+	one, leave := context.WithCancel(ctx)
+	for n := range 8 {
+		of := ctx
+		if n == 0 {
+			of = one
+		}
+		if err := follow(of); err != nil {
+			t.Fatalf("follower %d: %v", n, err)
+		}
+	}
+	if err := follow(ctx); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a ninth follower: %v", err)
+	}
+	leave()
+	for err = follow(ctx); status.Code(err) == codes.ResourceExhausted && ctx.Err() == nil; err = follow(ctx) {
+	}
+	if err != nil {
+		t.Errorf("after one has left: %v", err)
 	}
 }
 
