@@ -189,7 +189,25 @@ func (s *server) Follow(_ *pb.FollowRequest, st grpc.ServerStreamingServer[pb.Le
 	}
 }
 
+// Settle passes on only what the chain will take: this process pays for every
+// transaction, whoever asked.
 func (s *server) Settle(ctx context.Context, q *pb.SettleRequest) (*pb.SettleReply, error) {
+	v, err := proof.PeekVoucher(q.Voucher)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	chainID, _, _ := s.model.Head()
+	c, ok := s.model.Channel(v.Channel)
+	if !ok || c.State == ChannelClosed {
+		return nil, status.Errorf(codes.FailedPrecondition, "ledger: channel %d takes no voucher", v.Channel)
+	}
+	if v, err = proof.OpenVoucher(chainID, c.Operator, q.Voucher); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if v.Amount.Cmp(c.Promised) <= 0 {
+		owing, err := c.Promised.Sub(c.Paid)
+		return &pb.SettleReply{Channel: c.ID, Paid: proof.Amount{}.String(), Owing: owing.String()}, err
+	}
 	n, paid, owing, err := s.settle(ctx, q.Voucher)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,31 @@ func TestFollow(t *testing.T) {
 	if ch, ok := follower.Channel(8); !ok || ch.Reserve != proof.AmountOf(8) {
 		t.Errorf("channel 8: %+v %t", ch, ok)
 	}
-	if n, paid, owing, err := ledger.SettleOver(ctx, c, []byte("voucher")); err != nil || n != 9 || paid != proof.AmountOf(10) || owing != proof.AmountOf(11) || string(shown) != "voucher" {
+	payer := proof.NewSigningKey()
+	apply(ledger.Update{Height: 9, Channels: []ledger.Channel{{ID: 9, Payer: "camp1a", Operator: payer.Public(), Tower: proof.TowerKey{6}, State: ledger.ChannelOpen, Promised: proof.AmountOf(20), ClosesAt: at}}})
+	sign := func(v proof.Voucher, k proof.SigningKey) []byte {
+		b, err := v.Sign(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	good := proof.Voucher{ChainID: "c", Channel: 9, Seq: 1, Amount: proof.AmountOf(21)}
+	for name, b := range map[string][]byte{
+		"no voucher":       []byte("voucher"),
+		"unknown channel":  sign(proof.Voucher{ChainID: "c", Channel: 10, Amount: proof.AmountOf(21)}, payer),
+		"another's key":    sign(good, proof.NewSigningKey()),
+		"another chain":    sign(proof.Voucher{ChainID: "d", Channel: 9, Amount: proof.AmountOf(21)}, payer),
+	} {
+		if _, _, _, err := ledger.SettleOver(ctx, c, b); err == nil || shown != nil {
+			t.Errorf("%s: %v; it was shown to the chain: %t", name, err, shown != nil)
+		}
+	}
+	again := sign(proof.Voucher{ChainID: "c", Channel: 9, Amount: proof.AmountOf(20)}, payer)
+	if n, paid, owing, err := ledger.SettleOver(ctx, c, again); err != nil || n != 9 || !paid.IsZero() || owing != proof.AmountOf(20) || shown != nil {
+		t.Errorf("a voucher that the chain has: %d %v %v %v %q", n, paid, owing, err, shown)
+	}
+	if n, paid, owing, err := ledger.SettleOver(ctx, c, sign(good, payer)); err != nil || n != 9 || paid != proof.AmountOf(10) || owing != proof.AmountOf(11) || shown == nil {
 		t.Errorf("settle: %d %v %v %v %q", n, paid, owing, err, shown)
 	}
 	stop()
