@@ -102,8 +102,16 @@ func (t *table) open(e ends) (*tunnel, error) {
 	return n, nil
 }
 
-// counter gives the counter of a gateway's TEID, one use more.
+// maxCounters bounds the bearers counted one by one. They outlive their tunnels,
+// and a core may name any number of them.
+const maxCounters = 4 * maxTunnels
+
+// counter gives the counter of a gateway's TEID, one use more; when there are
+// too many, that of TEID 0, which is nobody's.
 func (t *table) counter(teid id.TEID) *counter {
+	if t.counters[teid] == nil && len(t.counters) >= maxCounters {
+		teid = 0
+	}
 	c := t.counters[teid]
 	if c == nil {
 		c = &counter{}
