@@ -98,6 +98,9 @@ func TestDetachFromIdleWithSwitchOff(t *testing.T) {
 		u := w.idle(p)
 		gone := do(func() error { return p.Detach(w.within(time.Minute), true) })
 		u = u.resumed()
+		if h := must(nassec.TypeOf(u.first.NASPDU)); h != nassec.IntegrityProtected { // TS 24.301 §4.4.5
+			t.Errorf("the first message of a connection has header type %d", h)
+		}
 		if m := read[*eps.DetachRequest](u, u.first.NASPDU); m.Type&eps.DetachSwitchOff == 0 {
 			t.Errorf("detach type %v", m.Type)
 		}
