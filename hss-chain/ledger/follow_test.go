@@ -91,10 +91,10 @@ func TestFollow(t *testing.T) {
 	}
 	good := proof.Voucher{ChainID: "c", Channel: 9, Seq: 1, Amount: proof.AmountOf(21)}
 	for name, b := range map[string][]byte{
-		"no voucher":       []byte("voucher"),
-		"unknown channel":  sign(proof.Voucher{ChainID: "c", Channel: 10, Amount: proof.AmountOf(21)}, payer),
-		"another's key":    sign(good, proof.NewSigningKey()),
-		"another chain":    sign(proof.Voucher{ChainID: "d", Channel: 9, Amount: proof.AmountOf(21)}, payer),
+		"no voucher":      []byte("voucher"),
+		"unknown channel": sign(proof.Voucher{ChainID: "c", Channel: 10, Amount: proof.AmountOf(21)}, payer),
+		"another's key":   sign(good, proof.NewSigningKey()),
+		"another chain":   sign(proof.Voucher{ChainID: "d", Channel: 9, Amount: proof.AmountOf(21)}, payer),
 	} {
 		if _, _, _, err := ledger.SettleOver(ctx, c, b); err == nil || shown != nil {
 			t.Errorf("%s: %v; it was shown to the chain: %t", name, err, shown != nil)
