@@ -19,77 +19,96 @@ import (
 func TestLife(t *testing.T) {
 	play(t, sim.ENBOptions{}, func(w *world) {
 		p := w.phone(sim.PhoneOptions{APN: must(id.ParseAPN("town"))})
-		done := w.attach(p)
-		u := w.initial()
-		req := read[*eps.AttachRequest](u, u.first.NASPDU)
-		if i, ok := req.Identity.IMSI(); !ok || i != card.IMSI || req.KSI != eps.NoKSI || u.first.STMSI != nil ||
-			u.first.RRCEstablishmentCause != s1ap.RRCEstablishmentCauseMoSignalling || must(u.first.TAI.ID()) != tai || must(u.first.EUTRANCGI.ID()).ECI != 0x19b01 {
-			t.Errorf("first message %+v\n%v", u.first, req)
-		}
-		u.plain(&eps.IdentityRequest{Type: eps.IdentityTypeIMSI})
-		if i, ok := up[*eps.IdentityResponse](u).Identity.IMSI(); !ok || i != card.IMSI {
-			t.Errorf("identity %v", i)
-		}
-		u.authenticate()
-		u.secure()
-		u.down(&eps.ESMInformationRequest{PTI: 1})
-		if r := up[*eps.ESMInformationResponse](u); !r.APN.OK || r.APN.V.String() != "town" || r.PTI != 1 {
-			t.Errorf("ESM INFORMATION RESPONSE %v", r)
-		}
-		u.accepted(0x100)
-		u.down(&eps.EMMInformation{})
-		u.down(&eps.IdentityRequest{Type: eps.IdentityTypeIMEISV})
-		if i, ok := up[*eps.IdentityResponse](u).Identity.IMEI(); !ok || i != imeisv {
-			t.Errorf("IMEISV %v", i)
-		}
-		r := <-done
-		if r.err != nil || r.s.Address.String() != "10.1.0.2" || len(r.s.DNS) != 1 || r.s.GUTI != guti(0x100) || r.s.EBI != 5 || r.s.APN.String() != "internet" {
-			t.Fatalf("attach: %+v", r)
-		}
+		u := firstAttach(w, p)
 		u.release(s1ap.CauseRadioNetworkUserInactivity.Cause())
 		w.wantState(p, sim.Idle)
-
-		served := do(func() error { return p.ServiceRequest(w.within(time.Minute), s1ap.RRCEstablishmentCauseMoData) })
-		u = u.resumed()
-		count := must(u.sec.AcceptServiceRequest(u.first.NASPDU))
-		if u.first.STMSI == nil || u.first.STMSI.ID() != guti(0x100).STMSI() {
-			t.Errorf("service request of %v", u.first.STMSI)
-		}
-		w.send(u.context(nil, count))
-		next[*s1ap.InitialContextSetupResponse](w)
-		if r := <-served; r.err != nil {
-			t.Fatal(r.err)
-		}
+		u = serviceRequest(w, p, u)
 		w.wantState(p, sim.Connected)
-
-		gone := do(func() error { return p.Detach(w.within(time.Minute), false) })
-		if m := up[*eps.DetachRequest](u); m.Type != eps.DetachEPS {
-			t.Errorf("detach type %v", m.Type)
-		}
-		u.down(&eps.DetachAccept{})
-		if r := <-gone; r.err != nil {
-			t.Fatal(r.err)
-		}
-		u.release(s1ap.CauseNasDetach.Cause())
+		detach(w, p, u)
 		w.wantState(p, sim.Deregistered)
-
-		done = w.attach(p)
-		u = u.resumed()
-		if nassec.IntegrityProtected != must(nassec.TypeOf(u.first.NASPDU)) {
-			t.Errorf("attach with GUTI not protected: %x", u.first.NASPDU)
-		}
-		if g, ok := read[*eps.AttachRequest](u, u.first.NASPDU).Identity.GUTI(); !ok || g != guti(0x100) {
-			t.Errorf("attach of %v", g)
-		}
-		u.kenb = u.count
-		u.accepted(0x101)
-		if r := <-done; r.err != nil || r.s.GUTI != guti(0x101) {
-			t.Fatalf("second attach: %+v", r)
-		}
+		secondAttach(w, p, u)
 		if p.Card()[0] != 1 {
 			t.Errorf("array of the card %v", p.Card())
 		}
 	})
+}
+
+func firstAttach(w *world, p *sim.Phone) *ue {
+	w.t.Helper()
+	done := w.attach(p)
+	u := w.initial()
+	req := read[*eps.AttachRequest](u, u.first.NASPDU)
+	if i, ok := req.Identity.IMSI(); !ok || i != card.IMSI || req.KSI != eps.NoKSI || u.first.STMSI != nil ||
+		u.first.RRCEstablishmentCause != s1ap.RRCEstablishmentCauseMoSignalling || must(u.first.TAI.ID()) != tai || must(u.first.EUTRANCGI.ID()).ECI != 0x19b01 {
+		w.t.Errorf("first message %+v\n%v", u.first, req)
+	}
+	u.plain(&eps.IdentityRequest{Type: eps.IdentityTypeIMSI})
+	if i, ok := up[*eps.IdentityResponse](u).Identity.IMSI(); !ok || i != card.IMSI {
+		w.t.Errorf("identity %v", i)
+	}
+	u.authenticate()
+	u.secure()
+	u.down(&eps.ESMInformationRequest{PTI: 1})
+	if r := up[*eps.ESMInformationResponse](u); !r.APN.OK || r.APN.V.String() != "town" || r.PTI != 1 {
+		w.t.Errorf("ESM INFORMATION RESPONSE %v", r)
+	}
+	u.accepted(0x100)
+	u.down(&eps.EMMInformation{})
+	u.down(&eps.IdentityRequest{Type: eps.IdentityTypeIMEISV})
+	if i, ok := up[*eps.IdentityResponse](u).Identity.IMEI(); !ok || i != imeisv {
+		w.t.Errorf("IMEISV %v", i)
+	}
+	r := <-done
+	if r.err != nil || r.s.Address.String() != "10.1.0.2" || len(r.s.DNS) != 1 || r.s.GUTI != guti(0x100) || r.s.EBI != 5 || r.s.APN.String() != "internet" {
+		w.t.Fatalf("attach: %+v", r)
+	}
+	return u
+}
+
+func serviceRequest(w *world, p *sim.Phone, known *ue) *ue {
+	w.t.Helper()
+	served := do(func() error { return p.ServiceRequest(w.within(time.Minute), s1ap.RRCEstablishmentCauseMoData) })
+	u := known.resumed()
+	count := must(u.sec.AcceptServiceRequest(u.first.NASPDU))
+	if u.first.STMSI == nil || u.first.STMSI.ID() != guti(0x100).STMSI() {
+		w.t.Errorf("service request of %v", u.first.STMSI)
+	}
+	w.send(u.context(nil, count))
+	next[*s1ap.InitialContextSetupResponse](w)
+	if r := <-served; r.err != nil {
+		w.t.Fatal(r.err)
+	}
+	return u
+}
+
+func detach(w *world, p *sim.Phone, u *ue) {
+	w.t.Helper()
+	gone := do(func() error { return p.Detach(w.within(time.Minute), false) })
+	if m := up[*eps.DetachRequest](u); m.Type != eps.DetachEPS {
+		w.t.Errorf("detach type %v", m.Type)
+	}
+	u.down(&eps.DetachAccept{})
+	if r := <-gone; r.err != nil {
+		w.t.Fatal(r.err)
+	}
+	u.release(s1ap.CauseNasDetach.Cause())
+}
+
+func secondAttach(w *world, p *sim.Phone, known *ue) {
+	w.t.Helper()
+	done := w.attach(p)
+	u := known.resumed()
+	if nassec.IntegrityProtected != must(nassec.TypeOf(u.first.NASPDU)) {
+		w.t.Errorf("attach with GUTI not protected: %x", u.first.NASPDU)
+	}
+	if g, ok := read[*eps.AttachRequest](u, u.first.NASPDU).Identity.GUTI(); !ok || g != guti(0x100) {
+		w.t.Errorf("attach of %v", g)
+	}
+	u.kenb = u.count
+	u.accepted(0x101)
+	if r := <-done; r.err != nil || r.s.GUTI != guti(0x101) {
+		w.t.Fatalf("second attach: %+v", r)
+	}
 }
 
 func TestDetachFromIdleWithSwitchOff(t *testing.T) {

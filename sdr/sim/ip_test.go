@@ -20,7 +20,19 @@ import (
 type far struct {
 	t    *testing.T
 	sock *net.UDPConn
+	addr netip.Addr
 	enb  netip.AddrPort
+}
+
+func newFar(t *testing.T) *far {
+	f := &far{t: t, addr: loopback.Addr(t), enb: netip.AddrPortFrom(loopback.Addr(t), gtpu.Port)}
+	sock, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.addr, gtpu.Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sock.Close() })
+	f.sock = sock
+	return f
 }
 
 func (f *far) send(b []byte) {
@@ -46,6 +58,30 @@ func (f *far) next() gtpu.Message {
 	return m
 }
 
+// uplink takes a G-PDU whose packet ends in text.
+func (f *far) uplink(text string) gtpu.Message {
+	f.t.Helper()
+	m := f.next()
+	if m.Type != gtpu.GPDU || m.TEID != 77 || !bytes.HasSuffix(m.Payload, []byte(text)) {
+		f.t.Fatalf("the gateway got %+v", m)
+	}
+	return m
+}
+
+// manners is what S1-U itself must answer (TS 29.281 §7.2.2, §7.3.1).
+func (f *far) manners(teid id.TEID, packet []byte) {
+	f.t.Helper()
+	f.send(gtpu.AppendEchoRequest(nil, 9))
+	if m := f.next(); m.Type != gtpu.EchoResponse || m.Sequence != 9 {
+		f.t.Errorf("answer to an echo: %+v", m)
+	}
+	f.send([]byte{1, 2, 3}) // dropped
+	f.send(gtpu.AppendGPDU(nil, teid+1, packet))
+	if m := f.next(); m.Type != gtpu.ErrorIndication {
+		f.t.Errorf("answer to an unknown tunnel: %+v", m)
+	}
+}
+
 // turned gives an IPv4 UDP packet with its ends exchanged: an answer. Sums stay
 // right.
 func turned(p []byte) []byte {
@@ -60,16 +96,9 @@ func turned(p []byte) []byte {
 // A phone with an IP stack, over sockets: octets both ways with their counts, a
 // packet that wakes an idle phone, and what S1-U itself must answer.
 func TestUserPlane(t *testing.T) {
-	enbAddr, port := loopback.Addr(t), uint16(2152)
-	gw := loopback.Addr(t)
-	sock, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(gw, port)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sock.Close()
-	f := &far{t, sock, netip.AddrPortFrom(enbAddr, port)}
+	f := newFar(t)
 	serve(t, sim.ENBOptions{GTPU: f.enb}, func(w *world) {
-		w.gateway = gw
+		w.gateway = f.addr
 		w.setup()
 		p := w.phone(sim.PhoneOptions{IP: true})
 		defer p.SwitchOff()
@@ -82,7 +111,7 @@ func TestUserPlane(t *testing.T) {
 			t.Fatal(r.err)
 		}
 		item := res.ERABSetupListCtxtSURes[0]
-		if a, err := item.TransportLayerAddress.Addr(); err != nil || a != enbAddr {
+		if a, err := item.TransportLayerAddress.Addr(); err != nil || a != f.enb.Addr() {
 			t.Errorf("the eNB's tunnel end is at %v (%v)", a, err)
 		}
 
@@ -91,18 +120,10 @@ func TestUserPlane(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		ask := func(text string) gtpu.Message {
-			t.Helper()
-			if _, err := c.Write([]byte(text)); err != nil {
-				t.Fatal(err)
-			}
-			m := f.next()
-			if m.Type != gtpu.GPDU || m.TEID != 77 || !bytes.HasSuffix(m.Payload, []byte(text)) {
-				t.Fatalf("the gateway got %+v", m)
-			}
-			return m
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
 		}
-		m := ask("hello")
+		m := f.uplink("hello")
 		f.send(gtpu.AppendGPDU(nil, item.GTPTEID.ID(), turned(m.Payload)))
 		buf := make([]byte, 100)
 		c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -110,15 +131,7 @@ func TestUserPlane(t *testing.T) {
 			t.Fatalf("answer %q, %v", buf[:n], err)
 		}
 
-		f.send(gtpu.AppendEchoRequest(nil, 9))
-		if m := f.next(); m.Type != gtpu.EchoResponse || m.Sequence != 9 {
-			t.Errorf("answer to an echo: %+v", m)
-		}
-		f.send([]byte{1, 2, 3}) // dropped
-		f.send(gtpu.AppendGPDU(nil, item.GTPTEID.ID()+1, m.Payload))
-		if m := f.next(); m.Type != gtpu.ErrorIndication {
-			t.Errorf("answer to an unknown tunnel: %+v", m)
-		}
+		f.manners(item.GTPTEID.ID(), m.Payload)
 
 		u.release(s1ap.CauseRadioNetworkUserInactivity.Cause())
 		if _, err := c.Write([]byte("wake")); err != nil { // waits in the phone
@@ -130,9 +143,7 @@ func TestUserPlane(t *testing.T) {
 		}
 		w.send(u.context(nil, must(u.sec.AcceptServiceRequest(u.first.NASPDU))))
 		next[*s1ap.InitialContextSetupResponse](w)
-		if m := f.next(); !bytes.HasSuffix(m.Payload, []byte("wake")) {
-			t.Errorf("the gateway got %+v", m)
-		}
+		f.uplink("wake")
 		gone := do(func() error { return p.Detach(w.within(time.Minute), false) })
 		up[*eps.DetachRequest](u)
 		u.down(&eps.DetachAccept{})
@@ -146,7 +157,7 @@ func TestUserPlane(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	a := netip.AddrPortFrom(loopback.Addr(t), 2152)
+	a := netip.AddrPortFrom(loopback.Addr(t), gtpu.Port)
 	sock, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(a))
 	if err != nil {
 		t.Fatal(err)
