@@ -23,7 +23,10 @@ type LoadOptions struct {
 	Rate   float64 // attaches begun each second
 	// Timeout of one procedure: 15 s, as T3410 (TS 24.301 §10.2).
 	Timeout time.Duration
-	Detach  bool // each phone detaches after its attach
+	// Hold is how long a phone stays before it detaches, and the last ones before
+	// the run ends, so that the network can finish what it does: 500 ms.
+	Hold   time.Duration
+	Detach bool // each phone detaches after Hold
 }
 
 // LoadReport is what a load run has seen. Durations are of complete attaches,
@@ -47,6 +50,9 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 15 * time.Second
+	}
+	if o.Hold == 0 {
+		o.Hold = 500 * time.Millisecond
 	}
 	l := loader{o: o, causes: map[string]int{}}
 	if _, err := plus(o.First, o.UEs-1); err != nil {
@@ -72,7 +78,9 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 		wg.Go(func() { l.one(ctx, p) })
 	}
 	wg.Wait()
-	return l.report(time.Since(start)), ctx.Err()
+	elapsed := time.Since(start)
+	pause(ctx, o.Hold)
+	return l.report(elapsed), ctx.Err()
 }
 
 type loader struct {
@@ -102,11 +110,10 @@ func plus(first id.IMSI, n int) (id.IMSI, error) {
 }
 
 func (l *loader) one(ctx context.Context, p *Phone) {
-	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
-	defer cancel()
-	s, err := p.Attach(ctx)
+	s, err := l.within(ctx, p.Attach)
 	if err == nil && l.o.Detach {
-		err = p.Detach(ctx, false)
+		pause(ctx, l.o.Hold)
+		_, err = l.within(ctx, func(ctx context.Context) (Session, error) { return s, p.Detach(ctx, false) })
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,6 +125,21 @@ func (l *loader) one(ctx context.Context, p *Phone) {
 		return
 	}
 	l.took = append(l.took, s.Took)
+}
+
+// within runs a procedure for as long as it may take.
+func (l *loader) within(ctx context.Context, f func(context.Context) (Session, error)) (Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 func (l *loader) report(elapsed time.Duration) LoadReport {
