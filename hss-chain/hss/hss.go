@@ -97,6 +97,8 @@ func New(o Options) (*HSS, error) {
 		return nil, fmt.Errorf("hss: IND slot %d: want 0 to 3", o.Slot)
 	case o.Terms.Validity < time.Minute || o.Terms.ByteCap == 0:
 		return nil, fmt.Errorf("hss: terms of %v and %d octets are too small", o.Terms.Validity, o.Terms.ByteCap)
+	case o.Terms.Validity > proof.MaxValidity:
+		return nil, fmt.Errorf("hss: tickets of %v are believed by nobody, at most %v", o.Terms.Validity, proof.MaxValidity)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -222,4 +223,22 @@ func FuzzOpen(f *testing.F) {
 		}
 		proof.OpenTicket("campanile-1", b)
 	})
+}
+
+// Times that nobody could keep, or that never end, are not believed.
+func TestTicketsOfAbsurdTime(t *testing.T) {
+	_, node, tk, _, _ := sample(t)
+	for _, c := range []struct{ from, to int64 }{
+		{1000, 1000}, {1000, 999}, {-1, 1000}, {0, math.MaxInt64}, {math.MinInt64, 0}, {math.MaxInt64 - 10, math.MaxInt64},
+		{1000, 1000 + 367*86400}, {300_000_000_000, 300_000_000_100},
+	} {
+		tk.NotBefore, tk.NotAfter = time.Unix(c.from, 0), time.Unix(c.to, 0)
+		b, err := tk.Sign(node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := proof.OpenTicket(tk.ChainID, b); !errors.Is(err, proof.ErrMalformed) {
+			t.Errorf("from %d to %d: %v", c.from, c.to, err)
+		}
+	}
 }

@@ -53,6 +53,13 @@ type Ticket struct {
 	Prices    [32]byte  // hash of the price list both agreed
 }
 
+// MaxValidity is the longest lease that is believed.
+const MaxValidity = 366 * 24 * time.Hour
+
+// lastYear bounds times that are believed: those who keep them may add to them
+// and write them with four digits of year.
+const lastYear = 9000
+
 // Sign gives the ticket's bytes with the node's signature behind them. k's
 // public half must be t.Node.
 func (t Ticket) Sign(k SigningKey) ([]byte, error) {
@@ -95,6 +102,9 @@ func OpenTicket(chainID string, b []byte) (Ticket, error) {
 	}
 	if t.Class < Proven || t.Class > Grace {
 		return Ticket{}, fmt.Errorf("ticket: %w: %v", ErrMalformed, t.Class)
+	}
+	if t.NotBefore.Unix() < 0 || t.NotAfter.Year() > lastYear || !t.NotAfter.After(t.NotBefore) || t.NotAfter.Sub(t.NotBefore) > MaxValidity {
+		return Ticket{}, fmt.Errorf("ticket: %w: valid from %d to %d, seconds since 1970", ErrMalformed, t.NotBefore.Unix(), t.NotAfter.Unix())
 	}
 	if t.ChainID != chainID {
 		return Ticket{}, fmt.Errorf("ticket for %q: %w", t.ChainID, ErrChain)
