@@ -240,11 +240,18 @@ func (m *Meter) bury(k segmentKey, last time.Time) {
 	m.changed.done[k] = true
 }
 
-// prunePools forgets tunnels that have been silent for longer than a tower
-// repeats itself.
-func (m *Meter) prunePools(a *account, now time.Time) {
+// silence is for how long a tunnel is remembered: longer than a tower repeats
+// itself. With a tower that has had very many it is shortSilence, and what it
+// repeats is news; no segment gets more of it than the gateway sent.
+const (
+	silence      = 24 * time.Hour
+	shortSilence = time.Minute
+)
+
+// prunePools forgets tunnels without segments that have been silent for so long.
+func (m *Meter) prunePools(a *account, now time.Time, silent time.Duration) {
 	for teid, p := range a.pools {
-		if len(a.byTEID[teid]) == 0 && now.Sub(p.At) > 24*time.Hour {
+		if len(a.byTEID[teid]) == 0 && now.Sub(p.At) > silent {
 			delete(a.pools, teid)
 			m.changed.pools[poolKey{a, teid}] = true
 		}

@@ -120,6 +120,9 @@ func (m *Meter) hearReport(a *account, r *link.Report, now time.Time) error {
 		p := a.pools[n.TEID]
 		if p == nil {
 			if len(a.pools) >= maxPools {
+				m.prunePools(a, now, shortSilence)
+			}
+			if len(a.pools) >= maxPools {
 				m.Logger.Warn("tower speaks of too many tunnels: passed over", "tower", a.tower.Short(), "teid", n.TEID, "most", maxPools)
 				break
 			}

@@ -169,7 +169,7 @@ func (m *Meter) round(now time.Time) error {
 	for _, a := range m.accounts {
 		m.finish(a, now)
 		m.sign(a, now)
-		m.prunePools(a, now)
+		m.prunePools(a, now, silence)
 	}
 	m.prune(now)
 	err := m.flush()

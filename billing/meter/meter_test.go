@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
 	"campanile.network/billing/rating"
 	"campanile.network/wire/link"
@@ -346,6 +347,27 @@ func TestOtherPeoplesStore(t *testing.T) {
 			if m, err := meter.New(o); err == nil || !strings.Contains(err.Error(), w.path) {
 				t.Errorf("taken: %v, %v", m, err)
 			}
+		}
+	})
+}
+
+// A phone that attaches again and again uses up tunnels; those that have fallen
+// silent make room, and downlink by a new one counts.
+func TestVeryManyTunnels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.join()
+		many := make([]link.Count, 65536)
+		for i := range many {
+			many[i] = link.Count{TEID: id.TEID(0x10000 + i), UL: 1}
+		}
+		m.says(1, many...)
+		time.Sleep(2 * time.Minute)
+		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
+		w.report(r, 0, 500_000)
+		m.says(1, link.Count{TEID: 0x77, DL: 500_000})
+		if v := w.view(); v.Counted != 500_000 {
+			t.Errorf("%d octets count, want 500000", v.Counted)
 		}
 	})
 }
