@@ -75,7 +75,7 @@ func (f *far) manners(teid id.TEID, packet []byte) {
 	if m := f.next(); m.Type != gtpu.EchoResponse || m.Sequence != 9 {
 		f.t.Errorf("answer to an echo: %+v", m)
 	}
-	f.send([]byte{1, 2, 3}) // dropped
+	f.send(gtpu.AppendEndMarker(nil, teid)) // of no interest
 	f.send(gtpu.AppendGPDU(nil, teid+1, packet))
 	if m := f.next(); m.Type != gtpu.ErrorIndication {
 		f.t.Errorf("answer to an unknown tunnel: %+v", m)
