@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"campanile.network/wire/link"
@@ -99,8 +100,12 @@ func (m *Meter) hear(j *joined, a *account, c link.Conn[link.FromTower, link.ToT
 					"tower", a.tower.Short(), "seen", msg.Seen.Seq, "seq", a.Seq)
 			}
 		case msg.Notice != nil:
+			level := slog.LevelInfo
+			if time.Since(a.noticeAt) < time.Second { // a tower that talks without end does not fill the log
+				level = slog.LevelDebug
+			}
 			a.notice, a.noticeAt = *msg.Notice, time.Now()
-			m.Logger.Info("tower says", "tower", a.tower.Short(), "code", msg.Notice.Code, "text", msg.Notice.Text)
+			m.Logger.Log(c.Context(), level, "tower says", "tower", a.tower.Short(), "code", msg.Notice.Code, "text", msg.Notice.Text)
 		}
 		m.mu.Unlock()
 		if err != nil {

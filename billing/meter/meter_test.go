@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -368,6 +369,31 @@ func TestVeryManyTunnels(t *testing.T) {
 		m.says(1, link.Count{TEID: 0x77, DL: 500_000})
 		if v := w.view(); v.Counted != 500_000 {
 			t.Errorf("%d octets count, want 500000", v.Counted)
+		}
+	})
+}
+
+// A tower may say what it likes as often as it likes; the log does not grow with it.
+func TestTalkativeTower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.stop()
+		var log strings.Builder
+		w.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.start()
+		m := w.join()
+		for i := range 1000 {
+			if err := m.conn.Send(link.FromTower{Notice: &link.Notice{Code: link.NoChannel, Text: fmt.Sprint(i)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.leave()
+		w.stop()
+		if n := strings.Count(log.String(), "tower says"); n == 0 || n > 2 {
+			t.Errorf("%d lines for 1000 notices", n)
+		}
+		if v := w.meter.Snapshot().Towers[0]; v.Notice.Text != "999" {
+			t.Errorf("the last word is %q", v.Notice.Text)
 		}
 	})
 }
