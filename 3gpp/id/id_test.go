@@ -108,3 +108,16 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What is nearly an identity does not reach the log whole, nor does a novel.
+func TestMistakesAreMasked(t *testing.T) {
+	for _, bad := range []string{"9997000000012345", "99970000001234x", strings.Repeat("9", 1<<20)} {
+		_, err := id.ParseIMSI(bad)
+		_, err2 := id.ParseMSISDN("+" + bad)
+		for _, err := range []error{err, err2} {
+			if err == nil || strings.Contains(err.Error(), bad[5:14]) || len(err.Error()) > 120 {
+				t.Errorf("%d characters: %.200v", len(bad), err)
+			}
+		}
+	}
+}
