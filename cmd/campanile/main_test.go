@@ -63,6 +63,8 @@ func TestConfigMistakes(t *testing.T) {
 		"wrong type":     {func(t *testing.T, h string) { edit(t, h, "code = 1", "code = 'one'") }, []string{"campanile.toml:", "code"}},
 		"bad value":      {func(t *testing.T, h string) { edit(t, h, "'999/70'", "'99/7'") }, []string{"campanile.toml", "network.plmn", "such as 999/70"}},
 		"bad duration":   {func(t *testing.T, h string) { edit(t, h, "block_interval = '1s'", "block_interval = 'soon'") }, []string{"campanile.toml:", "soon"}},
+		"bad cell":       {func(t *testing.T, h string) { edit(t, h, "cell = 105217", "cell = 1") }, []string{"campanile.toml:", "tower.cell", "105217"}},
+		"bad range":      {func(t *testing.T, h string) { edit(t, h, "ranges = ['99970']", "ranges = ['00101']") }, []string{"campanile.toml:", "network.ranges", "99970"}},
 		"bad choice":     {func(t *testing.T, h string) { edit(t, h, "kind = 'virtual'", "kind = 'magic'") }, []string{"radio.kind", "magic", `"virtual" or "none"`}},
 		"missing secret": {func(t *testing.T, h string) { os.Remove(filepath.Join(h, "keys", "operator")) }, []string{"keys/operator", "missing", "backup"}},
 		"open secret":    {func(t *testing.T, h string) { os.Chmod(filepath.Join(h, "keys", "tower"), 0o644) }, []string{"keys/tower", "chmod 600"}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/cmd/campanile/town"
@@ -35,7 +37,7 @@ func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.Admin
 		case codes.Unavailable:
 			return out, fmt.Errorf("no node is running in %s; start it with: campanile up --home %s", g.home, g.home)
 		case codes.InvalidArgument:
-			return out, &usageError{errors.New(s.Message())}
+			return out, &usageError{err: errors.New(s.Message()), known: true}
 		}
 		return out, errors.New(s.Message())
 	}
@@ -64,7 +66,7 @@ func statusCommand(g *globals) *cobra.Command {
 				fmt.Fprintf(w, "towers     %d on the air\n", s.TowersOnAir)
 				fmt.Fprintf(w, "phones     %d registered, %d connected\n", s.PhonesRegistered, s.PhonesConnected)
 				fmt.Fprintf(w, "carried    %d octets up, %d down\n", s.UlOctets, s.DlOctets)
-				fmt.Fprintf(w, "claimable  %s abell\nowner has  %s abell\n", s.Claimable, s.OwnerBalance)
+				fmt.Fprintf(w, "claimable  %s\nowner has  %s\n", town.Bell(s.Claimable), town.Bell(s.OwnerBalance))
 				if s.Console != "" {
 					fmt.Fprintf(w, "console    http://%s\n", s.Console)
 				}
@@ -86,7 +88,12 @@ func subscriberCommand(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return g.print(cmd.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "%s since block %d\n", state, r.Height) })
+				return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+					fmt.Fprintf(w, "%s since block %d\n", state, r.Height)
+					if state != "active" {
+						fmt.Fprintln(w, "a phone that is attached now keeps its service until its ticket ends")
+					}
+				})
 			},
 		})
 	}
@@ -97,25 +104,30 @@ func subscriberAdd(g *globals) *cobra.Command {
 	s := &pb.NewSubscriber{}
 	var keyFile, plan string
 	var up, down uint64
+	var count int
 	cmd := &cobra.Command{
 		Use: "add IMSI", Args: cobra.ExactArgs(1), Short: "Add a subscriber",
 		Long: "Add a subscriber. The key file holds 64 hexadecimal digits, K then OPc, and only its owner may read it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := id.ParseIMSI(args[0]); err != nil {
-				return &usageError{err}
+				return &usageError{err: err}
 			}
 			k, err := config.Secret(keyFile, 32)
 			if err != nil {
 				return err
 			}
 			s.Imsi, s.K, s.Opc, s.AmbrUl, s.AmbrDl = args[0], k[:16], k[16:], up*1e6, down*1e6
-			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.AddSubscribersReply, error) {
-				return c.AddSubscribers(ctx, &pb.AddSubscribersRequest{Subscribers: []*pb.NewSubscriber{s}, Plan: plan})
-			})
+			r, err := addSubscribers(cmd, g, s, count, plan)
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) { fmt.Fprintf(w, "subscriber %s on the ledger since block %d\n", r.Ids[0], r.Height) })
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				if len(r.Ids) == 1 {
+					fmt.Fprintf(w, "subscriber %s on the ledger since block %d\n", r.Ids[0], r.Height)
+				} else {
+					fmt.Fprintf(w, "%d subscribers on the ledger since block %d\n", len(r.Ids), r.Height)
+				}
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -128,8 +140,38 @@ func subscriberAdd(g *globals) *cobra.Command {
 	f.Uint64Var(&up, "up", 50, "Mbit/s uplink")
 	f.Uint64Var(&down, "down", 100, "Mbit/s downlink")
 	f.StringVar(&plan, "plan", "open", "plan, as the ledger shows it")
+	f.IntVar(&count, "count", 1, "so many, with consecutive IMSIs and one key: a batch of test SIMs")
 	cmd.MarkFlagRequired("key-file")
 	return cmd
+}
+
+// addSubscribers asks for count subscribers like s, in parts that the node
+// takes at once.
+func addSubscribers(cmd *cobra.Command, g *globals, s *pb.NewSubscriber, count int, plan string) (*pb.AddSubscribersReply, error) {
+	if count < 1 || count > 100_000 {
+		return nil, &usageError{err: fmt.Errorf("--count %d: want 1 to 100000", count)}
+	}
+	first, err := strconv.ParseUint(s.Imsi, 10, 64)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	out := &pb.AddSubscribersReply{}
+	for done := 0; done < count; {
+		q := &pb.AddSubscribersRequest{Plan: plan}
+		for ; done < count && len(q.Subscribers) < 1000; done++ {
+			n := proto.CloneOf(s)
+			n.Imsi = fmt.Sprintf("%0*d", len(s.Imsi), first+uint64(done))
+			q.Subscribers = append(q.Subscribers, n)
+		}
+		r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.AddSubscribersReply, error) {
+			return c.AddSubscribers(ctx, q)
+		})
+		if err != nil {
+			return nil, err
+		}
+		out.Ids, out.Height = append(out.Ids, r.Ids...), r.Height
+	}
+	return out, nil
 }
 
 // table prints rows in columns.
@@ -173,9 +215,9 @@ func towerCommand(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "TOWER\tNAME\tENB\tON AIR\tABELL PER GB\tCHANNEL\tRESERVE\tPAID", func(w io.Writer) {
+				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID", func(w io.Writer) {
 					for _, t := range r.Towers {
-						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, t.PricePerGb, t.Channel, t.Reserve, t.Paid)
+						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid))
 					}
 				})
 			})
@@ -245,7 +287,11 @@ func claimCommand(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				fmt.Fprintf(w, "claimed %s abell in block %d; the owner has %s abell\n", r.Amount, r.Height, r.Balance)
+				if r.Amount == "0" {
+					fmt.Fprintf(w, "nothing to claim; the owner has %s\n", town.Bell(r.Balance))
+				} else {
+					fmt.Fprintf(w, "claimed %s in block %d; the owner has %s\n", town.Bell(r.Amount), r.Height, town.Bell(r.Balance))
+				}
 			})
 		},
 	}

@@ -21,6 +21,9 @@ func roleCommands(g *globals) []*cobra.Command {
 	} {
 		out = append(out, &cobra.Command{
 			Use: r.name, GroupID: "role", Args: cobra.NoArgs, Short: r.short,
+			Long: r.short + ".\n\nRoles of one home run apart in any order: hss-chain, billing, gateway, mme and\n" +
+				"enb-agent, each with the same --home. They find each other by the addresses in\n" +
+				"its campanile.toml. An eNB, or campanile sim --mme with agent.radio's address,\nthen connects to the agent.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, g, r.name) },
 		})
 	}
@@ -35,6 +38,7 @@ func run(cmd *cobra.Command, g *globals, role string) error {
 	}
 	t, err := town.Open(cmd.Context(), cfg, role, log)
 	if err == nil {
+		log.Info("ready: "+role, "listening", t.Listening())
 		if a := t.Console(); a != "" {
 			log.Info("console: open http://" + a + " in a browser; Ctrl-C stops")
 		}

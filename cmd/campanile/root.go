@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -15,9 +16,17 @@ import (
 )
 
 // usageError is a command line that cannot be followed.
-type usageError struct{ err error }
+type usageError struct {
+	err   error
+	known bool // the text says all there is to say
+}
 
-func (e *usageError) Error() string { return e.err.Error() + "; see campanile --help" }
+func (e *usageError) Error() string {
+	if e.known {
+		return e.err.Error()
+	}
+	return e.err.Error() + "; see campanile --help"
+}
 
 // globals are the flags that every command has.
 type globals struct {
@@ -35,6 +44,7 @@ func root() *cobra.Command {
 			"subscribers, counts what towers carry and pays their owners.\n\n" +
 			"  campanile up      everything in one process, with a virtual tower and phone\n" +
 			"  campanile status  what the running node does",
+		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -43,8 +53,8 @@ func root() *cobra.Command {
 	f.StringVar(&g.home, "home", defaultHome(), "folder of configuration, keys and data")
 	f.StringVar(&g.level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&g.format, "log-format", "text", "text or json")
-	f.BoolVar(&g.json, "json", false, "results as JSON")
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	f.BoolVar(&g.json, "json", false, "results as JSON; errors stay one line on stderr")
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 	c.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "role", Title: "One role alone:"}, &cobra.Group{ID: "operate", Title: "Operate the running node:"})
 	c.AddCommand(initCommand(g), upCommand(g), demoCommand(g), simCommand(g))
 	c.AddCommand(roleCommands(g)...)
@@ -58,7 +68,7 @@ func usageArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return &usageError{err}
+				return &usageError{err: err}
 			}
 			return nil
 		}
@@ -66,6 +76,20 @@ func usageArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		usageArgs(sub)
 	}
+}
+
+// version is the commit the binary was built from, where the build knows it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version + ", " + info.GoVersion
 }
 
 func defaultHome() string {
@@ -82,7 +106,7 @@ func defaultHome() string {
 func (g *globals) logger() (*slog.Logger, error) {
 	l, err := logs.New(os.Stderr, g.level, g.format)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, &usageError{err: err}
 	}
 	return l, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,13 +38,11 @@ func simCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				fmt.Fprintf(w, "attached  %d in %.1f s, %.0f each second\n", r.Attached, r.Seconds, r.Rate)
-				fmt.Fprintf(w, "times     p50 %.1f  p90 %.1f  p99 %.1f  max %.1f ms\n", r.P50, r.P90, r.P99, r.Max)
-				for why, n := range r.Causes {
-					fmt.Fprintf(w, "failed    %d: %s\n", n, why)
-				}
-			})
+			err = g.print(cmd.OutOrStdout(), r, func(w io.Writer) { printLoad(w, r) })
+			if err == nil && r.Failed > 0 {
+				err = fmt.Errorf("%d of %d phones failed", r.Failed, r.Failed+r.Attached)
+			}
+			return err
 		},
 	}
 	p := cmd.Flags()
@@ -64,6 +63,40 @@ func simCommand(g *globals) *cobra.Command {
 	return cmd
 }
 
+func printLoad(w io.Writer, r sim.LoadReport) {
+	fmt.Fprintf(w, "attached  %d in %.1f s, %.0f each second\n", r.Attached, r.Seconds, r.Rate)
+	if r.Attached > 0 {
+		fmt.Fprintf(w, "times     p50 %.1f  p90 %.1f  p99 %.1f  max %.1f ms\n", r.P50, r.P90, r.P99, r.Max)
+	}
+	for why, n := range r.Causes {
+		fmt.Fprintf(w, "failed    %d: %s\n", n, why)
+	}
+}
+
+// onAir waits for S1 Setup; an MME that refuses or says nothing ends it.
+func onAir(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	refused := make(chan struct{})
+	go func() {
+		defer close(refused)
+		for ctx.Err() == nil && e.Refused() == nil {
+			time.Sleep(20 * time.Millisecond)
+		}
+		cancel()
+	}()
+	err := e.WaitReady(ctx)
+	cancel()
+	<-refused
+	switch {
+	case err == nil:
+		return nil
+	case e.Refused() != nil:
+		return fmt.Errorf("the MME refuses eNB %v (%w); ours admits registered towers: campanile tower register", who, e.Refused())
+	}
+	return fmt.Errorf("no S1 Setup with an MME at %v: %w", mme, err)
+}
+
 func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) {
 	log, err := g.logger()
 	if err != nil {
@@ -71,7 +104,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 	}
 	o := sim.LoadOptions{UEs: f.ues, Rate: f.rate, Detach: f.detach}
 	if o.First, err = id.ParseIMSI(f.imsi); err != nil {
-		return sim.LoadReport{}, &usageError{err}
+		return sim.LoadReport{}, &usageError{err: err}
 	}
 	k, err := config.Secret(f.keyFile, 32)
 	if err != nil {
@@ -83,7 +116,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 	local, err3 := netip.ParseAddr(f.local)
 	mme, err4 := netip.ParseAddr(f.mme)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return sim.LoadReport{}, &usageError{err}
+		return sim.LoadReport{}, &usageError{err: err}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var done []chan struct{}
@@ -97,7 +130,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 		e, err := sim.NewENB(sim.ENBOptions{ID: id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, Name: fmt.Sprintf("sim %d", i+1),
 			TAI: id.TAI{PLMN: plmn, TAC: id.TAC(f.tac)}, Cell: id.ECI((first.ID+uint32(i))<<8 | 1), Log: log})
 		if err != nil {
-			return sim.LoadReport{}, &usageError{err}
+			return sim.LoadReport{}, &usageError{err: err}
 		}
 		ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(local, 9899), Logger: log})
 		if err != nil {
@@ -113,7 +146,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 			})
 			ep.Close()
 		}()
-		if err := e.WaitReady(ctx); err != nil {
+		if err := onAir(ctx, e, id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, mme); err != nil {
 			return sim.LoadReport{}, err
 		}
 		o.ENBs = append(o.ENBs, e)

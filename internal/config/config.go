@@ -159,7 +159,7 @@ func WriteNew(file string, b []byte, mode fs.FileMode) error {
 func Secret(file string, n int) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, &Error{file, 0, "secret file is missing", "restore it from your backup, or make a new home with campanile init"}
+		return nil, &Error{file, 0, "secret file is missing", ""}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, &Error{file, 0, fmt.Sprintf("others may read this secret (mode %04o)", info.Mode().Perm()), "run: chmod 600 " + file}
@@ -170,7 +170,7 @@ func Secret(file string, n int) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(key) != n {
-		return nil, &Error{file, 1, fmt.Sprintf("want %d hexadecimal digits", 2*n), "restore it from your backup"}
+		return nil, &Error{file, 1, fmt.Sprintf("%d characters: want %d hexadecimal digits", len(strings.TrimSpace(string(b))), 2*n), ""}
 	}
 	return key, nil
 }

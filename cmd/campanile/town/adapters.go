@@ -105,6 +105,9 @@ func (c cashier) Settle(ctx context.Context, voucher []byte) (settle.Settled, er
 }
 
 func (c cashier) Claim(ctx context.Context) (proof.Amount, error) {
+	if c.model.Claimable(c.owner.Address()).IsZero() {
+		return proof.Amount{}, nil
+	}
 	a, _, err := c.chain.Claim(ctx, c.owner)
 	if errors.Is(err, client.ErrNothingToClaim) {
 		return proof.Amount{}, nil

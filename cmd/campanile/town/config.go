@@ -201,7 +201,10 @@ func (c *Config) resolve() (s settings, err error) {
 	if s.pool, err = netip.ParsePrefix(c.Gateway.Pool); err != nil {
 		return s, bad("gateway.pool", err, "write an address range, such as 10.45.0.0/16")
 	}
-	return s, c.checkChoices(bad)
+	if err := c.checkChoices(bad); err != nil {
+		return s, err
+	}
+	return s, c.checkNames(s, bad)
 }
 
 func (c *Config) checkChoices(bad func(string, error, string) error) error {

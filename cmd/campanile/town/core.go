@@ -132,6 +132,7 @@ func (t *Town) serveGRPC(name string, s *grpc.Server, listen, key string) error 
 	if err != nil {
 		return t.portTaken(err, key)
 	}
+	t.bound = append(t.bound, name+" "+l.Addr().String())
 	t.serve(name, func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
 	return nil
 }
@@ -168,6 +169,7 @@ func (t *Town) startGateway(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "gateway.address")
 	}
+	t.bound = append(t.bound, fmt.Sprintf("S11 %v", t.gateway.S11Addr()), fmt.Sprintf("S1-U %v", s1u))
 	t.serve("gateway", t.gateway.Serve)
 	return nil
 }
@@ -238,6 +240,7 @@ func (t *Town) startMME(context.Context) error {
 		return err
 	}
 	t.mme = m
+	t.bound = append(t.bound, fmt.Sprintf("S1AP %v (SCTP in UDP %d)", l.Addr(), sctpPort))
 	t.serve("S11", c.Serve)
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
 	return nil

@@ -62,8 +62,11 @@ func Demo(ctx context.Context, o DemoOptions, log *slog.Logger) (r DemoResult, e
 		return r, err
 	}
 	defer os.RemoveAll(home)
-	c := demoConfig(home)
-	if _, err := Init(home, c); err != nil {
+	return demoIn(ctx, demoConfig(home), o, log)
+}
+
+func demoIn(ctx context.Context, c Config, o DemoOptions, log *slog.Logger) (r DemoResult, err error) {
+	if _, err := Init(c.HomePath, c); err != nil {
 		return r, err
 	}
 	steps := []step{(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,

@@ -86,6 +86,10 @@ func (c *Config) loadKeys() (k keys, err error) {
 	} {
 		b, err := config.Secret(keyFile(c.HomePath, f.name), 32)
 		if err != nil {
+			var e *config.Error
+			if errors.As(err, &e) && e.Remedy == "" {
+				e.Remedy = "restore it from your backup, or make a new home with campanile init"
+			}
 			return k, err
 		}
 		f.into([32]byte(b))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -64,7 +65,7 @@ func (t *Town) startPhones(context.Context) error {
 		}
 		t.serve(fmt.Sprintf("phone %d", i+1), func(ctx context.Context) error {
 			if t.enb.WaitReady(ctx) == nil {
-				live(ctx, p, t.set.router, t.logEvent)
+				live(ctx, p, t.set.router, t.role("phone"), t.logEvent)
 			}
 			p.SwitchOff()
 			return nil
@@ -75,7 +76,7 @@ func (t *Town) startPhones(context.Context) error {
 
 // live is a phone's day: attach, fetch and send now and then with pauses in
 // which it goes idle, detach at the end.
-func live(ctx context.Context, p *sim.Phone, router netip.Addr, say func(kind, text string)) {
+func live(ctx context.Context, p *sim.Phone, router netip.Addr, log *slog.Logger, say func(kind, text string)) {
 	attached := false
 	for n := 0; ctx.Err() == nil; n++ {
 		if p.State() == sim.Deregistered {
@@ -89,7 +90,7 @@ func live(ctx context.Context, p *sim.Phone, router netip.Addr, say func(kind, t
 				continue
 			}
 			attached = true
-			say("phone", fmt.Sprintf("attached in %v as %v", s.Took.Round(time.Millisecond), s.Address))
+			log.Info("attached", logs.Took, s.Took, logs.Address, s.Address)
 		}
 		down, up := browse(n)
 		if err := transfer(ctx, p, router, down, up); err != nil && ctx.Err() == nil {

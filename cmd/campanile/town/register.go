@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"campanile.network/3gpp/aka"
@@ -24,17 +25,11 @@ import (
 // operator, tower, channel, the virtual phones' subscriptions. When everything
 // is there it asks the chain nothing, so that a halted chain stops nobody.
 func (t *Town) register(ctx context.Context) error {
-	if _, ok := t.model.OperatorByKey(t.keys.operator.Public()); !ok {
-		if err := t.registerOperator(ctx); err != nil {
-			return fmt.Errorf("register operator: %w", err)
-		}
+	if err := t.registerOperator(ctx); err != nil {
+		return fmt.Errorf("register operator: %w", err)
 	}
-	if _, ok := t.model.Tower(t.keys.tower.Public()); !ok {
-		cells := []id.ECGI{t.set.cell}
-		_, err := t.chain.RegisterTower(ctx, t.owner, t.keys.tower, ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: cells, PricePerGB: t.set.price})
-		if err != nil {
-			return fmt.Errorf("register tower: %w", err)
-		}
+	if err := t.registerTower(ctx); err != nil {
+		return fmt.Errorf("register tower: %w", err)
 	}
 	if _, ok := t.model.ChannelBetween(t.keys.operator.Public(), t.keys.tower.Public()); !ok && !t.set.reserve.IsZero() {
 		if _, _, err := t.chain.OpenChannel(ctx, t.operator, t.keys.tower.Public(), t.set.reserve); err != nil {
@@ -44,6 +39,27 @@ func (t *Town) register(ctx context.Context) error {
 	return t.registerPhones(ctx)
 }
 
+// registerTower enters the tower, or what the configuration now says otherwise
+// of it.
+func (t *Town) registerTower(ctx context.Context) error {
+	want := ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: []id.ECGI{t.set.cell}, PricePerGB: t.set.price}
+	have, ok := t.model.Tower(t.keys.tower.Public())
+	if !ok {
+		_, err := t.chain.RegisterTower(ctx, t.owner, t.keys.tower, want)
+		return err
+	}
+	if have.Name == want.Name && have.ENB == want.ENB && slices.Equal(have.Cells, want.Cells) && have.PricePerGB == want.PricePerGB {
+		return nil
+	}
+	if have.PricePerGB != want.PricePerGB {
+		t.log.Info("a tower's new price holds for channels opened from now on", "was", bell(have.PricePerGB), "is", bell(want.PricePerGB))
+	}
+	want.Key, want.Shares = have.Key, have.Shares
+	_, err := t.chain.UpdateTower(ctx, t.owner, want)
+	return err
+}
+
+// registerOperator does the same for the operator.
 func (t *Town) registerOperator(ctx context.Context) error {
 	priv, err := hss.NewNodeKey(t.keys.hpke)
 	if err != nil {
@@ -55,7 +71,16 @@ func (t *Town) registerOperator(ctx context.Context) error {
 	for _, r := range t.cfg.Network.Ranges {
 		o.Ranges = append(o.Ranges, ledger.Range(r))
 	}
-	_, err = t.chain.RegisterOperator(ctx, t.operator, t.keys.operator, o)
+	have, ok := t.model.OperatorByKey(t.keys.operator.Public())
+	if !ok {
+		_, err = t.chain.RegisterOperator(ctx, t.operator, t.keys.operator, o)
+		return err
+	}
+	nodes := len(have.Nodes) == 1 && have.Nodes[0].Key == o.Nodes[0].Key && have.Nodes[0].Endpoint == o.Nodes[0].Endpoint
+	if have.Name == o.Name && slices.Equal(have.PLMNs, o.PLMNs) && slices.Equal(have.Ranges, o.Ranges) && slices.Equal(have.Prices, o.Prices) && nodes {
+		return nil
+	}
+	_, err = t.chain.UpdateOperator(ctx, t.operator, t.keys.operator, o)
 	return err
 }
 

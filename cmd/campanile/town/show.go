@@ -54,6 +54,9 @@ func (t *Town) startConsole(context.Context) error {
 			if err != nil {
 				return "", err
 			}
+			if a.IsZero() {
+				return "nothing to claim", nil
+			}
 			return fmt.Sprintf("claimed %s in block %d", bell(a), t.chain.Status().Height), nil
 		}, Logger: t.role("console")})
 	if err != nil {
@@ -85,6 +88,15 @@ func bell(a proof.Amount) string {
 	}
 	s := fmt.Sprintf("%07s", micro.String())
 	return s[:len(s)-6] + "." + s[len(s)-6:] + " BELL"
+}
+
+// Bell gives decimal digits of abell in BELL; what is no number stays as it is.
+func Bell(abell string) string {
+	a, err := proof.ParseAmount(abell)
+	if err != nil {
+		return abell
+	}
+	return bell(a)
 }
 
 // balances asks the chain for balances when something has moved, so that

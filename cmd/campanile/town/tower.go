@@ -2,6 +2,7 @@ package town
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -36,6 +37,7 @@ func (t *Town) startAgent(context.Context) error {
 	}
 	t.onEnd("tower store", t.agent.Close)
 	t.serve("tower agent", t.agent.Serve)
+	t.bound = append(t.bound, fmt.Sprintf("eNBs %v:%d (SCTP in UDP %d)", t.set.agentRadio, s1apPort, sctpPort))
 	t.serve("relay", r.Serve)
 	t.settler, err = settle.New(settle.Options{Chain: t.cash, Holder: t.agent, Every: time.Duration(t.cfg.Billing.PostEvery), Logger: t.role("tower")})
 	if err != nil {
@@ -48,11 +50,16 @@ func (t *Town) startAgent(context.Context) error {
 	return nil
 }
 
-// claimEvery claims what has been earned, again and again.
+// claimEvery claims what has been earned, the first time as soon as there is
+// something.
 func (t *Town) claimEvery(ctx context.Context, every time.Duration) error {
-	for rest(ctx, every); ctx.Err() == nil; rest(ctx, every) {
-		if t.model.Claimable(t.owner.Address()).IsZero() {
-			continue
+	w := t.model.Watch()
+	defer w.Close()
+	for ; ctx.Err() == nil; rest(ctx, every) {
+		for t.model.Claimable(t.owner.Address()).IsZero() {
+			if _, err := w.Next(ctx); err != nil {
+				return nil
+			}
 		}
 		if _, err := t.claim(ctx); err != nil && ctx.Err() == nil {
 			t.role("tower").Warn("claim", logs.Error, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -66,7 +67,8 @@ type Town struct {
 
 	wakeMu  sync.Mutex
 	wakers  map[chan struct{}]struct{}
-	console string // where it listens, once it does
+	console string   // where it listens, once it does
+	bound   []string // what listens where
 }
 
 // readyTimeout is how long the chain may take to its first block.
@@ -78,7 +80,7 @@ type step func(*Town, context.Context) error
 // Roles are the processes there can be, and the steps of each. "up" is all.
 func roles() map[string][]step {
 	return map[string][]step{
-		"up": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
+		"up": {(*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
 			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startAdmin},
 		"billing":   {(*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
@@ -141,6 +143,9 @@ func (t *Town) Wait(ctx context.Context) error { return t.wait(ctx) }
 
 // Console is where the console listens, or "".
 func (t *Town) Console() string { return t.console }
+
+// Listening says what listens where.
+func (t *Town) Listening() string { return strings.Join(t.bound, ", ") }
 
 func (t *Town) role(name string) *slog.Logger { return t.log.With(logs.Role, name) }
 

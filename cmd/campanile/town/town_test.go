@@ -3,14 +3,18 @@ package town
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/secret"
+	"campanile.network/hss-chain/hss"
 	"campanile.network/sdr/sim"
 )
 
@@ -162,6 +166,60 @@ func TestWhoIsNotServed(t *testing.T) {
 	}
 	if err := try(card); err != nil {
 		t.Errorf("unbarred: %v", err)
+	}
+}
+
+// What a load run calls attached, the MME calls attached.
+func TestLoad(t *testing.T) {
+	ctx := deadline(t)
+	w := start(t, ctx, newHome(t, nil), core())
+	if err := w.enb.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const phones = 20
+	first, err := id.ParseIMSI("999700000001000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := secret.Key128{7}
+	subs := make([]hss.Subscription, phones)
+	for i := range subs {
+		subs[i] = hss.Subscription{K: k, OPc: k, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())), Profile: w.profile()}
+		if subs[i].IMSI, err = id.ParseIMSI(fmt.Sprintf("99970%010d", 1000+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := w.subscribe(ctx, subs, "test"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := sim.Load(ctx, sim.LoadOptions{ENBs: []*sim.ENB{w.enb}, First: first, K: k, OPc: k, UEs: phones, Rate: 100, Detach: true})
+	if err != nil || r.Attached != phones || r.Failed != 0 || r.P50 <= 0 || r.Max < r.P99 {
+		t.Errorf("%+v %v", r, err)
+	}
+	eventually(t, ctx, "the MME to have seen the same", func() bool {
+		p := w.mme.Stats().Procedures
+		return p["attach ok"] == phones && p["detach ok"] == phones
+	})
+}
+
+// A configuration that says something new about operator or tower changes the
+// ledger at the next start.
+func TestChangedConfig(t *testing.T) {
+	ctx := deadline(t)
+	c := newHome(t, nil)
+	first, err := open(ctx, c, "test", logger(t), core()[:5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Tower.Name, c.Tower.PricePerGB, c.Network.Name = "second", "7", "Town"
+	second := start(t, ctx, c, core()[:5])
+	tower, _ := second.model.Tower(second.keys.tower.Public())
+	op, _ := second.model.OperatorByKey(second.keys.operator.Public())
+	if tower.Name != "second" || tower.PricePerGB.String() != "7" || op.Name != "Town" || tower.Version != 2 || op.Version != 2 {
+		t.Errorf("%+v\n%+v", tower, op)
 	}
 }
 

@@ -3,6 +3,7 @@ package town
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,24 +16,16 @@ import (
 // A stranger reads a capture of the whole demo and finds nothing malformed and
 // no error in S1AP, NAS, SCTP, GTPv2 or GTP-U.
 func TestTsharkReadsTheDemo(t *testing.T) {
-	need := func(ok bool, what string) {
-		if ok {
-			return
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
-	}
 	tshark, err := exec.LookPath("tshark")
-	need(err == nil, "tshark is not installed")
-	need(os.Geteuid() == 0, "capturing needs root")
+	need(t, err == nil, "tshark is not installed")
+	need(t, os.Geteuid() == 0, "capturing needs root")
 	ctx := deadline(t)
 	file := filepath.Join(t.TempDir(), "demo.pcapng")
 	capturing, stop := context.WithCancel(ctx)
 	defer stop()
-	// Only what the demo's roles say to each other on their own ports.
-	tap := exec.CommandContext(capturing, tshark, "-q", "-i", "lo", "-s", "0", "-B", "64", "-w", file, "-f", "net 127.0.0.0/8 and udp and (port 9899 or port 2123 or port 2152)")
+	c := demoConfig(t.TempDir())
+	net := netip.PrefixFrom(netip.MustParseAddr(c.MME.Address), 24).Masked() // the demo's own addresses
+	tap := exec.CommandContext(capturing, tshark, "-q", "-i", "lo", "-s", "0", "-B", "64", "-w", file, "-f", "net "+net.String()+" and udp")
 	tap.Cancel = func() error { return tap.Process.Signal(os.Interrupt) }
 	var said syncBuffer
 	tap.Stderr = &said
@@ -40,7 +33,7 @@ func TestTsharkReadsTheDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, ctx, "tshark to capture", func() bool { return strings.Contains(said.String(), "Capturing on") && size(file) > 0 })
-	r, err := Demo(ctx, DemoOptions{Down: 300_000, Up: 30_000}, logger(t))
+	r, err := demoIn(ctx, c, DemoOptions{Down: 300_000, Up: 30_000}, logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +68,18 @@ func TestTsharkReadsTheDemo(t *testing.T) {
 	if n := strings.Count(read("-Y", "gtp.message == 255"), "\n"); n < 100 {
 		t.Errorf("%d G-PDUs for %d octets", n, r.DeliveredDL)
 	}
+}
+
+// need skips a test where something is missing, and fails it where CI=true.
+func need(t *testing.T, ok bool, what string) {
+	t.Helper()
+	if ok {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 func size(file string) int64 {
