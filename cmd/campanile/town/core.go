@@ -2,6 +2,8 @@ package town
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -88,7 +90,7 @@ func (t *Town) tellNotice(v meter.TowerView) {
 // another process.
 func (t *Town) startLinks(context.Context) error {
 	self := t.keys.operator.Public()
-	tls, err := peertls.Server(t.keys.operator.Ed25519(), func(key [32]byte) error {
+	cert, err := peertls.Server(t.keys.operator.Ed25519(), func(key [32]byte) error {
 		if _, ok := t.model.Tower(key); !ok && key != self {
 			return fmt.Errorf("no tower is registered under this key")
 		}
@@ -97,8 +99,7 @@ func (t *Town) startLinks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)), grpc.UnaryInterceptor(only(self)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second})) // a tower gone without a word
+	s := newServer(cert, 16, grpc.UnaryInterceptor(only(self)))
 	link.Register(s, t.meter)
 	usage.Register(s, t.meter)
 	return t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen")
@@ -107,7 +108,7 @@ func (t *Town) startLinks(context.Context) error {
 // startHomeServer answers serving networks, and lets the operator's own roles
 // and registered towers follow the ledger.
 func (t *Town) startHomeServer(context.Context) error {
-	tls, err := peertls.Server(t.keys.hss.Ed25519(), func(key [32]byte) error {
+	cert, err := peertls.Server(t.keys.hss.Ed25519(), func(key [32]byte) error {
 		_, operator := t.model.OperatorByKey(key)
 		if _, tower := t.model.Tower(key); !operator && !tower {
 			return fmt.Errorf("no operator or tower is registered under this key")
@@ -117,13 +118,21 @@ func (t *Town) startHomeServer(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)))
+	s := newServer(cert, 1024)
 	home.Register(s, t.home)
 	ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
 		r, err := t.cash.Settle(ctx, voucher)
 		return r.Channel, r.Paid, r.Owing, err
 	})
 	return t.serveGRPC("home", s, t.cfg.HSS.Listen, "hss.listen")
+}
+
+// newServer is a gRPC server for peers that show their keys: a peer that went
+// without a word is noticed within half a minute, and one connection carries so
+// many calls at a time.
+func newServer(cert *tls.Config, calls uint32, more ...grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(more, grpc.Creds(credentials.NewTLS(cert)), grpc.MaxConcurrentStreams(calls), grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))...)
 }
 
 // serveGRPC runs a gRPC server at an address; key names it in the config.
@@ -158,13 +167,17 @@ func (t *Town) startGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
+	restarts, err := t.restartCounter("gateway")
+	if err != nil {
+		return err
+	}
 	path, err := userspace.New(userspace.Options{Local: s1u, Port: port, Logger: t.role("gateway")})
 	if err != nil {
 		return t.portTaken(err, "gateway.address")
 	}
 	t.serve("data path", path.Serve)
 	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.mme, t.set.mme.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
-		APNs: []id.APN{t.set.apn}, RestartCounter: restartCounter(), OpenTicket: openTicket(t.model, t.chainID, t.keys.operator.Public()),
+		APNs: []id.APN{t.set.apn}, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.keys.operator.Public()),
 		Sink: t.sink, Logger: t.role("gateway")})
 	if err != nil {
 		return t.portTaken(err, "gateway.address")
@@ -174,8 +187,20 @@ func (t *Town) startGateway(context.Context) error {
 	return nil
 }
 
-// restartCounter differs from run to run (TS 23.007 §16.1A.1).
-func restartCounter() uint8 { return uint8(time.Now().Unix()) }
+// restartCounter is one more than in the run before (TS 23.007 §16.1A.1); role
+// is whose counter it is.
+func (t *Town) restartCounter(role string) (uint8, error) {
+	file := t.cfg.path("restarts-" + role)
+	b, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	n := uint8(1)
+	if len(b) == 1 {
+		n = b[0] + 1
+	}
+	return n, os.WriteFile(file, []byte{n}, 0o600)
+}
 
 // packetNetwork opens the gateway's far side: a TUN device with root,
 // otherwise a network stack in user space.
@@ -226,8 +251,12 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "mme.address")
 	}
+	restarts, err := t.restartCounter("mme")
+	if err != nil {
+		return err
+	}
 	var m *mme.MME
-	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gateway, gtpcPort), RestartCounter: restartCounter(), Logger: t.role("mme"),
+	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gateway, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
 		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
 		OnGatewayRestart: func(lost []*s11.Session) { m.GatewayRestarted(lost) }})
 	if err != nil {
