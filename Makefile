@@ -17,7 +17,7 @@ run: build ## everything in one process, in ./var, with a virtual tower and phon
 	@exec ./bin/campanile up --home var
 
 build: ## bin/campanile, static
-	$(GO) build -o bin/campanile ./cmd/campanile
+	$(GO) build -ldflags '-s -w' -o bin/campanile ./cmd/campanile
 
 test: lint ## lint and all tests
 	$(GO) test ./...
