@@ -190,7 +190,9 @@ func (s *Settler) Claim(ctx context.Context) (proof.Amount, error) {
 		return proof.Amount{}, fmt.Errorf("settle: claim: %w", err)
 	}
 	s.claimed = sum
-	s.Logger.Info("claimed", "amount", a)
+	if !a.IsZero() {
+		s.Logger.Info("claimed", "amount", a)
+	}
 	return a, nil
 }
 
