@@ -2,6 +2,7 @@ package town
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -129,14 +130,21 @@ func TestSilentHome(t *testing.T) {
 func TestConsensusHalted(t *testing.T) {
 	ctx := deadline(t)
 	c := newHome(t, func(c *Config) { c.Billing.PostEvery = config.Duration(time.Second) })
-	halt := make(chan struct{})
+	running, halt := context.WithCancel(ctx)
+	defer halt()
 	first, err := open(ctx, c, "test", logger(t), replace(core(), atChain, func(t *Town, ctx context.Context) error {
-		return t.startHaltingChain(ctx, halt)
+		t.halted = make(chan struct{})
+		t.serve("chain", func(ctx context.Context) error { // a chain that stops before its time
+			stop := context.AfterFunc(ctx, halt)
+			defer stop()
+			return errors.Join(t.node.Serve(running), hang(ctx))
+		})
+		return t.chainReady(ctx)
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	close(halt)
+	halt()
 	eventually(t, ctx, "consensus to halt", func() bool { return !first.chain.Status().Running })
 	carry := func(w *Town, octets int) uint64 {
 		t.Helper()
@@ -165,7 +173,7 @@ func TestConsensusHalted(t *testing.T) {
 	if sum < 2_700_000 {
 		t.Errorf("vouchers cover %d octets after the restart", sum)
 	}
-	if err := second.startChain(ctx); err != nil {
+	if err := errors.Join(second.startChain(ctx), second.chainReady(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, ctx, "the voucher to be posted", func() bool { return channel(t, second).Bytes >= sum })
@@ -174,24 +182,10 @@ func TestConsensusHalted(t *testing.T) {
 	}
 }
 
-// startHaltingChain is a chain that stops when halt is closed, while the rest
-// of the process goes on.
-func (t *Town) startHaltingChain(ctx context.Context, halt <-chan struct{}) error {
-	t.serve("chain", func(ctx context.Context) error {
-		run, stop := context.WithCancel(ctx)
-		defer stop()
-		go func() {
-			select {
-			case <-halt:
-				stop()
-			case <-run.Done():
-			}
-		}()
-		err := t.node.Serve(run)
-		<-ctx.Done()
-		return err
-	})
-	return t.node.Ready(ctx)
+// hang waits for the end of ctx.
+func hang(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
 func promisedOffChain(w *Town) (octets uint64) {
@@ -271,6 +265,9 @@ func TestSecondStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := start(t, ctx, c, core())
+	if err := second.chainReady(ctx); err != nil {
+		t.Fatal(err)
+	}
 	b, err := second.chain.Balance(ctx, second.owner.Address())
 	if err != nil || b != r.OwnerBalanceAfter || second.chainID != id {
 		t.Errorf("ledger %s, balance %v, %v; want %s, %v", second.chainID, b, err, id, r.OwnerBalanceAfter)

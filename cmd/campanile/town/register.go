@@ -32,6 +32,9 @@ func (t *Town) register(ctx context.Context) error {
 		return fmt.Errorf("register tower: %w", err)
 	}
 	if _, ok := t.model.ChannelBetween(t.keys.operator.Public(), t.keys.tower.Public()); !ok && !t.set.reserve.IsZero() {
+		if err := t.chainReady(ctx); err != nil {
+			return err
+		}
 		if _, _, err := t.chain.OpenChannel(ctx, t.operator, t.keys.tower.Public(), t.set.reserve); err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}
@@ -45,6 +48,9 @@ func (t *Town) registerTower(ctx context.Context) error {
 	want := ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: []id.ECGI{t.set.cell}, PricePerGB: t.set.price}
 	have, ok := t.model.Tower(t.keys.tower.Public())
 	if !ok {
+		if err := t.chainReady(ctx); err != nil {
+			return err
+		}
 		_, err := t.chain.RegisterTower(ctx, t.owner, t.keys.tower, want)
 		return err
 	}
@@ -55,6 +61,9 @@ func (t *Town) registerTower(ctx context.Context) error {
 		t.log.Info("a tower's new price holds for channels opened from now on", "was", bell(have.PricePerGB), "is", bell(want.PricePerGB))
 	}
 	want.Key, want.Shares = have.Key, have.Shares
+	if err := t.chainReady(ctx); err != nil {
+		return err
+	}
 	_, err := t.chain.UpdateTower(ctx, t.owner, want)
 	return err
 }
@@ -73,12 +82,18 @@ func (t *Town) registerOperator(ctx context.Context) error {
 	}
 	have, ok := t.model.OperatorByKey(t.keys.operator.Public())
 	if !ok {
+		if err := t.chainReady(ctx); err != nil {
+			return err
+		}
 		_, err = t.chain.RegisterOperator(ctx, t.operator, t.keys.operator, o)
 		return err
 	}
 	nodes := len(have.Nodes) == 1 && have.Nodes[0].Key == o.Nodes[0].Key && have.Nodes[0].Endpoint == o.Nodes[0].Endpoint
 	if have.Name == o.Name && slices.Equal(have.PLMNs, o.PLMNs) && slices.Equal(have.Ranges, o.Ranges) && slices.Equal(have.Prices, o.Prices) && nodes {
 		return nil
+	}
+	if err := t.chainReady(ctx); err != nil {
+		return err
 	}
 	_, err = t.chain.UpdateOperator(ctx, t.operator, t.keys.operator, o)
 	return err
@@ -91,6 +106,9 @@ func (t *Town) profile() home.Profile {
 
 // subscribe seals subscriptions and enters them on the ledger.
 func (t *Town) subscribe(ctx context.Context, subs []hss.Subscription, plan string) ([]ledger.Subscriber, client.Receipt, error) {
+	if err := t.chainReady(ctx); err != nil {
+		return nil, client.Receipt{}, err
+	}
 	recs, err := t.hss.Provision(subs, plan)
 	if err != nil {
 		return nil, client.Receipt{}, err

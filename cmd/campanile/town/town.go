@@ -50,6 +50,8 @@ type Town struct {
 	node            *node.Node // nil where the chain is in another process, as is all up to hss
 	chain           *client.Client
 	operator, owner *client.Account
+	halted          chan struct{} // closed when consensus fails by itself
+	haltCause       error
 
 	hss     *hss.HSS
 	home    home.Home // hss, or the way to it
@@ -172,9 +174,33 @@ func inUse(home string, err error) error {
 	return &config.Error{File: home, What: err.Error(), Remedy: "is another campanile running in this home?"}
 }
 
-// startChain runs consensus and waits for the first block.
+// startChain runs consensus. Only a home whose ledger is new waits for its
+// first block; otherwise what the ledger's file says is enough to go on air.
 func (t *Town) startChain(ctx context.Context) error {
-	t.serve("chain", t.node.Serve)
+	t.halted = make(chan struct{})
+	t.serve("chain", t.consensus)
+	if _, ok := t.model.OperatorByKey(t.keys.operator.Public()); ok {
+		return nil
+	}
+	return t.chainReady(ctx)
+}
+
+// consensus runs until ctx ends. When it fails by itself, everything else goes
+// on: phones stay, octets count, vouchers are posted after a restart.
+func (t *Town) consensus(ctx context.Context) error {
+	err := t.node.Serve(ctx)
+	if ctx.Err() != nil {
+		return err
+	}
+	t.haltCause = err
+	close(t.halted)
+	t.logEvent("trouble", fmt.Sprintf("consensus has halted: %v", err))
+	<-ctx.Done()
+	return nil
+}
+
+// chainReady waits until the chain takes transactions.
+func (t *Town) chainReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	ready := make(chan error, 1)
@@ -182,10 +208,10 @@ func (t *Town) startChain(ctx context.Context) error {
 	select {
 	case err := <-ready:
 		return t.portTaken(err, "chain.grpc")
-	case <-t.failed:
+	case <-t.halted:
 		cancel()
 		<-ready
-		return t.portTaken(t.cause, "chain.grpc")
+		return t.portTaken(fmt.Errorf("chain: %w", t.haltCause), "chain.grpc")
 	}
 }
 
