@@ -1,0 +1,44 @@
+package town
+
+import (
+	"testing"
+	"time"
+
+	"campanile.network/hss-chain/ledger"
+	"campanile.network/wire/proof"
+)
+
+// The gateway believes a ticket only if the node that signed it is registered
+// as its home's, and only if it is for this operator.
+func TestWhoseTicketIsBelieved(t *testing.T) {
+	m, err := ledger.Open(ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	node, stranger, self := proof.NewSigningKey(), proof.NewSigningKey(), proof.OperatorKey{1}
+	if err := m.Apply(ledger.Update{ChainID: "c", Height: 1, Resync: true,
+		Operators: []ledger.Operator{{Account: "a", Key: self, Nodes: []ledger.HSSNode{{Key: node.Public()}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	open := openTicket(m, "c", self)
+	for name, c := range map[string]struct {
+		signer        proof.SigningKey
+		home, serving proof.OperatorKey
+		want          bool
+	}{
+		"ours":             {node, self, self, true},
+		"a stranger's key": {stranger, self, self, false},
+		"unknown home":     {node, proof.OperatorKey{2}, self, false},
+		"another's":        {node, self, proof.OperatorKey{2}, false},
+	} {
+		b, err := proof.Ticket{ChainID: "c", Home: c.home, Node: c.signer.Public(), Serving: c.serving, Class: proof.Proven,
+			NotBefore: time.Unix(1000, 0), NotAfter: time.Unix(2000, 0), ByteCap: 1}.Sign(c.signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(b); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
