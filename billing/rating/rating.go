@@ -1,11 +1,10 @@
-// Package rating turns octets into money and money into shares, in whole
-// numbers only. It is a handful of pure functions that the meter, the tower
-// and the chain use alike, so that they cannot differ. It knows no tariffs by
-// time of day, no currencies and no accounts.
+// Package rating turns octets into money, in whole numbers only. It is pure
+// functions, so that the chain may rate with them too. It knows no tariffs by
+// time of day, no currencies and no accounts; how a payment is shared is
+// x/settlement's rule.
 package rating
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -42,44 +41,4 @@ func Covered(amount, pricePerGB proof.Amount) uint64 {
 		}
 	}
 	return least
-}
-
-// ErrShares says that there is nobody to share with.
-var ErrShares = errors.New("rating: no share has weight")
-
-// Split divides total by weight. Every part is rounded down, and the base
-// denoms left over, fewer than there are shares, go one each to the first
-// shares that have weight: the parts add up to total. Errors: ErrShares.
-func Split(total proof.Amount, weights []uint32) ([]proof.Amount, error) {
-	var sum uint64
-	for _, w := range weights {
-		sum += uint64(w)
-	}
-	if sum == 0 {
-		return nil, ErrShares
-	}
-	parts := make([]proof.Amount, len(weights))
-	rest := total
-	var err error
-	for i, w := range weights {
-		if parts[i], err = total.MulDiv(uint64(w), sum); err != nil {
-			return nil, fmt.Errorf("rating: share %d: %w", i, err)
-		}
-		if rest, err = rest.Sub(parts[i]); err != nil {
-			return nil, fmt.Errorf("rating: share %d: %w", i, err)
-		}
-	}
-	one := proof.AmountOf(1)
-	for i, w := range weights {
-		if w == 0 || rest.IsZero() {
-			continue
-		}
-		if parts[i], err = parts[i].Add(one); err != nil {
-			return nil, fmt.Errorf("rating: share %d: %w", i, err)
-		}
-		if rest, err = rest.Sub(one); err != nil {
-			return nil, fmt.Errorf("rating: share %d: %w", i, err)
-		}
-	}
-	return parts, nil
 }

@@ -35,7 +35,7 @@ var rules = []rule{
 	{"mme", append(role, "mme/"), light, "a role knows no other role; cmd joins them"},
 	{"gateway", append(role, "gateway/"), light, "a role knows no other role; cmd joins them"},
 	{"enb-agent/", append(role, "enb-agent/"), light, "a role knows no other role; cmd joins them"},
-	{"billing/rating", []string{"3gpp/", "wire/proof"}, nil, "the chain rates with this code"},
+	{"billing/rating", []string{"3gpp/", "wire/proof"}, nil, "the chain may rate with this code: nothing in it may vary"},
 	{"billing/", append(role, "billing/"), light, "a role knows no other role; cmd joins them"},
 	{"sdr/", append(role, "sdr/"), light, "a role knows no other role; cmd joins them"},
 	{"console", append(role, "console/"), light, "the console shows what it is given"},
