@@ -29,9 +29,10 @@ func ExampleParse() {
 	// ATTACH REQUEST
 	//   EPS attach type: EPS attach (#1)
 	//   NAS key set identifier: no key is available (#7)
-	//   EPS mobile identity: IMSI 00101········80
+	//   EPS mobile identity
+	//     IMSI: 00101········80
 	//   UE network capability: EEA0 128-EEA1 128-EEA2 128-EEA3 128-EIA1 128-EIA2 128-EIA3
-	//   ESM message container:
+	//   ESM message container
 	//     PDN CONNECTIVITY REQUEST
 	//       EPS bearer identity: 0
 	//       Procedure transaction identity: 1

@@ -303,7 +303,7 @@ var tableAttachAccept = table{name: "ATTACH ACCEPT", uplink: false, downlink: tr
 func (m *AttachAccept) MessageType() MessageType { return MessageType(0x0742) }
 
 // String is a tree with the spec's element names.
-func (m *AttachAccept) String() string  { return tree(m) }
+func (m *AttachAccept) String() string  { return masked.Text(Tree(m)) }
 func (m *AttachAccept) table() *table   { return &tableAttachAccept }
 func (m *AttachAccept) rest() *Unparsed { return &m.Unparsed }
 
@@ -321,7 +321,7 @@ var tableAttachComplete = table{name: "ATTACH COMPLETE", uplink: true, downlink:
 func (m *AttachComplete) MessageType() MessageType { return MessageType(0x0743) }
 
 // String is a tree with the spec's element names.
-func (m *AttachComplete) String() string  { return tree(m) }
+func (m *AttachComplete) String() string  { return masked.Text(Tree(m)) }
 func (m *AttachComplete) table() *table   { return &tableAttachComplete }
 func (m *AttachComplete) rest() *Unparsed { return &m.Unparsed }
 
@@ -361,7 +361,7 @@ var tableAttachReject = table{name: "ATTACH REJECT", uplink: false, downlink: tr
 func (m *AttachReject) MessageType() MessageType { return MessageType(0x0744) }
 
 // String is a tree with the spec's element names.
-func (m *AttachReject) String() string  { return tree(m) }
+func (m *AttachReject) String() string  { return masked.Text(Tree(m)) }
 func (m *AttachReject) table() *table   { return &tableAttachReject }
 func (m *AttachReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -481,7 +481,7 @@ var tableAttachRequest = table{name: "ATTACH REQUEST", uplink: true, downlink: f
 func (m *AttachRequest) MessageType() MessageType { return MessageType(0x0741) }
 
 // String is a tree with the spec's element names.
-func (m *AttachRequest) String() string  { return tree(m) }
+func (m *AttachRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *AttachRequest) table() *table   { return &tableAttachRequest }
 func (m *AttachRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -503,7 +503,7 @@ var tableAuthenticationFailure = table{name: "AUTHENTICATION FAILURE", uplink: t
 func (m *AuthenticationFailure) MessageType() MessageType { return MessageType(0x075c) }
 
 // String is a tree with the spec's element names.
-func (m *AuthenticationFailure) String() string  { return tree(m) }
+func (m *AuthenticationFailure) String() string  { return masked.Text(Tree(m)) }
 func (m *AuthenticationFailure) table() *table   { return &tableAuthenticationFailure }
 func (m *AuthenticationFailure) rest() *Unparsed { return &m.Unparsed }
 
@@ -518,7 +518,7 @@ var tableAuthenticationReject = table{name: "AUTHENTICATION REJECT", uplink: fal
 func (m *AuthenticationReject) MessageType() MessageType { return MessageType(0x0754) }
 
 // String is a tree with the spec's element names.
-func (m *AuthenticationReject) String() string  { return tree(m) }
+func (m *AuthenticationReject) String() string  { return masked.Text(Tree(m)) }
 func (m *AuthenticationReject) table() *table   { return &tableAuthenticationReject }
 func (m *AuthenticationReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -541,7 +541,7 @@ var tableAuthenticationRequest = table{name: "AUTHENTICATION REQUEST", uplink: f
 func (m *AuthenticationRequest) MessageType() MessageType { return MessageType(0x0752) }
 
 // String is a tree with the spec's element names.
-func (m *AuthenticationRequest) String() string  { return tree(m) }
+func (m *AuthenticationRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *AuthenticationRequest) table() *table   { return &tableAuthenticationRequest }
 func (m *AuthenticationRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -559,7 +559,7 @@ var tableAuthenticationResponse = table{name: "AUTHENTICATION RESPONSE", uplink:
 func (m *AuthenticationResponse) MessageType() MessageType { return MessageType(0x0753) }
 
 // String is a tree with the spec's element names.
-func (m *AuthenticationResponse) String() string  { return tree(m) }
+func (m *AuthenticationResponse) String() string  { return masked.Text(Tree(m)) }
 func (m *AuthenticationResponse) table() *table   { return &tableAuthenticationResponse }
 func (m *AuthenticationResponse) rest() *Unparsed { return &m.Unparsed }
 
@@ -593,7 +593,7 @@ var tableCSServiceNotification = table{name: "CS SERVICE NOTIFICATION", uplink: 
 func (m *CSServiceNotification) MessageType() MessageType { return MessageType(0x0764) }
 
 // String is a tree with the spec's element names.
-func (m *CSServiceNotification) String() string  { return tree(m) }
+func (m *CSServiceNotification) String() string  { return masked.Text(Tree(m)) }
 func (m *CSServiceNotification) table() *table   { return &tableCSServiceNotification }
 func (m *CSServiceNotification) rest() *Unparsed { return &m.Unparsed }
 
@@ -608,7 +608,7 @@ var tableDetachAccept = table{name: "DETACH ACCEPT", uplink: true, downlink: tru
 func (m *DetachAccept) MessageType() MessageType { return MessageType(0x0746) }
 
 // String is a tree with the spec's element names.
-func (m *DetachAccept) String() string  { return tree(m) }
+func (m *DetachAccept) String() string  { return masked.Text(Tree(m)) }
 func (m *DetachAccept) table() *table   { return &tableDetachAccept }
 func (m *DetachAccept) rest() *Unparsed { return &m.Unparsed }
 
@@ -630,7 +630,7 @@ var tableDetachRequest = table{name: "DETACH REQUEST", uplink: true, downlink: f
 func (m *DetachRequest) MessageType() MessageType { return MessageType(0x0745) }
 
 // String is a tree with the spec's element names.
-func (m *DetachRequest) String() string  { return tree(m) }
+func (m *DetachRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *DetachRequest) table() *table   { return &tableDetachRequest }
 func (m *DetachRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -665,7 +665,7 @@ var tableNetworkDetachRequest = table{name: "DETACH REQUEST", uplink: false, dow
 func (m *NetworkDetachRequest) MessageType() MessageType { return MessageType(0x0745) }
 
 // String is a tree with the spec's element names.
-func (m *NetworkDetachRequest) String() string  { return tree(m) }
+func (m *NetworkDetachRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *NetworkDetachRequest) table() *table   { return &tableNetworkDetachRequest }
 func (m *NetworkDetachRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -683,7 +683,7 @@ var tableDownlinkNASTransport = table{name: "DOWNLINK NAS TRANSPORT", uplink: fa
 func (m *DownlinkNASTransport) MessageType() MessageType { return MessageType(0x0762) }
 
 // String is a tree with the spec's element names.
-func (m *DownlinkNASTransport) String() string  { return tree(m) }
+func (m *DownlinkNASTransport) String() string  { return masked.Text(Tree(m)) }
 func (m *DownlinkNASTransport) table() *table   { return &tableDownlinkNASTransport }
 func (m *DownlinkNASTransport) rest() *Unparsed { return &m.Unparsed }
 
@@ -717,7 +717,7 @@ var tableEMMInformation = table{name: "EMM INFORMATION", uplink: false, downlink
 func (m *EMMInformation) MessageType() MessageType { return MessageType(0x0761) }
 
 // String is a tree with the spec's element names.
-func (m *EMMInformation) String() string  { return tree(m) }
+func (m *EMMInformation) String() string  { return masked.Text(Tree(m)) }
 func (m *EMMInformation) table() *table   { return &tableEMMInformation }
 func (m *EMMInformation) rest() *Unparsed { return &m.Unparsed }
 
@@ -735,7 +735,7 @@ var tableEMMStatus = table{name: "EMM STATUS", uplink: true, downlink: true, row
 func (m *EMMStatus) MessageType() MessageType { return MessageType(0x0760) }
 
 // String is a tree with the spec's element names.
-func (m *EMMStatus) String() string  { return tree(m) }
+func (m *EMMStatus) String() string  { return masked.Text(Tree(m)) }
 func (m *EMMStatus) table() *table   { return &tableEMMStatus }
 func (m *EMMStatus) rest() *Unparsed { return &m.Unparsed }
 
@@ -777,7 +777,7 @@ var tableExtendedServiceRequest = table{name: "EXTENDED SERVICE REQUEST", uplink
 func (m *ExtendedServiceRequest) MessageType() MessageType { return MessageType(0x074c) }
 
 // String is a tree with the spec's element names.
-func (m *ExtendedServiceRequest) String() string  { return tree(m) }
+func (m *ExtendedServiceRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *ExtendedServiceRequest) table() *table   { return &tableExtendedServiceRequest }
 func (m *ExtendedServiceRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -811,7 +811,7 @@ var tableGUTIReallocationCommand = table{name: "GUTI REALLOCATION COMMAND", upli
 func (m *GUTIReallocationCommand) MessageType() MessageType { return MessageType(0x0750) }
 
 // String is a tree with the spec's element names.
-func (m *GUTIReallocationCommand) String() string  { return tree(m) }
+func (m *GUTIReallocationCommand) String() string  { return masked.Text(Tree(m)) }
 func (m *GUTIReallocationCommand) table() *table   { return &tableGUTIReallocationCommand }
 func (m *GUTIReallocationCommand) rest() *Unparsed { return &m.Unparsed }
 
@@ -826,7 +826,7 @@ var tableGUTIReallocationComplete = table{name: "GUTI REALLOCATION COMPLETE", up
 func (m *GUTIReallocationComplete) MessageType() MessageType { return MessageType(0x0751) }
 
 // String is a tree with the spec's element names.
-func (m *GUTIReallocationComplete) String() string  { return tree(m) }
+func (m *GUTIReallocationComplete) String() string  { return masked.Text(Tree(m)) }
 func (m *GUTIReallocationComplete) table() *table   { return &tableGUTIReallocationComplete }
 func (m *GUTIReallocationComplete) rest() *Unparsed { return &m.Unparsed }
 
@@ -845,7 +845,7 @@ var tableIdentityRequest = table{name: "IDENTITY REQUEST", uplink: false, downli
 func (m *IdentityRequest) MessageType() MessageType { return MessageType(0x0755) }
 
 // String is a tree with the spec's element names.
-func (m *IdentityRequest) String() string  { return tree(m) }
+func (m *IdentityRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *IdentityRequest) table() *table   { return &tableIdentityRequest }
 func (m *IdentityRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -863,7 +863,7 @@ var tableIdentityResponse = table{name: "IDENTITY RESPONSE", uplink: true, downl
 func (m *IdentityResponse) MessageType() MessageType { return MessageType(0x0756) }
 
 // String is a tree with the spec's element names.
-func (m *IdentityResponse) String() string  { return tree(m) }
+func (m *IdentityResponse) String() string  { return masked.Text(Tree(m)) }
 func (m *IdentityResponse) table() *table   { return &tableIdentityResponse }
 func (m *IdentityResponse) rest() *Unparsed { return &m.Unparsed }
 
@@ -910,7 +910,7 @@ var tableSecurityModeCommand = table{name: "SECURITY MODE COMMAND", uplink: fals
 func (m *SecurityModeCommand) MessageType() MessageType { return MessageType(0x075d) }
 
 // String is a tree with the spec's element names.
-func (m *SecurityModeCommand) String() string  { return tree(m) }
+func (m *SecurityModeCommand) String() string  { return masked.Text(Tree(m)) }
 func (m *SecurityModeCommand) table() *table   { return &tableSecurityModeCommand }
 func (m *SecurityModeCommand) rest() *Unparsed { return &m.Unparsed }
 
@@ -938,7 +938,7 @@ var tableSecurityModeComplete = table{name: "SECURITY MODE COMPLETE", uplink: tr
 func (m *SecurityModeComplete) MessageType() MessageType { return MessageType(0x075e) }
 
 // String is a tree with the spec's element names.
-func (m *SecurityModeComplete) String() string  { return tree(m) }
+func (m *SecurityModeComplete) String() string  { return masked.Text(Tree(m)) }
 func (m *SecurityModeComplete) table() *table   { return &tableSecurityModeComplete }
 func (m *SecurityModeComplete) rest() *Unparsed { return &m.Unparsed }
 
@@ -956,7 +956,7 @@ var tableSecurityModeReject = table{name: "SECURITY MODE REJECT", uplink: true, 
 func (m *SecurityModeReject) MessageType() MessageType { return MessageType(0x075f) }
 
 // String is a tree with the spec's element names.
-func (m *SecurityModeReject) String() string  { return tree(m) }
+func (m *SecurityModeReject) String() string  { return masked.Text(Tree(m)) }
 func (m *SecurityModeReject) table() *table   { return &tableSecurityModeReject }
 func (m *SecurityModeReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -992,7 +992,7 @@ var tableServiceReject = table{name: "SERVICE REJECT", uplink: false, downlink: 
 func (m *ServiceReject) MessageType() MessageType { return MessageType(0x074e) }
 
 // String is a tree with the spec's element names.
-func (m *ServiceReject) String() string  { return tree(m) }
+func (m *ServiceReject) String() string  { return masked.Text(Tree(m)) }
 func (m *ServiceReject) table() *table   { return &tableServiceReject }
 func (m *ServiceReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -1012,7 +1012,7 @@ var tableServiceRequest = table{name: "SERVICE REQUEST", uplink: true, downlink:
 func (m *ServiceRequest) MessageType() MessageType { return MessageType(0xc700) }
 
 // String is a tree with the spec's element names.
-func (m *ServiceRequest) String() string  { return tree(m) }
+func (m *ServiceRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *ServiceRequest) table() *table   { return &tableServiceRequest }
 func (m *ServiceRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -1163,7 +1163,7 @@ var tableTrackingAreaUpdateAccept = table{name: "TRACKING AREA UPDATE ACCEPT", u
 func (m *TrackingAreaUpdateAccept) MessageType() MessageType { return MessageType(0x0749) }
 
 // String is a tree with the spec's element names.
-func (m *TrackingAreaUpdateAccept) String() string  { return tree(m) }
+func (m *TrackingAreaUpdateAccept) String() string  { return masked.Text(Tree(m)) }
 func (m *TrackingAreaUpdateAccept) table() *table   { return &tableTrackingAreaUpdateAccept }
 func (m *TrackingAreaUpdateAccept) rest() *Unparsed { return &m.Unparsed }
 
@@ -1178,7 +1178,7 @@ var tableTrackingAreaUpdateComplete = table{name: "TRACKING AREA UPDATE COMPLETE
 func (m *TrackingAreaUpdateComplete) MessageType() MessageType { return MessageType(0x074a) }
 
 // String is a tree with the spec's element names.
-func (m *TrackingAreaUpdateComplete) String() string  { return tree(m) }
+func (m *TrackingAreaUpdateComplete) String() string  { return masked.Text(Tree(m)) }
 func (m *TrackingAreaUpdateComplete) table() *table   { return &tableTrackingAreaUpdateComplete }
 func (m *TrackingAreaUpdateComplete) rest() *Unparsed { return &m.Unparsed }
 
@@ -1216,7 +1216,7 @@ var tableTrackingAreaUpdateReject = table{name: "TRACKING AREA UPDATE REJECT", u
 func (m *TrackingAreaUpdateReject) MessageType() MessageType { return MessageType(0x074b) }
 
 // String is a tree with the spec's element names.
-func (m *TrackingAreaUpdateReject) String() string  { return tree(m) }
+func (m *TrackingAreaUpdateReject) String() string  { return masked.Text(Tree(m)) }
 func (m *TrackingAreaUpdateReject) table() *table   { return &tableTrackingAreaUpdateReject }
 func (m *TrackingAreaUpdateReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -1378,7 +1378,7 @@ var tableTrackingAreaUpdateRequest = table{name: "TRACKING AREA UPDATE REQUEST",
 func (m *TrackingAreaUpdateRequest) MessageType() MessageType { return MessageType(0x0748) }
 
 // String is a tree with the spec's element names.
-func (m *TrackingAreaUpdateRequest) String() string  { return tree(m) }
+func (m *TrackingAreaUpdateRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *TrackingAreaUpdateRequest) table() *table   { return &tableTrackingAreaUpdateRequest }
 func (m *TrackingAreaUpdateRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -1396,7 +1396,7 @@ var tableUplinkNASTransport = table{name: "UPLINK NAS TRANSPORT", uplink: true, 
 func (m *UplinkNASTransport) MessageType() MessageType { return MessageType(0x0763) }
 
 // String is a tree with the spec's element names.
-func (m *UplinkNASTransport) String() string  { return tree(m) }
+func (m *UplinkNASTransport) String() string  { return masked.Text(Tree(m)) }
 func (m *UplinkNASTransport) table() *table   { return &tableUplinkNASTransport }
 func (m *UplinkNASTransport) rest() *Unparsed { return &m.Unparsed }
 
@@ -1420,7 +1420,7 @@ var tableDownlinkGenericNASTransport = table{name: "DOWNLINK GENERIC NAS TRANSPO
 func (m *DownlinkGenericNASTransport) MessageType() MessageType { return MessageType(0x0768) }
 
 // String is a tree with the spec's element names.
-func (m *DownlinkGenericNASTransport) String() string  { return tree(m) }
+func (m *DownlinkGenericNASTransport) String() string  { return masked.Text(Tree(m)) }
 func (m *DownlinkGenericNASTransport) table() *table   { return &tableDownlinkGenericNASTransport }
 func (m *DownlinkGenericNASTransport) rest() *Unparsed { return &m.Unparsed }
 
@@ -1444,7 +1444,7 @@ var tableUplinkGenericNASTransport = table{name: "UPLINK GENERIC NAS TRANSPORT",
 func (m *UplinkGenericNASTransport) MessageType() MessageType { return MessageType(0x0769) }
 
 // String is a tree with the spec's element names.
-func (m *UplinkGenericNASTransport) String() string  { return tree(m) }
+func (m *UplinkGenericNASTransport) String() string  { return masked.Text(Tree(m)) }
 func (m *UplinkGenericNASTransport) table() *table   { return &tableUplinkGenericNASTransport }
 func (m *UplinkGenericNASTransport) rest() *Unparsed { return &m.Unparsed }
 
@@ -1488,7 +1488,7 @@ var tableControlPlaneServiceRequest = table{name: "CONTROL PLANE SERVICE REQUEST
 func (m *ControlPlaneServiceRequest) MessageType() MessageType { return MessageType(0x074d) }
 
 // String is a tree with the spec's element names.
-func (m *ControlPlaneServiceRequest) String() string  { return tree(m) }
+func (m *ControlPlaneServiceRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *ControlPlaneServiceRequest) table() *table   { return &tableControlPlaneServiceRequest }
 func (m *ControlPlaneServiceRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -1520,7 +1520,7 @@ var tableServiceAccept = table{name: "SERVICE ACCEPT", uplink: false, downlink: 
 func (m *ServiceAccept) MessageType() MessageType { return MessageType(0x074f) }
 
 // String is a tree with the spec's element names.
-func (m *ServiceAccept) String() string  { return tree(m) }
+func (m *ServiceAccept) String() string  { return masked.Text(Tree(m)) }
 func (m *ServiceAccept) table() *table   { return &tableServiceAccept }
 func (m *ServiceAccept) rest() *Unparsed { return &m.Unparsed }
 
@@ -1552,7 +1552,7 @@ func (m *ActivateDedicatedEPSBearerContextAccept) MessageType() MessageType {
 }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDedicatedEPSBearerContextAccept) String() string { return tree(m) }
+func (m *ActivateDedicatedEPSBearerContextAccept) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDedicatedEPSBearerContextAccept) table() *table {
 	return &tableActivateDedicatedEPSBearerContextAccept
 }
@@ -1592,7 +1592,7 @@ func (m *ActivateDedicatedEPSBearerContextReject) MessageType() MessageType {
 }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDedicatedEPSBearerContextReject) String() string { return tree(m) }
+func (m *ActivateDedicatedEPSBearerContextReject) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDedicatedEPSBearerContextReject) table() *table {
 	return &tableActivateDedicatedEPSBearerContextReject
 }
@@ -1667,7 +1667,7 @@ func (m *ActivateDedicatedEPSBearerContextRequest) MessageType() MessageType {
 }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDedicatedEPSBearerContextRequest) String() string { return tree(m) }
+func (m *ActivateDedicatedEPSBearerContextRequest) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDedicatedEPSBearerContextRequest) table() *table {
 	return &tableActivateDedicatedEPSBearerContextRequest
 }
@@ -1699,7 +1699,7 @@ var tableActivateDefaultEPSBearerContextAccept = table{name: "ACTIVATE DEFAULT E
 func (m *ActivateDefaultEPSBearerContextAccept) MessageType() MessageType { return MessageType(0x02c2) }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDefaultEPSBearerContextAccept) String() string { return tree(m) }
+func (m *ActivateDefaultEPSBearerContextAccept) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDefaultEPSBearerContextAccept) table() *table {
 	return &tableActivateDefaultEPSBearerContextAccept
 }
@@ -1733,7 +1733,7 @@ var tableActivateDefaultEPSBearerContextReject = table{name: "ACTIVATE DEFAULT E
 func (m *ActivateDefaultEPSBearerContextReject) MessageType() MessageType { return MessageType(0x02c3) }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDefaultEPSBearerContextReject) String() string { return tree(m) }
+func (m *ActivateDefaultEPSBearerContextReject) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDefaultEPSBearerContextReject) table() *table {
 	return &tableActivateDefaultEPSBearerContextReject
 }
@@ -1831,7 +1831,7 @@ func (m *ActivateDefaultEPSBearerContextRequest) MessageType() MessageType {
 }
 
 // String is a tree with the spec's element names.
-func (m *ActivateDefaultEPSBearerContextRequest) String() string { return tree(m) }
+func (m *ActivateDefaultEPSBearerContextRequest) String() string { return masked.Text(Tree(m)) }
 func (m *ActivateDefaultEPSBearerContextRequest) table() *table {
 	return &tableActivateDefaultEPSBearerContextRequest
 }
@@ -1877,7 +1877,7 @@ var tableBearerResourceAllocationReject = table{name: "BEARER RESOURCE ALLOCATIO
 func (m *BearerResourceAllocationReject) MessageType() MessageType { return MessageType(0x02d5) }
 
 // String is a tree with the spec's element names.
-func (m *BearerResourceAllocationReject) String() string  { return tree(m) }
+func (m *BearerResourceAllocationReject) String() string  { return masked.Text(Tree(m)) }
 func (m *BearerResourceAllocationReject) table() *table   { return &tableBearerResourceAllocationReject }
 func (m *BearerResourceAllocationReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -1928,7 +1928,7 @@ var tableBearerResourceAllocationRequest = table{name: "BEARER RESOURCE ALLOCATI
 func (m *BearerResourceAllocationRequest) MessageType() MessageType { return MessageType(0x02d4) }
 
 // String is a tree with the spec's element names.
-func (m *BearerResourceAllocationRequest) String() string { return tree(m) }
+func (m *BearerResourceAllocationRequest) String() string { return masked.Text(Tree(m)) }
 func (m *BearerResourceAllocationRequest) table() *table {
 	return &tableBearerResourceAllocationRequest
 }
@@ -1974,7 +1974,7 @@ var tableBearerResourceModificationReject = table{name: "BEARER RESOURCE MODIFIC
 func (m *BearerResourceModificationReject) MessageType() MessageType { return MessageType(0x02d7) }
 
 // String is a tree with the spec's element names.
-func (m *BearerResourceModificationReject) String() string { return tree(m) }
+func (m *BearerResourceModificationReject) String() string { return masked.Text(Tree(m)) }
 func (m *BearerResourceModificationReject) table() *table {
 	return &tableBearerResourceModificationReject
 }
@@ -2037,7 +2037,7 @@ var tableBearerResourceModificationRequest = table{name: "BEARER RESOURCE MODIFI
 func (m *BearerResourceModificationRequest) MessageType() MessageType { return MessageType(0x02d6) }
 
 // String is a tree with the spec's element names.
-func (m *BearerResourceModificationRequest) String() string { return tree(m) }
+func (m *BearerResourceModificationRequest) String() string { return masked.Text(Tree(m)) }
 func (m *BearerResourceModificationRequest) table() *table {
 	return &tableBearerResourceModificationRequest
 }
@@ -2069,7 +2069,7 @@ var tableDeactivateEPSBearerContextAccept = table{name: "DEACTIVATE EPS BEARER C
 func (m *DeactivateEPSBearerContextAccept) MessageType() MessageType { return MessageType(0x02ce) }
 
 // String is a tree with the spec's element names.
-func (m *DeactivateEPSBearerContextAccept) String() string { return tree(m) }
+func (m *DeactivateEPSBearerContextAccept) String() string { return masked.Text(Tree(m)) }
 func (m *DeactivateEPSBearerContextAccept) table() *table {
 	return &tableDeactivateEPSBearerContextAccept
 }
@@ -2115,7 +2115,7 @@ var tableDeactivateEPSBearerContextRequest = table{name: "DEACTIVATE EPS BEARER 
 func (m *DeactivateEPSBearerContextRequest) MessageType() MessageType { return MessageType(0x02cd) }
 
 // String is a tree with the spec's element names.
-func (m *DeactivateEPSBearerContextRequest) String() string { return tree(m) }
+func (m *DeactivateEPSBearerContextRequest) String() string { return masked.Text(Tree(m)) }
 func (m *DeactivateEPSBearerContextRequest) table() *table {
 	return &tableDeactivateEPSBearerContextRequest
 }
@@ -2138,7 +2138,7 @@ var tableESMDummyMessage = table{name: "ESM DUMMY MESSAGE", uplink: true, downli
 func (m *ESMDummyMessage) MessageType() MessageType { return MessageType(0x02dc) }
 
 // String is a tree with the spec's element names.
-func (m *ESMDummyMessage) String() string  { return tree(m) }
+func (m *ESMDummyMessage) String() string  { return masked.Text(Tree(m)) }
 func (m *ESMDummyMessage) table() *table   { return &tableESMDummyMessage }
 func (m *ESMDummyMessage) rest() *Unparsed { return &m.Unparsed }
 
@@ -2159,7 +2159,7 @@ var tableESMInformationRequest = table{name: "ESM INFORMATION REQUEST", uplink: 
 func (m *ESMInformationRequest) MessageType() MessageType { return MessageType(0x02d9) }
 
 // String is a tree with the spec's element names.
-func (m *ESMInformationRequest) String() string  { return tree(m) }
+func (m *ESMInformationRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *ESMInformationRequest) table() *table   { return &tableESMInformationRequest }
 func (m *ESMInformationRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -2193,7 +2193,7 @@ var tableESMInformationResponse = table{name: "ESM INFORMATION RESPONSE", uplink
 func (m *ESMInformationResponse) MessageType() MessageType { return MessageType(0x02da) }
 
 // String is a tree with the spec's element names.
-func (m *ESMInformationResponse) String() string  { return tree(m) }
+func (m *ESMInformationResponse) String() string  { return masked.Text(Tree(m)) }
 func (m *ESMInformationResponse) table() *table   { return &tableESMInformationResponse }
 func (m *ESMInformationResponse) rest() *Unparsed { return &m.Unparsed }
 
@@ -2217,7 +2217,7 @@ var tableESMStatus = table{name: "ESM STATUS", uplink: true, downlink: true, row
 func (m *ESMStatus) MessageType() MessageType { return MessageType(0x02e8) }
 
 // String is a tree with the spec's element names.
-func (m *ESMStatus) String() string  { return tree(m) }
+func (m *ESMStatus) String() string  { return masked.Text(Tree(m)) }
 func (m *ESMStatus) table() *table   { return &tableESMStatus }
 func (m *ESMStatus) rest() *Unparsed { return &m.Unparsed }
 
@@ -2251,7 +2251,7 @@ var tableModifyEPSBearerContextAccept = table{name: "MODIFY EPS BEARER CONTEXT A
 func (m *ModifyEPSBearerContextAccept) MessageType() MessageType { return MessageType(0x02ca) }
 
 // String is a tree with the spec's element names.
-func (m *ModifyEPSBearerContextAccept) String() string  { return tree(m) }
+func (m *ModifyEPSBearerContextAccept) String() string  { return masked.Text(Tree(m)) }
 func (m *ModifyEPSBearerContextAccept) table() *table   { return &tableModifyEPSBearerContextAccept }
 func (m *ModifyEPSBearerContextAccept) rest() *Unparsed { return &m.Unparsed }
 
@@ -2287,7 +2287,7 @@ var tableModifyEPSBearerContextReject = table{name: "MODIFY EPS BEARER CONTEXT R
 func (m *ModifyEPSBearerContextReject) MessageType() MessageType { return MessageType(0x02cb) }
 
 // String is a tree with the spec's element names.
-func (m *ModifyEPSBearerContextReject) String() string  { return tree(m) }
+func (m *ModifyEPSBearerContextReject) String() string  { return masked.Text(Tree(m)) }
 func (m *ModifyEPSBearerContextReject) table() *table   { return &tableModifyEPSBearerContextReject }
 func (m *ModifyEPSBearerContextReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -2365,7 +2365,7 @@ var tableModifyEPSBearerContextRequest = table{name: "MODIFY EPS BEARER CONTEXT 
 func (m *ModifyEPSBearerContextRequest) MessageType() MessageType { return MessageType(0x02c9) }
 
 // String is a tree with the spec's element names.
-func (m *ModifyEPSBearerContextRequest) String() string  { return tree(m) }
+func (m *ModifyEPSBearerContextRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *ModifyEPSBearerContextRequest) table() *table   { return &tableModifyEPSBearerContextRequest }
 func (m *ModifyEPSBearerContextRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -2389,7 +2389,7 @@ var tableNotification = table{name: "NOTIFICATION", uplink: false, downlink: tru
 func (m *Notification) MessageType() MessageType { return MessageType(0x02db) }
 
 // String is a tree with the spec's element names.
-func (m *Notification) String() string  { return tree(m) }
+func (m *Notification) String() string  { return masked.Text(Tree(m)) }
 func (m *Notification) table() *table   { return &tableNotification }
 func (m *Notification) rest() *Unparsed { return &m.Unparsed }
 
@@ -2433,7 +2433,7 @@ var tablePDNConnectivityReject = table{name: "PDN CONNECTIVITY REJECT", uplink: 
 func (m *PDNConnectivityReject) MessageType() MessageType { return MessageType(0x02d1) }
 
 // String is a tree with the spec's element names.
-func (m *PDNConnectivityReject) String() string  { return tree(m) }
+func (m *PDNConnectivityReject) String() string  { return masked.Text(Tree(m)) }
 func (m *PDNConnectivityReject) table() *table   { return &tablePDNConnectivityReject }
 func (m *PDNConnectivityReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -2487,7 +2487,7 @@ var tablePDNConnectivityRequest = table{name: "PDN CONNECTIVITY REQUEST", uplink
 func (m *PDNConnectivityRequest) MessageType() MessageType { return MessageType(0x02d0) }
 
 // String is a tree with the spec's element names.
-func (m *PDNConnectivityRequest) String() string  { return tree(m) }
+func (m *PDNConnectivityRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *PDNConnectivityRequest) table() *table   { return &tablePDNConnectivityRequest }
 func (m *PDNConnectivityRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -2519,7 +2519,7 @@ var tablePDNDisconnectReject = table{name: "PDN DISCONNECT REJECT", uplink: fals
 func (m *PDNDisconnectReject) MessageType() MessageType { return MessageType(0x02d3) }
 
 // String is a tree with the spec's element names.
-func (m *PDNDisconnectReject) String() string  { return tree(m) }
+func (m *PDNDisconnectReject) String() string  { return masked.Text(Tree(m)) }
 func (m *PDNDisconnectReject) table() *table   { return &tablePDNDisconnectReject }
 func (m *PDNDisconnectReject) rest() *Unparsed { return &m.Unparsed }
 
@@ -2552,7 +2552,7 @@ var tablePDNDisconnectRequest = table{name: "PDN DISCONNECT REQUEST", uplink: tr
 func (m *PDNDisconnectRequest) MessageType() MessageType { return MessageType(0x02d2) }
 
 // String is a tree with the spec's element names.
-func (m *PDNDisconnectRequest) String() string  { return tree(m) }
+func (m *PDNDisconnectRequest) String() string  { return masked.Text(Tree(m)) }
 func (m *PDNDisconnectRequest) table() *table   { return &tablePDNDisconnectRequest }
 func (m *PDNDisconnectRequest) rest() *Unparsed { return &m.Unparsed }
 
@@ -2586,7 +2586,7 @@ var tableRemoteUEReport = table{name: "REMOTE UE REPORT", uplink: true, downlink
 func (m *RemoteUEReport) MessageType() MessageType { return MessageType(0x02e9) }
 
 // String is a tree with the spec's element names.
-func (m *RemoteUEReport) String() string  { return tree(m) }
+func (m *RemoteUEReport) String() string  { return masked.Text(Tree(m)) }
 func (m *RemoteUEReport) table() *table   { return &tableRemoteUEReport }
 func (m *RemoteUEReport) rest() *Unparsed { return &m.Unparsed }
 
@@ -2607,7 +2607,7 @@ var tableRemoteUEReportResponse = table{name: "REMOTE UE REPORT RESPONSE", uplin
 func (m *RemoteUEReportResponse) MessageType() MessageType { return MessageType(0x02ea) }
 
 // String is a tree with the spec's element names.
-func (m *RemoteUEReportResponse) String() string  { return tree(m) }
+func (m *RemoteUEReportResponse) String() string  { return masked.Text(Tree(m)) }
 func (m *RemoteUEReportResponse) table() *table   { return &tableRemoteUEReportResponse }
 func (m *RemoteUEReportResponse) rest() *Unparsed { return &m.Unparsed }
 
@@ -2635,7 +2635,7 @@ var tableESMDataTransport = table{name: "ESM DATA TRANSPORT", uplink: true, down
 func (m *ESMDataTransport) MessageType() MessageType { return MessageType(0x02eb) }
 
 // String is a tree with the spec's element names.
-func (m *ESMDataTransport) String() string  { return tree(m) }
+func (m *ESMDataTransport) String() string  { return masked.Text(Tree(m)) }
 func (m *ESMDataTransport) table() *table   { return &tableESMDataTransport }
 func (m *ESMDataTransport) rest() *Unparsed { return &m.Unparsed }
 

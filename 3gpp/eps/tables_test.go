@@ -231,7 +231,7 @@ func checkTree(t *testing.T, m Message) {
 		if row.get == nil {
 			continue
 		}
-		if _, has := row.get(m); (has == nil || *has) && !strings.Contains(s, row.name+":") {
+		if _, has := row.get(m); (has == nil || *has) && !strings.Contains(s, "\n  "+row.name) {
 			t.Errorf("%s: no %s in\n%s", m.table().name, row.name, s)
 		}
 	}

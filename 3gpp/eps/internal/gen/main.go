@@ -288,7 +288,7 @@ func writeMessage(b *bytes.Buffer, m *message, types map[string]*element) error 
 	typ := fmt.Sprintf("MessageType(%#04x)", m.typeValue())
 	fmt.Fprintf(b, "\nvar table%s = table{name: %q, uplink: %v, downlink: %v, rows: []row{\n%s}}\n", m.goType, m.name, m.up, m.down, rows.String())
 	fmt.Fprintf(b, "// MessageType is that of %s.\nfunc (m *%s) MessageType() MessageType { return %s }\n", m.name, m.goType, typ)
-	fmt.Fprintf(b, "// String is a tree with the spec's element names.\nfunc (m *%s) String() string { return tree(m) }\n", m.goType)
+	fmt.Fprintf(b, "// String is a tree with the spec's element names.\nfunc (m *%s) String() string { return masked.Text(Tree(m)) }\n", m.goType)
 	fmt.Fprintf(b, "func (m *%s) table() *table { return &table%s }\n", m.goType, m.goType)
 	fmt.Fprintf(b, "func (m *%s) rest() *Unparsed { return &m.Unparsed }\n", m.goType)
 	if m.protocol == "ESM" {

@@ -1,0 +1,251 @@
+package eps
+
+import (
+	"fmt"
+	"strings"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
+)
+
+// A noder is an element with parts, or with something to hide.
+type noder interface {
+	node(name string) tree.Node
+}
+
+// masked hides identities, numbers, keys and what users say.
+var masked = tree.View{Mask: true}
+
+// Tree is m by the spec's names, messages in its containers included. Its name
+// is the message's. IMSIs, IMEIs, telephone numbers, passwords, keys, users'
+// data and elements that were not understood have a Masked text.
+func Tree(m Message) tree.Node { return show(m, 0) }
+
+// nesting bounds how many messages inside messages are shown: a NAS message
+// container in a NAS message container means nothing.
+const nesting = 3
+
+func show(m Message, depth int) tree.Node {
+	t := m.table()
+	n := tree.Branch(t.name)
+	if e, ok := m.(ESM); ok {
+		ebi, pti := e.Header()
+		n.Nodes = append(n.Nodes, tree.Leaf("EPS bearer identity", uint8(ebi)), tree.Leaf("Procedure transaction identity", uint8(pti)))
+	}
+	for i := range t.rows {
+		row := &t.rows[i]
+		if row.get == nil {
+			continue
+		}
+		if el, has := row.get(m); has == nil || *has {
+			n.Nodes = append(n.Nodes, t.show(row.name, el, depth))
+		}
+	}
+	if u := m.rest(); len(u.Octets) > 0 {
+		n.Nodes = append(n.Nodes, t.unparsed(u))
+	}
+	return n
+}
+
+func (t *table) show(name string, el element, depth int) tree.Node {
+	dir := Direction(t.downlink)
+	switch e := el.(type) {
+	case *ESMContainer:
+		return contained(name, dir, *e, depth)
+	case *EMMContainer:
+		return contained(name, dir, *e, depth)
+	case *PCO:
+		return e.node(name, dir)
+	case noder:
+		return e.node(name)
+	}
+	return tree.Leaf(name, el)
+}
+
+// contained is the message in b, or octets if it is none.
+func contained(name string, dir Direction, b []byte, depth int) tree.Node {
+	if depth < nesting {
+		if m, err := Parse(dir, b); err == nil {
+			return tree.Branch(name, show(m, depth+1))
+		}
+	}
+	return hidden(name, b)
+}
+
+// hidden are octets that may hold an identity, or what users say.
+func hidden(name string, b []byte) tree.Node {
+	return tree.Node{Name: name, Value: b, Masked: fmt.Sprintf("%d octets", len(b))}
+}
+
+// maxUnparsed is how many elements are shown one by one.
+const maxUnparsed = 64
+
+// unparsed are the elements Parse put aside, each with its IEI.
+func (t *table) unparsed(u *Unparsed) tree.Node {
+	n := tree.Branch(fmt.Sprintf("Not understood: %d unknown, %d repeated, %d out of sequence, %d malformed",
+		u.Unknown, u.Repeated, u.OutOfSequence, u.Malformed))
+	first := t.mandatory()
+	r := reader{b: u.Octets}
+	for r.pos < len(r.b) {
+		at := r.pos
+		name := fmt.Sprintf("IEI 0x%02x", r.b[at])
+		if i := find(t.rows, first, first, r.b[at]); len(n.Nodes) == maxUnparsed {
+			name, r.pos = "More", len(r.b)
+		} else if i < 0 {
+			r.skip()
+		} else {
+			name += " " + t.rows[i].name
+			if _, ok := r.tagged(&t.rows[i]); !ok {
+				r.pos = len(r.b)
+			}
+		}
+		n.Nodes = append(n.Nodes, hidden(name, r.b[at:r.pos]))
+	}
+	return n
+}
+
+// Tree is the envelope with content in it: what Tree or TreePDU show of the
+// payload, or a node with its octets while it is ciphered.
+func (p Protected) Tree(content tree.Node) tree.Node {
+	return tree.Branch("SECURITY PROTECTED NAS MESSAGE",
+		tree.Leaf("Security header type", p.Header),
+		tree.Leaf("Message authentication code", p.MAC[:]),
+		tree.Leaf("Sequence number", p.Sequence),
+		tree.Branch("NAS message", content))
+}
+
+// TreePDU shows any NAS PDU sent in direction dir, with or without envelope. A
+// payload that is ciphered is shown as a message if it reads as one, as it
+// does with EEA0, else as octets. What cannot be read is shown with the reason.
+func TreePDU(dir Direction, b []byte) tree.Node {
+	if p, err := ParseProtected(b); err == nil {
+		if _, err := Parse(dir, p.Payload); err != nil && p.Header.Ciphered() {
+			return p.Tree(hidden("Ciphered", p.Payload))
+		}
+		return p.Tree(TreePDU(dir, p.Payload))
+	}
+	m, err := Parse(dir, b)
+	if err != nil {
+		return tree.Branch("NAS message that cannot be read", tree.Leaf("Reason", err.Error()), hidden("Octets", b))
+	}
+	return Tree(m)
+}
+
+// inline is what n holds, on one line.
+func inline(n tree.Node) string {
+	n.Name = ""
+	lines := strings.Split(masked.Text(n), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	if lines[0] == "" {
+		lines = lines[1:]
+	}
+	return strings.TrimPrefix(strings.Join(lines, ", "), ": ")
+}
+
+func plmnNode(p id.PLMN) tree.Node { return tree.Leaf("PLMN", p.String()) }
+
+func taiNode(name string, t id.TAI) tree.Node {
+	return tree.Branch(name, plmnNode(t.PLMN), tree.Leaf("TAC", uint16(t.TAC)))
+}
+
+func (t *taiElement) node(name string) tree.Node { return taiNode(name, id.TAI(*t)) }
+
+func (l *TAIList) node(name string) tree.Node {
+	n := tree.Node{Name: name, List: true}
+	for _, t := range l.All() {
+		n.Nodes = append(n.Nodes, taiNode("", t))
+	}
+	return n
+}
+
+func (l *PLMNList) node(name string) tree.Node {
+	n := tree.Node{Name: name, List: true}
+	for _, p := range *l {
+		n.Nodes = append(n.Nodes, tree.Leaf("", p.String()))
+	}
+	return n
+}
+
+func (l *LAI) node(name string) tree.Node {
+	return tree.Branch(name, plmnNode(l.PLMN), tree.Leaf("LAC", l.LAC))
+}
+
+func imsiNode(i id.IMSI) tree.Node {
+	return tree.Node{Name: "IMSI", Value: i.Digits(), Masked: i.String()}
+}
+
+func imeiNode(name string, i id.IMEI) tree.Node {
+	return tree.Node{Name: name, Value: i.Digits(), Masked: i.String()}
+}
+
+func (m *EPSMobileIdentity) node(name string) tree.Node {
+	switch m.kind {
+	case KindIMSI:
+		return tree.Branch(name, imsiNode(m.imsi))
+	case KindIMEI:
+		return tree.Branch(name, imeiNode("IMEI", m.imei))
+	case KindGUTI:
+		g := m.guti.GUMMEI
+		return tree.Branch(name, tree.Branch("GUTI", plmnNode(g.PLMN), tree.Leaf("MME group ID", uint16(g.Group)),
+			tree.Leaf("MME code", uint8(g.Code)), tree.Leaf("M-TMSI", fmt.Sprintf("0x%08x", uint32(m.guti.TMSI)))))
+	}
+	return tree.Leaf(name, "none")
+}
+
+func (m *MobileIdentity) node(name string) tree.Node {
+	switch m.kind {
+	case KindIMSI:
+		return tree.Branch(name, imsiNode(m.imsi))
+	case KindIMEI:
+		return tree.Branch(name, imeiNode("IMEI", m.imei))
+	case KindIMEISV:
+		return tree.Branch(name, imeiNode("IMEISV", m.imei))
+	case KindTMSI:
+		return tree.Branch(name, tree.Leaf("TMSI", fmt.Sprintf("0x%08x", uint32(m.tmsi))))
+	}
+	return tree.Leaf(name, "no identity")
+}
+
+func (k *KSIAndSequence) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("NAS key set identifier", k.KSI), tree.Leaf("Sequence number (short)", k.Sequence))
+}
+
+func (a *Algorithms) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("Type of ciphering algorithm", a.Ciphering), tree.Leaf("Type of integrity protection algorithm", a.Integrity))
+}
+
+func (q *EPSQoS) node(name string) tree.Node {
+	n := tree.Branch(name, tree.Leaf("QCI", uint8(q.QCI)))
+	for i, part := range [...]string{"Maximum bit rate for uplink", "Maximum bit rate for downlink", "Guaranteed bit rate for uplink", "Guaranteed bit rate for downlink"} {
+		if r := *q.rates()[i]; q.MaxUL|q.MaxDL|q.GuaranteedUL|q.GuaranteedDL != 0 {
+			n.Nodes = append(n.Nodes, tree.Leaf(part, r))
+		}
+	}
+	return n
+}
+
+func (a *AMBR) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("APN-AMBR for downlink", a.DL), tree.Leaf("APN-AMBR for uplink", a.UL))
+}
+
+func (a *PDNAddress) node(name string) tree.Node {
+	n := tree.Branch(name, tree.Leaf("PDN type", a.Type))
+	if a.Type == PDNTypeIPv6 || a.Type == PDNTypeIPv4v6 {
+		n.Nodes = append(n.Nodes, tree.Leaf("IPv6 interface identifier", a.IID[:]))
+	}
+	if a.IPv4.IsValid() {
+		n.Nodes = append(n.Nodes, tree.Leaf("IPv4 address", a.IPv4))
+	}
+	return n
+}
+
+// node shows units; only addresses in the open, as others hold passwords.
+func (p *PCO) node(name string, _ Direction) tree.Node {
+	n := tree.Branch(name)
+	for c, b := range p.All() {
+		n.Nodes = append(n.Nodes, hidden(c.String(), b))
+	}
+	return n
+}
