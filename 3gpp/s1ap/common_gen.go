@@ -34,8 +34,8 @@ func (v *Criticality) decode(r *decoder) { *v = Criticality(r.Enum(3)) }
 // PrivateIEID is PrivateIE-ID (TS 36.413 §9.3.5), a CHOICE.
 type PrivateIEID struct {
 	Choice PrivateIEIDChoice
-	Local  uint16
-	Global []byte
+	Local  uint16 `asn1:"local"`
+	Global []byte `asn1:"global"`
 }
 
 // PrivateIEIDChoice selects the alternative of PrivateIEID; zero is none.
@@ -46,6 +46,17 @@ const (
 	PrivateIEIDChoiceLocal PrivateIEIDChoice = iota + 1
 	PrivateIEIDChoiceGlobal
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v PrivateIEIDChoice) String() string {
+	switch v {
+	case PrivateIEIDChoiceLocal:
+		return "local"
+	case PrivateIEIDChoiceGlobal:
+		return "global"
+	}
+	return unknownNumber("PrivateIEIDChoice", int(v))
+}
 
 func (v *PrivateIEID) encode(w *encoder) {
 	switch v.Choice {

@@ -6,11 +6,11 @@ import "campanile.network/3gpp/per"
 
 // ERABToBeSetupItemHOReqExtIEs is the extension container of the object set E-RABToBeSetupItemHOReq-ExtIEs (TS 36.413 §9.3.3).
 type ERABToBeSetupItemHOReqExtIEs struct {
-	DataForwardingNotPossible *DataForwardingNotPossible // id-Data-Forwarding-Not-Possible, optional, ignore
-	BearerType                *BearerType                // id-BearerType, optional, reject
-	EthernetType              *EthernetType              // id-Ethernet-Type, optional, ignore
-	SecurityIndication        *SecurityIndication        // id-SecurityIndication, optional, reject
-	Unknown                   []UnknownIE                // not of this release, written after the others
+	DataForwardingNotPossible *DataForwardingNotPossible `asn1:"Data-Forwarding-Not-Possible"` // id-Data-Forwarding-Not-Possible, optional, ignore
+	BearerType                *BearerType                `asn1:"BearerType"`                   // id-BearerType, optional, reject
+	EthernetType              *EthernetType              `asn1:"Ethernet-Type"`                // id-Ethernet-Type, optional, ignore
+	SecurityIndication        *SecurityIndication        `asn1:"SecurityIndication"`           // id-SecurityIndication, optional, reject
+	Unknown                   []UnknownIE                `asn1:"unknownIEs"`                   // not of this release, written after the others
 }
 
 var eRABToBeSetupItemHOReqExtIEsTable = [...]ieSpec{
@@ -88,8 +88,8 @@ func (m *ERABToBeSetupItemHOReqExtIEs) isEmpty() bool {
 
 // ERABToBeSwitchedDLItemExtIEs is the extension container of the object set E-RABToBeSwitchedDLItem-ExtIEs (TS 36.413 §9.3.3).
 type ERABToBeSwitchedDLItemExtIEs struct {
-	SecurityIndication *SecurityIndication // id-SecurityIndication, optional, ignore
-	Unknown            []UnknownIE         // not of this release, written after the others
+	SecurityIndication *SecurityIndication `asn1:"SecurityIndication"` // id-SecurityIndication, optional, ignore
+	Unknown            []UnknownIE         `asn1:"unknownIEs"`         // not of this release, written after the others
 }
 
 var eRABToBeSwitchedDLItemExtIEsTable = [...]ieSpec{
@@ -128,12 +128,12 @@ func (m *ERABToBeSwitchedDLItemExtIEs) isEmpty() bool {
 
 // ERABToBeSetupItemBearerSUReqExtIEs is the extension container of the object set E-RABToBeSetupItemBearerSUReqExtIEs (TS 36.413 §9.3.3).
 type ERABToBeSetupItemBearerSUReqExtIEs struct {
-	CorrelationID      *CorrelationID      // id-Correlation-ID, optional, ignore
-	SIPTOCorrelationID *CorrelationID      // id-SIPTO-Correlation-ID, optional, ignore
-	BearerType         *BearerType         // id-BearerType, optional, reject
-	EthernetType       *EthernetType       // id-Ethernet-Type, optional, ignore
-	SecurityIndication *SecurityIndication // id-SecurityIndication, optional, reject
-	Unknown            []UnknownIE         // not of this release, written after the others
+	CorrelationID      *CorrelationID      `asn1:"Correlation-ID"`       // id-Correlation-ID, optional, ignore
+	SIPTOCorrelationID *CorrelationID      `asn1:"SIPTO-Correlation-ID"` // id-SIPTO-Correlation-ID, optional, ignore
+	BearerType         *BearerType         `asn1:"BearerType"`           // id-BearerType, optional, reject
+	EthernetType       *EthernetType       `asn1:"Ethernet-Type"`        // id-Ethernet-Type, optional, ignore
+	SecurityIndication *SecurityIndication `asn1:"SecurityIndication"`   // id-SecurityIndication, optional, reject
+	Unknown            []UnknownIE         `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
 var eRABToBeSetupItemBearerSUReqExtIEsTable = [...]ieSpec{
@@ -224,8 +224,8 @@ func (m *ERABToBeSetupItemBearerSUReqExtIEs) isEmpty() bool {
 
 // ERABToBeModifyItemBearerModReqExtIEs is the extension container of the object set E-RABToBeModifyItemBearerModReqExtIEs (TS 36.413 §9.3.3).
 type ERABToBeModifyItemBearerModReqExtIEs struct {
-	TransportInformation *TransportInformation // id-TransportInformation, optional, reject
-	Unknown              []UnknownIE           // not of this release, written after the others
+	TransportInformation *TransportInformation `asn1:"TransportInformation"` // id-TransportInformation, optional, reject
+	Unknown              []UnknownIE           `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
 var eRABToBeModifyItemBearerModReqExtIEsTable = [...]ieSpec{
@@ -264,12 +264,12 @@ func (m *ERABToBeModifyItemBearerModReqExtIEs) isEmpty() bool {
 
 // ERABToBeSetupItemCtxtSUReqExtIEs is the extension container of the object set E-RABToBeSetupItemCtxtSUReqExtIEs (TS 36.413 §9.3.3).
 type ERABToBeSetupItemCtxtSUReqExtIEs struct {
-	CorrelationID      *CorrelationID      // id-Correlation-ID, optional, ignore
-	SIPTOCorrelationID *CorrelationID      // id-SIPTO-Correlation-ID, optional, ignore
-	BearerType         *BearerType         // id-BearerType, optional, reject
-	EthernetType       *EthernetType       // id-Ethernet-Type, optional, ignore
-	SecurityIndication *SecurityIndication // id-SecurityIndication, optional, reject
-	Unknown            []UnknownIE         // not of this release, written after the others
+	CorrelationID      *CorrelationID      `asn1:"Correlation-ID"`       // id-Correlation-ID, optional, ignore
+	SIPTOCorrelationID *CorrelationID      `asn1:"SIPTO-Correlation-ID"` // id-SIPTO-Correlation-ID, optional, ignore
+	BearerType         *BearerType         `asn1:"BearerType"`           // id-BearerType, optional, reject
+	EthernetType       *EthernetType       `asn1:"Ethernet-Type"`        // id-Ethernet-Type, optional, ignore
+	SecurityIndication *SecurityIndication `asn1:"SecurityIndication"`   // id-SecurityIndication, optional, reject
+	Unknown            []UnknownIE         `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
 var eRABToBeSetupItemCtxtSUReqExtIEsTable = [...]ieSpec{
@@ -360,13 +360,13 @@ func (m *ERABToBeSetupItemCtxtSUReqExtIEs) isEmpty() bool {
 
 // BearersSubjectToStatusTransferItemExtIEs is the extension container of the object set Bearers-SubjectToStatusTransfer-ItemExtIEs (TS 36.413 §9.3.4).
 type BearersSubjectToStatusTransferItemExtIEs struct {
-	ULCOUNTValueExtended                    *COUNTValueExtended                     // id-ULCOUNTValueExtended, optional, ignore
-	DLCOUNTValueExtended                    *COUNTValueExtended                     // id-DLCOUNTValueExtended, optional, ignore
-	ReceiveStatusOfULPDCPSDUsExtended       ReceiveStatusOfULPDCPSDUsExtended       // id-ReceiveStatusOfULPDCPSDUsExtended, optional, ignore
-	ULCOUNTValuePDCPSNlength18              *COUNTvaluePDCPSNlength18               // id-ULCOUNTValuePDCP-SNlength18, optional, ignore
-	DLCOUNTValuePDCPSNlength18              *COUNTvaluePDCPSNlength18               // id-DLCOUNTValuePDCP-SNlength18, optional, ignore
-	ReceiveStatusOfULPDCPSDUsPDCPSNlength18 ReceiveStatusOfULPDCPSDUsPDCPSNlength18 // id-ReceiveStatusOfULPDCPSDUsPDCP-SNlength18, optional, ignore
-	Unknown                                 []UnknownIE                             // not of this release, written after the others
+	ULCOUNTValueExtended                    *COUNTValueExtended                     `asn1:"ULCOUNTValueExtended"`                     // id-ULCOUNTValueExtended, optional, ignore
+	DLCOUNTValueExtended                    *COUNTValueExtended                     `asn1:"DLCOUNTValueExtended"`                     // id-DLCOUNTValueExtended, optional, ignore
+	ReceiveStatusOfULPDCPSDUsExtended       ReceiveStatusOfULPDCPSDUsExtended       `asn1:"ReceiveStatusOfULPDCPSDUsExtended"`        // id-ReceiveStatusOfULPDCPSDUsExtended, optional, ignore
+	ULCOUNTValuePDCPSNlength18              *COUNTvaluePDCPSNlength18               `asn1:"ULCOUNTValuePDCP-SNlength18"`              // id-ULCOUNTValuePDCP-SNlength18, optional, ignore
+	DLCOUNTValuePDCPSNlength18              *COUNTvaluePDCPSNlength18               `asn1:"DLCOUNTValuePDCP-SNlength18"`              // id-DLCOUNTValuePDCP-SNlength18, optional, ignore
+	ReceiveStatusOfULPDCPSDUsPDCPSNlength18 ReceiveStatusOfULPDCPSDUsPDCPSNlength18 `asn1:"ReceiveStatusOfULPDCPSDUsPDCP-SNlength18"` // id-ReceiveStatusOfULPDCPSDUsPDCP-SNlength18, optional, ignore
+	Unknown                                 []UnknownIE                             `asn1:"unknownIEs"`                               // not of this release, written after the others
 }
 
 var bearersSubjectToStatusTransferItemExtIEsTable = [...]ieSpec{
@@ -470,11 +470,11 @@ func (m *BearersSubjectToStatusTransferItemExtIEs) isEmpty() bool {
 
 // ERABInformationListItemExtIEs is the extension container of the object set E-RABInformationListItem-ExtIEs (TS 36.413 §9.3.4).
 type ERABInformationListItemExtIEs struct {
-	DAPSRequestInfo                 *DAPSRequestInfo      // id-DAPSRequestInfo, optional, ignore
-	SourceTransportLayerAddress     TransportLayerAddress // id-SourceTransportLayerAddress, optional, ignore
-	SecurityIndication              *SecurityIndication   // id-SecurityIndication, optional, ignore
-	SourceNodeTransportLayerAddress TransportLayerAddress // id-SourceNodeTransportLayerAddress, optional, ignore
-	Unknown                         []UnknownIE           // not of this release, written after the others
+	DAPSRequestInfo                 *DAPSRequestInfo      `asn1:"DAPSRequestInfo"`                 // id-DAPSRequestInfo, optional, ignore
+	SourceTransportLayerAddress     TransportLayerAddress `asn1:"SourceTransportLayerAddress"`     // id-SourceTransportLayerAddress, optional, ignore
+	SecurityIndication              *SecurityIndication   `asn1:"SecurityIndication"`              // id-SecurityIndication, optional, ignore
+	SourceNodeTransportLayerAddress TransportLayerAddress `asn1:"SourceNodeTransportLayerAddress"` // id-SourceNodeTransportLayerAddress, optional, ignore
+	Unknown                         []UnknownIE           `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var eRABInformationListItemExtIEsTable = [...]ieSpec{
@@ -552,9 +552,9 @@ func (m *ERABInformationListItemExtIEs) isEmpty() bool {
 
 // ERABQoSParametersExtIEs is the extension container of the object set E-RABQoSParameters-ExtIEs (TS 36.413 §9.3.4).
 type ERABQoSParametersExtIEs struct {
-	DownlinkPacketLossRate *PacketLossRate // id-DownlinkPacketLossRate, optional, ignore
-	UplinkPacketLossRate   *PacketLossRate // id-UplinkPacketLossRate, optional, ignore
-	Unknown                []UnknownIE     // not of this release, written after the others
+	DownlinkPacketLossRate *PacketLossRate `asn1:"DownlinkPacketLossRate"` // id-DownlinkPacketLossRate, optional, ignore
+	UplinkPacketLossRate   *PacketLossRate `asn1:"UplinkPacketLossRate"`   // id-UplinkPacketLossRate, optional, ignore
+	Unknown                []UnknownIE     `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var eRABQoSParametersExtIEsTable = [...]ieSpec{
@@ -606,11 +606,11 @@ func (m *ERABQoSParametersExtIEs) isEmpty() bool {
 
 // GBRQosInformationExtIEs is the extension container of the object set GBR-QosInformation-ExtIEs (TS 36.413 §9.3.4).
 type GBRQosInformationExtIEs struct {
-	ExtendedERABMaximumBitrateDL    *ExtendedBitRate // id-extended-e-RAB-MaximumBitrateDL, optional, ignore
-	ExtendedERABMaximumBitrateUL    *ExtendedBitRate // id-extended-e-RAB-MaximumBitrateUL, optional, ignore
-	ExtendedERABGuaranteedBitrateDL *ExtendedBitRate // id-extended-e-RAB-GuaranteedBitrateDL, optional, ignore
-	ExtendedERABGuaranteedBitrateUL *ExtendedBitRate // id-extended-e-RAB-GuaranteedBitrateUL, optional, ignore
-	Unknown                         []UnknownIE      // not of this release, written after the others
+	ExtendedERABMaximumBitrateDL    *ExtendedBitRate `asn1:"extended-e-RAB-MaximumBitrateDL"`    // id-extended-e-RAB-MaximumBitrateDL, optional, ignore
+	ExtendedERABMaximumBitrateUL    *ExtendedBitRate `asn1:"extended-e-RAB-MaximumBitrateUL"`    // id-extended-e-RAB-MaximumBitrateUL, optional, ignore
+	ExtendedERABGuaranteedBitrateDL *ExtendedBitRate `asn1:"extended-e-RAB-GuaranteedBitrateDL"` // id-extended-e-RAB-GuaranteedBitrateDL, optional, ignore
+	ExtendedERABGuaranteedBitrateUL *ExtendedBitRate `asn1:"extended-e-RAB-GuaranteedBitrateUL"` // id-extended-e-RAB-GuaranteedBitrateUL, optional, ignore
+	Unknown                         []UnknownIE      `asn1:"unknownIEs"`                         // not of this release, written after the others
 }
 
 var gBRQosInformationExtIEsTable = [...]ieSpec{
@@ -688,13 +688,13 @@ func (m *GBRQosInformationExtIEs) isEmpty() bool {
 
 // HandoverRestrictionListExtIEs is the extension container of the object set HandoverRestrictionList-ExtIEs (TS 36.413 §9.3.4).
 type HandoverRestrictionListExtIEs struct {
-	NRrestrictioninEPSasSecondaryRAT *NRrestrictioninEPSasSecondaryRAT // id-NRrestrictioninEPSasSecondaryRAT, optional, ignore
-	UnlicensedSpectrumRestriction    *UnlicensedSpectrumRestriction    // id-UnlicensedSpectrumRestriction, optional, ignore
-	CNTypeRestrictions               CNTypeRestrictions                // id-CNTypeRestrictions, optional, ignore
-	NRrestrictionin5GS               *NRrestrictionin5GS               // id-NRrestrictionin5GS, optional, ignore
-	LastNGRANPLMNIdentity            *PLMNidentity                     // id-LastNG-RANPLMNIdentity, optional, ignore
-	RATRestrictions                  RATRestrictions                   // id-RAT-Restrictions, optional, ignore
-	Unknown                          []UnknownIE                       // not of this release, written after the others
+	NRrestrictioninEPSasSecondaryRAT *NRrestrictioninEPSasSecondaryRAT `asn1:"NRrestrictioninEPSasSecondaryRAT"` // id-NRrestrictioninEPSasSecondaryRAT, optional, ignore
+	UnlicensedSpectrumRestriction    *UnlicensedSpectrumRestriction    `asn1:"UnlicensedSpectrumRestriction"`    // id-UnlicensedSpectrumRestriction, optional, ignore
+	CNTypeRestrictions               CNTypeRestrictions                `asn1:"CNTypeRestrictions"`               // id-CNTypeRestrictions, optional, ignore
+	NRrestrictionin5GS               *NRrestrictionin5GS               `asn1:"NRrestrictionin5GS"`               // id-NRrestrictionin5GS, optional, ignore
+	LastNGRANPLMNIdentity            *PLMNidentity                     `asn1:"LastNG-RANPLMNIdentity"`           // id-LastNG-RANPLMNIdentity, optional, ignore
+	RATRestrictions                  RATRestrictions                   `asn1:"RAT-Restrictions"`                 // id-RAT-Restrictions, optional, ignore
+	Unknown                          []UnknownIE                       `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
 var handoverRestrictionListExtIEsTable = [...]ieSpec{
@@ -798,16 +798,16 @@ func (m *HandoverRestrictionListExtIEs) isEmpty() bool {
 
 // ImmediateMDTExtIEs is the extension container of the object set ImmediateMDT-ExtIEs (TS 36.413 §9.3.4).
 type ImmediateMDTExtIEs struct {
-	M3Configuration                   *M3Configuration                   // id-M3Configuration, conditional, ignore
-	M4Configuration                   *M4Configuration                   // id-M4Configuration, conditional, ignore
-	M5Configuration                   *M5Configuration                   // id-M5Configuration, conditional, ignore
-	MDTLocationInfo                   *MDTLocationInfo                   // id-MDT-Location-Info, optional, ignore
-	M6Configuration                   *M6Configuration                   // id-M6Configuration, conditional, ignore
-	M7Configuration                   *M7Configuration                   // id-M7Configuration, conditional, ignore
-	BluetoothMeasurementConfiguration *BluetoothMeasurementConfiguration // id-BluetoothMeasurementConfiguration, optional, ignore
-	WLANMeasurementConfiguration      *WLANMeasurementConfiguration      // id-WLANMeasurementConfiguration, optional, ignore
-	SensorMeasurementConfiguration    *SensorMeasurementConfiguration    // id-SensorMeasurementConfiguration, optional, ignore
-	Unknown                           []UnknownIE                        // not of this release, written after the others
+	M3Configuration                   *M3Configuration                   `asn1:"M3Configuration"`                   // id-M3Configuration, conditional, ignore
+	M4Configuration                   *M4Configuration                   `asn1:"M4Configuration"`                   // id-M4Configuration, conditional, ignore
+	M5Configuration                   *M5Configuration                   `asn1:"M5Configuration"`                   // id-M5Configuration, conditional, ignore
+	MDTLocationInfo                   *MDTLocationInfo                   `asn1:"MDT-Location-Info"`                 // id-MDT-Location-Info, optional, ignore
+	M6Configuration                   *M6Configuration                   `asn1:"M6Configuration"`                   // id-M6Configuration, conditional, ignore
+	M7Configuration                   *M7Configuration                   `asn1:"M7Configuration"`                   // id-M7Configuration, conditional, ignore
+	BluetoothMeasurementConfiguration *BluetoothMeasurementConfiguration `asn1:"BluetoothMeasurementConfiguration"` // id-BluetoothMeasurementConfiguration, optional, ignore
+	WLANMeasurementConfiguration      *WLANMeasurementConfiguration      `asn1:"WLANMeasurementConfiguration"`      // id-WLANMeasurementConfiguration, optional, ignore
+	SensorMeasurementConfiguration    *SensorMeasurementConfiguration    `asn1:"SensorMeasurementConfiguration"`    // id-SensorMeasurementConfiguration, optional, ignore
+	Unknown                           []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
 var immediateMDTExtIEsTable = [...]ieSpec{
@@ -950,10 +950,10 @@ func (m *ImmediateMDTExtIEs) isEmpty() bool {
 
 // LastVisitedEUTRANCellInformationExtIEs is the extension container of the object set LastVisitedEUTRANCellInformation-ExtIEs (TS 36.413 §9.3.4).
 type LastVisitedEUTRANCellInformationExtIEs struct {
-	TimeUEStayedInCellEnhancedGranularity *TimeUEStayedInCellEnhancedGranularity // id-Time-UE-StayedInCell-EnhancedGranularity, optional, ignore
-	HOCause                               *Cause                                 // id-HO-Cause, optional, ignore
-	LastVisitedPSCellList                 LastVisitedPSCellList                  // id-lastVisitedPSCellList, optional, ignore
-	Unknown                               []UnknownIE                            // not of this release, written after the others
+	TimeUEStayedInCellEnhancedGranularity *TimeUEStayedInCellEnhancedGranularity `asn1:"Time-UE-StayedInCell-EnhancedGranularity"` // id-Time-UE-StayedInCell-EnhancedGranularity, optional, ignore
+	HOCause                               *Cause                                 `asn1:"HO-Cause"`                                 // id-HO-Cause, optional, ignore
+	LastVisitedPSCellList                 LastVisitedPSCellList                  `asn1:"lastVisitedPSCellList"`                    // id-lastVisitedPSCellList, optional, ignore
+	Unknown                               []UnknownIE                            `asn1:"unknownIEs"`                               // not of this release, written after the others
 }
 
 var lastVisitedEUTRANCellInformationExtIEsTable = [...]ieSpec{
@@ -1018,11 +1018,11 @@ func (m *LastVisitedEUTRANCellInformationExtIEs) isEmpty() bool {
 
 // LoggedMDTExtIEs is the extension container of the object set LoggedMDT-ExtIEs (TS 36.413 §9.3.4).
 type LoggedMDTExtIEs struct {
-	BluetoothMeasurementConfiguration *BluetoothMeasurementConfiguration // id-BluetoothMeasurementConfiguration, optional, ignore
-	WLANMeasurementConfiguration      *WLANMeasurementConfiguration      // id-WLANMeasurementConfiguration, optional, ignore
-	LoggedMDTTrigger                  *LoggedMDTTrigger                  // id-LoggedMDTTrigger, optional, ignore
-	SensorMeasurementConfiguration    *SensorMeasurementConfiguration    // id-SensorMeasurementConfiguration, optional, ignore
-	Unknown                           []UnknownIE                        // not of this release, written after the others
+	BluetoothMeasurementConfiguration *BluetoothMeasurementConfiguration `asn1:"BluetoothMeasurementConfiguration"` // id-BluetoothMeasurementConfiguration, optional, ignore
+	WLANMeasurementConfiguration      *WLANMeasurementConfiguration      `asn1:"WLANMeasurementConfiguration"`      // id-WLANMeasurementConfiguration, optional, ignore
+	LoggedMDTTrigger                  *LoggedMDTTrigger                  `asn1:"LoggedMDTTrigger"`                  // id-LoggedMDTTrigger, optional, ignore
+	SensorMeasurementConfiguration    *SensorMeasurementConfiguration    `asn1:"SensorMeasurementConfiguration"`    // id-SensorMeasurementConfiguration, optional, ignore
+	Unknown                           []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
 var loggedMDTExtIEsTable = [...]ieSpec{
@@ -1100,8 +1100,8 @@ func (m *LoggedMDTExtIEs) isEmpty() bool {
 
 // MDTConfigurationExtIEs is the extension container of the object set MDT-Configuration-ExtIEs (TS 36.413 §9.3.4).
 type MDTConfigurationExtIEs struct {
-	SignallingBasedMDTPLMNList MDTPLMNList // id-SignallingBasedMDTPLMNList, optional, ignore
-	Unknown                    []UnknownIE // not of this release, written after the others
+	SignallingBasedMDTPLMNList MDTPLMNList `asn1:"SignallingBasedMDTPLMNList"` // id-SignallingBasedMDTPLMNList, optional, ignore
+	Unknown                    []UnknownIE `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var mDTConfigurationExtIEsTable = [...]ieSpec{
@@ -1140,8 +1140,8 @@ func (m *MDTConfigurationExtIEs) isEmpty() bool {
 
 // ProSeAuthorizedExtIEs is the extension container of the object set ProSeAuthorized-ExtIEs (TS 36.413 §9.3.4).
 type ProSeAuthorizedExtIEs struct {
-	ProSeUEtoNetworkRelaying *ProSeUEtoNetworkRelaying // id-ProSeUEtoNetworkRelaying, optional, ignore
-	Unknown                  []UnknownIE               // not of this release, written after the others
+	ProSeUEtoNetworkRelaying *ProSeUEtoNetworkRelaying `asn1:"ProSeUEtoNetworkRelaying"` // id-ProSeUEtoNetworkRelaying, optional, ignore
+	Unknown                  []UnknownIE               `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
 var proSeAuthorizedExtIEsTable = [...]ieSpec{
@@ -1180,8 +1180,8 @@ func (m *ProSeAuthorizedExtIEs) isEmpty() bool {
 
 // RequestTypeExtIEs is the extension container of the object set RequestType-ExtIEs (TS 36.413 §9.3.4).
 type RequestTypeExtIEs struct {
-	RequestTypeAdditionalInfo *RequestTypeAdditionalInfo // id-RequestTypeAdditionalInfo, optional, ignore
-	Unknown                   []UnknownIE                // not of this release, written after the others
+	RequestTypeAdditionalInfo *RequestTypeAdditionalInfo `asn1:"RequestTypeAdditionalInfo"` // id-RequestTypeAdditionalInfo, optional, ignore
+	Unknown                   []UnknownIE                `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
 var requestTypeExtIEsTable = [...]ieSpec{
@@ -1220,8 +1220,8 @@ func (m *RequestTypeExtIEs) isEmpty() bool {
 
 // RLFReportInformationExtIEs is the extension container of the object set RLFReportInformation-ExtIEs (TS 36.413 §9.3.4).
 type RLFReportInformationExtIEs struct {
-	NBIoTRLFReportContainer NBIoTRLFReportContainer // id-NB-IoT-RLF-Report-Container, optional, ignore
-	Unknown                 []UnknownIE             // not of this release, written after the others
+	NBIoTRLFReportContainer NBIoTRLFReportContainer `asn1:"NB-IoT-RLF-Report-Container"` // id-NB-IoT-RLF-Report-Container, optional, ignore
+	Unknown                 []UnknownIE             `asn1:"unknownIEs"`                  // not of this release, written after the others
 }
 
 var rLFReportInformationExtIEsTable = [...]ieSpec{
@@ -1260,9 +1260,9 @@ func (m *RLFReportInformationExtIEs) isEmpty() bool {
 
 // SONInformationReplyExtIEs is the extension container of the object set SONInformationReply-ExtIEs (TS 36.413 §9.3.4).
 type SONInformationReplyExtIEs struct {
-	TimeSynchronisationInfo  *TimeSynchronisationInfo  // id-Time-Synchronisation-Info, optional, ignore
-	MutingPatternInformation *MutingPatternInformation // id-Muting-Pattern-Information, optional, ignore
-	Unknown                  []UnknownIE               // not of this release, written after the others
+	TimeSynchronisationInfo  *TimeSynchronisationInfo  `asn1:"Time-Synchronisation-Info"`  // id-Time-Synchronisation-Info, optional, ignore
+	MutingPatternInformation *MutingPatternInformation `asn1:"Muting-Pattern-Information"` // id-Muting-Pattern-Information, optional, ignore
+	Unknown                  []UnknownIE               `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var sONInformationReplyExtIEsTable = [...]ieSpec{
@@ -1314,9 +1314,9 @@ func (m *SONInformationReplyExtIEs) isEmpty() bool {
 
 // SONConfigurationTransferExtIEs is the extension container of the object set SONConfigurationTransfer-ExtIEs (TS 36.413 §9.3.4).
 type SONConfigurationTransferExtIEs struct {
-	X2TNLConfigurationInfo     *X2TNLConfigurationInfo     // id-x2TNLConfigurationInfo, conditional, ignore
-	SynchronisationInformation *SynchronisationInformation // id-Synchronisation-Information, conditional, ignore
-	Unknown                    []UnknownIE                 // not of this release, written after the others
+	X2TNLConfigurationInfo     *X2TNLConfigurationInfo     `asn1:"x2TNLConfigurationInfo"`      // id-x2TNLConfigurationInfo, conditional, ignore
+	SynchronisationInformation *SynchronisationInformation `asn1:"Synchronisation-Information"` // id-Synchronisation-Information, conditional, ignore
+	Unknown                    []UnknownIE                 `asn1:"unknownIEs"`                  // not of this release, written after the others
 }
 
 var sONConfigurationTransferExtIEsTable = [...]ieSpec{
@@ -1368,18 +1368,18 @@ func (m *SONConfigurationTransferExtIEs) isEmpty() bool {
 
 // SourceeNBToTargeteNBTransparentContainerExtIEs is the extension container of the object set SourceeNB-ToTargeteNB-TransparentContainer-ExtIEs (TS 36.413 §9.3.4).
 type SourceeNBToTargeteNBTransparentContainerExtIEs struct {
-	MobilityInformation                 *MobilityInformation                 // id-MobilityInformation, optional, ignore
-	UEHistoryInformationFromTheUE       UEHistoryInformationFromTheUE        // id-uE-HistoryInformationFromTheUE, optional, ignore
-	IMSvoiceEPSfallbackfrom5G           *IMSvoiceEPSfallbackfrom5G           // id-IMSvoiceEPSfallbackfrom5G, optional, ignore
-	AdditionalRRMPriorityIndex          *AdditionalRRMPriorityIndex          // id-AdditionalRRMPriorityIndex, optional, ignore
-	ContextatSource                     *ContextatSource                     // id-ContextatSource, optional, ignore
-	IntersystemMeasurementConfiguration *IntersystemMeasurementConfiguration // id-IntersystemMeasurementConfiguration, optional, ignore
-	SourceNodeID                        *SourceNodeID                        // id-SourceNodeID, optional, ignore
-	EmergencyIndicator                  *EmergencyIndicator                  // id-EmergencyIndicator, optional, ignore
-	UEContextReferenceatSourceeNB       *ENBUES1APID                         // id-UEContextReferenceatSourceeNB, optional, ignore
-	SourceSNID                          *GlobalRANNODEID                     // id-SourceSNID, optional, ignore
-	DirectForwardingPathAvailability    *DirectForwardingPathAvailability    // id-Direct-Forwarding-Path-Availability, optional, ignore
-	Unknown                             []UnknownIE                          // not of this release, written after the others
+	MobilityInformation                 *MobilityInformation                 `asn1:"MobilityInformation"`                 // id-MobilityInformation, optional, ignore
+	UEHistoryInformationFromTheUE       UEHistoryInformationFromTheUE        `asn1:"uE-HistoryInformationFromTheUE"`      // id-uE-HistoryInformationFromTheUE, optional, ignore
+	IMSvoiceEPSfallbackfrom5G           *IMSvoiceEPSfallbackfrom5G           `asn1:"IMSvoiceEPSfallbackfrom5G"`           // id-IMSvoiceEPSfallbackfrom5G, optional, ignore
+	AdditionalRRMPriorityIndex          *AdditionalRRMPriorityIndex          `asn1:"AdditionalRRMPriorityIndex"`          // id-AdditionalRRMPriorityIndex, optional, ignore
+	ContextatSource                     *ContextatSource                     `asn1:"ContextatSource"`                     // id-ContextatSource, optional, ignore
+	IntersystemMeasurementConfiguration *IntersystemMeasurementConfiguration `asn1:"IntersystemMeasurementConfiguration"` // id-IntersystemMeasurementConfiguration, optional, ignore
+	SourceNodeID                        *SourceNodeID                        `asn1:"SourceNodeID"`                        // id-SourceNodeID, optional, ignore
+	EmergencyIndicator                  *EmergencyIndicator                  `asn1:"EmergencyIndicator"`                  // id-EmergencyIndicator, optional, ignore
+	UEContextReferenceatSourceeNB       *ENBUES1APID                         `asn1:"UEContextReferenceatSourceeNB"`       // id-UEContextReferenceatSourceeNB, optional, ignore
+	SourceSNID                          *GlobalRANNODEID                     `asn1:"SourceSNID"`                          // id-SourceSNID, optional, ignore
+	DirectForwardingPathAvailability    *DirectForwardingPathAvailability    `asn1:"Direct-Forwarding-Path-Availability"` // id-Direct-Forwarding-Path-Availability, optional, ignore
+	Unknown                             []UnknownIE                          `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
 var sourceeNBToTargeteNBTransparentContainerExtIEsTable = [...]ieSpec{
@@ -1548,8 +1548,8 @@ func (m *SourceeNBToTargeteNBTransparentContainerExtIEs) isEmpty() bool {
 
 // ServedGUMMEIsItemExtIEs is the extension container of the object set ServedGUMMEIsItem-ExtIEs (TS 36.413 §9.3.4).
 type ServedGUMMEIsItemExtIEs struct {
-	GUMMEIType *GUMMEIType // id-GUMMEIType, optional, ignore
-	Unknown    []UnknownIE // not of this release, written after the others
+	GUMMEIType *GUMMEIType `asn1:"GUMMEIType"` // id-GUMMEIType, optional, ignore
+	Unknown    []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var servedGUMMEIsItemExtIEsTable = [...]ieSpec{
@@ -1588,8 +1588,8 @@ func (m *ServedGUMMEIsItemExtIEs) isEmpty() bool {
 
 // SupportedTAsItemExtIEs is the extension container of the object set SupportedTAs-Item-ExtIEs (TS 36.413 §9.3.4).
 type SupportedTAsItemExtIEs struct {
-	RATType *RATType    // id-RAT-Type, optional, reject
-	Unknown []UnknownIE // not of this release, written after the others
+	RATType *RATType    `asn1:"RAT-Type"`   // id-RAT-Type, optional, reject
+	Unknown []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var supportedTAsItemExtIEsTable = [...]ieSpec{
@@ -1628,8 +1628,8 @@ func (m *SupportedTAsItemExtIEs) isEmpty() bool {
 
 // TimeSynchronisationInfoExtIEs is the extension container of the object set TimeSynchronisationInfo-ExtIEs (TS 36.413 §9.3.4).
 type TimeSynchronisationInfoExtIEs struct {
-	MutingAvailabilityIndication *MutingAvailabilityIndication // id-Muting-Availability-Indication, optional, ignore
-	Unknown                      []UnknownIE                   // not of this release, written after the others
+	MutingAvailabilityIndication *MutingAvailabilityIndication `asn1:"Muting-Availability-Indication"` // id-Muting-Availability-Indication, optional, ignore
+	Unknown                      []UnknownIE                   `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
 var timeSynchronisationInfoExtIEsTable = [...]ieSpec{
@@ -1668,11 +1668,11 @@ func (m *TimeSynchronisationInfoExtIEs) isEmpty() bool {
 
 // TargeteNBToSourceeNBTransparentContainerExtIEs is the extension container of the object set TargeteNB-ToSourceeNB-TransparentContainer-ExtIEs (TS 36.413 §9.3.4).
 type TargeteNBToSourceeNBTransparentContainerExtIEs struct {
-	DAPSResponseInfoList             DAPSResponseInfoList              // id-DAPSResponseInfoList, optional, ignore
-	RACSIndication                   *RACSIndication                   // id-RACSIndication, optional, ignore
-	ERABSecurityResultList           ERABSecurityResultList            // id-E-RABSecurityResultList, optional, ignore
-	DirectForwardingPathAvailability *DirectForwardingPathAvailability // id-Direct-Forwarding-Path-Availability, optional, ignore
-	Unknown                          []UnknownIE                       // not of this release, written after the others
+	DAPSResponseInfoList             DAPSResponseInfoList              `asn1:"DAPSResponseInfoList"`                // id-DAPSResponseInfoList, optional, ignore
+	RACSIndication                   *RACSIndication                   `asn1:"RACSIndication"`                      // id-RACSIndication, optional, ignore
+	ERABSecurityResultList           ERABSecurityResultList            `asn1:"E-RABSecurityResultList"`             // id-E-RABSecurityResultList, optional, ignore
+	DirectForwardingPathAvailability *DirectForwardingPathAvailability `asn1:"Direct-Forwarding-Path-Availability"` // id-Direct-Forwarding-Path-Availability, optional, ignore
+	Unknown                          []UnknownIE                       `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
 var targeteNBToSourceeNBTransparentContainerExtIEsTable = [...]ieSpec{
@@ -1750,11 +1750,11 @@ func (m *TargeteNBToSourceeNBTransparentContainerExtIEs) isEmpty() bool {
 
 // TraceActivationExtIEs is the extension container of the object set TraceActivation-ExtIEs (TS 36.413 §9.3.4).
 type TraceActivationExtIEs struct {
-	MDTConfiguration         *MDTConfiguration     // id-MDTConfiguration, optional, ignore
-	UEAppLayerMeasConfig     *UEAppLayerMeasConfig // id-UEAppLayerMeasConfig, optional, ignore
-	MDTConfigurationNR       MDTConfigurationNR    // id-MDTConfigurationNR, optional, ignore
-	TraceCollectionEntityURI *URIAddress           // id-TraceCollectionEntityURI, optional, ignore
-	Unknown                  []UnknownIE           // not of this release, written after the others
+	MDTConfiguration         *MDTConfiguration     `asn1:"MDTConfiguration"`         // id-MDTConfiguration, optional, ignore
+	UEAppLayerMeasConfig     *UEAppLayerMeasConfig `asn1:"UEAppLayerMeasConfig"`     // id-UEAppLayerMeasConfig, optional, ignore
+	MDTConfigurationNR       MDTConfigurationNR    `asn1:"MDTConfigurationNR"`       // id-MDTConfigurationNR, optional, ignore
+	TraceCollectionEntityURI *URIAddress           `asn1:"TraceCollectionEntityURI"` // id-TraceCollectionEntityURI, optional, ignore
+	Unknown                  []UnknownIE           `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
 var traceActivationExtIEsTable = [...]ieSpec{
@@ -1832,9 +1832,9 @@ func (m *TraceActivationExtIEs) isEmpty() bool {
 
 // UEAggregateMaximumBitratesExtIEs is the extension container of the object set UEAggregate-MaximumBitrates-ExtIEs (TS 36.413 §9.3.4).
 type UEAggregateMaximumBitratesExtIEs struct {
-	ExtendedUEaggregateMaximumBitRateDL *ExtendedBitRate // id-extended-uEaggregateMaximumBitRateDL, optional, ignore
-	ExtendedUEaggregateMaximumBitRateUL *ExtendedBitRate // id-extended-uEaggregateMaximumBitRateUL, optional, ignore
-	Unknown                             []UnknownIE      // not of this release, written after the others
+	ExtendedUEaggregateMaximumBitRateDL *ExtendedBitRate `asn1:"extended-uEaggregateMaximumBitRateDL"` // id-extended-uEaggregateMaximumBitRateDL, optional, ignore
+	ExtendedUEaggregateMaximumBitRateUL *ExtendedBitRate `asn1:"extended-uEaggregateMaximumBitRateUL"` // id-extended-uEaggregateMaximumBitRateUL, optional, ignore
+	Unknown                             []UnknownIE      `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
 var uEAggregateMaximumBitratesExtIEsTable = [...]ieSpec{
@@ -1886,8 +1886,8 @@ func (m *UEAggregateMaximumBitratesExtIEs) isEmpty() bool {
 
 // UEAppLayerMeasConfigExtIEs is the extension container of the object set UEAppLayerMeasConfig-ExtIEs (TS 36.413 §9.3.4).
 type UEAppLayerMeasConfigExtIEs struct {
-	ServiceType *ServiceType // id-serviceType, optional, ignore
-	Unknown     []UnknownIE  // not of this release, written after the others
+	ServiceType *ServiceType `asn1:"serviceType"` // id-serviceType, optional, ignore
+	Unknown     []UnknownIE  `asn1:"unknownIEs"`  // not of this release, written after the others
 }
 
 var uEAppLayerMeasConfigExtIEsTable = [...]ieSpec{
@@ -1926,9 +1926,9 @@ func (m *UEAppLayerMeasConfigExtIEs) isEmpty() bool {
 
 // UserLocationInformationExtIEs is the extension container of the object set UserLocationInformation-ExtIEs (TS 36.413 §9.3.4).
 type UserLocationInformationExtIEs struct {
-	PSCellInformation    *PSCellInformation    // id-PSCellInformation, optional, ignore
-	LTENTNTAIInformation *LTENTNTAIInformation // id-LTE-NTN-TAI-Information, optional, ignore
-	Unknown              []UnknownIE           // not of this release, written after the others
+	PSCellInformation    *PSCellInformation    `asn1:"PSCellInformation"`       // id-PSCellInformation, optional, ignore
+	LTENTNTAIInformation *LTENTNTAIInformation `asn1:"LTE-NTN-TAI-Information"` // id-LTE-NTN-TAI-Information, optional, ignore
+	Unknown              []UnknownIE           `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
 var userLocationInformationExtIEsTable = [...]ieSpec{
@@ -1980,9 +1980,9 @@ func (m *UserLocationInformationExtIEs) isEmpty() bool {
 
 // X2TNLConfigurationInfoExtIEs is the extension container of the object set X2TNLConfigurationInfo-ExtIEs (TS 36.413 §9.3.4).
 type X2TNLConfigurationInfoExtIEs struct {
-	ENBX2ExtendedTransportLayerAddresses ENBX2ExtTLAs                         // id-eNBX2ExtendedTransportLayerAddresses, optional, ignore
-	ENBIndirectX2TransportLayerAddresses ENBIndirectX2TransportLayerAddresses // id-eNBIndirectX2TransportLayerAddresses, optional, ignore
-	Unknown                              []UnknownIE                          // not of this release, written after the others
+	ENBX2ExtendedTransportLayerAddresses ENBX2ExtTLAs                         `asn1:"eNBX2ExtendedTransportLayerAddresses"` // id-eNBX2ExtendedTransportLayerAddresses, optional, ignore
+	ENBIndirectX2TransportLayerAddresses ENBIndirectX2TransportLayerAddresses `asn1:"eNBIndirectX2TransportLayerAddresses"` // id-eNBIndirectX2TransportLayerAddresses, optional, ignore
+	Unknown                              []UnknownIE                          `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
 var x2TNLConfigurationInfoExtIEsTable = [...]ieSpec{

@@ -6,9 +6,9 @@ import "campanile.network/3gpp/per"
 
 // AdditionalGUTI is Additional-GUTI (TS 36.413 §9.3.4).
 type AdditionalGUTI struct {
-	GUMMEI       GUMMEI
-	MTMSI        MTMSI
-	IEExtensions *Extensions // optional
+	GUMMEI       GUMMEI      `asn1:"gUMMEI"`
+	MTMSI        MTMSI       `asn1:"m-TMSI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *AdditionalGUTI) encode(w *encoder) {
@@ -53,6 +53,9 @@ func (v *AdditionalRRMPriorityIndex) decode(r *decoder) {
 	*v = AdditionalRRMPriorityIndex(r.BitField(32))
 }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v AdditionalRRMPriorityIndex) String() string { return bitText(uint64(v), 32) }
+
 // AerialUEsubscriptionInformation is AerialUEsubscriptionInformation (TS 36.413 §9.3.4).
 type AerialUEsubscriptionInformation uint8
 
@@ -82,10 +85,10 @@ func (v *AerialUEsubscriptionInformation) decode(r *decoder) {
 // AreaScopeOfMDT is AreaScopeOfMDT (TS 36.413 §9.3.4), a CHOICE.
 type AreaScopeOfMDT struct {
 	Choice    AreaScopeOfMDTChoice
-	CellBased *CellBasedMDT
-	TABased   *TABasedMDT
-	TAIBased  *TAIBasedMDT
-	Unknown   *UnknownChoice // of AreaScopeOfMDTChoiceUnknown
+	CellBased *CellBasedMDT  `asn1:"cellBased"`
+	TABased   *TABasedMDT    `asn1:"tABased"`
+	TAIBased  *TAIBasedMDT   `asn1:"tAIBased"`
+	Unknown   *UnknownChoice `asn1:"unknown"` // of AreaScopeOfMDTChoiceUnknown
 }
 
 // AreaScopeOfMDTChoice selects the alternative of AreaScopeOfMDT; zero is none.
@@ -99,6 +102,23 @@ const (
 	AreaScopeOfMDTChoiceTAIBased
 	AreaScopeOfMDTChoiceUnknown AreaScopeOfMDTChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v AreaScopeOfMDTChoice) String() string {
+	switch v {
+	case AreaScopeOfMDTChoiceCellBased:
+		return "cellBased"
+	case AreaScopeOfMDTChoiceTABased:
+		return "tABased"
+	case AreaScopeOfMDTChoicePLMNWide:
+		return "pLMNWide"
+	case AreaScopeOfMDTChoiceTAIBased:
+		return "tAIBased"
+	case AreaScopeOfMDTChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("AreaScopeOfMDTChoice", int(v))
+}
 
 func (v *AreaScopeOfMDT) encode(w *encoder) {
 	switch v.Choice {
@@ -166,11 +186,11 @@ func (v *AreaScopeOfMDT) decode(r *decoder) {
 // AreaScopeOfQMC is AreaScopeOfQMC (TS 36.413 §9.3.4), a CHOICE.
 type AreaScopeOfQMC struct {
 	Choice        AreaScopeOfQMCChoice
-	CellBased     *CellBasedQMC
-	TABased       *TABasedQMC
-	TAIBased      *TAIBasedQMC
-	PLMNAreaBased *PLMNAreaBasedQMC
-	Unknown       *UnknownChoice // of AreaScopeOfQMCChoiceUnknown
+	CellBased     *CellBasedQMC     `asn1:"cellBased"`
+	TABased       *TABasedQMC       `asn1:"tABased"`
+	TAIBased      *TAIBasedQMC      `asn1:"tAIBased"`
+	PLMNAreaBased *PLMNAreaBasedQMC `asn1:"pLMNAreaBased"`
+	Unknown       *UnknownChoice    `asn1:"unknown"` // of AreaScopeOfQMCChoiceUnknown
 }
 
 // AreaScopeOfQMCChoice selects the alternative of AreaScopeOfQMC; zero is none.
@@ -184,6 +204,23 @@ const (
 	AreaScopeOfQMCChoicePLMNAreaBased
 	AreaScopeOfQMCChoiceUnknown AreaScopeOfQMCChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v AreaScopeOfQMCChoice) String() string {
+	switch v {
+	case AreaScopeOfQMCChoiceCellBased:
+		return "cellBased"
+	case AreaScopeOfQMCChoiceTABased:
+		return "tABased"
+	case AreaScopeOfQMCChoiceTAIBased:
+		return "tAIBased"
+	case AreaScopeOfQMCChoicePLMNAreaBased:
+		return "pLMNAreaBased"
+	case AreaScopeOfQMCChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("AreaScopeOfQMCChoice", int(v))
+}
 
 func (v *AreaScopeOfQMC) encode(w *encoder) {
 	switch v.Choice {
@@ -250,10 +287,10 @@ func (v *AreaScopeOfQMC) decode(r *decoder) {
 
 // AllocationAndRetentionPriority is AllocationAndRetentionPriority (TS 36.413 §9.3.4).
 type AllocationAndRetentionPriority struct {
-	PriorityLevel           PriorityLevel
-	PreEmptionCapability    PreEmptionCapability
-	PreEmptionVulnerability PreEmptionVulnerability
-	IEExtensions            *Extensions // optional
+	PriorityLevel           PriorityLevel           `asn1:"priorityLevel"`
+	PreEmptionCapability    PreEmptionCapability    `asn1:"pre-emptionCapability"`
+	PreEmptionVulnerability PreEmptionVulnerability `asn1:"pre-emptionVulnerability"`
+	IEExtensions            *Extensions             `asn1:"iE-Extensions"` // optional
 }
 
 func (v *AllocationAndRetentionPriority) encode(w *encoder) {
@@ -295,8 +332,8 @@ func (v *AllocationAndRetentionPriority) decode(r *decoder) {
 
 // AssistanceDataForCECapableUEs is AssistanceDataForCECapableUEs (TS 36.413 §9.3.4).
 type AssistanceDataForCECapableUEs struct {
-	CellIdentifierAndCELevelForCECapableUEs CellIdentifierAndCELevelForCECapableUEs
-	IEExtensions                            *Extensions // optional
+	CellIdentifierAndCELevelForCECapableUEs CellIdentifierAndCELevelForCECapableUEs `asn1:"cellIdentifierAndCELevelForCECapableUEs"`
+	IEExtensions                            *Extensions                             `asn1:"iE-Extensions"` // optional
 }
 
 func (v *AssistanceDataForCECapableUEs) encode(w *encoder) {
@@ -330,10 +367,10 @@ func (v *AssistanceDataForCECapableUEs) decode(r *decoder) {
 
 // AssistanceDataForPaging is AssistanceDataForPaging (TS 36.413 §9.3.4).
 type AssistanceDataForPaging struct {
-	AssistanceDataForRecommendedCells *AssistanceDataForRecommendedCells // optional
-	AssistanceDataForCECapableUEs     *AssistanceDataForCECapableUEs     // optional
-	PagingAttemptInformation          *PagingAttemptInformation          // optional
-	IEExtensions                      *Extensions                        // optional
+	AssistanceDataForRecommendedCells *AssistanceDataForRecommendedCells `asn1:"assistanceDataForRecommendedCells"` // optional
+	AssistanceDataForCECapableUEs     *AssistanceDataForCECapableUEs     `asn1:"assistanceDataForCECapableUEs"`     // optional
+	PagingAttemptInformation          *PagingAttemptInformation          `asn1:"pagingAttemptInformation"`          // optional
+	IEExtensions                      *Extensions                        `asn1:"iE-Extensions"`                     // optional
 }
 
 func (v *AssistanceDataForPaging) encode(w *encoder) {
@@ -402,8 +439,8 @@ func (v *AssistanceDataForPaging) decode(r *decoder) {
 
 // AssistanceDataForRecommendedCells is AssistanceDataForRecommendedCells (TS 36.413 §9.3.4).
 type AssistanceDataForRecommendedCells struct {
-	RecommendedCellsForPaging RecommendedCellsForPaging
-	IEExtensions              *Extensions // optional
+	RecommendedCellsForPaging RecommendedCellsForPaging `asn1:"recommendedCellsForPaging"`
+	IEExtensions              *Extensions               `asn1:"iE-Extensions"` // optional
 }
 
 func (v *AssistanceDataForRecommendedCells) encode(w *encoder) {
@@ -468,11 +505,11 @@ func (v *BearersSubjectToStatusTransferList) decode(r *decoder) {
 
 // BearersSubjectToStatusTransferItem is Bearers-SubjectToStatusTransfer-Item (TS 36.413 §9.3.4).
 type BearersSubjectToStatusTransferItem struct {
-	ERABID                    ERABID
-	ULCOUNTvalue              COUNTvalue
-	DLCOUNTvalue              COUNTvalue
-	ReceiveStatusofULPDCPSDUs *ReceiveStatusofULPDCPSDUs                // optional
-	IEExtensions              *BearersSubjectToStatusTransferItemExtIEs // optional
+	ERABID                    ERABID                                    `asn1:"e-RAB-ID"`
+	ULCOUNTvalue              COUNTvalue                                `asn1:"uL-COUNTvalue"`
+	DLCOUNTvalue              COUNTvalue                                `asn1:"dL-COUNTvalue"`
+	ReceiveStatusofULPDCPSDUs *ReceiveStatusofULPDCPSDUs                `asn1:"receiveStatusofULPDCPSDUs"` // optional
+	IEExtensions              *BearersSubjectToStatusTransferItemExtIEs `asn1:"iE-Extensions"`             // optional
 }
 
 func (v *BearersSubjectToStatusTransferItem) encode(w *encoder) {
@@ -558,9 +595,9 @@ func (v *BearersSubjectToEarlyStatusTransferList) decode(r *decoder) {
 
 // BearersSubjectToEarlyStatusTransferItem is Bearers-SubjectToEarlyStatusTransfer-Item (TS 36.413 §9.3.4).
 type BearersSubjectToEarlyStatusTransferItem struct {
-	ERABID              ERABID
-	DLCOUNTPDCPSNlength DLCOUNTPDCPSNlength
-	IEExtensions        *Extensions // optional
+	ERABID              ERABID              `asn1:"e-RAB-ID"`
+	DLCOUNTPDCPSNlength DLCOUNTPDCPSNlength `asn1:"dLCOUNT-PDCP-SNlength"`
+	IEExtensions        *Extensions         `asn1:"iE-Extensions"` // optional
 }
 
 func (v *BearersSubjectToEarlyStatusTransferItem) encode(w *encoder) {
@@ -626,10 +663,10 @@ func (v *BitRate) decode(r *decoder) { *v = BitRate(r.Int(0, 10000000000)) }
 
 // BluetoothMeasurementConfiguration is BluetoothMeasurementConfiguration (TS 36.413 §9.3.4).
 type BluetoothMeasurementConfiguration struct {
-	BluetoothMeasConfig         BluetoothMeasConfig
-	BluetoothMeasConfigNameList BluetoothMeasConfigNameList              // optional
-	BtRssi                      *BluetoothMeasurementConfigurationBtRssi // optional
-	IEExtensions                *Extensions                              // optional
+	BluetoothMeasConfig         BluetoothMeasConfig                      `asn1:"bluetoothMeasConfig"`
+	BluetoothMeasConfigNameList BluetoothMeasConfigNameList              `asn1:"bluetoothMeasConfigNameList"` // optional
+	BtRssi                      *BluetoothMeasurementConfigurationBtRssi `asn1:"bt-rssi"`                     // optional
+	IEExtensions                *Extensions                              `asn1:"iE-Extensions"`               // optional
 }
 
 func (v *BluetoothMeasurementConfiguration) encode(w *encoder) {
@@ -783,10 +820,10 @@ func (v *BPLMNs) decode(r *decoder) {
 // BroadcastCancelledAreaList is BroadcastCancelledAreaList (TS 36.413 §9.3.4), a CHOICE.
 type BroadcastCancelledAreaList struct {
 	Choice                   BroadcastCancelledAreaListChoice
-	CellIDCancelled          CellIDCancelled
-	TAICancelled             TAICancelled
-	EmergencyAreaIDCancelled EmergencyAreaIDCancelled
-	Unknown                  *UnknownChoice // of BroadcastCancelledAreaListChoiceUnknown
+	CellIDCancelled          CellIDCancelled          `asn1:"cellID-Cancelled"`
+	TAICancelled             TAICancelled             `asn1:"tAI-Cancelled"`
+	EmergencyAreaIDCancelled EmergencyAreaIDCancelled `asn1:"emergencyAreaID-Cancelled"`
+	Unknown                  *UnknownChoice           `asn1:"unknown"` // of BroadcastCancelledAreaListChoiceUnknown
 }
 
 // BroadcastCancelledAreaListChoice selects the alternative of BroadcastCancelledAreaList; zero is none.
@@ -799,6 +836,21 @@ const (
 	BroadcastCancelledAreaListChoiceEmergencyAreaIDCancelled
 	BroadcastCancelledAreaListChoiceUnknown BroadcastCancelledAreaListChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v BroadcastCancelledAreaListChoice) String() string {
+	switch v {
+	case BroadcastCancelledAreaListChoiceCellIDCancelled:
+		return "cellID-Cancelled"
+	case BroadcastCancelledAreaListChoiceTAICancelled:
+		return "tAI-Cancelled"
+	case BroadcastCancelledAreaListChoiceEmergencyAreaIDCancelled:
+		return "emergencyAreaID-Cancelled"
+	case BroadcastCancelledAreaListChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("BroadcastCancelledAreaListChoice", int(v))
+}
 
 func (v *BroadcastCancelledAreaList) encode(w *encoder) {
 	switch v.Choice {
@@ -845,10 +897,10 @@ func (v *BroadcastCancelledAreaList) decode(r *decoder) {
 // BroadcastCompletedAreaList is BroadcastCompletedAreaList (TS 36.413 §9.3.4), a CHOICE.
 type BroadcastCompletedAreaList struct {
 	Choice                   BroadcastCompletedAreaListChoice
-	CellIDBroadcast          CellIDBroadcast
-	TAIBroadcast             TAIBroadcast
-	EmergencyAreaIDBroadcast EmergencyAreaIDBroadcast
-	Unknown                  *UnknownChoice // of BroadcastCompletedAreaListChoiceUnknown
+	CellIDBroadcast          CellIDBroadcast          `asn1:"cellID-Broadcast"`
+	TAIBroadcast             TAIBroadcast             `asn1:"tAI-Broadcast"`
+	EmergencyAreaIDBroadcast EmergencyAreaIDBroadcast `asn1:"emergencyAreaID-Broadcast"`
+	Unknown                  *UnknownChoice           `asn1:"unknown"` // of BroadcastCompletedAreaListChoiceUnknown
 }
 
 // BroadcastCompletedAreaListChoice selects the alternative of BroadcastCompletedAreaList; zero is none.
@@ -861,6 +913,21 @@ const (
 	BroadcastCompletedAreaListChoiceEmergencyAreaIDBroadcast
 	BroadcastCompletedAreaListChoiceUnknown BroadcastCompletedAreaListChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v BroadcastCompletedAreaListChoice) String() string {
+	switch v {
+	case BroadcastCompletedAreaListChoiceCellIDBroadcast:
+		return "cellID-Broadcast"
+	case BroadcastCompletedAreaListChoiceTAIBroadcast:
+		return "tAI-Broadcast"
+	case BroadcastCompletedAreaListChoiceEmergencyAreaIDBroadcast:
+		return "emergencyAreaID-Broadcast"
+	case BroadcastCompletedAreaListChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("BroadcastCompletedAreaListChoice", int(v))
+}
 
 func (v *BroadcastCompletedAreaList) encode(w *encoder) {
 	switch v.Choice {
@@ -927,9 +994,9 @@ func (v *CancelledCellinEAI) decode(r *decoder) {
 
 // CancelledCellinEAIItem is CancelledCellinEAI-Item (TS 36.413 §9.3.4).
 type CancelledCellinEAIItem struct {
-	ECGI               EUTRANCGI
-	NumberOfBroadcasts NumberOfBroadcasts
-	IEExtensions       *Extensions // optional
+	ECGI               EUTRANCGI          `asn1:"eCGI"`
+	NumberOfBroadcasts NumberOfBroadcasts `asn1:"numberOfBroadcasts"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CancelledCellinEAIItem) encode(w *encoder) {
@@ -988,9 +1055,9 @@ func (v *CancelledCellinTAI) decode(r *decoder) {
 
 // CancelledCellinTAIItem is CancelledCellinTAI-Item (TS 36.413 §9.3.4).
 type CancelledCellinTAIItem struct {
-	ECGI               EUTRANCGI
-	NumberOfBroadcasts NumberOfBroadcasts
-	IEExtensions       *Extensions // optional
+	ECGI               EUTRANCGI          `asn1:"eCGI"`
+	NumberOfBroadcasts NumberOfBroadcasts `asn1:"numberOfBroadcasts"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CancelledCellinTAIItem) encode(w *encoder) {
@@ -1029,12 +1096,12 @@ func (v *CancelledCellinTAIItem) decode(r *decoder) {
 // Cause is Cause (TS 36.413 §9.3.4), a CHOICE.
 type Cause struct {
 	Choice       CauseChoice
-	RadioNetwork CauseRadioNetwork
-	Transport    CauseTransport
-	Nas          CauseNas
-	Protocol     CauseProtocol
-	Misc         CauseMisc
-	Unknown      *UnknownChoice // of CauseChoiceUnknown
+	RadioNetwork CauseRadioNetwork `asn1:"radioNetwork"`
+	Transport    CauseTransport    `asn1:"transport"`
+	Nas          CauseNas          `asn1:"nas"`
+	Protocol     CauseProtocol     `asn1:"protocol"`
+	Misc         CauseMisc         `asn1:"misc"`
+	Unknown      *UnknownChoice    `asn1:"unknown"` // of CauseChoiceUnknown
 }
 
 // CauseChoice selects the alternative of Cause; zero is none.
@@ -1049,6 +1116,25 @@ const (
 	CauseChoiceMisc
 	CauseChoiceUnknown CauseChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v CauseChoice) String() string {
+	switch v {
+	case CauseChoiceRadioNetwork:
+		return "radioNetwork"
+	case CauseChoiceTransport:
+		return "transport"
+	case CauseChoiceNas:
+		return "nas"
+	case CauseChoiceProtocol:
+		return "protocol"
+	case CauseChoiceMisc:
+		return "misc"
+	case CauseChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("CauseChoice", int(v))
+}
 
 func (v *Cause) encode(w *encoder) {
 	switch v.Choice {
@@ -1410,9 +1496,9 @@ func (v *CellAccessMode) decode(r *decoder) { *v = CellAccessMode(r.EnumExt(1)) 
 
 // CellIdentifierAndCELevelForCECapableUEs is CellIdentifierAndCELevelForCECapableUEs (TS 36.413 §9.3.4).
 type CellIdentifierAndCELevelForCECapableUEs struct {
-	GlobalCellID EUTRANCGI
-	CELevel      CELevel
-	IEExtensions *Extensions // optional
+	GlobalCellID EUTRANCGI   `asn1:"global-Cell-ID"`
+	CELevel      CELevel     `asn1:"cELevel"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellIdentifierAndCELevelForCECapableUEs) encode(w *encoder) {
@@ -1483,6 +1569,9 @@ func (v CellIdentity) encode(w *encoder) { w.BitField(uint64(v), 28) }
 
 func (v *CellIdentity) decode(r *decoder) { *v = CellIdentity(r.BitField(28)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v CellIdentity) String() string { return bitText(uint64(v), 28) }
+
 // CellIDBroadcast is CellID-Broadcast (TS 36.413 §9.3.4), 1..65535 elements.
 type CellIDBroadcast []CellIDBroadcastItem
 
@@ -1506,8 +1595,8 @@ func (v *CellIDBroadcast) decode(r *decoder) {
 
 // CellIDBroadcastItem is CellID-Broadcast-Item (TS 36.413 §9.3.4).
 type CellIDBroadcastItem struct {
-	ECGI         EUTRANCGI
-	IEExtensions *Extensions // optional
+	ECGI         EUTRANCGI   `asn1:"eCGI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellIDBroadcastItem) encode(w *encoder) {
@@ -1562,9 +1651,9 @@ func (v *CellIDCancelled) decode(r *decoder) {
 
 // CellIDCancelledItem is CellID-Cancelled-Item (TS 36.413 §9.3.4).
 type CellIDCancelledItem struct {
-	ECGI               EUTRANCGI
-	NumberOfBroadcasts NumberOfBroadcasts
-	IEExtensions       *Extensions // optional
+	ECGI               EUTRANCGI          `asn1:"eCGI"`
+	NumberOfBroadcasts NumberOfBroadcasts `asn1:"numberOfBroadcasts"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellIDCancelledItem) encode(w *encoder) {
@@ -1602,8 +1691,8 @@ func (v *CellIDCancelledItem) decode(r *decoder) {
 
 // CellBasedMDT is CellBasedMDT (TS 36.413 §9.3.4).
 type CellBasedMDT struct {
-	CellIdListforMDT CellIdListforMDT
-	IEExtensions     *Extensions // optional
+	CellIdListforMDT CellIdListforMDT `asn1:"cellIdListforMDT"`
+	IEExtensions     *Extensions      `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellBasedMDT) encode(w *encoder) {
@@ -1658,8 +1747,8 @@ func (v *CellIdListforMDT) decode(r *decoder) {
 
 // CellBasedQMC is CellBasedQMC (TS 36.413 §9.3.4).
 type CellBasedQMC struct {
-	CellIdListforQMC CellIdListforQMC
-	IEExtensions     *Extensions // optional
+	CellIdListforQMC CellIdListforQMC `asn1:"cellIdListforQMC"`
+	IEExtensions     *Extensions      `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellBasedQMC) encode(w *encoder) {
@@ -1799,10 +1888,10 @@ func (v *Cdma2000HORequiredIndication) decode(r *decoder) {
 
 // Cdma2000OneXSRVCCInfo is Cdma2000OneXSRVCCInfo (TS 36.413 §9.3.4).
 type Cdma2000OneXSRVCCInfo struct {
-	Cdma2000OneXMEID  Cdma2000OneXMEID
-	Cdma2000OneXMSI   Cdma2000OneXMSI
-	Cdma2000OneXPilot Cdma2000OneXPilot
-	IEExtensions      *Extensions // optional
+	Cdma2000OneXMEID  Cdma2000OneXMEID  `asn1:"cdma2000OneXMEID"`
+	Cdma2000OneXMSI   Cdma2000OneXMSI   `asn1:"cdma2000OneXMSI"`
+	Cdma2000OneXPilot Cdma2000OneXPilot `asn1:"cdma2000OneXPilot"`
+	IEExtensions      *Extensions       `asn1:"iE-Extensions"` // optional
 }
 
 func (v *Cdma2000OneXSRVCCInfo) encode(w *encoder) {
@@ -1902,8 +1991,8 @@ func (v *CellSize) decode(r *decoder) { *v = CellSize(r.EnumExt(4)) }
 
 // CellType is CellType (TS 36.413 §9.3.4).
 type CellType struct {
-	CellSize     CellSize
-	IEExtensions *Extensions // optional
+	CellSize     CellSize    `asn1:"cell-Size"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CellType) encode(w *encoder) {
@@ -1937,11 +2026,11 @@ func (v *CellType) decode(r *decoder) {
 
 // CGI is CGI (TS 36.413 §9.3.4).
 type CGI struct {
-	PLMNidentity PLMNidentity
-	LAC          LAC
-	CI           CI
-	RAC          *RAC        // optional
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	LAC          LAC          `asn1:"lAC"`
+	CI           CI           `asn1:"cI"`
+	RAC          *RAC         `asn1:"rAC"`           // optional
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CGI) encode(w *encoder) {
@@ -2048,9 +2137,9 @@ func (v *CNTypeRestrictions) decode(r *decoder) {
 
 // CNTypeRestrictionsItem is CNTypeRestrictions-Item (TS 36.413 §9.3.4).
 type CNTypeRestrictionsItem struct {
-	PLMNidentity PLMNidentity
-	CNType       CNType
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMN-Identity"`
+	CNType       CNType       `asn1:"cNType"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CNTypeRestrictionsItem) encode(w *encoder) {
@@ -2156,9 +2245,9 @@ func (v *ConnectedengNBList) decode(r *decoder) {
 
 // ConnectedengNBItem is ConnectedengNBItem (TS 36.413 §9.3.4).
 type ConnectedengNBItem struct {
-	EnGNBID      EnGNBID
-	SupportedTAs SupportedTAs
-	IEExtensions *Extensions // optional
+	EnGNBID      EnGNBID      `asn1:"en-gNB-ID"`
+	SupportedTAs SupportedTAs `asn1:"supportedTAs"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ConnectedengNBItem) encode(w *encoder) {
@@ -2196,9 +2285,9 @@ func (v *ConnectedengNBItem) decode(r *decoder) {
 
 // ContextatSource is ContextatSource (TS 36.413 §9.3.4).
 type ContextatSource struct {
-	SourceNGRANNodeID GlobalRANNODEID
-	RANUENGAPID       RANUENGAPID
-	IEExtensions      *Extensions // optional
+	SourceNGRANNodeID GlobalRANNODEID `asn1:"sourceNG-RAN-node-ID"`
+	RANUENGAPID       RANUENGAPID     `asn1:"rAN-UE-NGAP-ID"`
+	IEExtensions      *Extensions     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ContextatSource) encode(w *encoder) {
@@ -2298,6 +2387,9 @@ func (v CSGId) encode(w *encoder) { w.BitField(uint64(v), 27) }
 
 func (v *CSGId) decode(r *decoder) { *v = CSGId(r.BitField(27)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v CSGId) String() string { return bitText(uint64(v), 27) }
+
 // CSGIdList is CSG-IdList (TS 36.413 §9.3.4), 1..256 elements.
 type CSGIdList []CSGIdListItem
 
@@ -2321,8 +2413,8 @@ func (v *CSGIdList) decode(r *decoder) {
 
 // CSGIdListItem is CSG-IdList-Item (TS 36.413 §9.3.4).
 type CSGIdListItem struct {
-	CSGId        CSGId
-	IEExtensions *Extensions // optional
+	CSGId        CSGId       `asn1:"cSG-Id"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CSGIdListItem) encode(w *encoder) {
@@ -2380,9 +2472,9 @@ func (v *CSGMembershipStatus) decode(r *decoder) { *v = CSGMembershipStatus(r.En
 
 // COUNTvalue is COUNTvalue (TS 36.413 §9.3.4).
 type COUNTvalue struct {
-	PDCPSN       PDCPSN
-	HFN          HFN
-	IEExtensions *Extensions // optional
+	PDCPSN       PDCPSN      `asn1:"pDCP-SN"`
+	HFN          HFN         `asn1:"hFN"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *COUNTvalue) encode(w *encoder) {
@@ -2420,9 +2512,9 @@ func (v *COUNTvalue) decode(r *decoder) {
 
 // COUNTValueExtended is COUNTValueExtended (TS 36.413 §9.3.4).
 type COUNTValueExtended struct {
-	PDCPSNExtended PDCPSNExtended
-	HFNModified    HFNModified
-	IEExtensions   *Extensions // optional
+	PDCPSNExtended PDCPSNExtended `asn1:"pDCP-SNExtended"`
+	HFNModified    HFNModified    `asn1:"hFNModified"`
+	IEExtensions   *Extensions    `asn1:"iE-Extensions"` // optional
 }
 
 func (v *COUNTValueExtended) encode(w *encoder) {
@@ -2460,9 +2552,9 @@ func (v *COUNTValueExtended) decode(r *decoder) {
 
 // COUNTvaluePDCPSNlength18 is COUNTvaluePDCP-SNlength18 (TS 36.413 §9.3.4).
 type COUNTvaluePDCPSNlength18 struct {
-	PDCPSNlength18       PDCPSNlength18
-	HFNforPDCPSNlength18 HFNforPDCPSNlength18
-	IEExtensions         *Extensions // optional
+	PDCPSNlength18       PDCPSNlength18       `asn1:"pDCP-SNlength18"`
+	HFNforPDCPSNlength18 HFNforPDCPSNlength18 `asn1:"hFNforPDCP-SNlength18"`
+	IEExtensions         *Extensions          `asn1:"iE-Extensions"` // optional
 }
 
 func (v *COUNTvaluePDCPSNlength18) encode(w *encoder) {
@@ -2521,11 +2613,11 @@ func (v *CoverageLevel) decode(r *decoder) { *v = CoverageLevel(r.EnumExt(1)) }
 
 // CriticalityDiagnostics is CriticalityDiagnostics (TS 36.413 §9.3.4).
 type CriticalityDiagnostics struct {
-	ProcedureCode             *ProcedureCode               // optional
-	TriggeringMessage         *TriggeringMessage           // optional
-	ProcedureCriticality      *Criticality                 // optional
-	IEsCriticalityDiagnostics CriticalityDiagnosticsIEList // optional
-	IEExtensions              *Extensions                  // optional
+	ProcedureCode             *ProcedureCode               `asn1:"procedureCode"`             // optional
+	TriggeringMessage         *TriggeringMessage           `asn1:"triggeringMessage"`         // optional
+	ProcedureCriticality      *Criticality                 `asn1:"procedureCriticality"`      // optional
+	IEsCriticalityDiagnostics CriticalityDiagnosticsIEList `asn1:"iEsCriticalityDiagnostics"` // optional
+	IEExtensions              *Extensions                  `asn1:"iE-Extensions"`             // optional
 }
 
 func (v *CriticalityDiagnostics) encode(w *encoder) {
@@ -2628,10 +2720,10 @@ func (v *CriticalityDiagnosticsIEList) decode(r *decoder) {
 
 // CriticalityDiagnosticsIEItem is CriticalityDiagnostics-IE-Item (TS 36.413 §9.3.4).
 type CriticalityDiagnosticsIEItem struct {
-	IECriticality Criticality
-	IEID          ProtocolIEID
-	TypeOfError   TypeOfError
-	IEExtensions  *Extensions // optional
+	IECriticality Criticality  `asn1:"iECriticality"`
+	IEID          ProtocolIEID `asn1:"iE-ID"`
+	TypeOfError   TypeOfError  `asn1:"typeOfError"`
+	IEExtensions  *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CriticalityDiagnosticsIEItem) encode(w *encoder) {
@@ -2673,8 +2765,8 @@ func (v *CriticalityDiagnosticsIEItem) decode(r *decoder) {
 
 // DAPSRequestInfo is DAPSRequestInfo (TS 36.413 §9.3.4).
 type DAPSRequestInfo struct {
-	DAPSIndicator DAPSRequestInfoDAPSIndicator
-	IEExtensions  *Extensions // optional
+	DAPSIndicator DAPSRequestInfoDAPSIndicator `asn1:"dAPSIndicator"`
+	IEExtensions  *Extensions                  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *DAPSRequestInfo) encode(w *encoder) {
@@ -2762,9 +2854,9 @@ func (v *DAPSResponseInfoList) decode(r *decoder) {
 
 // DAPSResponseInfoItem is DAPSResponseInfoItem (TS 36.413 §9.3.4).
 type DAPSResponseInfoItem struct {
-	ERABID           ERABID
-	DAPSResponseInfo DAPSResponseInfo
-	IEExtensions     *Extensions // optional
+	ERABID           ERABID           `asn1:"e-RAB-ID"`
+	DAPSResponseInfo DAPSResponseInfo `asn1:"dAPSResponseInfo"`
+	IEExtensions     *Extensions      `asn1:"iE-Extensions"` // optional
 }
 
 func (v *DAPSResponseInfoItem) encode(w *encoder) {
@@ -2802,8 +2894,8 @@ func (v *DAPSResponseInfoItem) decode(r *decoder) {
 
 // DAPSResponseInfo is DAPSResponseInfo (TS 36.413 §9.3.4).
 type DAPSResponseInfo struct {
-	Dapsresponseindicator DAPSResponseInfoDapsresponseindicator
-	IEExtensions          *Extensions // optional
+	Dapsresponseindicator DAPSResponseInfoDapsresponseindicator `asn1:"dapsresponseindicator"`
+	IEExtensions          *Extensions                           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *DAPSResponseInfo) encode(w *encoder) {
@@ -2868,6 +2960,9 @@ func (v DataCodingScheme) encode(w *encoder) { w.BitField(uint64(v), 8) }
 
 func (v *DataCodingScheme) decode(r *decoder) { *v = DataCodingScheme(r.BitField(8)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v DataCodingScheme) String() string { return bitText(uint64(v), 8) }
+
 // DataSize is DataSize (TS 36.413 §9.3.4): INTEGER (1..4095, ...).
 type DataSize uint16
 
@@ -2905,9 +3000,9 @@ func (v *ServedDCNs) decode(r *decoder) {
 
 // ServedDCNsItem is ServedDCNsItem (TS 36.413 §9.3.4).
 type ServedDCNsItem struct {
-	DCNID               DCNID
-	RelativeDCNCapacity RelativeMMECapacity
-	IEExtensions        *Extensions // optional
+	DCNID               DCNID               `asn1:"dCN-ID"`
+	RelativeDCNCapacity RelativeMMECapacity `asn1:"relativeDCNCapacity"`
+	IEExtensions        *Extensions         `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ServedDCNsItem) encode(w *encoder) {
@@ -2945,8 +3040,8 @@ func (v *ServedDCNsItem) decode(r *decoder) {
 
 // DLCPSecurityInformation is DL-CP-SecurityInformation (TS 36.413 §9.3.4).
 type DLCPSecurityInformation struct {
-	DLNASMAC     DLNASMAC
-	IEExtensions *Extensions // optional
+	DLNASMAC     DLNASMAC    `asn1:"dl-NAS-MAC"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *DLCPSecurityInformation) encode(w *encoder) {
@@ -3006,13 +3101,16 @@ func (v DLNASMAC) encode(w *encoder) { w.BitField(uint64(v), 16) }
 
 func (v *DLNASMAC) decode(r *decoder) { *v = DLNASMAC(r.BitField(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v DLNASMAC) String() string { return bitText(uint64(v), 16) }
+
 // DLCOUNTPDCPSNlength is DLCOUNT-PDCP-SNlength (TS 36.413 §9.3.4), a CHOICE.
 type DLCOUNTPDCPSNlength struct {
 	Choice                     DLCOUNTPDCPSNlengthChoice
-	DLCOUNTValuePDCPSNlength12 *COUNTvalue
-	DLCOUNTValuePDCPSNlength15 *COUNTValueExtended
-	DLCOUNTValuePDCPSNlength18 *COUNTvaluePDCPSNlength18
-	Unknown                    *UnknownChoice // of DLCOUNTPDCPSNlengthChoiceUnknown
+	DLCOUNTValuePDCPSNlength12 *COUNTvalue               `asn1:"dLCOUNTValuePDCP-SNlength12"`
+	DLCOUNTValuePDCPSNlength15 *COUNTValueExtended       `asn1:"dLCOUNTValuePDCP-SNlength15"`
+	DLCOUNTValuePDCPSNlength18 *COUNTvaluePDCPSNlength18 `asn1:"dLCOUNTValuePDCP-SNlength18"`
+	Unknown                    *UnknownChoice            `asn1:"unknown"` // of DLCOUNTPDCPSNlengthChoiceUnknown
 }
 
 // DLCOUNTPDCPSNlengthChoice selects the alternative of DLCOUNTPDCPSNlength; zero is none.
@@ -3025,6 +3123,21 @@ const (
 	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength18
 	DLCOUNTPDCPSNlengthChoiceUnknown DLCOUNTPDCPSNlengthChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v DLCOUNTPDCPSNlengthChoice) String() string {
+	switch v {
+	case DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength12:
+		return "dLCOUNTValuePDCP-SNlength12"
+	case DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength15:
+		return "dLCOUNTValuePDCP-SNlength15"
+	case DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength18:
+		return "dLCOUNTValuePDCP-SNlength18"
+	case DLCOUNTPDCPSNlengthChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("DLCOUNTPDCPSNlengthChoice", int(v))
+}
 
 func (v *DLCOUNTPDCPSNlength) encode(w *encoder) {
 	switch v.Choice {
@@ -3268,9 +3381,9 @@ func (v *EmergencyAreaIDBroadcast) decode(r *decoder) {
 
 // EmergencyAreaIDBroadcastItem is EmergencyAreaID-Broadcast-Item (TS 36.413 §9.3.4).
 type EmergencyAreaIDBroadcastItem struct {
-	EmergencyAreaID    EmergencyAreaID
-	CompletedCellinEAI CompletedCellinEAI
-	IEExtensions       *Extensions // optional
+	EmergencyAreaID    EmergencyAreaID    `asn1:"emergencyAreaID"`
+	CompletedCellinEAI CompletedCellinEAI `asn1:"completedCellinEAI"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *EmergencyAreaIDBroadcastItem) encode(w *encoder) {
@@ -3329,9 +3442,9 @@ func (v *EmergencyAreaIDCancelled) decode(r *decoder) {
 
 // EmergencyAreaIDCancelledItem is EmergencyAreaID-Cancelled-Item (TS 36.413 §9.3.4).
 type EmergencyAreaIDCancelledItem struct {
-	EmergencyAreaID    EmergencyAreaID
-	CancelledCellinEAI CancelledCellinEAI
-	IEExtensions       *Extensions // optional
+	EmergencyAreaID    EmergencyAreaID    `asn1:"emergencyAreaID"`
+	CancelledCellinEAI CancelledCellinEAI `asn1:"cancelledCellinEAI"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *EmergencyAreaIDCancelledItem) encode(w *encoder) {
@@ -3390,8 +3503,8 @@ func (v *CompletedCellinEAI) decode(r *decoder) {
 
 // CompletedCellinEAIItem is CompletedCellinEAI-Item (TS 36.413 §9.3.4).
 type CompletedCellinEAIItem struct {
-	ECGI         EUTRANCGI
-	IEExtensions *Extensions // optional
+	ECGI         EUTRANCGI   `asn1:"eCGI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CompletedCellinEAIItem) encode(w *encoder) {
@@ -3488,8 +3601,8 @@ func (v *EmergencyIndicator) decode(r *decoder) { *v = EmergencyIndicator(r.Enum
 
 // ENBEarlyStatusTransferTransparentContainer is ENB-EarlyStatusTransfer-TransparentContainer (TS 36.413 §9.3.4).
 type ENBEarlyStatusTransferTransparentContainer struct {
-	BearersSubjectToEarlyStatusTransferList BearersSubjectToEarlyStatusTransferList
-	IEExtensions                            *Extensions // optional
+	BearersSubjectToEarlyStatusTransferList BearersSubjectToEarlyStatusTransferList `asn1:"bearers-SubjectToEarlyStatusTransferList"`
+	IEExtensions                            *Extensions                             `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENBEarlyStatusTransferTransparentContainer) encode(w *encoder) {
@@ -3524,11 +3637,11 @@ func (v *ENBEarlyStatusTransferTransparentContainer) decode(r *decoder) {
 // ENBID is ENB-ID (TS 36.413 §9.3.4), a CHOICE.
 type ENBID struct {
 	Choice          ENBIDChoice
-	MacroENBID      uint32
-	HomeENBID       uint32
-	ShortMacroENBID uint32
-	LongMacroENBID  uint32
-	Unknown         *UnknownChoice // of ENBIDChoiceUnknown
+	MacroENBID      uint32         `asn1:"macroENB-ID" bits:"20"`
+	HomeENBID       uint32         `asn1:"homeENB-ID" bits:"28"`
+	ShortMacroENBID uint32         `asn1:"short-macroENB-ID" bits:"18"`
+	LongMacroENBID  uint32         `asn1:"long-macroENB-ID" bits:"21"`
+	Unknown         *UnknownChoice `asn1:"unknown"` // of ENBIDChoiceUnknown
 }
 
 // ENBIDChoice selects the alternative of ENBID; zero is none.
@@ -3542,6 +3655,23 @@ const (
 	ENBIDChoiceLongMacroENBID
 	ENBIDChoiceUnknown ENBIDChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v ENBIDChoice) String() string {
+	switch v {
+	case ENBIDChoiceMacroENBID:
+		return "macroENB-ID"
+	case ENBIDChoiceHomeENBID:
+		return "homeENB-ID"
+	case ENBIDChoiceShortMacroENBID:
+		return "short-macroENB-ID"
+	case ENBIDChoiceLongMacroENBID:
+		return "long-macroENB-ID"
+	case ENBIDChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("ENBIDChoice", int(v))
+}
 
 func (v *ENBID) encode(w *encoder) {
 	switch v.Choice {
@@ -3611,10 +3741,10 @@ func (v *EnGNBID) decode(r *decoder) {
 
 // GERANCellID is GERAN-Cell-ID (TS 36.413 §9.3.4).
 type GERANCellID struct {
-	LAI          LAI
-	RAC          RAC
-	CI           CI
-	IEExtensions *Extensions // optional
+	LAI          LAI         `asn1:"lAI"`
+	RAC          RAC         `asn1:"rAC"`
+	CI           CI          `asn1:"cI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GERANCellID) encode(w *encoder) {
@@ -3656,9 +3786,9 @@ func (v *GERANCellID) decode(r *decoder) {
 
 // GlobalENBID is Global-ENB-ID (TS 36.413 §9.3.4).
 type GlobalENBID struct {
-	PLMNidentity PLMNidentity
-	ENBID        ENBID
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	ENBID        ENBID        `asn1:"eNB-ID"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GlobalENBID) encode(w *encoder) {
@@ -3696,9 +3826,9 @@ func (v *GlobalENBID) decode(r *decoder) {
 
 // GlobalEnGNBID is Global-en-gNB-ID (TS 36.413 §9.3.4).
 type GlobalEnGNBID struct {
-	PLMNidentity PLMNidentity
-	EnGNBID      EnGNBID
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	EnGNBID      EnGNBID      `asn1:"en-gNB-ID"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GlobalEnGNBID) encode(w *encoder) {
@@ -3757,8 +3887,8 @@ func (v *GUMMEIList) decode(r *decoder) {
 
 // ENBStatusTransferTransparentContainer is ENB-StatusTransfer-TransparentContainer (TS 36.413 §9.3.4).
 type ENBStatusTransferTransparentContainer struct {
-	BearersSubjectToStatusTransferList BearersSubjectToStatusTransferList
-	IEExtensions                       *Extensions // optional
+	BearersSubjectToStatusTransferList BearersSubjectToStatusTransferList `asn1:"bearers-SubjectToStatusTransferList"`
+	IEExtensions                       *Extensions                        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENBStatusTransferTransparentContainer) encode(w *encoder) {
@@ -3832,12 +3962,15 @@ func (v EncryptionAlgorithms) encode(w *encoder) { w.BitFieldExt(uint64(v), 16) 
 
 func (v *EncryptionAlgorithms) decode(r *decoder) { *v = EncryptionAlgorithms(r.BitFieldExt(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v EncryptionAlgorithms) String() string { return bitText(uint64(v), 16) }
+
 // ENDCSONConfigurationTransfer is EN-DCSONConfigurationTransfer (TS 36.413 §9.3.4).
 type ENDCSONConfigurationTransfer struct {
-	Transfertype    ENDCSONTransferType
-	SONInformation  SONInformation
-	X2TNLConfigInfo *X2TNLConfigurationInfo // optional
-	IEExtensions    *Extensions             // optional
+	Transfertype    ENDCSONTransferType     `asn1:"transfertype"`
+	SONInformation  SONInformation          `asn1:"sONInformation"`
+	X2TNLConfigInfo *X2TNLConfigurationInfo `asn1:"x2TNLConfigInfo"` // optional
+	IEExtensions    *Extensions             `asn1:"iE-Extensions"`   // optional
 }
 
 func (v *ENDCSONConfigurationTransfer) encode(w *encoder) {
@@ -3889,9 +4022,9 @@ func (v *ENDCSONConfigurationTransfer) decode(r *decoder) {
 // ENDCSONTransferType is EN-DCSONTransferType (TS 36.413 §9.3.4), a CHOICE.
 type ENDCSONTransferType struct {
 	Choice  ENDCSONTransferTypeChoice
-	Request *ENDCTransferTypeRequest
-	Reply   *ENDCTransferTypeReply
-	Unknown *UnknownChoice // of ENDCSONTransferTypeChoiceUnknown
+	Request *ENDCTransferTypeRequest `asn1:"request"`
+	Reply   *ENDCTransferTypeReply   `asn1:"reply"`
+	Unknown *UnknownChoice           `asn1:"unknown"` // of ENDCSONTransferTypeChoiceUnknown
 }
 
 // ENDCSONTransferTypeChoice selects the alternative of ENDCSONTransferType; zero is none.
@@ -3903,6 +4036,19 @@ const (
 	ENDCSONTransferTypeChoiceReply
 	ENDCSONTransferTypeChoiceUnknown ENDCSONTransferTypeChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v ENDCSONTransferTypeChoice) String() string {
+	switch v {
+	case ENDCSONTransferTypeChoiceRequest:
+		return "request"
+	case ENDCSONTransferTypeChoiceReply:
+		return "reply"
+	case ENDCSONTransferTypeChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("ENDCSONTransferTypeChoice", int(v))
+}
 
 func (v *ENDCSONTransferType) encode(w *encoder) {
 	switch v.Choice {
@@ -3951,12 +4097,12 @@ func (v *ENDCSONTransferType) decode(r *decoder) {
 
 // ENDCTransferTypeRequest is EN-DCTransferTypeRequest (TS 36.413 §9.3.4).
 type ENDCTransferTypeRequest struct {
-	SourceeNB       ENDCSONeNBIdentification
-	TargetengNB     ENDCSONengNBIdentification
-	TargeteNB       *ENDCSONeNBIdentification // optional
-	AssociatedTAI   *TAI                      // optional
-	Broadcast5GSTAI *FiveGSTAI                // optional
-	IEExtensions    *Extensions               // optional
+	SourceeNB       ENDCSONeNBIdentification   `asn1:"sourceeNB"`
+	TargetengNB     ENDCSONengNBIdentification `asn1:"targetengNB"`
+	TargeteNB       *ENDCSONeNBIdentification  `asn1:"targeteNB"`       // optional
+	AssociatedTAI   *TAI                       `asn1:"associatedTAI"`   // optional
+	Broadcast5GSTAI *FiveGSTAI                 `asn1:"broadcast5GSTAI"` // optional
+	IEExtensions    *Extensions                `asn1:"iE-Extensions"`   // optional
 }
 
 func (v *ENDCTransferTypeRequest) encode(w *encoder) {
@@ -4033,9 +4179,9 @@ func (v *ENDCTransferTypeRequest) decode(r *decoder) {
 
 // ENDCTransferTypeReply is EN-DCTransferTypeReply (TS 36.413 §9.3.4).
 type ENDCTransferTypeReply struct {
-	SourceengNB  ENDCSONengNBIdentification
-	TargeteNB    ENDCSONeNBIdentification
-	IEExtensions *Extensions // optional
+	SourceengNB  ENDCSONengNBIdentification `asn1:"sourceengNB"`
+	TargeteNB    ENDCSONeNBIdentification   `asn1:"targeteNB"`
+	IEExtensions *Extensions                `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENDCTransferTypeReply) encode(w *encoder) {
@@ -4073,9 +4219,9 @@ func (v *ENDCTransferTypeReply) decode(r *decoder) {
 
 // ENDCSONeNBIdentification is EN-DCSONeNBIdentification (TS 36.413 §9.3.4).
 type ENDCSONeNBIdentification struct {
-	GlobalENBID  GlobalENBID
-	SelectedTAI  TAI
-	IEExtensions *Extensions // optional
+	GlobalENBID  GlobalENBID `asn1:"globaleNBID"`
+	SelectedTAI  TAI         `asn1:"selectedTAI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENDCSONeNBIdentification) encode(w *encoder) {
@@ -4113,9 +4259,9 @@ func (v *ENDCSONeNBIdentification) decode(r *decoder) {
 
 // ENDCSONengNBIdentification is EN-DCSONengNBIdentification (TS 36.413 §9.3.4).
 type ENDCSONengNBIdentification struct {
-	GlobalEnGNBID GlobalEnGNBID
-	SelectedTAI   TAI
-	IEExtensions  *Extensions // optional
+	GlobalEnGNBID GlobalEnGNBID `asn1:"globalengNBID"`
+	SelectedTAI   TAI           `asn1:"selectedTAI"`
+	IEExtensions  *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENDCSONengNBIdentification) encode(w *encoder) {
@@ -4310,9 +4456,9 @@ func (v *ERABInformationList) decode(r *decoder) {
 
 // ERABInformationListItem is E-RABInformationListItem (TS 36.413 §9.3.4).
 type ERABInformationListItem struct {
-	ERABID       ERABID
-	DLForwarding *DLForwarding                  // optional
-	IEExtensions *ERABInformationListItemExtIEs // optional
+	ERABID       ERABID                         `asn1:"e-RAB-ID"`
+	DLForwarding *DLForwarding                  `asn1:"dL-Forwarding"` // optional
+	IEExtensions *ERABInformationListItemExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABInformationListItem) encode(w *encoder) {
@@ -4390,9 +4536,9 @@ func (v *ERABList) decode(r *decoder) {
 
 // ERABItem is E-RABItem (TS 36.413 §9.3.4).
 type ERABItem struct {
-	ERABID       ERABID
-	Cause        Cause
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	Cause        Cause       `asn1:"cause"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABItem) encode(w *encoder) {
@@ -4430,10 +4576,10 @@ func (v *ERABItem) decode(r *decoder) {
 
 // ERABLevelQoSParameters is E-RABLevelQoSParameters (TS 36.413 §9.3.4).
 type ERABLevelQoSParameters struct {
-	QCI                         QCI
-	AllocationRetentionPriority AllocationAndRetentionPriority
-	GBRQosInformation           *GBRQosInformation       // optional
-	IEExtensions                *ERABQoSParametersExtIEs // optional
+	QCI                         QCI                            `asn1:"qCI"`
+	AllocationRetentionPriority AllocationAndRetentionPriority `asn1:"allocationRetentionPriority"`
+	GBRQosInformation           *GBRQosInformation             `asn1:"gbrQosInformation"` // optional
+	IEExtensions                *ERABQoSParametersExtIEs       `asn1:"iE-Extensions"`     // optional
 }
 
 func (v *ERABLevelQoSParameters) encode(w *encoder) {
@@ -4515,9 +4661,9 @@ func (v *ERABSecurityResultList) decode(r *decoder) {
 
 // ERABSecurityResultItem is E-RABSecurityResultItem (TS 36.413 §9.3.4).
 type ERABSecurityResultItem struct {
-	ERABID         ERABID
-	SecurityResult SecurityResult
-	IEExtensions   *Extensions // optional
+	ERABID         ERABID         `asn1:"e-RAB-ID"`
+	SecurityResult SecurityResult `asn1:"securityResult"`
+	IEExtensions   *Extensions    `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABSecurityResultItem) encode(w *encoder) {
@@ -4586,11 +4732,11 @@ func (v *ERABUsageReportList) decode(r *decoder) {
 
 // ERABUsageReportItem is E-RABUsageReportItem (TS 36.413 §9.3.4).
 type ERABUsageReportItem struct {
-	StartTimestamp [4]byte
-	EndTimestamp   [4]byte
-	UsageCountUL   uint64
-	UsageCountDL   uint64
-	IEExtensions   *Extensions // optional
+	StartTimestamp [4]byte     `asn1:"startTimestamp"`
+	EndTimestamp   [4]byte     `asn1:"endTimestamp"`
+	UsageCountUL   uint64      `asn1:"usageCountUL"`
+	UsageCountDL   uint64      `asn1:"usageCountDL"`
+	IEExtensions   *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABUsageReportItem) encode(w *encoder) {
@@ -4657,9 +4803,9 @@ func (v *EthernetType) decode(r *decoder) { *v = EthernetType(r.EnumExt(1)) }
 
 // EUTRANCGI is EUTRAN-CGI (TS 36.413 §9.3.4).
 type EUTRANCGI struct {
-	PLMNidentity PLMNidentity
-	CellID       CellIdentity
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	CellID       CellIdentity `asn1:"cell-ID"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *EUTRANCGI) encode(w *encoder) {
@@ -4706,10 +4852,10 @@ func (v *EUTRANRoundTripDelayEstimationInfo) decode(r *decoder) {
 
 // EventL1LoggedMDTConfig is EventL1LoggedMDTConfig (TS 36.413 §9.3.4).
 type EventL1LoggedMDTConfig struct {
-	L1Threshold   MeasurementThresholdL1LoggedMDT
-	Hysteresis    Hysteresis
-	TimeToTrigger TimeToTrigger
-	IEExtensions  *Extensions // optional
+	L1Threshold   MeasurementThresholdL1LoggedMDT `asn1:"l1Threshold"`
+	Hysteresis    Hysteresis                      `asn1:"hysteresis"`
+	TimeToTrigger TimeToTrigger                   `asn1:"timeToTrigger"`
+	IEExtensions  *Extensions                     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *EventL1LoggedMDTConfig) encode(w *encoder) {
@@ -4752,9 +4898,9 @@ func (v *EventL1LoggedMDTConfig) decode(r *decoder) {
 // EventTrigger is EventTrigger (TS 36.413 §9.3.4), a CHOICE.
 type EventTrigger struct {
 	Choice                 EventTriggerChoice
-	OutOfCoverage          EventTriggerOutOfCoverage
-	EventL1LoggedMDTConfig *EventL1LoggedMDTConfig
-	ChoiceExtensions       EventTriggerChoiceExtensions
+	OutOfCoverage          EventTriggerOutOfCoverage    `asn1:"outOfCoverage"`
+	EventL1LoggedMDTConfig *EventL1LoggedMDTConfig      `asn1:"eventL1LoggedMDTConfig"`
+	ChoiceExtensions       EventTriggerChoiceExtensions `asn1:"choice-Extensions"`
 }
 
 // EventTriggerChoice selects the alternative of EventTrigger; zero is none.
@@ -4766,6 +4912,19 @@ const (
 	EventTriggerChoiceEventL1LoggedMDTConfig
 	EventTriggerChoiceChoiceExtensions
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v EventTriggerChoice) String() string {
+	switch v {
+	case EventTriggerChoiceOutOfCoverage:
+		return "outOfCoverage"
+	case EventTriggerChoiceEventL1LoggedMDTConfig:
+		return "eventL1LoggedMDTConfig"
+	case EventTriggerChoiceChoiceExtensions:
+		return "choice-Extensions"
+	}
+	return unknownNumber("EventTriggerChoice", int(v))
+}
 
 func (v *EventTrigger) encode(w *encoder) {
 	switch v.Choice {
@@ -4829,7 +4988,7 @@ func (v *EventTriggerOutOfCoverage) decode(r *decoder) { *v = EventTriggerOutOfC
 
 // EventTriggerChoiceExtensions is the alternative choice-Extensions of EventTrigger, one IE of the set EventTrigger-ExtIEs.
 type EventTriggerChoiceExtensions struct {
-	Unknown *UnknownIE
+	Unknown *UnknownIE `asn1:"unknownIE"`
 }
 
 func (v *EventTriggerChoiceExtensions) encode(w *encoder) {
@@ -4853,9 +5012,9 @@ func (v *EventTriggerChoiceExtensions) decode(r *decoder) {
 
 // ExpectedUEBehaviour is ExpectedUEBehaviour (TS 36.413 §9.3.4).
 type ExpectedUEBehaviour struct {
-	ExpectedActivity   *ExpectedUEActivityBehaviour // optional
-	ExpectedHOInterval *ExpectedHOInterval          // optional
-	IEExtensions       *Extensions                  // optional
+	ExpectedActivity   *ExpectedUEActivityBehaviour `asn1:"expectedActivity"`   // optional
+	ExpectedHOInterval *ExpectedHOInterval          `asn1:"expectedHOInterval"` // optional
+	IEExtensions       *Extensions                  `asn1:"iE-Extensions"`      // optional
 }
 
 func (v *ExpectedUEBehaviour) encode(w *encoder) {
@@ -4911,10 +5070,10 @@ func (v *ExpectedUEBehaviour) decode(r *decoder) {
 
 // ExpectedUEActivityBehaviour is ExpectedUEActivityBehaviour (TS 36.413 §9.3.4).
 type ExpectedUEActivityBehaviour struct {
-	ExpectedActivityPeriod                 *ExpectedActivityPeriod                 // optional
-	ExpectedIdlePeriod                     *ExpectedIdlePeriod                     // optional
-	SourceOfUEActivityBehaviourInformation *SourceOfUEActivityBehaviourInformation // optional
-	IEExtensions                           *Extensions                             // optional
+	ExpectedActivityPeriod                 *ExpectedActivityPeriod                 `asn1:"expectedActivityPeriod"`                 // optional
+	ExpectedIdlePeriod                     *ExpectedIdlePeriod                     `asn1:"expectedIdlePeriod"`                     // optional
+	SourceOfUEActivityBehaviourInformation *SourceOfUEActivityBehaviourInformation `asn1:"sourceofUEActivityBehaviourInformation"` // optional
+	IEExtensions                           *Extensions                             `asn1:"iE-Extensions"`                          // optional
 }
 
 func (v *ExpectedUEActivityBehaviour) encode(w *encoder) {
@@ -5102,6 +5261,9 @@ func (v *ExtendedUEIdentityIndexValue) decode(r *decoder) {
 	*v = ExtendedUEIdentityIndexValue(r.BitField(14))
 }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v ExtendedUEIdentityIndexValue) String() string { return bitText(uint64(v), 14) }
+
 // FiveGSTAC is FiveGSTAC (TS 36.413 §9.3.4): OCTET STRING (SIZE (3)).
 type FiveGSTAC [3]byte
 
@@ -5111,9 +5273,9 @@ func (v *FiveGSTAC) decode(r *decoder) { r.FixedOctets(v[:]) }
 
 // FiveGSTAI is FiveGSTAI (TS 36.413 §9.3.4).
 type FiveGSTAI struct {
-	PLMNidentity PLMNidentity
-	FiveGSTAC    FiveGSTAC
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	FiveGSTAC    FiveGSTAC    `asn1:"fiveGSTAC"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *FiveGSTAI) encode(w *encoder) {
@@ -5215,9 +5377,9 @@ func (v *ForbiddenTAs) decode(r *decoder) {
 
 // ForbiddenTAsItem is ForbiddenTAs-Item (TS 36.413 §9.3.4).
 type ForbiddenTAsItem struct {
-	PLMNidentity  PLMNidentity
-	ForbiddenTACs ForbiddenTACs
-	IEExtensions  *Extensions // optional
+	PLMNidentity  PLMNidentity  `asn1:"pLMN-Identity"`
+	ForbiddenTACs ForbiddenTACs `asn1:"forbiddenTACs"`
+	IEExtensions  *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ForbiddenTAsItem) encode(w *encoder) {
@@ -5297,9 +5459,9 @@ func (v *ForbiddenLAs) decode(r *decoder) {
 
 // ForbiddenLAsItem is ForbiddenLAs-Item (TS 36.413 §9.3.4).
 type ForbiddenLAsItem struct {
-	PLMNidentity  PLMNidentity
-	ForbiddenLACs ForbiddenLACs
-	IEExtensions  *Extensions // optional
+	PLMNidentity  PLMNidentity  `asn1:"pLMN-Identity"`
+	ForbiddenLACs ForbiddenLACs `asn1:"forbiddenLACs"`
+	IEExtensions  *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ForbiddenLAsItem) encode(w *encoder) {
@@ -5358,11 +5520,11 @@ func (v *ForbiddenLACs) decode(r *decoder) {
 
 // GBRQosInformation is GBR-QosInformation (TS 36.413 §9.3.4).
 type GBRQosInformation struct {
-	ERABMaximumBitrateDL    BitRate
-	ERABMaximumBitrateUL    BitRate
-	ERABGuaranteedBitrateDL BitRate
-	ERABGuaranteedBitrateUL BitRate
-	IEExtensions            *GBRQosInformationExtIEs // optional
+	ERABMaximumBitrateDL    BitRate                  `asn1:"e-RAB-MaximumBitrateDL"`
+	ERABMaximumBitrateUL    BitRate                  `asn1:"e-RAB-MaximumBitrateUL"`
+	ERABGuaranteedBitrateDL BitRate                  `asn1:"e-RAB-GuaranteedBitrateDL"`
+	ERABGuaranteedBitrateUL BitRate                  `asn1:"e-RAB-GuaranteedBitrateUL"`
+	IEExtensions            *GBRQosInformationExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GBRQosInformation) encode(w *encoder) {
@@ -5415,10 +5577,10 @@ func (v *GTPTEID) decode(r *decoder) { r.FixedOctets(v[:]) }
 
 // GUMMEI is GUMMEI (TS 36.413 §9.3.4).
 type GUMMEI struct {
-	PLMNidentity PLMNidentity
-	MMEGroupID   MMEGroupID
-	MMECode      MMECode
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMN-Identity"`
+	MMEGroupID   MMEGroupID   `asn1:"mME-Group-ID"`
+	MMECode      MMECode      `asn1:"mME-Code"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GUMMEI) encode(w *encoder) {
@@ -5531,12 +5693,12 @@ func (v *HandoverFlag) decode(r *decoder) { *v = HandoverFlag(r.EnumExt(1)) }
 
 // HandoverRestrictionList is HandoverRestrictionList (TS 36.413 §9.3.4).
 type HandoverRestrictionList struct {
-	ServingPLMN        PLMNidentity
-	EquivalentPLMNs    EPLMNs                         // optional
-	ForbiddenTAs       ForbiddenTAs                   // optional
-	ForbiddenLAs       ForbiddenLAs                   // optional
-	ForbiddenInterRATs *ForbiddenInterRATs            // optional
-	IEExtensions       *HandoverRestrictionListExtIEs // optional
+	ServingPLMN        PLMNidentity                   `asn1:"servingPLMN"`
+	EquivalentPLMNs    EPLMNs                         `asn1:"equivalentPLMNs"`    // optional
+	ForbiddenTAs       ForbiddenTAs                   `asn1:"forbiddenTAs"`       // optional
+	ForbiddenLAs       ForbiddenLAs                   `asn1:"forbiddenLAs"`       // optional
+	ForbiddenInterRATs *ForbiddenInterRATs            `asn1:"forbiddenInterRATs"` // optional
+	IEExtensions       *HandoverRestrictionListExtIEs `asn1:"iE-Extensions"`      // optional
 }
 
 func (v *HandoverRestrictionList) encode(w *encoder) {
@@ -5694,13 +5856,16 @@ func (v MaskedIMEISV) encode(w *encoder) { w.BitField(uint64(v), 64) }
 
 func (v *MaskedIMEISV) decode(r *decoder) { *v = MaskedIMEISV(r.BitField(64)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v MaskedIMEISV) String() string { return bitText(uint64(v), 64) }
+
 // ImmediateMDT is ImmediateMDT (TS 36.413 §9.3.4).
 type ImmediateMDT struct {
-	MeasurementsToActivate MeasurementsToActivate
-	M1ReportingTrigger     M1ReportingTrigger
-	M1ThresholdEventA2     *M1ThresholdEventA2  // optional
-	M1PeriodicReporting    *M1PeriodicReporting // optional
-	IEExtensions           *ImmediateMDTExtIEs  // optional
+	MeasurementsToActivate MeasurementsToActivate `asn1:"measurementsToActivate"`
+	M1ReportingTrigger     M1ReportingTrigger     `asn1:"m1reportingTrigger"`
+	M1ThresholdEventA2     *M1ThresholdEventA2    `asn1:"m1thresholdeventA2"`  // optional
+	M1PeriodicReporting    *M1PeriodicReporting   `asn1:"m1periodicReporting"` // optional
+	IEExtensions           *ImmediateMDTExtIEs    `asn1:"iE-Extensions"`       // optional
 }
 
 func (v *ImmediateMDT) encode(w *encoder) {
@@ -5771,9 +5936,9 @@ func (v *IMSI) decode(r *decoder) { *v = r.Octets(per.Size{Min: 3, Max: 8}) }
 
 // InformationOnRecommendedCellsAndENBsForPaging is InformationOnRecommendedCellsAndENBsForPaging (TS 36.413 §9.3.4).
 type InformationOnRecommendedCellsAndENBsForPaging struct {
-	RecommendedCellsForPaging RecommendedCellsForPaging
-	RecommendENBsForPaging    RecommendedENBsForPaging
-	IEExtensions              *Extensions // optional
+	RecommendedCellsForPaging RecommendedCellsForPaging `asn1:"recommendedCellsForPaging"`
+	RecommendENBsForPaging    RecommendedENBsForPaging  `asn1:"recommendENBsForPaging"`
+	IEExtensions              *Extensions               `asn1:"iE-Extensions"` // optional
 }
 
 func (v *InformationOnRecommendedCellsAndENBsForPaging) encode(w *encoder) {
@@ -5817,6 +5982,9 @@ func (v IntegrityProtectionAlgorithms) encode(w *encoder) { w.BitFieldExt(uint64
 func (v *IntegrityProtectionAlgorithms) decode(r *decoder) {
 	*v = IntegrityProtectionAlgorithms(r.BitFieldExt(16))
 }
+
+// String gives the bits, in fours as hexadecimal digits.
+func (v IntegrityProtectionAlgorithms) String() string { return bitText(uint64(v), 16) }
 
 // IntegrityProtectionIndication is IntegrityProtectionIndication (TS 36.413 §9.3.4).
 type IntegrityProtectionIndication uint8
@@ -5887,13 +6055,16 @@ func (v InterfacesToTrace) encode(w *encoder) { w.BitField(uint64(v), 8) }
 
 func (v *InterfacesToTrace) decode(r *decoder) { *v = InterfacesToTrace(r.BitField(8)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v InterfacesToTrace) String() string { return bitText(uint64(v), 8) }
+
 // IntersystemMeasurementConfiguration is IntersystemMeasurementConfiguration (TS 36.413 §9.3.4).
 type IntersystemMeasurementConfiguration struct {
-	RSRP                             *uint8 // optional
-	RSRQ                             *uint8 // optional
-	SINR                             *uint8 // optional
-	InterSystemMeasurementParameters InterSystemMeasurementParameters
-	IEExtensions                     *Extensions // optional
+	RSRP                             *uint8                           `asn1:"rSRP"` // optional
+	RSRQ                             *uint8                           `asn1:"rSRQ"` // optional
+	SINR                             *uint8                           `asn1:"sINR"` // optional
+	InterSystemMeasurementParameters InterSystemMeasurementParameters `asn1:"interSystemMeasurementParameters"`
+	IEExtensions                     *Extensions                      `asn1:"iE-Extensions"` // optional
 }
 
 func (v *IntersystemMeasurementConfiguration) encode(w *encoder) {
@@ -5966,9 +6137,9 @@ func (v *IntersystemMeasurementConfiguration) decode(r *decoder) {
 
 // InterSystemMeasurementParameters is InterSystemMeasurementParameters (TS 36.413 §9.3.4).
 type InterSystemMeasurementParameters struct {
-	MeasurementDuration        uint8
-	InterSystemMeasurementList InterSystemMeasurementList // optional
-	IEExtensions               *Extensions                // optional
+	MeasurementDuration        uint8                      `asn1:"measurementDuration"`
+	InterSystemMeasurementList InterSystemMeasurementList `asn1:"interSystemMeasurementList"` // optional
+	IEExtensions               *Extensions                `asn1:"iE-Extensions"`              // optional
 }
 
 func (v *InterSystemMeasurementParameters) encode(w *encoder) {
@@ -6036,17 +6207,17 @@ func (v *InterSystemMeasurementList) decode(r *decoder) {
 
 // InterSystemMeasurementItem is InterSystemMeasurementItem (TS 36.413 §9.3.4).
 type InterSystemMeasurementItem struct {
-	FreqBandIndicatorNR       uint16
-	SSBfrequencies            uint32
-	SubcarrierSpacingSSB      InterSystemMeasurementItemSubcarrierSpacingSSB
-	MaxRSIndexCellQual        *uint8      // optional
-	SMTC                      []byte      // optional
-	ThreshRSIndexR15          []byte      // optional
-	SSBToMeasure              []byte      // optional
-	SSRSSIMeasurement         []byte      // optional
-	QuantityConfigNRR15       []byte      // optional
-	ExcludedCellsToAddModList []byte      // optional
-	IEExtensions              *Extensions // optional
+	FreqBandIndicatorNR       uint16                                         `asn1:"freqBandIndicatorNR"`
+	SSBfrequencies            uint32                                         `asn1:"sSBfrequencies"`
+	SubcarrierSpacingSSB      InterSystemMeasurementItemSubcarrierSpacingSSB `asn1:"subcarrierSpacingSSB"`
+	MaxRSIndexCellQual        *uint8                                         `asn1:"maxRSIndexCellQual"`        // optional
+	SMTC                      []byte                                         `asn1:"sMTC"`                      // optional
+	ThreshRSIndexR15          []byte                                         `asn1:"threshRS-Index-r15"`        // optional
+	SSBToMeasure              []byte                                         `asn1:"sSBToMeasure"`              // optional
+	SSRSSIMeasurement         []byte                                         `asn1:"sSRSSIMeasurement"`         // optional
+	QuantityConfigNRR15       []byte                                         `asn1:"quantityConfigNR-R15"`      // optional
+	ExcludedCellsToAddModList []byte                                         `asn1:"excludedCellsToAddModList"` // optional
+	IEExtensions              *Extensions                                    `asn1:"iE-Extensions"`             // optional
 }
 
 func (v *InterSystemMeasurementItem) encode(w *encoder) {
@@ -6337,9 +6508,9 @@ func (v *LAC) decode(r *decoder) { r.FixedOctets(v[:]) }
 
 // LAI is LAI (TS 36.413 §9.3.4).
 type LAI struct {
-	PLMNidentity PLMNidentity
-	LAC          LAC
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	LAC          LAC          `asn1:"lAC"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *LAI) encode(w *encoder) {
@@ -6378,11 +6549,11 @@ func (v *LAI) decode(r *decoder) {
 // LastVisitedCellItem is LastVisitedCell-Item (TS 36.413 §9.3.4), a CHOICE.
 type LastVisitedCellItem struct {
 	Choice     LastVisitedCellItemChoice
-	EUTRANCell *LastVisitedEUTRANCellInformation
-	UTRANCell  LastVisitedUTRANCellInformation
-	GERANCell  LastVisitedGERANCellInformation
-	NGRANCell  LastVisitedNGRANCellInformation
-	Unknown    *UnknownChoice // of LastVisitedCellItemChoiceUnknown
+	EUTRANCell *LastVisitedEUTRANCellInformation `asn1:"e-UTRAN-Cell"`
+	UTRANCell  LastVisitedUTRANCellInformation   `asn1:"uTRAN-Cell"`
+	GERANCell  LastVisitedGERANCellInformation   `asn1:"gERAN-Cell"`
+	NGRANCell  LastVisitedNGRANCellInformation   `asn1:"nG-RAN-Cell"`
+	Unknown    *UnknownChoice                    `asn1:"unknown"` // of LastVisitedCellItemChoiceUnknown
 }
 
 // LastVisitedCellItemChoice selects the alternative of LastVisitedCellItem; zero is none.
@@ -6396,6 +6567,23 @@ const (
 	LastVisitedCellItemChoiceNGRANCell
 	LastVisitedCellItemChoiceUnknown LastVisitedCellItemChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v LastVisitedCellItemChoice) String() string {
+	switch v {
+	case LastVisitedCellItemChoiceEUTRANCell:
+		return "e-UTRAN-Cell"
+	case LastVisitedCellItemChoiceUTRANCell:
+		return "uTRAN-Cell"
+	case LastVisitedCellItemChoiceGERANCell:
+		return "gERAN-Cell"
+	case LastVisitedCellItemChoiceNGRANCell:
+		return "nG-RAN-Cell"
+	case LastVisitedCellItemChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("LastVisitedCellItemChoice", int(v))
+}
 
 func (v *LastVisitedCellItem) encode(w *encoder) {
 	switch v.Choice {
@@ -6454,10 +6642,10 @@ func (v *LastVisitedCellItem) decode(r *decoder) {
 
 // LastVisitedEUTRANCellInformation is LastVisitedEUTRANCellInformation (TS 36.413 §9.3.4).
 type LastVisitedEUTRANCellInformation struct {
-	GlobalCellID       EUTRANCGI
-	CellType           CellType
-	TimeUEStayedInCell TimeUEStayedInCell
-	IEExtensions       *LastVisitedEUTRANCellInformationExtIEs // optional
+	GlobalCellID       EUTRANCGI                               `asn1:"global-Cell-ID"`
+	CellType           CellType                                `asn1:"cellType"`
+	TimeUEStayedInCell TimeUEStayedInCell                      `asn1:"time-UE-StayedInCell"`
+	IEExtensions       *LastVisitedEUTRANCellInformationExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *LastVisitedEUTRANCellInformation) encode(w *encoder) {
@@ -6520,9 +6708,9 @@ func (v *LastVisitedPSCellList) decode(r *decoder) {
 
 // LastVisitedPSCellInformation is LastVisitedPSCellInformation (TS 36.413 §9.3.4).
 type LastVisitedPSCellInformation struct {
-	PSCellID     *PSCellInformation // optional
-	TimeStay     uint16
-	IEExtensions *Extensions // optional
+	PSCellID     *PSCellInformation `asn1:"pSCellID"` // optional
+	TimeStay     uint16             `asn1:"timeStay"`
+	IEExtensions *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *LastVisitedPSCellInformation) encode(w *encoder) {
@@ -6592,7 +6780,7 @@ func (v *LastVisitedUTRANCellInformation) decode(r *decoder) {
 // LastVisitedGERANCellInformation is LastVisitedGERANCellInformation (TS 36.413 §9.3.4), a CHOICE.
 type LastVisitedGERANCellInformation struct {
 	Choice  LastVisitedGERANCellInformationChoice
-	Unknown *UnknownChoice // of LastVisitedGERANCellInformationChoiceUnknown
+	Unknown *UnknownChoice `asn1:"unknown"` // of LastVisitedGERANCellInformationChoiceUnknown
 }
 
 // LastVisitedGERANCellInformationChoice selects the alternative of LastVisitedGERANCellInformation; zero is none.
@@ -6603,6 +6791,17 @@ const (
 	LastVisitedGERANCellInformationChoiceUndefined LastVisitedGERANCellInformationChoice = iota + 1
 	LastVisitedGERANCellInformationChoiceUnknown   LastVisitedGERANCellInformationChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v LastVisitedGERANCellInformationChoice) String() string {
+	switch v {
+	case LastVisitedGERANCellInformationChoiceUndefined:
+		return "undefined"
+	case LastVisitedGERANCellInformationChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("LastVisitedGERANCellInformationChoice", int(v))
+}
 
 func (v *LastVisitedGERANCellInformation) encode(w *encoder) {
 	switch v.Choice {
@@ -6686,9 +6885,9 @@ func (v *LinksToLog) decode(r *decoder) { *v = LinksToLog(r.EnumExt(3)) }
 
 // ListeningSubframePattern is ListeningSubframePattern (TS 36.413 §9.3.4).
 type ListeningSubframePattern struct {
-	PatternPeriod ListeningSubframePatternPatternPeriod
-	PatternOffset uint16
-	IEExtensions  *Extensions // optional
+	PatternPeriod ListeningSubframePatternPatternPeriod `asn1:"pattern-period"`
+	PatternOffset uint16                                `asn1:"pattern-offset"`
+	IEExtensions  *Extensions                           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ListeningSubframePattern) encode(w *encoder) {
@@ -6758,9 +6957,9 @@ func (v *ListeningSubframePatternPatternPeriod) decode(r *decoder) {
 
 // LoggedMDT is LoggedMDT (TS 36.413 §9.3.4).
 type LoggedMDT struct {
-	LoggingInterval LoggingInterval
-	LoggingDuration LoggingDuration
-	IEExtensions    *LoggedMDTExtIEs // optional
+	LoggingInterval LoggingInterval  `asn1:"loggingInterval"`
+	LoggingDuration LoggingDuration  `asn1:"loggingDuration"`
+	IEExtensions    *LoggedMDTExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *LoggedMDT) encode(w *encoder) {
@@ -6876,10 +7075,10 @@ func (v *LoggingDuration) decode(r *decoder) { *v = LoggingDuration(r.Enum(6)) }
 
 // LoggedMBSFNMDT is LoggedMBSFNMDT (TS 36.413 §9.3.4).
 type LoggedMBSFNMDT struct {
-	LoggingInterval  LoggingInterval
-	LoggingDuration  LoggingDuration
-	MBSFNResultToLog MBSFNResultToLog // optional
-	IEExtensions     *Extensions      // optional
+	LoggingInterval  LoggingInterval  `asn1:"loggingInterval"`
+	LoggingDuration  LoggingDuration  `asn1:"loggingDuration"`
+	MBSFNResultToLog MBSFNResultToLog `asn1:"mBSFN-ResultToLog"` // optional
+	IEExtensions     *Extensions      `asn1:"iE-Extensions"`     // optional
 }
 
 func (v *LoggedMBSFNMDT) encode(w *encoder) {
@@ -6931,8 +7130,8 @@ func (v *LoggedMBSFNMDT) decode(r *decoder) {
 // LoggedMDTTrigger is LoggedMDTTrigger (TS 36.413 §9.3.4), a CHOICE.
 type LoggedMDTTrigger struct {
 	Choice       LoggedMDTTriggerChoice
-	EventTrigger EventTrigger
-	Unknown      *UnknownChoice // of LoggedMDTTriggerChoiceUnknown
+	EventTrigger EventTrigger   `asn1:"eventTrigger"`
+	Unknown      *UnknownChoice `asn1:"unknown"` // of LoggedMDTTriggerChoiceUnknown
 }
 
 // LoggedMDTTriggerChoice selects the alternative of LoggedMDTTrigger; zero is none.
@@ -6944,6 +7143,19 @@ const (
 	LoggedMDTTriggerChoiceEventTrigger
 	LoggedMDTTriggerChoiceUnknown LoggedMDTTriggerChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v LoggedMDTTriggerChoice) String() string {
+	switch v {
+	case LoggedMDTTriggerChoicePeriodical:
+		return "periodical"
+	case LoggedMDTTriggerChoiceEventTrigger:
+		return "eventTrigger"
+	case LoggedMDTTriggerChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("LoggedMDTTriggerChoice", int(v))
+}
 
 func (v *LoggedMDTTrigger) encode(w *encoder) {
 	switch v.Choice {
@@ -7005,10 +7217,10 @@ func (v *LTEMIndication) decode(r *decoder) { *v = LTEMIndication(r.EnumExt(1)) 
 
 // LTENTNTAIInformation is LTE-NTN-TAI-Information (TS 36.413 §9.3.4).
 type LTENTNTAIInformation struct {
-	ServingPLMN          PLMNidentity
-	TACListInLTENTN      TACListInLTENTN
-	UELocationDerivedTAC *TAC        // optional
-	IEExtensions         *Extensions // optional
+	ServingPLMN          PLMNidentity    `asn1:"servingPLMN"`
+	TACListInLTENTN      TACListInLTENTN `asn1:"tACList-In-LTE-NTN"`
+	UELocationDerivedTAC *TAC            `asn1:"uE-Location-Derived-TAC"` // optional
+	IEExtensions         *Extensions     `asn1:"iE-Extensions"`           // optional
 }
 
 func (v *LTENTNTAIInformation) encode(w *encoder) {
@@ -7059,8 +7271,8 @@ func (v *LTENTNTAIInformation) decode(r *decoder) {
 
 // M3Configuration is M3Configuration (TS 36.413 §9.3.4).
 type M3Configuration struct {
-	M3period     M3period
-	IEExtensions *Extensions // optional
+	M3period     M3period    `asn1:"m3period"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M3Configuration) encode(w *encoder) {
@@ -7142,9 +7354,9 @@ func (v *M3period) decode(r *decoder) { *v = M3period(r.EnumExt(3)) }
 
 // M4Configuration is M4Configuration (TS 36.413 §9.3.4).
 type M4Configuration struct {
-	M4period     M4period
-	M4LinksToLog LinksToLog
-	IEExtensions *Extensions // optional
+	M4period     M4period    `asn1:"m4period"`
+	M4LinksToLog LinksToLog  `asn1:"m4-links-to-log"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M4Configuration) encode(w *encoder) {
@@ -7215,9 +7427,9 @@ func (v *M4period) decode(r *decoder) { *v = M4period(r.EnumExt(5)) }
 
 // M5Configuration is M5Configuration (TS 36.413 §9.3.4).
 type M5Configuration struct {
-	M5period     M5period
-	M5LinksToLog LinksToLog
-	IEExtensions *Extensions // optional
+	M5period     M5period    `asn1:"m5period"`
+	M5LinksToLog LinksToLog  `asn1:"m5-links-to-log"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M5Configuration) encode(w *encoder) {
@@ -7288,10 +7500,10 @@ func (v *M5period) decode(r *decoder) { *v = M5period(r.EnumExt(5)) }
 
 // M6Configuration is M6Configuration (TS 36.413 §9.3.4).
 type M6Configuration struct {
-	M6reportInterval M6reportInterval
-	M6delayThreshold *M6delayThreshold // optional
-	M6LinksToLog     LinksToLog
-	IEExtensions     *Extensions // optional
+	M6reportInterval M6reportInterval  `asn1:"m6report-Interval"`
+	M6delayThreshold *M6delayThreshold `asn1:"m6delay-threshold"` // optional
+	M6LinksToLog     LinksToLog        `asn1:"m6-links-to-log"`
+	IEExtensions     *Extensions       `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M6Configuration) encode(w *encoder) {
@@ -7426,9 +7638,9 @@ func (v *M6delayThreshold) decode(r *decoder) { *v = M6delayThreshold(r.EnumExt(
 
 // M7Configuration is M7Configuration (TS 36.413 §9.3.4).
 type M7Configuration struct {
-	M7period     M7period
-	M7LinksToLog LinksToLog
-	IEExtensions *Extensions // optional
+	M7period     M7period    `asn1:"m7period"`
+	M7LinksToLog LinksToLog  `asn1:"m7-links-to-log"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M7Configuration) encode(w *encoder) {
@@ -7508,12 +7720,15 @@ func (v MDTLocationInfo) encode(w *encoder) { w.BitField(uint64(v), 8) }
 
 func (v *MDTLocationInfo) decode(r *decoder) { *v = MDTLocationInfo(r.BitField(8)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v MDTLocationInfo) String() string { return bitText(uint64(v), 8) }
+
 // MDTConfiguration is MDT-Configuration (TS 36.413 §9.3.4).
 type MDTConfiguration struct {
-	MDTActivation  MDTActivation
-	AreaScopeOfMDT AreaScopeOfMDT
-	MDTMode        MDTMode
-	IEExtensions   *MDTConfigurationExtIEs // optional
+	MDTActivation  MDTActivation           `asn1:"mdt-Activation"`
+	AreaScopeOfMDT AreaScopeOfMDT          `asn1:"areaScopeOfMDT"`
+	MDTMode        MDTMode                 `asn1:"mDTMode"`
+	IEExtensions   *MDTConfigurationExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *MDTConfiguration) encode(w *encoder) {
@@ -7597,9 +7812,9 @@ func (v *MBSFNResultToLog) decode(r *decoder) {
 
 // MBSFNResultToLogInfo is MBSFN-ResultToLogInfo (TS 36.413 §9.3.4).
 type MBSFNResultToLogInfo struct {
-	MBSFNAreaId  *uint8 // optional
-	CarrierFreq  EARFCN
-	IEExtensions *Extensions // optional
+	MBSFNAreaId  *uint8      `asn1:"mBSFN-AreaId"` // optional
+	CarrierFreq  EARFCN      `asn1:"carrierFreq"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *MBSFNResultToLogInfo) encode(w *encoder) {
@@ -7692,10 +7907,10 @@ func (v *PrivacyIndicator) decode(r *decoder) { *v = PrivacyIndicator(r.EnumExt(
 // MDTMode is MDTMode (TS 36.413 §9.3.4), a CHOICE.
 type MDTMode struct {
 	Choice           MDTModeChoice
-	ImmediateMDT     *ImmediateMDT
-	LoggedMDT        *LoggedMDT
-	MDTModeExtension MDTModeExtension
-	Unknown          *UnknownChoice // of MDTModeChoiceUnknown
+	ImmediateMDT     *ImmediateMDT    `asn1:"immediateMDT"`
+	LoggedMDT        *LoggedMDT       `asn1:"loggedMDT"`
+	MDTModeExtension MDTModeExtension `asn1:"mDTMode-Extension"`
+	Unknown          *UnknownChoice   `asn1:"unknown"` // of MDTModeChoiceUnknown
 }
 
 // MDTModeChoice selects the alternative of MDTMode; zero is none.
@@ -7708,6 +7923,21 @@ const (
 	MDTModeChoiceMDTModeExtension
 	MDTModeChoiceUnknown MDTModeChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v MDTModeChoice) String() string {
+	switch v {
+	case MDTModeChoiceImmediateMDT:
+		return "immediateMDT"
+	case MDTModeChoiceLoggedMDT:
+		return "loggedMDT"
+	case MDTModeChoiceMDTModeExtension:
+		return "mDTMode-Extension"
+	case MDTModeChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("MDTModeChoice", int(v))
+}
 
 func (v *MDTMode) encode(w *encoder) {
 	switch v.Choice {
@@ -7765,8 +7995,8 @@ func (v *MDTMode) decode(r *decoder) {
 
 // MDTModeExtension is MDTMode-Extension (TS 36.413 §9.3.4), one IE of the set MDTMode-ExtensionIE.
 type MDTModeExtension struct {
-	LoggedMBSFNMDT *LoggedMBSFNMDT
-	Unknown        *UnknownIE
+	LoggedMBSFNMDT *LoggedMBSFNMDT `asn1:"LoggedMBSFNMDT"` // id-LoggedMBSFNMDT, ignore
+	Unknown        *UnknownIE      `asn1:"unknownIE"`
 }
 
 func (v *MDTModeExtension) encode(w *encoder) {
@@ -7803,12 +8033,15 @@ func (v MeasurementsToActivate) encode(w *encoder) { w.BitField(uint64(v), 8) }
 
 func (v *MeasurementsToActivate) decode(r *decoder) { *v = MeasurementsToActivate(r.BitField(8)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v MeasurementsToActivate) String() string { return bitText(uint64(v), 8) }
+
 // MeasurementThresholdA2 is MeasurementThresholdA2 (TS 36.413 §9.3.4), a CHOICE.
 type MeasurementThresholdA2 struct {
 	Choice        MeasurementThresholdA2Choice
-	ThresholdRSRP ThresholdRSRP
-	ThresholdRSRQ ThresholdRSRQ
-	Unknown       *UnknownChoice // of MeasurementThresholdA2ChoiceUnknown
+	ThresholdRSRP ThresholdRSRP  `asn1:"threshold-RSRP"`
+	ThresholdRSRQ ThresholdRSRQ  `asn1:"threshold-RSRQ"`
+	Unknown       *UnknownChoice `asn1:"unknown"` // of MeasurementThresholdA2ChoiceUnknown
 }
 
 // MeasurementThresholdA2Choice selects the alternative of MeasurementThresholdA2; zero is none.
@@ -7820,6 +8053,19 @@ const (
 	MeasurementThresholdA2ChoiceThresholdRSRQ
 	MeasurementThresholdA2ChoiceUnknown MeasurementThresholdA2Choice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v MeasurementThresholdA2Choice) String() string {
+	switch v {
+	case MeasurementThresholdA2ChoiceThresholdRSRP:
+		return "threshold-RSRP"
+	case MeasurementThresholdA2ChoiceThresholdRSRQ:
+		return "threshold-RSRQ"
+	case MeasurementThresholdA2ChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("MeasurementThresholdA2Choice", int(v))
+}
 
 func (v *MeasurementThresholdA2) encode(w *encoder) {
 	switch v.Choice {
@@ -7861,9 +8107,9 @@ func (v *MeasurementThresholdA2) decode(r *decoder) {
 // MeasurementThresholdL1LoggedMDT is MeasurementThresholdL1LoggedMDT (TS 36.413 §9.3.4), a CHOICE.
 type MeasurementThresholdL1LoggedMDT struct {
 	Choice           MeasurementThresholdL1LoggedMDTChoice
-	ThresholdRSRP    ThresholdRSRP
-	ThresholdRSRQ    ThresholdRSRQ
-	ChoiceExtensions MeasurementThresholdL1LoggedMDTChoiceExtensions
+	ThresholdRSRP    ThresholdRSRP                                   `asn1:"threshold-RSRP"`
+	ThresholdRSRQ    ThresholdRSRQ                                   `asn1:"threshold-RSRQ"`
+	ChoiceExtensions MeasurementThresholdL1LoggedMDTChoiceExtensions `asn1:"choice-Extensions"`
 }
 
 // MeasurementThresholdL1LoggedMDTChoice selects the alternative of MeasurementThresholdL1LoggedMDT; zero is none.
@@ -7875,6 +8121,19 @@ const (
 	MeasurementThresholdL1LoggedMDTChoiceThresholdRSRQ
 	MeasurementThresholdL1LoggedMDTChoiceChoiceExtensions
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v MeasurementThresholdL1LoggedMDTChoice) String() string {
+	switch v {
+	case MeasurementThresholdL1LoggedMDTChoiceThresholdRSRP:
+		return "threshold-RSRP"
+	case MeasurementThresholdL1LoggedMDTChoiceThresholdRSRQ:
+		return "threshold-RSRQ"
+	case MeasurementThresholdL1LoggedMDTChoiceChoiceExtensions:
+		return "choice-Extensions"
+	}
+	return unknownNumber("MeasurementThresholdL1LoggedMDTChoice", int(v))
+}
 
 func (v *MeasurementThresholdL1LoggedMDT) encode(w *encoder) {
 	switch v.Choice {
@@ -7913,7 +8172,7 @@ func (v *MeasurementThresholdL1LoggedMDT) decode(r *decoder) {
 
 // MeasurementThresholdL1LoggedMDTChoiceExtensions is the alternative choice-Extensions of MeasurementThresholdL1LoggedMDT, one IE of the set MeasurementThresholdL1LoggedMDT-ExtIEs.
 type MeasurementThresholdL1LoggedMDTChoiceExtensions struct {
-	Unknown *UnknownIE
+	Unknown *UnknownIE `asn1:"unknownIE"`
 }
 
 func (v *MeasurementThresholdL1LoggedMDTChoiceExtensions) encode(w *encoder) {
@@ -7942,12 +8201,18 @@ func (v MessageIdentifier) encode(w *encoder) { w.BitField(uint64(v), 16) }
 
 func (v *MessageIdentifier) decode(r *decoder) { *v = MessageIdentifier(r.BitField(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v MessageIdentifier) String() string { return bitText(uint64(v), 16) }
+
 // MobilityInformation is MobilityInformation (TS 36.413 §9.3.4): BIT STRING (SIZE (32)).
 type MobilityInformation uint32
 
 func (v MobilityInformation) encode(w *encoder) { w.BitField(uint64(v), 32) }
 
 func (v *MobilityInformation) decode(r *decoder) { *v = MobilityInformation(r.BitField(32)) }
+
+// String gives the bits, in fours as hexadecimal digits.
+func (v MobilityInformation) String() string { return bitText(uint64(v), 32) }
 
 // MMEname is MMEname (TS 36.413 §9.3.4): character string (SIZE (1..150, ...)).
 type MMEname string
@@ -7959,9 +8224,9 @@ func (v *MMEname) decode(r *decoder) { *v = MMEname(r.Text(per.Size{Min: 1, Max:
 // MMEPagingTarget is MMEPagingTarget (TS 36.413 §9.3.4), a CHOICE.
 type MMEPagingTarget struct {
 	Choice      MMEPagingTargetChoice
-	GlobalENBID *GlobalENBID
-	TAI         *TAI
-	Unknown     *UnknownChoice // of MMEPagingTargetChoiceUnknown
+	GlobalENBID *GlobalENBID   `asn1:"global-ENB-ID"`
+	TAI         *TAI           `asn1:"tAI"`
+	Unknown     *UnknownChoice `asn1:"unknown"` // of MMEPagingTargetChoiceUnknown
 }
 
 // MMEPagingTargetChoice selects the alternative of MMEPagingTarget; zero is none.
@@ -7973,6 +8238,19 @@ const (
 	MMEPagingTargetChoiceTAI
 	MMEPagingTargetChoiceUnknown MMEPagingTargetChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v MMEPagingTargetChoice) String() string {
+	switch v {
+	case MMEPagingTargetChoiceGlobalENBID:
+		return "global-ENB-ID"
+	case MMEPagingTargetChoiceTAI:
+		return "tAI"
+	case MMEPagingTargetChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("MMEPagingTargetChoice", int(v))
+}
 
 func (v *MMEPagingTarget) encode(w *encoder) {
 	switch v.Choice {
@@ -8110,9 +8388,9 @@ func (v *MutingAvailabilityIndication) decode(r *decoder) {
 
 // MutingPatternInformation is MutingPatternInformation (TS 36.413 §9.3.4).
 type MutingPatternInformation struct {
-	MutingPatternPeriod MutingPatternInformationMutingPatternPeriod
-	MutingPatternOffset *uint16     // optional
-	IEExtensions        *Extensions // optional
+	MutingPatternPeriod MutingPatternInformationMutingPatternPeriod `asn1:"muting-pattern-period"`
+	MutingPatternOffset *uint16                                     `asn1:"muting-pattern-offset"` // optional
+	IEExtensions        *Extensions                                 `asn1:"iE-Extensions"`         // optional
 }
 
 func (v *MutingPatternInformation) encode(w *encoder) {
@@ -8294,9 +8572,9 @@ func (v *NBIoTPagingDRX) decode(r *decoder) { *v = NBIoTPagingDRX(r.EnumExt(6)) 
 
 // NBIoTPagingEDRXInformation is NB-IoT-Paging-eDRXInformation (TS 36.413 §9.3.4).
 type NBIoTPagingEDRXInformation struct {
-	NBIoTPagingEDRXCycle  NBIoTPagingEDRXCycle
-	NBIoTPagingTimeWindow *NBIoTPagingTimeWindow // optional
-	IEExtensions          *Extensions            // optional
+	NBIoTPagingEDRXCycle  NBIoTPagingEDRXCycle   `asn1:"nB-IoT-paging-eDRX-Cycle"`
+	NBIoTPagingTimeWindow *NBIoTPagingTimeWindow `asn1:"nB-IoT-pagingTimeWindow"` // optional
+	IEExtensions          *Extensions            `asn1:"iE-Extensions"`           // optional
 }
 
 func (v *NBIoTPagingEDRXInformation) encode(w *encoder) {
@@ -8483,6 +8761,9 @@ func (v *NBIoTUEIdentityIndexValue) decode(r *decoder) {
 	*v = NBIoTUEIdentityIndexValue(r.BitField(12))
 }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v NBIoTUEIdentityIndexValue) String() string { return bitText(uint64(v), 12) }
+
 // NextPagingAreaScope is NextPagingAreaScope (TS 36.413 §9.3.4).
 type NextPagingAreaScope uint8
 
@@ -8535,11 +8816,14 @@ func (v NRCellIdentity) encode(w *encoder) { w.BitField(uint64(v), 36) }
 
 func (v *NRCellIdentity) decode(r *decoder) { *v = NRCellIdentity(r.BitField(36)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v NRCellIdentity) String() string { return bitText(uint64(v), 36) }
+
 // NRCGI is NR-CGI (TS 36.413 §9.3.4).
 type NRCGI struct {
-	PLMNidentity   PLMNidentity
-	NRCellIdentity NRCellIdentity
-	IEExtensions   *Extensions // optional
+	PLMNidentity   PLMNidentity   `asn1:"pLMNIdentity"`
+	NRCellIdentity NRCellIdentity `asn1:"nRCellIdentity"`
+	IEExtensions   *Extensions    `asn1:"iE-Extensions"` // optional
 }
 
 func (v *NRCGI) encode(w *encoder) {
@@ -8582,6 +8866,9 @@ func (v NRencryptionAlgorithms) encode(w *encoder) { w.BitFieldExt(uint64(v), 16
 
 func (v *NRencryptionAlgorithms) decode(r *decoder) { *v = NRencryptionAlgorithms(r.BitFieldExt(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v NRencryptionAlgorithms) String() string { return bitText(uint64(v), 16) }
+
 // NRintegrityProtectionAlgorithms is NRintegrityProtectionAlgorithms (TS 36.413 §9.3.4): BIT STRING (SIZE (16, ...)).
 type NRintegrityProtectionAlgorithms uint16
 
@@ -8590,6 +8877,9 @@ func (v NRintegrityProtectionAlgorithms) encode(w *encoder) { w.BitFieldExt(uint
 func (v *NRintegrityProtectionAlgorithms) decode(r *decoder) {
 	*v = NRintegrityProtectionAlgorithms(r.BitFieldExt(16))
 }
+
+// String gives the bits, in fours as hexadecimal digits.
+func (v NRintegrityProtectionAlgorithms) String() string { return bitText(uint64(v), 16) }
 
 // NRrestrictioninEPSasSecondaryRAT is NRrestrictioninEPSasSecondaryRAT (TS 36.413 §9.3.4).
 type NRrestrictioninEPSasSecondaryRAT uint8
@@ -8637,9 +8927,9 @@ func (v *NRrestrictionin5GS) decode(r *decoder) { *v = NRrestrictionin5GS(r.Enum
 
 // NRUESecurityCapabilities is NRUESecurityCapabilities (TS 36.413 §9.3.4).
 type NRUESecurityCapabilities struct {
-	NRencryptionAlgorithms          NRencryptionAlgorithms
-	NRintegrityProtectionAlgorithms NRintegrityProtectionAlgorithms
-	IEExtensions                    *Extensions // optional
+	NRencryptionAlgorithms          NRencryptionAlgorithms          `asn1:"nRencryptionAlgorithms"`
+	NRintegrityProtectionAlgorithms NRintegrityProtectionAlgorithms `asn1:"nRintegrityProtectionAlgorithms"`
+	IEExtensions                    *Extensions                     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *NRUESecurityCapabilities) encode(w *encoder) {
@@ -8691,9 +8981,9 @@ func (v *NumberOfBroadcasts) decode(r *decoder) { *v = NumberOfBroadcasts(r.Int(
 
 // NRV2XServicesAuthorized is NRV2XServicesAuthorized (TS 36.413 §9.3.4).
 type NRV2XServicesAuthorized struct {
-	VehicleUE    *VehicleUE    // optional
-	PedestrianUE *PedestrianUE // optional
-	IEExtensions *Extensions   // optional
+	VehicleUE    *VehicleUE    `asn1:"vehicleUE"`     // optional
+	PedestrianUE *PedestrianUE `asn1:"pedestrianUE"`  // optional
+	IEExtensions *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *NRV2XServicesAuthorized) encode(w *encoder) {
@@ -8749,8 +9039,8 @@ func (v *NRV2XServicesAuthorized) decode(r *decoder) {
 
 // NRUESidelinkAggregateMaximumBitrate is NRUESidelinkAggregateMaximumBitrate (TS 36.413 §9.3.4).
 type NRUESidelinkAggregateMaximumBitrate struct {
-	UEaggregateMaximumBitRate BitRate
-	IEExtensions              *Extensions // optional
+	UEaggregateMaximumBitRate BitRate     `asn1:"uEaggregateMaximumBitRate"`
+	IEExtensions              *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *NRUESidelinkAggregateMaximumBitrate) encode(w *encoder) {
@@ -8831,8 +9121,8 @@ func (v *OverloadAction) decode(r *decoder) { *v = OverloadAction(r.EnumExt(3)) 
 // OverloadResponse is OverloadResponse (TS 36.413 §9.3.4), a CHOICE.
 type OverloadResponse struct {
 	Choice         OverloadResponseChoice
-	OverloadAction OverloadAction
-	Unknown        *UnknownChoice // of OverloadResponseChoiceUnknown
+	OverloadAction OverloadAction `asn1:"overloadAction"`
+	Unknown        *UnknownChoice `asn1:"unknown"` // of OverloadResponseChoiceUnknown
 }
 
 // OverloadResponseChoice selects the alternative of OverloadResponse; zero is none.
@@ -8843,6 +9133,17 @@ const (
 	OverloadResponseChoiceOverloadAction OverloadResponseChoice = iota + 1
 	OverloadResponseChoiceUnknown        OverloadResponseChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v OverloadResponseChoice) String() string {
+	switch v {
+	case OverloadResponseChoiceOverloadAction:
+		return "overloadAction"
+	case OverloadResponseChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("OverloadResponseChoice", int(v))
+}
 
 func (v *OverloadResponse) encode(w *encoder) {
 	switch v.Choice {
@@ -8885,10 +9186,10 @@ func (v *PacketLossRate) decode(r *decoder) { *v = PacketLossRate(r.Int(0, 1000)
 
 // PagingAttemptInformation is PagingAttemptInformation (TS 36.413 §9.3.4).
 type PagingAttemptInformation struct {
-	PagingAttemptCount             PagingAttemptCount
-	IntendedNumberOfPagingAttempts IntendedNumberOfPagingAttempts
-	NextPagingAreaScope            *NextPagingAreaScope // optional
-	IEExtensions                   *Extensions          // optional
+	PagingAttemptCount             PagingAttemptCount             `asn1:"pagingAttemptCount"`
+	IntendedNumberOfPagingAttempts IntendedNumberOfPagingAttempts `asn1:"intendedNumberOfPagingAttempts"`
+	NextPagingAreaScope            *NextPagingAreaScope           `asn1:"nextPagingAreaScope"` // optional
+	IEExtensions                   *Extensions                    `asn1:"iE-Extensions"`       // optional
 }
 
 func (v *PagingAttemptInformation) encode(w *encoder) {
@@ -8946,9 +9247,9 @@ func (v *PagingAttemptCount) decode(r *decoder) { *v = PagingAttemptCount(r.IntE
 
 // PagingEDRXInformation is Paging-eDRXInformation (TS 36.413 §9.3.4).
 type PagingEDRXInformation struct {
-	PagingEDRXCycle  PagingEDRXCycle
-	PagingTimeWindow *PagingTimeWindow // optional
-	IEExtensions     *Extensions       // optional
+	PagingEDRXCycle  PagingEDRXCycle   `asn1:"paging-eDRX-Cycle"`
+	PagingTimeWindow *PagingTimeWindow `asn1:"pagingTimeWindow"` // optional
+	IEExtensions     *Extensions       `asn1:"iE-Extensions"`    // optional
 }
 
 func (v *PagingEDRXInformation) encode(w *encoder) {
@@ -9297,9 +9598,9 @@ func (v *PagingCause) decode(r *decoder) { *v = PagingCause(r.EnumExt(1)) }
 
 // PC5QoSParameters is PC5QoSParameters (TS 36.413 §9.3.4).
 type PC5QoSParameters struct {
-	PC5QoSFlowList            PC5QoSFlowList
-	Pc5LinkAggregatedBitRates *BitRate    // optional
-	IEExtensions              *Extensions // optional
+	PC5QoSFlowList            PC5QoSFlowList `asn1:"pc5QoSFlowList"`
+	Pc5LinkAggregatedBitRates *BitRate       `asn1:"pc5LinkAggregatedBitRates"` // optional
+	IEExtensions              *Extensions    `asn1:"iE-Extensions"`             // optional
 }
 
 func (v *PC5QoSParameters) encode(w *encoder) {
@@ -9367,10 +9668,10 @@ func (v *PC5QoSFlowList) decode(r *decoder) {
 
 // PC5QoSFlowItem is PC5QoSFlowItem (TS 36.413 §9.3.4).
 type PC5QoSFlowItem struct {
-	PQI             FiveQI
-	PC5FlowBitRates *PC5FlowBitRates // optional
-	Range           *Range           // optional
-	IEExtensions    *Extensions      // optional
+	PQI             FiveQI           `asn1:"pQI"`
+	PC5FlowBitRates *PC5FlowBitRates `asn1:"pc5FlowBitRates"` // optional
+	Range           *Range           `asn1:"range"`           // optional
+	IEExtensions    *Extensions      `asn1:"iE-Extensions"`   // optional
 }
 
 func (v *PC5QoSFlowItem) encode(w *encoder) {
@@ -9430,9 +9731,9 @@ func (v *PC5QoSFlowItem) decode(r *decoder) {
 
 // PC5FlowBitRates is PC5FlowBitRates (TS 36.413 §9.3.4).
 type PC5FlowBitRates struct {
-	GuaranteedFlowBitRate BitRate
-	MaximumFlowBitRate    BitRate
-	IEExtensions          *Extensions // optional
+	GuaranteedFlowBitRate BitRate     `asn1:"guaranteedFlowBitRate"`
+	MaximumFlowBitRate    BitRate     `asn1:"maximumFlowBitRate"`
+	IEExtensions          *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *PC5FlowBitRates) encode(w *encoder) {
@@ -9512,9 +9813,9 @@ func (v *PendingDataIndication) decode(r *decoder) { *v = PendingDataIndication(
 
 // M1PeriodicReporting is M1PeriodicReporting (TS 36.413 §9.3.4).
 type M1PeriodicReporting struct {
-	ReportInterval ReportIntervalMDT
-	ReportAmount   ReportAmountMDT
-	IEExtensions   *Extensions // optional
+	ReportInterval ReportIntervalMDT `asn1:"reportInterval"`
+	ReportAmount   ReportAmountMDT   `asn1:"reportAmount"`
+	IEExtensions   *Extensions       `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M1PeriodicReporting) encode(w *encoder) {
@@ -9559,8 +9860,8 @@ func (v *PLMNidentity) decode(r *decoder) { r.FixedOctets(v[:]) }
 
 // PLMNAreaBasedQMC is PLMNAreaBasedQMC (TS 36.413 §9.3.4).
 type PLMNAreaBasedQMC struct {
-	PLMNListforQMC PLMNListforQMC
-	IEExtensions   *Extensions // optional
+	PLMNListforQMC PLMNListforQMC `asn1:"plmnListforQMC"`
+	IEExtensions   *Extensions    `asn1:"iE-Extensions"` // optional
 }
 
 func (v *PLMNAreaBasedQMC) encode(w *encoder) {
@@ -9677,9 +9978,9 @@ func (v *PriorityLevel) decode(r *decoder) { *v = PriorityLevel(r.Int(0, 15)) }
 
 // ProSeAuthorized is ProSeAuthorized (TS 36.413 §9.3.4).
 type ProSeAuthorized struct {
-	ProSeDirectDiscovery     *ProSeDirectDiscovery     // optional
-	ProSeDirectCommunication *ProSeDirectCommunication // optional
-	IEExtensions             *ProSeAuthorizedExtIEs    // optional
+	ProSeDirectDiscovery     *ProSeDirectDiscovery     `asn1:"proSeDirectDiscovery"`     // optional
+	ProSeDirectCommunication *ProSeDirectCommunication `asn1:"proSeDirectCommunication"` // optional
+	IEExtensions             *ProSeAuthorizedExtIEs    `asn1:"iE-Extensions"`            // optional
 }
 
 func (v *ProSeAuthorized) encode(w *encoder) {
@@ -9828,8 +10129,8 @@ func (v *PSServiceNotAvailable) decode(r *decoder) { *v = PSServiceNotAvailable(
 
 // PSCellInformation is PSCellInformation (TS 36.413 §9.3.4).
 type PSCellInformation struct {
-	NCGI         NRCGI
-	IEExtensions *Extensions // optional
+	NCGI         NRCGI       `asn1:"nCGI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *PSCellInformation) encode(w *encoder) {
@@ -9972,8 +10273,8 @@ func (v *ReceiveStatusOfULPDCPSDUsPDCPSNlength18) decode(r *decoder) {
 
 // RecommendedCellsForPaging is RecommendedCellsForPaging (TS 36.413 §9.3.4).
 type RecommendedCellsForPaging struct {
-	RecommendedCellList RecommendedCellList
-	IEExtensions        *Extensions // optional
+	RecommendedCellList RecommendedCellList `asn1:"recommendedCellList"`
+	IEExtensions        *Extensions         `asn1:"iE-Extensions"` // optional
 }
 
 func (v *RecommendedCellsForPaging) encode(w *encoder) {
@@ -10038,9 +10339,9 @@ func (v *RecommendedCellList) decode(r *decoder) {
 
 // RecommendedCellItem is RecommendedCellItem (TS 36.413 §9.3.4).
 type RecommendedCellItem struct {
-	EUTRANCGI        EUTRANCGI
-	TimeStayedInCell *uint16     // optional
-	IEExtensions     *Extensions // optional
+	EUTRANCGI        EUTRANCGI   `asn1:"eUTRAN-CGI"`
+	TimeStayedInCell *uint16     `asn1:"timeStayedInCell"` // optional
+	IEExtensions     *Extensions `asn1:"iE-Extensions"`    // optional
 }
 
 func (v *RecommendedCellItem) encode(w *encoder) {
@@ -10087,8 +10388,8 @@ func (v *RecommendedCellItem) decode(r *decoder) {
 
 // RecommendedENBsForPaging is RecommendedENBsForPaging (TS 36.413 §9.3.4).
 type RecommendedENBsForPaging struct {
-	RecommendedENBList RecommendedENBList
-	IEExtensions       *Extensions // optional
+	RecommendedENBList RecommendedENBList `asn1:"recommendedENBList"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *RecommendedENBsForPaging) encode(w *encoder) {
@@ -10153,8 +10454,8 @@ func (v *RecommendedENBList) decode(r *decoder) {
 
 // RecommendedENBItem is RecommendedENBItem (TS 36.413 §9.3.4).
 type RecommendedENBItem struct {
-	MMEPagingTarget MMEPagingTarget
-	IEExtensions    *Extensions // optional
+	MMEPagingTarget MMEPagingTarget `asn1:"mMEPagingTarget"`
+	IEExtensions    *Extensions     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *RecommendedENBItem) encode(w *encoder) {
@@ -10244,9 +10545,9 @@ func (v *RATRestrictions) decode(r *decoder) {
 
 // RATRestrictionsItem is RAT-RestrictionsItem (TS 36.413 §9.3.4).
 type RATRestrictionsItem struct {
-	PLMNidentity              PLMNidentity
-	RATRestrictionInformation uint8
-	IEExtensions              *Extensions // optional
+	PLMNidentity              PLMNidentity `asn1:"pLMNidentity"`
+	RATRestrictionInformation uint8        `asn1:"rAT-RestrictionInformation" bits:"8"`
+	IEExtensions              *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *RATRestrictionsItem) encode(w *encoder) {
@@ -10455,9 +10756,9 @@ func (v *M1ReportingTrigger) decode(r *decoder) { *v = M1ReportingTrigger(r.Enum
 
 // RequestType is RequestType (TS 36.413 §9.3.4).
 type RequestType struct {
-	EventType    EventType
-	ReportArea   ReportArea
-	IEExtensions *RequestTypeExtIEs // optional
+	EventType    EventType          `asn1:"eventType"`
+	ReportArea   ReportArea         `asn1:"reportArea"`
+	IEExtensions *RequestTypeExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *RequestType) encode(w *encoder) {
@@ -10516,9 +10817,9 @@ func (v *RequestTypeAdditionalInfo) decode(r *decoder) { *v = RequestTypeAdditio
 
 // RIMTransfer is RIMTransfer (TS 36.413 §9.3.4).
 type RIMTransfer struct {
-	RIMInformation    RIMInformation
-	RIMRoutingAddress *RIMRoutingAddress // optional
-	IEExtensions      *Extensions        // optional
+	RIMInformation    RIMInformation     `asn1:"rIMInformation"`
+	RIMRoutingAddress *RIMRoutingAddress `asn1:"rIMRoutingAddress"` // optional
+	IEExtensions      *Extensions        `asn1:"iE-Extensions"`     // optional
 }
 
 func (v *RIMTransfer) encode(w *encoder) {
@@ -10573,10 +10874,10 @@ func (v *RIMInformation) decode(r *decoder) { *v = r.Octets(per.Size{Max: per.Un
 // RIMRoutingAddress is RIMRoutingAddress (TS 36.413 §9.3.4), a CHOICE.
 type RIMRoutingAddress struct {
 	Choice        RIMRoutingAddressChoice
-	GERANCellID   *GERANCellID
-	TargetRNCID   *TargetRNCID
-	EHRPDSectorID [16]byte
-	Unknown       *UnknownChoice // of RIMRoutingAddressChoiceUnknown
+	GERANCellID   *GERANCellID   `asn1:"gERAN-Cell-ID"`
+	TargetRNCID   *TargetRNCID   `asn1:"targetRNC-ID"`
+	EHRPDSectorID [16]byte       `asn1:"eHRPD-Sector-ID"`
+	Unknown       *UnknownChoice `asn1:"unknown"` // of RIMRoutingAddressChoiceUnknown
 }
 
 // RIMRoutingAddressChoice selects the alternative of RIMRoutingAddress; zero is none.
@@ -10589,6 +10890,21 @@ const (
 	RIMRoutingAddressChoiceEHRPDSectorID
 	RIMRoutingAddressChoiceUnknown RIMRoutingAddressChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v RIMRoutingAddressChoice) String() string {
+	switch v {
+	case RIMRoutingAddressChoiceGERANCellID:
+		return "gERAN-Cell-ID"
+	case RIMRoutingAddressChoiceTargetRNCID:
+		return "targetRNC-ID"
+	case RIMRoutingAddressChoiceEHRPDSectorID:
+		return "eHRPD-Sector-ID"
+	case RIMRoutingAddressChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("RIMRoutingAddressChoice", int(v))
+}
 
 func (v *RIMRoutingAddress) encode(w *encoder) {
 	switch v.Choice {
@@ -10678,9 +10994,9 @@ func (v *RepetitionPeriod) decode(r *decoder) { *v = RepetitionPeriod(r.Int(0, 4
 
 // RLFReportInformation is RLFReportInformation (TS 36.413 §9.3.4).
 type RLFReportInformation struct {
-	UERLFReportContainer                 UERLFReportContainer
-	UERLFReportContainerForExtendedBands UERLFReportContainerForExtendedBands // optional
-	IEExtensions                         *RLFReportInformationExtIEs          // optional
+	UERLFReportContainer                 UERLFReportContainer                 `asn1:"uE-RLF-Report-Container"`
+	UERLFReportContainerForExtendedBands UERLFReportContainerForExtendedBands `asn1:"uE-RLF-Report-Container-for-extended-bands"` // optional
+	IEExtensions                         *RLFReportInformationExtIEs          `asn1:"iE-Extensions"`                              // optional
 }
 
 func (v *RLFReportInformation) encode(w *encoder) {
@@ -10818,9 +11134,9 @@ func (v *SecurityKey) decode(r *decoder) { r.BitArray(v[:], 256) }
 
 // SecurityContext is SecurityContext (TS 36.413 §9.3.4).
 type SecurityContext struct {
-	NextHopChainingCount uint8
-	NextHopParameter     SecurityKey
-	IEExtensions         *Extensions // optional
+	NextHopChainingCount uint8       `asn1:"nextHopChainingCount"`
+	NextHopParameter     SecurityKey `asn1:"nextHopParameter"`
+	IEExtensions         *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SecurityContext) encode(w *encoder) {
@@ -10936,10 +11252,10 @@ func (v *SecondaryRATDataUsageReportList) decode(r *decoder) {
 
 // SecondaryRATDataUsageReportItem is SecondaryRATDataUsageReportItem (TS 36.413 §9.3.4).
 type SecondaryRATDataUsageReportItem struct {
-	ERABID              ERABID
-	SecondaryRATType    SecondaryRATType
-	ERABUsageReportList ERABUsageReportList
-	IEExtensions        *Extensions // optional
+	ERABID              ERABID              `asn1:"e-RAB-ID"`
+	SecondaryRATType    SecondaryRATType    `asn1:"secondaryRATType"`
+	ERABUsageReportList ERABUsageReportList `asn1:"e-RABUsageReportList"`
+	IEExtensions        *Extensions         `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SecondaryRATDataUsageReportItem) encode(w *encoder) {
@@ -10981,8 +11297,8 @@ func (v *SecondaryRATDataUsageReportItem) decode(r *decoder) {
 
 // SecurityIndication is SecurityIndication (TS 36.413 §9.3.4).
 type SecurityIndication struct {
-	IntegrityProtectionIndication IntegrityProtectionIndication
-	IEExtensions                  *Extensions // optional
+	IntegrityProtectionIndication IntegrityProtectionIndication `asn1:"integrityProtectionIndication"`
+	IEExtensions                  *Extensions                   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SecurityIndication) encode(w *encoder) {
@@ -11016,8 +11332,8 @@ func (v *SecurityIndication) decode(r *decoder) {
 
 // SecurityResult is SecurityResult (TS 36.413 §9.3.4).
 type SecurityResult struct {
-	IntegrityProtectionResult IntegrityProtectionResult
-	IEExtensions              *Extensions // optional
+	IntegrityProtectionResult IntegrityProtectionResult `asn1:"integrityProtectionResult"`
+	IEExtensions              *Extensions               `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SecurityResult) encode(w *encoder) {
@@ -11072,8 +11388,8 @@ func (v *SensorMeasConfig) decode(r *decoder) { *v = SensorMeasConfig(r.EnumExt(
 
 // SensorMeasConfigNameItem is SensorMeasConfigNameItem (TS 36.413 §9.3.4).
 type SensorMeasConfigNameItem struct {
-	SensorNameConfig SensorNameConfig
-	IEExtensions     *Extensions // optional
+	SensorNameConfig SensorNameConfig `asn1:"sensorNameConfig"`
+	IEExtensions     *Extensions      `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SensorMeasConfigNameItem) encode(w *encoder) {
@@ -11128,9 +11444,9 @@ func (v *SensorMeasConfigNameList) decode(r *decoder) {
 
 // SensorMeasurementConfiguration is SensorMeasurementConfiguration (TS 36.413 §9.3.4).
 type SensorMeasurementConfiguration struct {
-	SensorMeasConfig         SensorMeasConfig
-	SensorMeasConfigNameList SensorMeasConfigNameList // optional
-	IEExtensions             *Extensions              // optional
+	SensorMeasConfig         SensorMeasConfig         `asn1:"sensorMeasConfig"`
+	SensorMeasConfigNameList SensorMeasConfigNameList `asn1:"sensorMeasConfigNameList"` // optional
+	IEExtensions             *Extensions              `asn1:"iE-Extensions"`            // optional
 }
 
 func (v *SensorMeasurementConfiguration) encode(w *encoder) {
@@ -11178,8 +11494,8 @@ func (v *SensorMeasurementConfiguration) decode(r *decoder) {
 // SensorNameConfig is SensorNameConfig (TS 36.413 §9.3.4), a CHOICE.
 type SensorNameConfig struct {
 	Choice                        SensorNameConfigChoice
-	UncompensatedBarometricConfig SensorNameConfigUncompensatedBarometricConfig
-	ChoiceExtensions              SensorNameConfigChoiceExtensions
+	UncompensatedBarometricConfig SensorNameConfigUncompensatedBarometricConfig `asn1:"uncompensatedBarometricConfig"`
+	ChoiceExtensions              SensorNameConfigChoiceExtensions              `asn1:"choice-Extensions"`
 }
 
 // SensorNameConfigChoice selects the alternative of SensorNameConfig; zero is none.
@@ -11190,6 +11506,17 @@ const (
 	SensorNameConfigChoiceUncompensatedBarometricConfig SensorNameConfigChoice = iota + 1
 	SensorNameConfigChoiceChoiceExtensions
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v SensorNameConfigChoice) String() string {
+	switch v {
+	case SensorNameConfigChoiceUncompensatedBarometricConfig:
+		return "uncompensatedBarometricConfig"
+	case SensorNameConfigChoiceChoiceExtensions:
+		return "choice-Extensions"
+	}
+	return unknownNumber("SensorNameConfigChoice", int(v))
+}
 
 func (v *SensorNameConfig) encode(w *encoder) {
 	switch v.Choice {
@@ -11246,7 +11573,7 @@ func (v *SensorNameConfigUncompensatedBarometricConfig) decode(r *decoder) {
 
 // SensorNameConfigChoiceExtensions is the alternative choice-Extensions of SensorNameConfig, one IE of the set SensorNameConfig-ExtIEs.
 type SensorNameConfigChoiceExtensions struct {
-	Unknown *UnknownIE
+	Unknown *UnknownIE `asn1:"unknownIE"`
 }
 
 func (v *SensorNameConfigChoiceExtensions) encode(w *encoder) {
@@ -11275,6 +11602,9 @@ func (v SerialNumber) encode(w *encoder) { w.BitField(uint64(v), 16) }
 
 func (v *SerialNumber) decode(r *decoder) { *v = SerialNumber(r.BitField(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v SerialNumber) String() string { return bitText(uint64(v), 16) }
+
 // ServiceType is ServiceType (TS 36.413 §9.3.4).
 type ServiceType uint8
 
@@ -11302,10 +11632,10 @@ func (v *ServiceType) decode(r *decoder) { *v = ServiceType(r.EnumExt(2)) }
 // SONInformation is SONInformation (TS 36.413 §9.3.4), a CHOICE.
 type SONInformation struct {
 	Choice                  SONInformationChoice
-	SONInformationRequest   SONInformationRequest
-	SONInformationReply     *SONInformationReply
-	SONInformationExtension SONInformationExtension
-	Unknown                 *UnknownChoice // of SONInformationChoiceUnknown
+	SONInformationRequest   SONInformationRequest   `asn1:"sONInformationRequest"`
+	SONInformationReply     *SONInformationReply    `asn1:"sONInformationReply"`
+	SONInformationExtension SONInformationExtension `asn1:"sONInformation-Extension"`
+	Unknown                 *UnknownChoice          `asn1:"unknown"` // of SONInformationChoiceUnknown
 }
 
 // SONInformationChoice selects the alternative of SONInformation; zero is none.
@@ -11318,6 +11648,21 @@ const (
 	SONInformationChoiceSONInformationExtension
 	SONInformationChoiceUnknown SONInformationChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v SONInformationChoice) String() string {
+	switch v {
+	case SONInformationChoiceSONInformationRequest:
+		return "sONInformationRequest"
+	case SONInformationChoiceSONInformationReply:
+		return "sONInformationReply"
+	case SONInformationChoiceSONInformationExtension:
+		return "sONInformation-Extension"
+	case SONInformationChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("SONInformationChoice", int(v))
+}
 
 func (v *SONInformation) encode(w *encoder) {
 	switch v.Choice {
@@ -11371,8 +11716,8 @@ func (v *SONInformation) decode(r *decoder) {
 
 // SONInformationExtension is SONInformation-Extension (TS 36.413 §9.3.4), one IE of the set SONInformation-ExtensionIE.
 type SONInformationExtension struct {
-	SONInformationReport *SONInformationReport
-	Unknown              *UnknownIE
+	SONInformationReport *SONInformationReport `asn1:"SON-Information-Report"` // id-SON-Information-Report, ignore
+	Unknown              *UnknownIE            `asn1:"unknownIE"`
 }
 
 func (v *SONInformationExtension) encode(w *encoder) {
@@ -11434,8 +11779,8 @@ func (v *SONInformationRequest) decode(r *decoder) { *v = SONInformationRequest(
 
 // SONInformationReply is SONInformationReply (TS 36.413 §9.3.4).
 type SONInformationReply struct {
-	X2TNLConfigurationInfo *X2TNLConfigurationInfo    // optional
-	IEExtensions           *SONInformationReplyExtIEs // optional
+	X2TNLConfigurationInfo *X2TNLConfigurationInfo    `asn1:"x2TNLConfigurationInfo"` // optional
+	IEExtensions           *SONInformationReplyExtIEs `asn1:"iE-Extensions"`          // optional
 }
 
 func (v *SONInformationReply) encode(w *encoder) {
@@ -11479,8 +11824,8 @@ func (v *SONInformationReply) decode(r *decoder) {
 // SONInformationReport is SONInformationReport (TS 36.413 §9.3.4), a CHOICE.
 type SONInformationReport struct {
 	Choice               SONInformationReportChoice
-	RLFReportInformation *RLFReportInformation
-	Unknown              *UnknownChoice // of SONInformationReportChoiceUnknown
+	RLFReportInformation *RLFReportInformation `asn1:"rLFReportInformation"`
+	Unknown              *UnknownChoice        `asn1:"unknown"` // of SONInformationReportChoiceUnknown
 }
 
 // SONInformationReportChoice selects the alternative of SONInformationReport; zero is none.
@@ -11491,6 +11836,17 @@ const (
 	SONInformationReportChoiceRLFReportInformation SONInformationReportChoice = iota + 1
 	SONInformationReportChoiceUnknown              SONInformationReportChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v SONInformationReportChoice) String() string {
+	switch v {
+	case SONInformationReportChoiceRLFReportInformation:
+		return "rLFReportInformation"
+	case SONInformationReportChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("SONInformationReportChoice", int(v))
+}
 
 func (v *SONInformationReport) encode(w *encoder) {
 	switch v.Choice {
@@ -11530,10 +11886,10 @@ func (v *SONInformationReport) decode(r *decoder) {
 
 // SONConfigurationTransfer is SONConfigurationTransfer (TS 36.413 §9.3.4).
 type SONConfigurationTransfer struct {
-	TargeteNBID    TargeteNBID
-	SourceeNBID    SourceeNBID
-	SONInformation SONInformation
-	IEExtensions   *SONConfigurationTransferExtIEs // optional
+	TargeteNBID    TargeteNBID                     `asn1:"targeteNB-ID"`
+	SourceeNBID    SourceeNBID                     `asn1:"sourceeNB-ID"`
+	SONInformation SONInformation                  `asn1:"sONInformation"`
+	IEExtensions   *SONConfigurationTransferExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SONConfigurationTransfer) encode(w *encoder) {
@@ -11575,10 +11931,10 @@ func (v *SONConfigurationTransfer) decode(r *decoder) {
 
 // SynchronisationInformation is SynchronisationInformation (TS 36.413 §9.3.4).
 type SynchronisationInformation struct {
-	SourceStratumLevel       *StratumLevel             // optional
-	ListeningSubframePattern *ListeningSubframePattern // optional
-	AggressoreCGIList        ECGIListOfENB             // optional
-	IEExtensions             *Extensions               // optional
+	SourceStratumLevel       *StratumLevel             `asn1:"sourceStratumLevel"`       // optional
+	ListeningSubframePattern *ListeningSubframePattern `asn1:"listeningSubframePattern"` // optional
+	AggressoreCGIList        ECGIListOfENB             `asn1:"aggressoreCGI-List"`       // optional
+	IEExtensions             *Extensions               `asn1:"iE-Extensions"`            // optional
 }
 
 func (v *SynchronisationInformation) encode(w *encoder) {
@@ -11669,9 +12025,9 @@ func (v *SourceBSSToTargetBSSTransparentContainer) decode(r *decoder) {
 
 // SourceeNBID is SourceeNB-ID (TS 36.413 §9.3.4).
 type SourceeNBID struct {
-	GlobalENBID  GlobalENBID
-	SelectedTAI  TAI
-	IEExtensions *Extensions // optional
+	GlobalENBID  GlobalENBID `asn1:"global-ENB-ID"`
+	SelectedTAI  TAI         `asn1:"selected-TAI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SourceeNBID) encode(w *encoder) {
@@ -11773,8 +12129,8 @@ func (v *SRVCCHOIndication) decode(r *decoder) { *v = SRVCCHOIndication(r.EnumEx
 // SourceNodeID is SourceNodeID (TS 36.413 §9.3.4), a CHOICE.
 type SourceNodeID struct {
 	Choice                SourceNodeIDChoice
-	SourceNgRanNodeID     *SourceNgRanNodeID
-	SourceNodeIDExtension SourceNodeIDExtension
+	SourceNgRanNodeID     *SourceNgRanNodeID    `asn1:"sourceNgRanNode-ID"`
+	SourceNodeIDExtension SourceNodeIDExtension `asn1:"sourceNodeID-Extension"`
 }
 
 // SourceNodeIDChoice selects the alternative of SourceNodeID; zero is none.
@@ -11785,6 +12141,17 @@ const (
 	SourceNodeIDChoiceSourceNgRanNodeID SourceNodeIDChoice = iota + 1
 	SourceNodeIDChoiceSourceNodeIDExtension
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v SourceNodeIDChoice) String() string {
+	switch v {
+	case SourceNodeIDChoiceSourceNgRanNodeID:
+		return "sourceNgRanNode-ID"
+	case SourceNodeIDChoiceSourceNodeIDExtension:
+		return "sourceNodeID-Extension"
+	}
+	return unknownNumber("SourceNodeIDChoice", int(v))
+}
 
 func (v *SourceNodeID) encode(w *encoder) {
 	switch v.Choice {
@@ -11822,7 +12189,7 @@ func (v *SourceNodeID) decode(r *decoder) {
 
 // SourceNodeIDExtension is SourceNodeID-Extension (TS 36.413 §9.3.4), one IE of the set SourceNodeID-ExtensionIE.
 type SourceNodeIDExtension struct {
-	Unknown *UnknownIE
+	Unknown *UnknownIE `asn1:"unknownIE"`
 }
 
 func (v *SourceNodeIDExtension) encode(w *encoder) {
@@ -11846,12 +12213,12 @@ func (v *SourceNodeIDExtension) decode(r *decoder) {
 
 // SourceeNBToTargeteNBTransparentContainer is SourceeNB-ToTargeteNB-TransparentContainer (TS 36.413 §9.3.4).
 type SourceeNBToTargeteNBTransparentContainer struct {
-	RRCContainer              RRCContainer
-	ERABInformationList       ERABInformationList // optional
-	TargetCellID              EUTRANCGI
-	SubscriberProfileIDforRFP *SubscriberProfileIDforRFP // optional
-	UEHistoryInformation      UEHistoryInformation
-	IEExtensions              *SourceeNBToTargeteNBTransparentContainerExtIEs // optional
+	RRCContainer              RRCContainer                                    `asn1:"rRC-Container"`
+	ERABInformationList       ERABInformationList                             `asn1:"e-RABInformationList"` // optional
+	TargetCellID              EUTRANCGI                                       `asn1:"targetCell-ID"`
+	SubscriberProfileIDforRFP *SubscriberProfileIDforRFP                      `asn1:"subscriberProfileIDforRFP"` // optional
+	UEHistoryInformation      UEHistoryInformation                            `asn1:"uE-HistoryInformation"`
+	IEExtensions              *SourceeNBToTargeteNBTransparentContainerExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SourceeNBToTargeteNBTransparentContainer) encode(w *encoder) {
@@ -11919,9 +12286,9 @@ func (v *SourceeNBToTargeteNBTransparentContainer) decode(r *decoder) {
 
 // SourceNgRanNodeID is SourceNgRanNode-ID (TS 36.413 §9.3.4).
 type SourceNgRanNodeID struct {
-	GlobalRANNODEID GlobalRANNODEID
-	SelectedTAI     FiveGSTAI
-	IEExtensions    *Extensions // optional
+	GlobalRANNODEID GlobalRANNODEID `asn1:"global-RAN-NODE-ID"`
+	SelectedTAI     FiveGSTAI       `asn1:"selected-TAI"`
+	IEExtensions    *Extensions     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SourceNgRanNodeID) encode(w *encoder) {
@@ -12002,10 +12369,10 @@ func (v *ServedGUMMEIs) decode(r *decoder) {
 
 // ServedGUMMEIsItem is ServedGUMMEIsItem (TS 36.413 §9.3.4).
 type ServedGUMMEIsItem struct {
-	ServedPLMNs    ServedPLMNs
-	ServedGroupIDs ServedGroupIDs
-	ServedMMECs    ServedMMECs
-	IEExtensions   *ServedGUMMEIsItemExtIEs // optional
+	ServedPLMNs    ServedPLMNs              `asn1:"servedPLMNs"`
+	ServedGroupIDs ServedGroupIDs           `asn1:"servedGroupIDs"`
+	ServedMMECs    ServedMMECs              `asn1:"servedMMECs"`
+	IEExtensions   *ServedGUMMEIsItemExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ServedGUMMEIsItem) encode(w *encoder) {
@@ -12117,13 +12484,13 @@ func (v *SubscriberProfileIDforRFP) decode(r *decoder) { *v = SubscriberProfileI
 
 // SubscriptionBasedUEDifferentiationInfo is Subscription-Based-UE-DifferentiationInfo (TS 36.413 §9.3.4).
 type SubscriptionBasedUEDifferentiationInfo struct {
-	PeriodicCommunicationIndicator *SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator // optional
-	PeriodicTime                   *uint16                                                               // optional
-	ScheduledCommunicationTime     *ScheduledCommunicationTime                                           // optional
-	StationaryIndication           *SubscriptionBasedUEDifferentiationInfoStationaryIndication           // optional
-	TrafficProfile                 *SubscriptionBasedUEDifferentiationInfoTrafficProfile                 // optional
-	BatteryIndication              *SubscriptionBasedUEDifferentiationInfoBatteryIndication              // optional
-	IEExtensions                   *Extensions                                                           // optional
+	PeriodicCommunicationIndicator *SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator `asn1:"periodicCommunicationIndicator"` // optional
+	PeriodicTime                   *uint16                                                               `asn1:"periodicTime"`                   // optional
+	ScheduledCommunicationTime     *ScheduledCommunicationTime                                           `asn1:"scheduledCommunicationTime"`     // optional
+	StationaryIndication           *SubscriptionBasedUEDifferentiationInfoStationaryIndication           `asn1:"stationaryIndication"`           // optional
+	TrafficProfile                 *SubscriptionBasedUEDifferentiationInfoTrafficProfile                 `asn1:"trafficProfile"`                 // optional
+	BatteryIndication              *SubscriptionBasedUEDifferentiationInfoBatteryIndication              `asn1:"batteryIndication"`              // optional
+	IEExtensions                   *Extensions                                                           `asn1:"iE-Extensions"`                  // optional
 }
 
 func (v *SubscriptionBasedUEDifferentiationInfo) encode(w *encoder) {
@@ -12349,10 +12716,10 @@ func (v *SubscriptionBasedUEDifferentiationInfoBatteryIndication) decode(r *deco
 
 // ScheduledCommunicationTime is ScheduledCommunicationTime (TS 36.413 §9.3.4).
 type ScheduledCommunicationTime struct {
-	DayofWeek      *uint8      // optional
-	TimeofDayStart *uint32     // optional
-	TimeofDayEnd   *uint32     // optional
-	IEExtensions   *Extensions // optional
+	DayofWeek      *uint8      `asn1:"dayofWeek" bits:"7"` // optional
+	TimeofDayStart *uint32     `asn1:"timeofDayStart"`     // optional
+	TimeofDayEnd   *uint32     `asn1:"timeofDayEnd"`       // optional
+	IEExtensions   *Extensions `asn1:"iE-Extensions"`      // optional
 }
 
 func (v *ScheduledCommunicationTime) encode(w *encoder) {
@@ -12442,9 +12809,9 @@ func (v *SupportedTAs) decode(r *decoder) {
 
 // SupportedTAsItem is SupportedTAs-Item (TS 36.413 §9.3.4).
 type SupportedTAsItem struct {
-	TAC            TAC
-	BroadcastPLMNs BPLMNs
-	IEExtensions   *SupportedTAsItemExtIEs // optional
+	TAC            TAC                     `asn1:"tAC"`
+	BroadcastPLMNs BPLMNs                  `asn1:"broadcastPLMNs"`
+	IEExtensions   *SupportedTAsItemExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *SupportedTAsItem) encode(w *encoder) {
@@ -12513,9 +12880,9 @@ func (v *SynchronisationStatus) decode(r *decoder) { *v = SynchronisationStatus(
 
 // TimeSynchronisationInfo is TimeSynchronisationInfo (TS 36.413 §9.3.4).
 type TimeSynchronisationInfo struct {
-	StratumLevel          StratumLevel
-	SynchronisationStatus SynchronisationStatus
-	IEExtensions          *TimeSynchronisationInfoExtIEs // optional
+	StratumLevel          StratumLevel                   `asn1:"stratumLevel"`
+	SynchronisationStatus SynchronisationStatus          `asn1:"synchronisationStatus"`
+	IEExtensions          *TimeSynchronisationInfoExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TimeSynchronisationInfo) encode(w *encoder) {
@@ -12553,9 +12920,9 @@ func (v *TimeSynchronisationInfo) decode(r *decoder) {
 
 // STMSI is S-TMSI (TS 36.413 §9.3.4).
 type STMSI struct {
-	MMEC         MMECode
-	MTMSI        MTMSI
-	IEExtensions *Extensions // optional
+	MMEC         MMECode     `asn1:"mMEC"`
+	MTMSI        MTMSI       `asn1:"m-TMSI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *STMSI) encode(w *encoder) {
@@ -12621,8 +12988,8 @@ func (v *TACListInLTENTN) decode(r *decoder) {
 
 // TAIBasedMDT is TAIBasedMDT (TS 36.413 §9.3.4).
 type TAIBasedMDT struct {
-	TAIListforMDT TAIListforMDT
-	IEExtensions  *Extensions // optional
+	TAIListforMDT TAIListforMDT `asn1:"tAIListforMDT"`
+	IEExtensions  *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAIBasedMDT) encode(w *encoder) {
@@ -12698,9 +13065,9 @@ func (v *TAIListforWarning) decode(r *decoder) {
 
 // TAI is TAI (TS 36.413 §9.3.4).
 type TAI struct {
-	PLMNidentity PLMNidentity
-	TAC          TAC
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMNidentity"`
+	TAC          TAC          `asn1:"tAC"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAI) encode(w *encoder) {
@@ -12759,9 +13126,9 @@ func (v *TAIBroadcast) decode(r *decoder) {
 
 // TAIBroadcastItem is TAI-Broadcast-Item (TS 36.413 §9.3.4).
 type TAIBroadcastItem struct {
-	TAI                TAI
-	CompletedCellinTAI CompletedCellinTAI
-	IEExtensions       *Extensions // optional
+	TAI                TAI                `asn1:"tAI"`
+	CompletedCellinTAI CompletedCellinTAI `asn1:"completedCellinTAI"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAIBroadcastItem) encode(w *encoder) {
@@ -12820,9 +13187,9 @@ func (v *TAICancelled) decode(r *decoder) {
 
 // TAICancelledItem is TAI-Cancelled-Item (TS 36.413 §9.3.4).
 type TAICancelledItem struct {
-	TAI                TAI
-	CancelledCellinTAI CancelledCellinTAI
-	IEExtensions       *Extensions // optional
+	TAI                TAI                `asn1:"tAI"`
+	CancelledCellinTAI CancelledCellinTAI `asn1:"cancelledCellinTAI"`
+	IEExtensions       *Extensions        `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAICancelledItem) encode(w *encoder) {
@@ -12860,8 +13227,8 @@ func (v *TAICancelledItem) decode(r *decoder) {
 
 // TABasedMDT is TABasedMDT (TS 36.413 §9.3.4).
 type TABasedMDT struct {
-	TAListforMDT TAListforMDT
-	IEExtensions *Extensions // optional
+	TAListforMDT TAListforMDT `asn1:"tAListforMDT"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TABasedMDT) encode(w *encoder) {
@@ -12916,8 +13283,8 @@ func (v *TAListforMDT) decode(r *decoder) {
 
 // TABasedQMC is TABasedQMC (TS 36.413 §9.3.4).
 type TABasedQMC struct {
-	TAListforQMC TAListforQMC
-	IEExtensions *Extensions // optional
+	TAListforQMC TAListforQMC `asn1:"tAListforQMC"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TABasedQMC) encode(w *encoder) {
@@ -12972,8 +13339,8 @@ func (v *TAListforQMC) decode(r *decoder) {
 
 // TAIBasedQMC is TAIBasedQMC (TS 36.413 §9.3.4).
 type TAIBasedQMC struct {
-	TAIListforQMC TAIListforQMC
-	IEExtensions  *Extensions // optional
+	TAIListforQMC TAIListforQMC `asn1:"tAIListforQMC"`
+	IEExtensions  *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAIBasedQMC) encode(w *encoder) {
@@ -13049,8 +13416,8 @@ func (v *CompletedCellinTAI) decode(r *decoder) {
 
 // CompletedCellinTAIItem is CompletedCellinTAI-Item (TS 36.413 §9.3.4).
 type CompletedCellinTAIItem struct {
-	ECGI         EUTRANCGI
-	IEExtensions *Extensions // optional
+	ECGI         EUTRANCGI   `asn1:"eCGI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *CompletedCellinTAIItem) encode(w *encoder) {
@@ -13092,11 +13459,11 @@ func (v *TBCDSTRING) decode(r *decoder) { r.FixedOctets(v[:]) }
 // TargetID is TargetID (TS 36.413 §9.3.4), a CHOICE.
 type TargetID struct {
 	Choice             TargetIDChoice
-	TargeteNBID        *TargeteNBID
-	TargetRNCID        *TargetRNCID
-	CGI                *CGI
-	TargetgNgRanNodeID *TargetNgRanNodeID
-	Unknown            *UnknownChoice // of TargetIDChoiceUnknown
+	TargeteNBID        *TargeteNBID       `asn1:"targeteNB-ID"`
+	TargetRNCID        *TargetRNCID       `asn1:"targetRNC-ID"`
+	CGI                *CGI               `asn1:"cGI"`
+	TargetgNgRanNodeID *TargetNgRanNodeID `asn1:"targetgNgRanNode-ID"`
+	Unknown            *UnknownChoice     `asn1:"unknown"` // of TargetIDChoiceUnknown
 }
 
 // TargetIDChoice selects the alternative of TargetID; zero is none.
@@ -13110,6 +13477,23 @@ const (
 	TargetIDChoiceTargetgNgRanNodeID
 	TargetIDChoiceUnknown TargetIDChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v TargetIDChoice) String() string {
+	switch v {
+	case TargetIDChoiceTargeteNBID:
+		return "targeteNB-ID"
+	case TargetIDChoiceTargetRNCID:
+		return "targetRNC-ID"
+	case TargetIDChoiceCGI:
+		return "cGI"
+	case TargetIDChoiceTargetgNgRanNodeID:
+		return "targetgNgRanNode-ID"
+	case TargetIDChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("TargetIDChoice", int(v))
+}
 
 func (v *TargetID) encode(w *encoder) {
 	switch v.Choice {
@@ -13180,9 +13564,9 @@ func (v *TargetID) decode(r *decoder) {
 
 // TargeteNBID is TargeteNB-ID (TS 36.413 §9.3.4).
 type TargeteNBID struct {
-	GlobalENBID  GlobalENBID
-	SelectedTAI  TAI
-	IEExtensions *Extensions // optional
+	GlobalENBID  GlobalENBID `asn1:"global-ENB-ID"`
+	SelectedTAI  TAI         `asn1:"selected-TAI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TargeteNBID) encode(w *encoder) {
@@ -13220,11 +13604,11 @@ func (v *TargeteNBID) decode(r *decoder) {
 
 // TargetRNCID is TargetRNC-ID (TS 36.413 §9.3.4).
 type TargetRNCID struct {
-	LAI           LAI
-	RAC           *RAC // optional
-	RNCID         RNCID
-	ExtendedRNCID *ExtendedRNCID // optional
-	IEExtensions  *Extensions    // optional
+	LAI           LAI            `asn1:"lAI"`
+	RAC           *RAC           `asn1:"rAC"` // optional
+	RNCID         RNCID          `asn1:"rNC-ID"`
+	ExtendedRNCID *ExtendedRNCID `asn1:"extendedRNC-ID"` // optional
+	IEExtensions  *Extensions    `asn1:"iE-Extensions"`  // optional
 }
 
 func (v *TargetRNCID) encode(w *encoder) {
@@ -13288,9 +13672,9 @@ func (v *TargetRNCID) decode(r *decoder) {
 
 // TargetNgRanNodeID is TargetNgRanNode-ID (TS 36.413 §9.3.4).
 type TargetNgRanNodeID struct {
-	GlobalRANNODEID GlobalRANNODEID
-	SelectedTAI     FiveGSTAI
-	IEExtensions    *Extensions // optional
+	GlobalRANNODEID GlobalRANNODEID `asn1:"global-RAN-NODE-ID"`
+	SelectedTAI     FiveGSTAI       `asn1:"selected-TAI"`
+	IEExtensions    *Extensions     `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TargetNgRanNodeID) encode(w *encoder) {
@@ -13329,9 +13713,9 @@ func (v *TargetNgRanNodeID) decode(r *decoder) {
 // GlobalRANNODEID is Global-RAN-NODE-ID (TS 36.413 §9.3.4), a CHOICE.
 type GlobalRANNODEID struct {
 	Choice  GlobalRANNODEIDChoice
-	GNB     *GNB
-	NGENB   *NGENB
-	Unknown *UnknownChoice // of GlobalRANNODEIDChoiceUnknown
+	GNB     *GNB           `asn1:"gNB"`
+	NGENB   *NGENB         `asn1:"ng-eNB"`
+	Unknown *UnknownChoice `asn1:"unknown"` // of GlobalRANNODEIDChoiceUnknown
 }
 
 // GlobalRANNODEIDChoice selects the alternative of GlobalRANNODEID; zero is none.
@@ -13343,6 +13727,19 @@ const (
 	GlobalRANNODEIDChoiceNGENB
 	GlobalRANNODEIDChoiceUnknown GlobalRANNODEIDChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v GlobalRANNODEIDChoice) String() string {
+	switch v {
+	case GlobalRANNODEIDChoiceGNB:
+		return "gNB"
+	case GlobalRANNODEIDChoiceNGENB:
+		return "ng-eNB"
+	case GlobalRANNODEIDChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("GlobalRANNODEIDChoice", int(v))
+}
 
 func (v *GlobalRANNODEID) encode(w *encoder) {
 	switch v.Choice {
@@ -13391,8 +13788,8 @@ func (v *GlobalRANNODEID) decode(r *decoder) {
 
 // GNB is GNB (TS 36.413 §9.3.4).
 type GNB struct {
-	GlobalGNBID  GlobalGNBID
-	IEExtensions *Extensions // optional
+	GlobalGNBID  GlobalGNBID `asn1:"global-gNB-ID"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GNB) encode(w *encoder) {
@@ -13426,9 +13823,9 @@ func (v *GNB) decode(r *decoder) {
 
 // GlobalGNBID is Global-GNB-ID (TS 36.413 §9.3.4).
 type GlobalGNBID struct {
-	PLMNidentity PLMNidentity
-	GNBID        GNBIdentity
-	IEExtensions *Extensions // optional
+	PLMNidentity PLMNidentity `asn1:"pLMN-Identity"`
+	GNBID        GNBIdentity  `asn1:"gNB-ID"`
+	IEExtensions *Extensions  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *GlobalGNBID) encode(w *encoder) {
@@ -13467,8 +13864,8 @@ func (v *GlobalGNBID) decode(r *decoder) {
 // GNBIdentity is GNB-Identity (TS 36.413 §9.3.4), a CHOICE.
 type GNBIdentity struct {
 	Choice  GNBIdentityChoice
-	GNBID   GNBID
-	Unknown *UnknownChoice // of GNBIdentityChoiceUnknown
+	GNBID   GNBID          `asn1:"gNB-ID"`
+	Unknown *UnknownChoice `asn1:"unknown"` // of GNBIdentityChoiceUnknown
 }
 
 // GNBIdentityChoice selects the alternative of GNBIdentity; zero is none.
@@ -13479,6 +13876,17 @@ const (
 	GNBIdentityChoiceGNBID   GNBIdentityChoice = iota + 1
 	GNBIdentityChoiceUnknown GNBIdentityChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v GNBIdentityChoice) String() string {
+	switch v {
+	case GNBIdentityChoiceGNBID:
+		return "gNB-ID"
+	case GNBIdentityChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("GNBIdentityChoice", int(v))
+}
 
 func (v *GNBIdentity) encode(w *encoder) {
 	switch v.Choice {
@@ -13514,8 +13922,8 @@ func (v *GNBIdentity) decode(r *decoder) {
 
 // NGENB is NG-eNB (TS 36.413 §9.3.4).
 type NGENB struct {
-	GlobalNgENBID GlobalENBID
-	IEExtensions  *Extensions // optional
+	GlobalNgENBID GlobalENBID `asn1:"global-ng-eNB-ID"`
+	IEExtensions  *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *NGENB) encode(w *encoder) {
@@ -13556,8 +13964,8 @@ func (v *GNBID) decode(r *decoder) { *v = GNBID(r.BitString(per.Size{Min: 22, Ma
 
 // TargeteNBToSourceeNBTransparentContainer is TargeteNB-ToSourceeNB-TransparentContainer (TS 36.413 §9.3.4).
 type TargeteNBToSourceeNBTransparentContainer struct {
-	RRCContainer RRCContainer
-	IEExtensions *TargeteNBToSourceeNBTransparentContainerExtIEs // optional
+	RRCContainer RRCContainer                                    `asn1:"rRC-Container"`
+	IEExtensions *TargeteNBToSourceeNBTransparentContainerExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TargeteNBToSourceeNBTransparentContainer) encode(w *encoder) {
@@ -13635,8 +14043,8 @@ func (v *TargetNgRanNodeToSourceNgRanNodeTransparentContainer) decode(r *decoder
 
 // M1ThresholdEventA2 is M1ThresholdEventA2 (TS 36.413 §9.3.4).
 type M1ThresholdEventA2 struct {
-	MeasurementThreshold MeasurementThresholdA2
-	IEExtensions         *Extensions // optional
+	MeasurementThreshold MeasurementThresholdA2 `asn1:"measurementThreshold"`
+	IEExtensions         *Extensions            `asn1:"iE-Extensions"` // optional
 }
 
 func (v *M1ThresholdEventA2) encode(w *encoder) {
@@ -13809,8 +14217,8 @@ func (v *TimeSinceSecondaryNodeRelease) decode(r *decoder) { r.FixedOctets(v[:])
 
 // TransportInformation is TransportInformation (TS 36.413 §9.3.4).
 type TransportInformation struct {
-	TransportLayerAddress TransportLayerAddress
-	ULGTPTEID             GTPTEID
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	ULGTPTEID             GTPTEID               `asn1:"uL-GTP-TEID"`
 }
 
 func (v *TransportInformation) encode(w *encoder) {
@@ -13845,11 +14253,11 @@ func (v *TransportLayerAddress) decode(r *decoder) {
 
 // TraceActivation is TraceActivation (TS 36.413 §9.3.4).
 type TraceActivation struct {
-	EUTRANTraceID                  EUTRANTraceID
-	InterfacesToTrace              InterfacesToTrace
-	TraceDepth                     TraceDepth
-	TraceCollectionEntityIPAddress TransportLayerAddress
-	IEExtensions                   *TraceActivationExtIEs // optional
+	EUTRANTraceID                  EUTRANTraceID          `asn1:"e-UTRAN-Trace-ID"`
+	InterfacesToTrace              InterfacesToTrace      `asn1:"interfacesToTrace"`
+	TraceDepth                     TraceDepth             `asn1:"traceDepth"`
+	TraceCollectionEntityIPAddress TransportLayerAddress  `asn1:"traceCollectionEntityIPAddress"`
+	IEExtensions                   *TraceActivationExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TraceActivation) encode(w *encoder) {
@@ -13947,9 +14355,9 @@ func (v *TrafficLoadReductionIndication) decode(r *decoder) {
 
 // TunnelInformation is TunnelInformation (TS 36.413 §9.3.4).
 type TunnelInformation struct {
-	TransportLayerAddress TransportLayerAddress
-	UDPPortNumber         *PortNumber // optional
-	IEExtensions          *Extensions // optional
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	UDPPortNumber         *PortNumber           `asn1:"uDP-Port-Number"` // optional
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"`   // optional
 }
 
 func (v *TunnelInformation) encode(w *encoder) {
@@ -14041,9 +14449,9 @@ func (v *TAIListForRestart) decode(r *decoder) {
 
 // UEAggregateMaximumBitrate is UEAggregateMaximumBitrate (TS 36.413 §9.3.4).
 type UEAggregateMaximumBitrate struct {
-	UEaggregateMaximumBitRateDL BitRate
-	UEaggregateMaximumBitRateUL BitRate
-	IEExtensions                *UEAggregateMaximumBitratesExtIEs // optional
+	UEaggregateMaximumBitRateDL BitRate                           `asn1:"uEaggregateMaximumBitRateDL"`
+	UEaggregateMaximumBitRateUL BitRate                           `asn1:"uEaggregateMaximumBitRateUL"`
+	IEExtensions                *UEAggregateMaximumBitratesExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UEAggregateMaximumBitrate) encode(w *encoder) {
@@ -14081,9 +14489,9 @@ func (v *UEAggregateMaximumBitrate) decode(r *decoder) {
 
 // UEAppLayerMeasConfig is UEAppLayerMeasConfig (TS 36.413 §9.3.4).
 type UEAppLayerMeasConfig struct {
-	ContainerForAppLayerMeasConfig []byte
-	AreaScopeOfQMC                 AreaScopeOfQMC
-	IEExtensions                   *UEAppLayerMeasConfigExtIEs // optional
+	ContainerForAppLayerMeasConfig []byte                      `asn1:"containerForAppLayerMeasConfig"`
+	AreaScopeOfQMC                 AreaScopeOfQMC              `asn1:"areaScopeOfQMC"`
+	IEExtensions                   *UEAppLayerMeasConfigExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UEAppLayerMeasConfig) encode(w *encoder) {
@@ -14164,9 +14572,9 @@ func (v *UERetentionInformation) decode(r *decoder) { *v = UERetentionInformatio
 // UES1APIDs is UE-S1AP-IDs (TS 36.413 §9.3.4), a CHOICE.
 type UES1APIDs struct {
 	Choice       UES1APIDsChoice
-	UES1APIDPair *UES1APIDPair
-	MMEUES1APID  MMEUES1APID
-	Unknown      *UnknownChoice // of UES1APIDsChoiceUnknown
+	UES1APIDPair *UES1APIDPair  `asn1:"uE-S1AP-ID-pair"`
+	MMEUES1APID  MMEUES1APID    `asn1:"mME-UE-S1AP-ID"`
+	Unknown      *UnknownChoice `asn1:"unknown"` // of UES1APIDsChoiceUnknown
 }
 
 // UES1APIDsChoice selects the alternative of UES1APIDs; zero is none.
@@ -14178,6 +14586,19 @@ const (
 	UES1APIDsChoiceMMEUES1APID
 	UES1APIDsChoiceUnknown UES1APIDsChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v UES1APIDsChoice) String() string {
+	switch v {
+	case UES1APIDsChoiceUES1APIDPair:
+		return "uE-S1AP-ID-pair"
+	case UES1APIDsChoiceMMEUES1APID:
+		return "mME-UE-S1AP-ID"
+	case UES1APIDsChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("UES1APIDsChoice", int(v))
+}
 
 func (v *UES1APIDs) encode(w *encoder) {
 	switch v.Choice {
@@ -14222,9 +14643,9 @@ func (v *UES1APIDs) decode(r *decoder) {
 
 // UES1APIDPair is UE-S1AP-ID-pair (TS 36.413 §9.3.4).
 type UES1APIDPair struct {
-	MMEUES1APID  MMEUES1APID
-	ENBUES1APID  ENBUES1APID
-	IEExtensions *Extensions // optional
+	MMEUES1APID  MMEUES1APID `asn1:"mME-UE-S1AP-ID"`
+	ENBUES1APID  ENBUES1APID `asn1:"eNB-UE-S1AP-ID"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UES1APIDPair) encode(w *encoder) {
@@ -14262,9 +14683,9 @@ func (v *UES1APIDPair) decode(r *decoder) {
 
 // UEAssociatedLogicalS1ConnectionItem is UE-associatedLogicalS1-ConnectionItem (TS 36.413 §9.3.4).
 type UEAssociatedLogicalS1ConnectionItem struct {
-	MMEUES1APID  *MMEUES1APID // optional
-	ENBUES1APID  *ENBUES1APID // optional
-	IEExtensions *Extensions  // optional
+	MMEUES1APID  *MMEUES1APID `asn1:"mME-UE-S1AP-ID"` // optional
+	ENBUES1APID  *ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // optional
+	IEExtensions *Extensions  `asn1:"iE-Extensions"`  // optional
 }
 
 func (v *UEAssociatedLogicalS1ConnectionItem) encode(w *encoder) {
@@ -14325,6 +14746,9 @@ func (v UEIdentityIndexValue) encode(w *encoder) { w.BitField(uint64(v), 10) }
 
 func (v *UEIdentityIndexValue) decode(r *decoder) { *v = UEIdentityIndexValue(r.BitField(10)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v UEIdentityIndexValue) String() string { return bitText(uint64(v), 10) }
+
 // UEHistoryInformation is UE-HistoryInformation (TS 36.413 §9.3.4), 1..16 elements.
 type UEHistoryInformation []LastVisitedCellItem
 
@@ -14358,9 +14782,9 @@ func (v *UEHistoryInformationFromTheUE) decode(r *decoder) {
 // UEPagingID is UEPagingID (TS 36.413 §9.3.4), a CHOICE.
 type UEPagingID struct {
 	Choice  UEPagingIDChoice
-	STMSI   *STMSI
-	IMSI    IMSI
-	Unknown *UnknownChoice // of UEPagingIDChoiceUnknown
+	STMSI   *STMSI         `asn1:"s-TMSI"`
+	IMSI    IMSI           `asn1:"iMSI"`
+	Unknown *UnknownChoice `asn1:"unknown"` // of UEPagingIDChoiceUnknown
 }
 
 // UEPagingIDChoice selects the alternative of UEPagingID; zero is none.
@@ -14372,6 +14796,19 @@ const (
 	UEPagingIDChoiceIMSI
 	UEPagingIDChoiceUnknown UEPagingIDChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v UEPagingIDChoice) String() string {
+	switch v {
+	case UEPagingIDChoiceSTMSI:
+		return "s-TMSI"
+	case UEPagingIDChoiceIMSI:
+		return "iMSI"
+	case UEPagingIDChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("UEPagingIDChoice", int(v))
+}
 
 func (v *UEPagingID) encode(w *encoder) {
 	switch v.Choice {
@@ -14455,9 +14892,9 @@ func (v *UERLFReportContainerForExtendedBands) decode(r *decoder) {
 
 // UESecurityCapabilities is UESecurityCapabilities (TS 36.413 §9.3.4).
 type UESecurityCapabilities struct {
-	EncryptionAlgorithms          EncryptionAlgorithms
-	IntegrityProtectionAlgorithms IntegrityProtectionAlgorithms
-	IEExtensions                  *Extensions // optional
+	EncryptionAlgorithms          EncryptionAlgorithms          `asn1:"encryptionAlgorithms"`
+	IntegrityProtectionAlgorithms IntegrityProtectionAlgorithms `asn1:"integrityProtectionAlgorithms"`
+	IEExtensions                  *Extensions                   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UESecurityCapabilities) encode(w *encoder) {
@@ -14495,8 +14932,8 @@ func (v *UESecurityCapabilities) decode(r *decoder) {
 
 // UESidelinkAggregateMaximumBitrate is UESidelinkAggregateMaximumBitrate (TS 36.413 §9.3.4).
 type UESidelinkAggregateMaximumBitrate struct {
-	UESidelinkAggregateMaximumBitRate BitRate
-	IEExtensions                      *Extensions // optional
+	UESidelinkAggregateMaximumBitRate BitRate     `asn1:"uESidelinkAggregateMaximumBitRate"`
+	IEExtensions                      *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UESidelinkAggregateMaximumBitrate) encode(w *encoder) {
@@ -14537,9 +14974,9 @@ func (v *UEUsageType) decode(r *decoder) { *v = UEUsageType(r.Int(0, 255)) }
 
 // ULCPSecurityInformation is UL-CP-SecurityInformation (TS 36.413 §9.3.4).
 type ULCPSecurityInformation struct {
-	ULNASMAC     ULNASMAC
-	ULNASCount   ULNASCount
-	IEExtensions *Extensions // optional
+	ULNASMAC     ULNASMAC    `asn1:"ul-NAS-MAC"`
+	ULNASCount   ULNASCount  `asn1:"ul-NAS-Count"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ULCPSecurityInformation) encode(w *encoder) {
@@ -14582,12 +15019,18 @@ func (v ULNASMAC) encode(w *encoder) { w.BitField(uint64(v), 16) }
 
 func (v *ULNASMAC) decode(r *decoder) { *v = ULNASMAC(r.BitField(16)) }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v ULNASMAC) String() string { return bitText(uint64(v), 16) }
+
 // ULNASCount is UL-NAS-Count (TS 36.413 §9.3.4): BIT STRING (SIZE (5)).
 type ULNASCount uint8
 
 func (v ULNASCount) encode(w *encoder) { w.BitField(uint64(v), 5) }
 
 func (v *ULNASCount) decode(r *decoder) { *v = ULNASCount(r.BitField(5)) }
+
+// String gives the bits, in fours as hexadecimal digits.
+func (v ULNASCount) String() string { return bitText(uint64(v), 5) }
 
 // UnlicensedSpectrumRestriction is UnlicensedSpectrumRestriction (TS 36.413 §9.3.4).
 type UnlicensedSpectrumRestriction uint8
@@ -14621,9 +15064,9 @@ func (v *URIAddress) decode(r *decoder) { *v = URIAddress(r.Text(per.Size{Max: p
 
 // UserLocationInformation is UserLocationInformation (TS 36.413 §9.3.4).
 type UserLocationInformation struct {
-	EUTRANCGI    EUTRANCGI
-	TAI          TAI
-	IEExtensions *UserLocationInformationExtIEs // optional
+	EUTRANCGI    EUTRANCGI                      `asn1:"eutran-cgi"`
+	TAI          TAI                            `asn1:"tai"`
+	IEExtensions *UserLocationInformationExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *UserLocationInformation) encode(w *encoder) {
@@ -14691,6 +15134,9 @@ func (v *UEApplicationLayerMeasurementCapability) decode(r *decoder) {
 	*v = UEApplicationLayerMeasurementCapability(r.BitField(8))
 }
 
+// String gives the bits, in fours as hexadecimal digits.
+func (v UEApplicationLayerMeasurementCapability) String() string { return bitText(uint64(v), 8) }
+
 // VoiceSupportMatchIndicator is VoiceSupportMatchIndicator (TS 36.413 §9.3.4).
 type VoiceSupportMatchIndicator uint8
 
@@ -14719,9 +15165,9 @@ func (v *VoiceSupportMatchIndicator) decode(r *decoder) {
 
 // V2XServicesAuthorized is V2XServicesAuthorized (TS 36.413 §9.3.4).
 type V2XServicesAuthorized struct {
-	VehicleUE    *VehicleUE    // optional
-	PedestrianUE *PedestrianUE // optional
-	IEExtensions *Extensions   // optional
+	VehicleUE    *VehicleUE    `asn1:"vehicleUE"`     // optional
+	PedestrianUE *PedestrianUE `asn1:"pedestrianUE"`  // optional
+	IEExtensions *Extensions   `asn1:"iE-Extensions"` // optional
 }
 
 func (v *V2XServicesAuthorized) encode(w *encoder) {
@@ -14833,10 +15279,10 @@ func (v *WarningAreaCoordinates) decode(r *decoder) { *v = r.Octets(per.Size{Min
 // WarningAreaList is WarningAreaList (TS 36.413 §9.3.4), a CHOICE.
 type WarningAreaList struct {
 	Choice                     WarningAreaListChoice
-	CellIDList                 ECGIList
-	TrackingAreaListforWarning TAIListforWarning
-	EmergencyAreaIDList        EmergencyAreaIDList
-	Unknown                    *UnknownChoice // of WarningAreaListChoiceUnknown
+	CellIDList                 ECGIList            `asn1:"cellIDList"`
+	TrackingAreaListforWarning TAIListforWarning   `asn1:"trackingAreaListforWarning"`
+	EmergencyAreaIDList        EmergencyAreaIDList `asn1:"emergencyAreaIDList"`
+	Unknown                    *UnknownChoice      `asn1:"unknown"` // of WarningAreaListChoiceUnknown
 }
 
 // WarningAreaListChoice selects the alternative of WarningAreaList; zero is none.
@@ -14849,6 +15295,21 @@ const (
 	WarningAreaListChoiceEmergencyAreaIDList
 	WarningAreaListChoiceUnknown WarningAreaListChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v WarningAreaListChoice) String() string {
+	switch v {
+	case WarningAreaListChoiceCellIDList:
+		return "cellIDList"
+	case WarningAreaListChoiceTrackingAreaListforWarning:
+		return "trackingAreaListforWarning"
+	case WarningAreaListChoiceEmergencyAreaIDList:
+		return "emergencyAreaIDList"
+	case WarningAreaListChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("WarningAreaListChoice", int(v))
+}
 
 func (v *WarningAreaList) encode(w *encoder) {
 	switch v.Choice {
@@ -14915,11 +15376,11 @@ func (v *WarningMessageContents) decode(r *decoder) { *v = r.Octets(per.Size{Min
 
 // WLANMeasurementConfiguration is WLANMeasurementConfiguration (TS 36.413 §9.3.4).
 type WLANMeasurementConfiguration struct {
-	WLANMeasConfig         WLANMeasConfig
-	WLANMeasConfigNameList WLANMeasConfigNameList                // optional
-	WlanRssi               *WLANMeasurementConfigurationWlanRssi // optional
-	WlanRtt                *WLANMeasurementConfigurationWlanRtt  // optional
-	IEExtensions           *Extensions                           // optional
+	WLANMeasConfig         WLANMeasConfig                        `asn1:"wlanMeasConfig"`
+	WLANMeasConfigNameList WLANMeasConfigNameList                `asn1:"wlanMeasConfigNameList"` // optional
+	WlanRssi               *WLANMeasurementConfigurationWlanRssi `asn1:"wlan-rssi"`              // optional
+	WlanRtt                *WLANMeasurementConfigurationWlanRtt  `asn1:"wlan-rtt"`               // optional
+	IEExtensions           *Extensions                           `asn1:"iE-Extensions"`          // optional
 }
 
 func (v *WLANMeasurementConfiguration) encode(w *encoder) {
@@ -15087,8 +15548,8 @@ func (v *WLANName) decode(r *decoder) { *v = r.Octets(per.Size{Min: 1, Max: 32})
 
 // WUSAssistanceInformation is WUS-Assistance-Information (TS 36.413 §9.3.4).
 type WUSAssistanceInformation struct {
-	PagingProbabilityInformation PagingProbabilityInformation
-	IEExtensions                 *Extensions // optional
+	PagingProbabilityInformation PagingProbabilityInformation `asn1:"pagingProbabilityInformation"`
+	IEExtensions                 *Extensions                  `asn1:"iE-Extensions"` // optional
 }
 
 func (v *WUSAssistanceInformation) encode(w *encoder) {
@@ -15122,8 +15583,8 @@ func (v *WUSAssistanceInformation) decode(r *decoder) {
 
 // X2TNLConfigurationInfo is X2TNLConfigurationInfo (TS 36.413 §9.3.4).
 type X2TNLConfigurationInfo struct {
-	ENBX2TransportLayerAddresses ENBX2TLAs
-	IEExtensions                 *X2TNLConfigurationInfoExtIEs // optional
+	ENBX2TransportLayerAddresses ENBX2TLAs                     `asn1:"eNBX2TransportLayerAddresses"`
+	IEExtensions                 *X2TNLConfigurationInfoExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *X2TNLConfigurationInfo) encode(w *encoder) {
@@ -15178,9 +15639,9 @@ func (v *ENBX2ExtTLAs) decode(r *decoder) {
 
 // ENBX2ExtTLA is ENBX2ExtTLA (TS 36.413 §9.3.4).
 type ENBX2ExtTLA struct {
-	IPsecTLA     TransportLayerAddress // optional
-	GTPTLAa      ENBX2GTPTLAs          // optional
-	IEExtensions *Extensions           // optional
+	IPsecTLA     TransportLayerAddress `asn1:"iPsecTLA"`      // optional
+	GTPTLAa      ENBX2GTPTLAs          `asn1:"gTPTLAa"`       // optional
+	IEExtensions *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ENBX2ExtTLA) encode(w *encoder) {

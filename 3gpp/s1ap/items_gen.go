@@ -37,12 +37,12 @@ func (v *ERABSubjecttoDataForwardingList) decode(r *decoder) {
 
 // ERABDataForwardingItem is E-RABDataForwardingItem (TS 36.413 §9.3.3).
 type ERABDataForwardingItem struct {
-	ERABID                  ERABID
-	DLTransportLayerAddress TransportLayerAddress // optional
-	DLGTPTEID               *GTPTEID              // optional
-	ULTransportLayerAddress TransportLayerAddress // optional
-	ULGTPTEID               *GTPTEID              // optional
-	IEExtensions            *Extensions           // optional
+	ERABID                  ERABID                `asn1:"e-RAB-ID"`
+	DLTransportLayerAddress TransportLayerAddress `asn1:"dL-transportLayerAddress"` // optional
+	DLGTPTEID               *GTPTEID              `asn1:"dL-gTP-TEID"`              // optional
+	ULTransportLayerAddress TransportLayerAddress `asn1:"uL-TransportLayerAddress"` // optional
+	ULGTPTEID               *GTPTEID              `asn1:"uL-GTP-TEID"`              // optional
+	IEExtensions            *Extensions           `asn1:"iE-Extensions"`            // optional
 }
 
 func (v *ERABDataForwardingItem) encode(w *encoder) {
@@ -159,11 +159,11 @@ func (v *ERABToBeSetupListHOReq) decode(r *decoder) {
 
 // ERABToBeSetupItemHOReq is E-RABToBeSetupItemHOReq (TS 36.413 §9.3.3).
 type ERABToBeSetupItemHOReq struct {
-	ERABID                 ERABID
-	TransportLayerAddress  TransportLayerAddress
-	GTPTEID                GTPTEID
-	ERABLevelQoSParameters ERABLevelQoSParameters
-	IEExtensions           *ERABToBeSetupItemHOReqExtIEs // optional
+	ERABID                 ERABID                        `asn1:"e-RAB-ID"`
+	TransportLayerAddress  TransportLayerAddress         `asn1:"transportLayerAddress"`
+	GTPTEID                GTPTEID                       `asn1:"gTP-TEID"`
+	ERABLevelQoSParameters ERABLevelQoSParameters        `asn1:"e-RABlevelQosParameters"`
+	IEExtensions           *ERABToBeSetupItemHOReqExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeSetupItemHOReq) encode(w *encoder) {
@@ -240,14 +240,14 @@ func (v *ERABAdmittedList) decode(r *decoder) {
 
 // ERABAdmittedItem is E-RABAdmittedItem (TS 36.413 §9.3.3).
 type ERABAdmittedItem struct {
-	ERABID                  ERABID
-	TransportLayerAddress   TransportLayerAddress
-	GTPTEID                 GTPTEID
-	DLTransportLayerAddress TransportLayerAddress // optional
-	DLGTPTEID               *GTPTEID              // optional
-	ULTransportLayerAddress TransportLayerAddress // optional
-	ULGTPTEID               *GTPTEID              // optional
-	IEExtensions            *Extensions           // optional
+	ERABID                  ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress   TransportLayerAddress `asn1:"transportLayerAddress"`
+	GTPTEID                 GTPTEID               `asn1:"gTP-TEID"`
+	DLTransportLayerAddress TransportLayerAddress `asn1:"dL-transportLayerAddress"` // optional
+	DLGTPTEID               *GTPTEID              `asn1:"dL-gTP-TEID"`              // optional
+	ULTransportLayerAddress TransportLayerAddress `asn1:"uL-TransportLayerAddress"` // optional
+	ULGTPTEID               *GTPTEID              `asn1:"uL-GTP-TEID"`              // optional
+	IEExtensions            *Extensions           `asn1:"iE-Extensions"`            // optional
 }
 
 func (v *ERABAdmittedItem) encode(w *encoder) {
@@ -372,9 +372,9 @@ func (v *ERABFailedtoSetupListHOReqAck) decode(r *decoder) {
 
 // ERABFailedToSetupItemHOReqAck is E-RABFailedToSetupItemHOReqAck (TS 36.413 §9.3.3).
 type ERABFailedToSetupItemHOReqAck struct {
-	ERABID       ERABID
-	Cause        Cause
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	Cause        Cause       `asn1:"cause"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABFailedToSetupItemHOReqAck) encode(w *encoder) {
@@ -443,10 +443,10 @@ func (v *ERABToBeSwitchedDLList) decode(r *decoder) {
 
 // ERABToBeSwitchedDLItem is E-RABToBeSwitchedDLItem (TS 36.413 §9.3.3).
 type ERABToBeSwitchedDLItem struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	GTPTEID               GTPTEID
-	IEExtensions          *ERABToBeSwitchedDLItemExtIEs // optional
+	ERABID                ERABID                        `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress         `asn1:"transportLayerAddress"`
+	GTPTEID               GTPTEID                       `asn1:"gTP-TEID"`
+	IEExtensions          *ERABToBeSwitchedDLItemExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeSwitchedDLItem) encode(w *encoder) {
@@ -519,10 +519,10 @@ func (v *ERABToBeSwitchedULList) decode(r *decoder) {
 
 // ERABToBeSwitchedULItem is E-RABToBeSwitchedULItem (TS 36.413 §9.3.3).
 type ERABToBeSwitchedULItem struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	GTPTEID               GTPTEID
-	IEExtensions          *Extensions // optional
+	ERABID                ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	GTPTEID               GTPTEID               `asn1:"gTP-TEID"`
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeSwitchedULItem) encode(w *encoder) {
@@ -595,9 +595,9 @@ func (v *ERABToBeUpdatedList) decode(r *decoder) {
 
 // ERABToBeUpdatedItem is E-RABToBeUpdatedItem (TS 36.413 §9.3.3).
 type ERABToBeUpdatedItem struct {
-	ERABID             ERABID
-	SecurityIndication *SecurityIndication // optional
-	IEExtensions       *Extensions         // optional
+	ERABID             ERABID              `asn1:"e-RAB-ID"`
+	SecurityIndication *SecurityIndication `asn1:"securityIndication"` // optional
+	IEExtensions       *Extensions         `asn1:"iE-Extensions"`      // optional
 }
 
 func (v *ERABToBeUpdatedItem) encode(w *encoder) {
@@ -675,12 +675,12 @@ func (v *ERABToBeSetupListBearerSUReq) decode(r *decoder) {
 
 // ERABToBeSetupItemBearerSUReq is E-RABToBeSetupItemBearerSUReq (TS 36.413 §9.3.3).
 type ERABToBeSetupItemBearerSUReq struct {
-	ERABID                 ERABID
-	ERABLevelQoSParameters ERABLevelQoSParameters
-	TransportLayerAddress  TransportLayerAddress
-	GTPTEID                GTPTEID
-	NASPDU                 NASPDU
-	IEExtensions           *ERABToBeSetupItemBearerSUReqExtIEs // optional
+	ERABID                 ERABID                              `asn1:"e-RAB-ID"`
+	ERABLevelQoSParameters ERABLevelQoSParameters              `asn1:"e-RABlevelQoSParameters"`
+	TransportLayerAddress  TransportLayerAddress               `asn1:"transportLayerAddress"`
+	GTPTEID                GTPTEID                             `asn1:"gTP-TEID"`
+	NASPDU                 NASPDU                              `asn1:"nAS-PDU"`
+	IEExtensions           *ERABToBeSetupItemBearerSUReqExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeSetupItemBearerSUReq) encode(w *encoder) {
@@ -761,10 +761,10 @@ func (v *ERABSetupListBearerSURes) decode(r *decoder) {
 
 // ERABSetupItemBearerSURes is E-RABSetupItemBearerSURes (TS 36.413 §9.3.3).
 type ERABSetupItemBearerSURes struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	GTPTEID               GTPTEID
-	IEExtensions          *Extensions // optional
+	ERABID                ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	GTPTEID               GTPTEID               `asn1:"gTP-TEID"`
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABSetupItemBearerSURes) encode(w *encoder) {
@@ -837,10 +837,10 @@ func (v *ERABToBeModifiedListBearerModReq) decode(r *decoder) {
 
 // ERABToBeModifiedItemBearerModReq is E-RABToBeModifiedItemBearerModReq (TS 36.413 §9.3.3).
 type ERABToBeModifiedItemBearerModReq struct {
-	ERABID                 ERABID
-	ERABLevelQoSParameters ERABLevelQoSParameters
-	NASPDU                 NASPDU
-	IEExtensions           *ERABToBeModifyItemBearerModReqExtIEs // optional
+	ERABID                 ERABID                                `asn1:"e-RAB-ID"`
+	ERABLevelQoSParameters ERABLevelQoSParameters                `asn1:"e-RABLevelQoSParameters"`
+	NASPDU                 NASPDU                                `asn1:"nAS-PDU"`
+	IEExtensions           *ERABToBeModifyItemBearerModReqExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeModifiedItemBearerModReq) encode(w *encoder) {
@@ -913,8 +913,8 @@ func (v *ERABModifyListBearerModRes) decode(r *decoder) {
 
 // ERABModifyItemBearerModRes is E-RABModifyItemBearerModRes (TS 36.413 §9.3.3).
 type ERABModifyItemBearerModRes struct {
-	ERABID       ERABID
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABModifyItemBearerModRes) encode(w *encoder) {
@@ -979,8 +979,8 @@ func (v *ERABReleaseListBearerRelComp) decode(r *decoder) {
 
 // ERABReleaseItemBearerRelComp is E-RABReleaseItemBearerRelComp (TS 36.413 §9.3.3).
 type ERABReleaseItemBearerRelComp struct {
-	ERABID       ERABID
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABReleaseItemBearerRelComp) encode(w *encoder) {
@@ -1045,12 +1045,12 @@ func (v *ERABToBeSetupListCtxtSUReq) decode(r *decoder) {
 
 // ERABToBeSetupItemCtxtSUReq is E-RABToBeSetupItemCtxtSUReq (TS 36.413 §9.3.3).
 type ERABToBeSetupItemCtxtSUReq struct {
-	ERABID                 ERABID
-	ERABLevelQoSParameters ERABLevelQoSParameters
-	TransportLayerAddress  TransportLayerAddress
-	GTPTEID                GTPTEID
-	NASPDU                 NASPDU                            // optional
-	IEExtensions           *ERABToBeSetupItemCtxtSUReqExtIEs // optional
+	ERABID                 ERABID                            `asn1:"e-RAB-ID"`
+	ERABLevelQoSParameters ERABLevelQoSParameters            `asn1:"e-RABlevelQoSParameters"`
+	TransportLayerAddress  TransportLayerAddress             `asn1:"transportLayerAddress"`
+	GTPTEID                GTPTEID                           `asn1:"gTP-TEID"`
+	NASPDU                 NASPDU                            `asn1:"nAS-PDU"`       // optional
+	IEExtensions           *ERABToBeSetupItemCtxtSUReqExtIEs `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeSetupItemCtxtSUReq) encode(w *encoder) {
@@ -1140,10 +1140,10 @@ func (v *ERABSetupListCtxtSURes) decode(r *decoder) {
 
 // ERABSetupItemCtxtSURes is E-RABSetupItemCtxtSURes (TS 36.413 §9.3.3).
 type ERABSetupItemCtxtSURes struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	GTPTEID               GTPTEID
-	IEExtensions          *Extensions // optional
+	ERABID                ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	GTPTEID               GTPTEID               `asn1:"gTP-TEID"`
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABSetupItemCtxtSURes) encode(w *encoder) {
@@ -1216,8 +1216,8 @@ func (v *TAIList) decode(r *decoder) {
 
 // TAIItem is TAIItem (TS 36.413 §9.3.3).
 type TAIItem struct {
-	TAI          TAI
-	IEExtensions *Extensions // optional
+	TAI          TAI         `asn1:"tAI"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *TAIItem) encode(w *encoder) {
@@ -1252,9 +1252,9 @@ func (v *TAIItem) decode(r *decoder) {
 // ResetType is ResetType (TS 36.413 §9.3.3), a CHOICE.
 type ResetType struct {
 	Choice            ResetTypeChoice
-	S1Interface       ResetAll
-	PartOfS1Interface UEAssociatedLogicalS1ConnectionListRes
-	Unknown           *UnknownChoice // of ResetTypeChoiceUnknown
+	S1Interface       ResetAll                               `asn1:"s1-Interface"`
+	PartOfS1Interface UEAssociatedLogicalS1ConnectionListRes `asn1:"partOfS1-Interface"`
+	Unknown           *UnknownChoice                         `asn1:"unknown"` // of ResetTypeChoiceUnknown
 }
 
 // ResetTypeChoice selects the alternative of ResetType; zero is none.
@@ -1266,6 +1266,19 @@ const (
 	ResetTypeChoicePartOfS1Interface
 	ResetTypeChoiceUnknown ResetTypeChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v ResetTypeChoice) String() string {
+	switch v {
+	case ResetTypeChoiceS1Interface:
+		return "s1-Interface"
+	case ResetTypeChoicePartOfS1Interface:
+		return "partOfS1-Interface"
+	case ResetTypeChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("ResetTypeChoice", int(v))
+}
 
 func (v *ResetType) encode(w *encoder) {
 	switch v.Choice {
@@ -1390,8 +1403,8 @@ func (v *UEAssociatedLogicalS1ConnectionListResAck) decode(r *decoder) {
 // InterSystemInformationTransferType is Inter-SystemInformationTransferType (TS 36.413 §9.3.3), a CHOICE.
 type InterSystemInformationTransferType struct {
 	Choice      InterSystemInformationTransferTypeChoice
-	RIMTransfer *RIMTransfer
-	Unknown     *UnknownChoice // of InterSystemInformationTransferTypeChoiceUnknown
+	RIMTransfer *RIMTransfer   `asn1:"rIMTransfer"`
+	Unknown     *UnknownChoice `asn1:"unknown"` // of InterSystemInformationTransferTypeChoiceUnknown
 }
 
 // InterSystemInformationTransferTypeChoice selects the alternative of InterSystemInformationTransferType; zero is none.
@@ -1402,6 +1415,17 @@ const (
 	InterSystemInformationTransferTypeChoiceRIMTransfer InterSystemInformationTransferTypeChoice = iota + 1
 	InterSystemInformationTransferTypeChoiceUnknown     InterSystemInformationTransferTypeChoice = 255
 )
+
+// String returns the name of the alternative in TS 36.413.
+func (v InterSystemInformationTransferTypeChoice) String() string {
+	switch v {
+	case InterSystemInformationTransferTypeChoiceRIMTransfer:
+		return "rIMTransfer"
+	case InterSystemInformationTransferTypeChoiceUnknown:
+		return "unknown"
+	}
+	return unknownNumber("InterSystemInformationTransferTypeChoice", int(v))
+}
 
 func (v *InterSystemInformationTransferType) encode(w *encoder) {
 	switch v.Choice {
@@ -1472,10 +1496,10 @@ func (v *ERABToBeModifiedListBearerModInd) decode(r *decoder) {
 
 // ERABToBeModifiedItemBearerModInd is E-RABToBeModifiedItemBearerModInd (TS 36.413 §9.3.3).
 type ERABToBeModifiedItemBearerModInd struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	DLGTPTEID             GTPTEID
-	IEExtensions          *Extensions // optional
+	ERABID                ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	DLGTPTEID             GTPTEID               `asn1:"dL-GTP-TEID"`
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABToBeModifiedItemBearerModInd) encode(w *encoder) {
@@ -1548,10 +1572,10 @@ func (v *ERABNotToBeModifiedListBearerModInd) decode(r *decoder) {
 
 // ERABNotToBeModifiedItemBearerModInd is E-RABNotToBeModifiedItemBearerModInd (TS 36.413 §9.3.3).
 type ERABNotToBeModifiedItemBearerModInd struct {
-	ERABID                ERABID
-	TransportLayerAddress TransportLayerAddress
-	DLGTPTEID             GTPTEID
-	IEExtensions          *Extensions // optional
+	ERABID                ERABID                `asn1:"e-RAB-ID"`
+	TransportLayerAddress TransportLayerAddress `asn1:"transportLayerAddress"`
+	DLGTPTEID             GTPTEID               `asn1:"dL-GTP-TEID"`
+	IEExtensions          *Extensions           `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABNotToBeModifiedItemBearerModInd) encode(w *encoder) {
@@ -1593,11 +1617,11 @@ func (v *ERABNotToBeModifiedItemBearerModInd) decode(r *decoder) {
 
 // CSGMembershipInfo is CSGMembershipInfo (TS 36.413 §9.3.3).
 type CSGMembershipInfo struct {
-	CSGMembershipStatus CSGMembershipStatus
-	CSGId               CSGId
-	CellAccessMode      *CellAccessMode // optional
-	PLMNidentity        *PLMNidentity   // optional
-	IEExtensions        *Extensions     // optional
+	CSGMembershipStatus CSGMembershipStatus `asn1:"cSGMembershipStatus"`
+	CSGId               CSGId               `asn1:"cSG-Id"`
+	CellAccessMode      *CellAccessMode     `asn1:"cellAccessMode"` // optional
+	PLMNidentity        *PLMNidentity       `asn1:"pLMNidentity"`   // optional
+	IEExtensions        *Extensions         `asn1:"iE-Extensions"`  // optional
 }
 
 func (v *CSGMembershipInfo) encode(w *encoder) {
@@ -1692,8 +1716,8 @@ func (v *ERABModifyListBearerModConf) decode(r *decoder) {
 
 // ERABModifyItemBearerModConf is E-RABModifyItemBearerModConf (TS 36.413 §9.3.3).
 type ERABModifyItemBearerModConf struct {
-	ERABID       ERABID
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABModifyItemBearerModConf) encode(w *encoder) {
@@ -1758,9 +1782,9 @@ func (v *ERABFailedToResumeListResumeReq) decode(r *decoder) {
 
 // ERABFailedToResumeItemResumeReq is E-RABFailedToResumeItemResumeReq (TS 36.413 §9.3.3).
 type ERABFailedToResumeItemResumeReq struct {
-	ERABID       ERABID
-	Cause        Cause
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	Cause        Cause       `asn1:"cause"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABFailedToResumeItemResumeReq) encode(w *encoder) {
@@ -1829,9 +1853,9 @@ func (v *ERABFailedToResumeListResumeRes) decode(r *decoder) {
 
 // ERABFailedToResumeItemResumeRes is E-RABFailedToResumeItemResumeRes (TS 36.413 §9.3.3).
 type ERABFailedToResumeItemResumeRes struct {
-	ERABID       ERABID
-	Cause        Cause
-	IEExtensions *Extensions // optional
+	ERABID       ERABID      `asn1:"e-RAB-ID"`
+	Cause        Cause       `asn1:"cause"`
+	IEExtensions *Extensions `asn1:"iE-Extensions"` // optional
 }
 
 func (v *ERABFailedToResumeItemResumeRes) encode(w *encoder) {

@@ -6,21 +6,21 @@ import "campanile.network/3gpp/per"
 
 // HandoverRequired is the initiating message of procedure handoverPreparation (TS 36.413 §9.3.3).
 type HandoverRequired struct {
-	MMEUES1APID                                 MMEUES1APID                        // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                                 ENBUES1APID                        // id-eNB-UE-S1AP-ID, mandatory, reject
-	HandoverType                                HandoverType                       // id-HandoverType, mandatory, reject
-	Cause                                       Cause                              // id-Cause, mandatory, ignore
-	TargetID                                    TargetID                           // id-TargetID, mandatory, reject
-	DirectForwardingPathAvailability            *DirectForwardingPathAvailability  // id-Direct-Forwarding-Path-Availability, optional, ignore
-	SRVCCHOIndication                           *SRVCCHOIndication                 // id-SRVCCHOIndication, optional, reject
-	SourceToTargetTransparentContainer          SourceToTargetTransparentContainer // id-Source-ToTarget-TransparentContainer, mandatory, reject
-	SourceToTargetTransparentContainerSecondary SourceToTargetTransparentContainer // id-Source-ToTarget-TransparentContainer-Secondary, optional, reject
-	MSClassmark2                                MSClassmark2                       // id-MSClassmark2, conditional, reject
-	MSClassmark3                                MSClassmark3                       // id-MSClassmark3, conditional, ignore
-	CSGId                                       *CSGId                             // id-CSG-Id, optional, reject
-	CellAccessMode                              *CellAccessMode                    // id-CellAccessMode, optional, reject
-	PSServiceNotAvailable                       *PSServiceNotAvailable             // id-PS-ServiceNotAvailable, optional, ignore
-	UnknownIEs                                  []UnknownIE                        // not of this release, written after the others
+	MMEUES1APID                                 MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                                 // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                                 ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                                 // id-eNB-UE-S1AP-ID, mandatory, reject
+	HandoverType                                HandoverType                       `asn1:"HandoverType"`                                   // id-HandoverType, mandatory, reject
+	Cause                                       Cause                              `asn1:"Cause"`                                          // id-Cause, mandatory, ignore
+	TargetID                                    TargetID                           `asn1:"TargetID"`                                       // id-TargetID, mandatory, reject
+	DirectForwardingPathAvailability            *DirectForwardingPathAvailability  `asn1:"Direct-Forwarding-Path-Availability"`            // id-Direct-Forwarding-Path-Availability, optional, ignore
+	SRVCCHOIndication                           *SRVCCHOIndication                 `asn1:"SRVCCHOIndication"`                              // id-SRVCCHOIndication, optional, reject
+	SourceToTargetTransparentContainer          SourceToTargetTransparentContainer `asn1:"Source-ToTarget-TransparentContainer"`           // id-Source-ToTarget-TransparentContainer, mandatory, reject
+	SourceToTargetTransparentContainerSecondary SourceToTargetTransparentContainer `asn1:"Source-ToTarget-TransparentContainer-Secondary"` // id-Source-ToTarget-TransparentContainer-Secondary, optional, reject
+	MSClassmark2                                MSClassmark2                       `asn1:"MSClassmark2"`                                   // id-MSClassmark2, conditional, reject
+	MSClassmark3                                MSClassmark3                       `asn1:"MSClassmark3"`                                   // id-MSClassmark3, conditional, ignore
+	CSGId                                       *CSGId                             `asn1:"CSG-Id"`                                         // id-CSG-Id, optional, reject
+	CellAccessMode                              *CellAccessMode                    `asn1:"CellAccessMode"`                                 // id-CellAccessMode, optional, reject
+	PSServiceNotAvailable                       *PSServiceNotAvailable             `asn1:"PS-ServiceNotAvailable"`                         // id-PS-ServiceNotAvailable, optional, ignore
+	UnknownIEs                                  []UnknownIE                        `asn1:"unknownIEs"`                                     // not of this release, written after the others
 }
 
 var handoverRequiredTable = [...]ieSpec{
@@ -207,18 +207,21 @@ func (*HandoverRequired) Header() Header {
 	return Header{InitiatingMessage, ProcedureHandoverPreparation, CriticalityReject, "HandoverRequired"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverRequired) String() string { return oneLine(m) }
+
 // HandoverCommand is the successful outcome of procedure handoverPreparation (TS 36.413 §9.3.3).
 type HandoverCommand struct {
-	MMEUES1APID                                 MMEUES1APID                        // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                                 ENBUES1APID                        // id-eNB-UE-S1AP-ID, mandatory, reject
-	HandoverType                                HandoverType                       // id-HandoverType, mandatory, reject
-	NASSecurityParametersfromEUTRAN             NASSecurityParametersfromEUTRAN    // id-NASSecurityParametersfromE-UTRAN, conditional, reject
-	ERABSubjecttoDataForwardingList             ERABSubjecttoDataForwardingList    // id-E-RABSubjecttoDataForwardingList, optional, ignore
-	ERABtoReleaseListHOCmd                      ERABList                           // id-E-RABtoReleaseListHOCmd, optional, ignore
-	TargetToSourceTransparentContainer          TargetToSourceTransparentContainer // id-Target-ToSource-TransparentContainer, mandatory, reject
-	TargetToSourceTransparentContainerSecondary TargetToSourceTransparentContainer // id-Target-ToSource-TransparentContainer-Secondary, optional, reject
-	CriticalityDiagnostics                      *CriticalityDiagnostics            // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                                  []UnknownIE                        // not of this release, written after the others
+	MMEUES1APID                                 MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                                 // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                                 ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                                 // id-eNB-UE-S1AP-ID, mandatory, reject
+	HandoverType                                HandoverType                       `asn1:"HandoverType"`                                   // id-HandoverType, mandatory, reject
+	NASSecurityParametersfromEUTRAN             NASSecurityParametersfromEUTRAN    `asn1:"NASSecurityParametersfromE-UTRAN"`               // id-NASSecurityParametersfromE-UTRAN, conditional, reject
+	ERABSubjecttoDataForwardingList             ERABSubjecttoDataForwardingList    `asn1:"E-RABSubjecttoDataForwardingList"`               // id-E-RABSubjecttoDataForwardingList, optional, ignore
+	ERABtoReleaseListHOCmd                      ERABList                           `asn1:"E-RABtoReleaseListHOCmd"`                        // id-E-RABtoReleaseListHOCmd, optional, ignore
+	TargetToSourceTransparentContainer          TargetToSourceTransparentContainer `asn1:"Target-ToSource-TransparentContainer"`           // id-Target-ToSource-TransparentContainer, mandatory, reject
+	TargetToSourceTransparentContainerSecondary TargetToSourceTransparentContainer `asn1:"Target-ToSource-TransparentContainer-Secondary"` // id-Target-ToSource-TransparentContainer-Secondary, optional, reject
+	CriticalityDiagnostics                      *CriticalityDiagnostics            `asn1:"CriticalityDiagnostics"`                         // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                                  []UnknownIE                        `asn1:"unknownIEs"`                                     // not of this release, written after the others
 }
 
 var handoverCommandTable = [...]ieSpec{
@@ -347,13 +350,16 @@ func (*HandoverCommand) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureHandoverPreparation, CriticalityReject, "HandoverCommand"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverCommand) String() string { return oneLine(m) }
+
 // HandoverPreparationFailure is the unsuccessful outcome of procedure handoverPreparation (TS 36.413 §9.3.3).
 type HandoverPreparationFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var handoverPreparationFailureTable = [...]ieSpec{
@@ -423,46 +429,49 @@ func (*HandoverPreparationFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureHandoverPreparation, CriticalityReject, "HandoverPreparationFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverPreparationFailure) String() string { return oneLine(m) }
+
 // HandoverRequest is the initiating message of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverRequest struct {
-	MMEUES1APID                            MMEUES1APID                             // id-MME-UE-S1AP-ID, mandatory, reject
-	HandoverType                           HandoverType                            // id-HandoverType, mandatory, reject
-	Cause                                  Cause                                   // id-Cause, mandatory, ignore
-	UEAggregateMaximumBitrate              UEAggregateMaximumBitrate               // id-uEaggregateMaximumBitrate, mandatory, reject
-	ERABToBeSetupListHOReq                 ERABToBeSetupListHOReq                  // id-E-RABToBeSetupListHOReq, mandatory, reject
-	SourceToTargetTransparentContainer     SourceToTargetTransparentContainer      // id-Source-ToTarget-TransparentContainer, mandatory, reject
-	UESecurityCapabilities                 UESecurityCapabilities                  // id-UESecurityCapabilities, mandatory, reject
-	HandoverRestrictionList                *HandoverRestrictionList                // id-HandoverRestrictionList, optional, ignore
-	TraceActivation                        *TraceActivation                        // id-TraceActivation, optional, ignore
-	RequestType                            *RequestType                            // id-RequestType, optional, ignore
-	SRVCCOperationPossible                 *SRVCCOperationPossible                 // id-SRVCCOperationPossible, optional, ignore
-	SecurityContext                        SecurityContext                         // id-SecurityContext, mandatory, reject
-	NASSecurityParameterstoEUTRAN          NASSecurityParameterstoEUTRAN           // id-NASSecurityParameterstoE-UTRAN, conditional, reject
-	CSGId                                  *CSGId                                  // id-CSG-Id, optional, reject
-	CSGMembershipStatus                    *CSGMembershipStatus                    // id-CSGMembershipStatus, optional, ignore
-	GUMMEIID                               *GUMMEI                                 // id-GUMMEI-ID, optional, ignore
-	MMEUES1APID2                           *MMEUES1APID                            // id-MME-UE-S1AP-ID-2, optional, ignore
-	ManagementBasedMDTAllowed              *ManagementBasedMDTAllowed              // id-ManagementBasedMDTAllowed, optional, ignore
-	ManagementBasedMDTPLMNList             MDTPLMNList                             // id-ManagementBasedMDTPLMNList, optional, ignore
-	MaskedIMEISV                           *MaskedIMEISV                           // id-Masked-IMEISV, optional, ignore
-	ExpectedUEBehaviour                    *ExpectedUEBehaviour                    // id-ExpectedUEBehaviour, optional, ignore
-	ProSeAuthorized                        *ProSeAuthorized                        // id-ProSeAuthorized, optional, ignore
-	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
-	V2XServicesAuthorized                  *V2XServicesAuthorized                  // id-V2XServicesAuthorized, optional, ignore
-	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      // id-UESidelinkAggregateMaximumBitrate, optional, ignore
-	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             // id-EnhancedCoverageRestricted, optional, ignore
-	NRUESecurityCapabilities               *NRUESecurityCapabilities               // id-NRUESecurityCapabilities, optional, ignore
-	CEModeBRestricted                      *CEModeBRestricted                      // id-CE-ModeBRestricted, optional, ignore
-	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        // id-AerialUEsubscriptionInformation, optional, ignore
-	PendingDataIndication                  *PendingDataIndication                  // id-PendingDataIndication, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             // id-AdditionalRRMPriorityIndex, optional, ignore
-	IABAuthorized                          *IABAuthorized                          // id-IAB-Authorized, optional, reject
-	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                // id-NRV2XServicesAuthorized, optional, ignore
-	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
-	PC5QoSParameters                       *PC5QoSParameters                       // id-PC5QoSParameters, optional, ignore
-	UERadioCapabilityID                    UERadioCapabilityID                     // id-UERadioCapabilityID, optional, reject
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
+	HandoverType                           HandoverType                            `asn1:"HandoverType"`                              // id-HandoverType, mandatory, reject
+	Cause                                  Cause                                   `asn1:"Cause"`                                     // id-Cause, mandatory, ignore
+	UEAggregateMaximumBitrate              UEAggregateMaximumBitrate               `asn1:"uEaggregateMaximumBitrate"`                 // id-uEaggregateMaximumBitrate, mandatory, reject
+	ERABToBeSetupListHOReq                 ERABToBeSetupListHOReq                  `asn1:"E-RABToBeSetupListHOReq"`                   // id-E-RABToBeSetupListHOReq, mandatory, reject
+	SourceToTargetTransparentContainer     SourceToTargetTransparentContainer      `asn1:"Source-ToTarget-TransparentContainer"`      // id-Source-ToTarget-TransparentContainer, mandatory, reject
+	UESecurityCapabilities                 UESecurityCapabilities                  `asn1:"UESecurityCapabilities"`                    // id-UESecurityCapabilities, mandatory, reject
+	HandoverRestrictionList                *HandoverRestrictionList                `asn1:"HandoverRestrictionList"`                   // id-HandoverRestrictionList, optional, ignore
+	TraceActivation                        *TraceActivation                        `asn1:"TraceActivation"`                           // id-TraceActivation, optional, ignore
+	RequestType                            *RequestType                            `asn1:"RequestType"`                               // id-RequestType, optional, ignore
+	SRVCCOperationPossible                 *SRVCCOperationPossible                 `asn1:"SRVCCOperationPossible"`                    // id-SRVCCOperationPossible, optional, ignore
+	SecurityContext                        SecurityContext                         `asn1:"SecurityContext"`                           // id-SecurityContext, mandatory, reject
+	NASSecurityParameterstoEUTRAN          NASSecurityParameterstoEUTRAN           `asn1:"NASSecurityParameterstoE-UTRAN"`            // id-NASSecurityParameterstoE-UTRAN, conditional, reject
+	CSGId                                  *CSGId                                  `asn1:"CSG-Id"`                                    // id-CSG-Id, optional, reject
+	CSGMembershipStatus                    *CSGMembershipStatus                    `asn1:"CSGMembershipStatus"`                       // id-CSGMembershipStatus, optional, ignore
+	GUMMEIID                               *GUMMEI                                 `asn1:"GUMMEI-ID"`                                 // id-GUMMEI-ID, optional, ignore
+	MMEUES1APID2                           *MMEUES1APID                            `asn1:"MME-UE-S1AP-ID-2"`                          // id-MME-UE-S1AP-ID-2, optional, ignore
+	ManagementBasedMDTAllowed              *ManagementBasedMDTAllowed              `asn1:"ManagementBasedMDTAllowed"`                 // id-ManagementBasedMDTAllowed, optional, ignore
+	ManagementBasedMDTPLMNList             MDTPLMNList                             `asn1:"ManagementBasedMDTPLMNList"`                // id-ManagementBasedMDTPLMNList, optional, ignore
+	MaskedIMEISV                           *MaskedIMEISV                           `asn1:"Masked-IMEISV"`                             // id-Masked-IMEISV, optional, ignore
+	ExpectedUEBehaviour                    *ExpectedUEBehaviour                    `asn1:"ExpectedUEBehaviour"`                       // id-ExpectedUEBehaviour, optional, ignore
+	ProSeAuthorized                        *ProSeAuthorized                        `asn1:"ProSeAuthorized"`                           // id-ProSeAuthorized, optional, ignore
+	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        `asn1:"UEUserPlaneCIoTSupportIndicator"`           // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
+	V2XServicesAuthorized                  *V2XServicesAuthorized                  `asn1:"V2XServicesAuthorized"`                     // id-V2XServicesAuthorized, optional, ignore
+	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      `asn1:"UESidelinkAggregateMaximumBitrate"`         // id-UESidelinkAggregateMaximumBitrate, optional, ignore
+	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             `asn1:"EnhancedCoverageRestricted"`                // id-EnhancedCoverageRestricted, optional, ignore
+	NRUESecurityCapabilities               *NRUESecurityCapabilities               `asn1:"NRUESecurityCapabilities"`                  // id-NRUESecurityCapabilities, optional, ignore
+	CEModeBRestricted                      *CEModeBRestricted                      `asn1:"CE-ModeBRestricted"`                        // id-CE-ModeBRestricted, optional, ignore
+	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        `asn1:"AerialUEsubscriptionInformation"`           // id-AerialUEsubscriptionInformation, optional, ignore
+	PendingDataIndication                  *PendingDataIndication                  `asn1:"PendingDataIndication"`                     // id-PendingDataIndication, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             `asn1:"AdditionalRRMPriorityIndex"`                // id-AdditionalRRMPriorityIndex, optional, ignore
+	IABAuthorized                          *IABAuthorized                          `asn1:"IAB-Authorized"`                            // id-IAB-Authorized, optional, reject
+	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                `asn1:"NRV2XServicesAuthorized"`                   // id-NRV2XServicesAuthorized, optional, ignore
+	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    `asn1:"NRUESidelinkAggregateMaximumBitrate"`       // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
+	PC5QoSParameters                       *PC5QoSParameters                       `asn1:"PC5QoSParameters"`                          // id-PC5QoSParameters, optional, ignore
+	UERadioCapabilityID                    UERadioCapabilityID                     `asn1:"UERadioCapabilityID"`                       // id-UERadioCapabilityID, optional, reject
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var handoverRequestTable = [...]ieSpec{
@@ -923,18 +932,21 @@ func (*HandoverRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureHandoverResourceAllocation, CriticalityReject, "HandoverRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverRequest) String() string { return oneLine(m) }
+
 // HandoverRequestAcknowledge is the successful outcome of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverRequestAcknowledge struct {
-	MMEUES1APID                        MMEUES1APID                        // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                        ENBUES1APID                        // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABAdmittedList                   ERABAdmittedList                   // id-E-RABAdmittedList, mandatory, ignore
-	ERABFailedtoSetupListHOReqAck      ERABFailedtoSetupListHOReqAck      // id-E-RABFailedToSetupListHOReqAck, optional, ignore
-	TargetToSourceTransparentContainer TargetToSourceTransparentContainer // id-Target-ToSource-TransparentContainer, mandatory, reject
-	CSGId                              *CSGId                             // id-CSG-Id, optional, ignore
-	CriticalityDiagnostics             *CriticalityDiagnostics            // id-CriticalityDiagnostics, optional, ignore
-	CellAccessMode                     *CellAccessMode                    // id-CellAccessMode, optional, ignore
-	CEModeBSupportIndicator            *CEModeBSupportIndicator           // id-CE-mode-B-SupportIndicator, optional, ignore
-	UnknownIEs                         []UnknownIE                        // not of this release, written after the others
+	MMEUES1APID                        MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                        ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABAdmittedList                   ERABAdmittedList                   `asn1:"E-RABAdmittedList"`                    // id-E-RABAdmittedList, mandatory, ignore
+	ERABFailedtoSetupListHOReqAck      ERABFailedtoSetupListHOReqAck      `asn1:"E-RABFailedToSetupListHOReqAck"`       // id-E-RABFailedToSetupListHOReqAck, optional, ignore
+	TargetToSourceTransparentContainer TargetToSourceTransparentContainer `asn1:"Target-ToSource-TransparentContainer"` // id-Target-ToSource-TransparentContainer, mandatory, reject
+	CSGId                              *CSGId                             `asn1:"CSG-Id"`                               // id-CSG-Id, optional, ignore
+	CriticalityDiagnostics             *CriticalityDiagnostics            `asn1:"CriticalityDiagnostics"`               // id-CriticalityDiagnostics, optional, ignore
+	CellAccessMode                     *CellAccessMode                    `asn1:"CellAccessMode"`                       // id-CellAccessMode, optional, ignore
+	CEModeBSupportIndicator            *CEModeBSupportIndicator           `asn1:"CE-mode-B-SupportIndicator"`           // id-CE-mode-B-SupportIndicator, optional, ignore
+	UnknownIEs                         []UnknownIE                        `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
 var handoverRequestAcknowledgeTable = [...]ieSpec{
@@ -1063,12 +1075,15 @@ func (*HandoverRequestAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureHandoverResourceAllocation, CriticalityReject, "HandoverRequestAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverRequestAcknowledge) String() string { return oneLine(m) }
+
 // HandoverFailure is the unsuccessful outcome of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var handoverFailureTable = [...]ieSpec{
@@ -1127,18 +1142,21 @@ func (*HandoverFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureHandoverResourceAllocation, CriticalityReject, "HandoverFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverFailure) String() string { return oneLine(m) }
+
 // HandoverNotify is the initiating message of procedure handoverNotification (TS 36.413 §9.3.3).
 type HandoverNotify struct {
-	MMEUES1APID             MMEUES1APID           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID             ENBUES1APID           // id-eNB-UE-S1AP-ID, mandatory, reject
-	EUTRANCGI               EUTRANCGI             // id-EUTRAN-CGI, mandatory, ignore
-	TAI                     TAI                   // id-TAI, mandatory, ignore
-	TunnelInformationForBBF *TunnelInformation    // id-Tunnel-Information-for-BBF, optional, ignore
-	LHNID                   LHNID                 // id-LHN-ID, optional, ignore
-	PSCellInformation       *PSCellInformation    // id-PSCellInformation, optional, ignore
-	NotifySourceeNB         *NotifySourceeNB      // id-NotifySourceeNB, optional, ignore
-	LTENTNTAIInformation    *LTENTNTAIInformation // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs              []UnknownIE           // not of this release, written after the others
+	MMEUES1APID             MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`             // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID             ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, reject
+	EUTRANCGI               EUTRANCGI             `asn1:"EUTRAN-CGI"`                 // id-EUTRAN-CGI, mandatory, ignore
+	TAI                     TAI                   `asn1:"TAI"`                        // id-TAI, mandatory, ignore
+	TunnelInformationForBBF *TunnelInformation    `asn1:"Tunnel-Information-for-BBF"` // id-Tunnel-Information-for-BBF, optional, ignore
+	LHNID                   LHNID                 `asn1:"LHN-ID"`                     // id-LHN-ID, optional, ignore
+	PSCellInformation       *PSCellInformation    `asn1:"PSCellInformation"`          // id-PSCellInformation, optional, ignore
+	NotifySourceeNB         *NotifySourceeNB      `asn1:"NotifySourceeNB"`            // id-NotifySourceeNB, optional, ignore
+	LTENTNTAIInformation    *LTENTNTAIInformation `asn1:"LTE-NTN-TAI-Information"`    // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs              []UnknownIE           `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var handoverNotifyTable = [...]ieSpec{
@@ -1267,25 +1285,28 @@ func (*HandoverNotify) Header() Header {
 	return Header{InitiatingMessage, ProcedureHandoverNotification, CriticalityIgnore, "HandoverNotify"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverNotify) String() string { return oneLine(m) }
+
 // PathSwitchRequest is the initiating message of procedure pathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequest struct {
-	ENBUES1APID              ENBUES1APID               // id-eNB-UE-S1AP-ID, mandatory, reject
-	ERABToBeSwitchedDLList   ERABToBeSwitchedDLList    // id-E-RABToBeSwitchedDLList, mandatory, reject
-	SourceMMEUES1APID        MMEUES1APID               // id-SourceMME-UE-S1AP-ID, mandatory, reject
-	EUTRANCGI                EUTRANCGI                 // id-EUTRAN-CGI, mandatory, ignore
-	TAI                      TAI                       // id-TAI, mandatory, ignore
-	UESecurityCapabilities   UESecurityCapabilities    // id-UESecurityCapabilities, mandatory, ignore
-	CSGId                    *CSGId                    // id-CSG-Id, optional, ignore
-	CellAccessMode           *CellAccessMode           // id-CellAccessMode, optional, ignore
-	SourceMMEGUMMEI          *GUMMEI                   // id-SourceMME-GUMMEI, optional, ignore
-	CSGMembershipStatus      *CSGMembershipStatus      // id-CSGMembershipStatus, optional, ignore
-	TunnelInformationForBBF  *TunnelInformation        // id-Tunnel-Information-for-BBF, optional, ignore
-	LHNID                    LHNID                     // id-LHN-ID, optional, ignore
-	RRCResumeCause           *RRCEstablishmentCause    // id-RRC-Resume-Cause, optional, ignore
-	NRUESecurityCapabilities *NRUESecurityCapabilities // id-NRUESecurityCapabilities, optional, ignore
-	PSCellInformation        *PSCellInformation        // id-PSCellInformation, optional, ignore
-	LTENTNTAIInformation     *LTENTNTAIInformation     // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs               []UnknownIE               // not of this release, written after the others
+	ENBUES1APID              ENBUES1APID               `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, reject
+	ERABToBeSwitchedDLList   ERABToBeSwitchedDLList    `asn1:"E-RABToBeSwitchedDLList"`    // id-E-RABToBeSwitchedDLList, mandatory, reject
+	SourceMMEUES1APID        MMEUES1APID               `asn1:"SourceMME-UE-S1AP-ID"`       // id-SourceMME-UE-S1AP-ID, mandatory, reject
+	EUTRANCGI                EUTRANCGI                 `asn1:"EUTRAN-CGI"`                 // id-EUTRAN-CGI, mandatory, ignore
+	TAI                      TAI                       `asn1:"TAI"`                        // id-TAI, mandatory, ignore
+	UESecurityCapabilities   UESecurityCapabilities    `asn1:"UESecurityCapabilities"`     // id-UESecurityCapabilities, mandatory, ignore
+	CSGId                    *CSGId                    `asn1:"CSG-Id"`                     // id-CSG-Id, optional, ignore
+	CellAccessMode           *CellAccessMode           `asn1:"CellAccessMode"`             // id-CellAccessMode, optional, ignore
+	SourceMMEGUMMEI          *GUMMEI                   `asn1:"SourceMME-GUMMEI"`           // id-SourceMME-GUMMEI, optional, ignore
+	CSGMembershipStatus      *CSGMembershipStatus      `asn1:"CSGMembershipStatus"`        // id-CSGMembershipStatus, optional, ignore
+	TunnelInformationForBBF  *TunnelInformation        `asn1:"Tunnel-Information-for-BBF"` // id-Tunnel-Information-for-BBF, optional, ignore
+	LHNID                    LHNID                     `asn1:"LHN-ID"`                     // id-LHN-ID, optional, ignore
+	RRCResumeCause           *RRCEstablishmentCause    `asn1:"RRC-Resume-Cause"`           // id-RRC-Resume-Cause, optional, ignore
+	NRUESecurityCapabilities *NRUESecurityCapabilities `asn1:"NRUESecurityCapabilities"`   // id-NRUESecurityCapabilities, optional, ignore
+	PSCellInformation        *PSCellInformation        `asn1:"PSCellInformation"`          // id-PSCellInformation, optional, ignore
+	LTENTNTAIInformation     *LTENTNTAIInformation     `asn1:"LTE-NTN-TAI-Information"`    // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs               []UnknownIE               `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var pathSwitchRequestTable = [...]ieSpec{
@@ -1496,36 +1517,39 @@ func (*PathSwitchRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedurePathSwitchRequest, CriticalityReject, "PathSwitchRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PathSwitchRequest) String() string { return oneLine(m) }
+
 // PathSwitchRequestAcknowledge is the successful outcome of procedure pathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequestAcknowledge struct {
-	MMEUES1APID                            MMEUES1APID                             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                            ENBUES1APID                             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	UEAggregateMaximumBitrate              *UEAggregateMaximumBitrate              // id-uEaggregateMaximumBitrate, optional, ignore
-	ERABToBeSwitchedULList                 ERABToBeSwitchedULList                  // id-E-RABToBeSwitchedULList, optional, ignore
-	ERABToBeReleasedList                   ERABList                                // id-E-RABToBeReleasedList, optional, ignore
-	SecurityContext                        SecurityContext                         // id-SecurityContext, mandatory, reject
-	CriticalityDiagnostics                 *CriticalityDiagnostics                 // id-CriticalityDiagnostics, optional, ignore
-	MMEUES1APID2                           *MMEUES1APID                            // id-MME-UE-S1AP-ID-2, optional, ignore
-	CSGMembershipStatus                    *CSGMembershipStatus                    // id-CSGMembershipStatus, optional, ignore
-	ProSeAuthorized                        *ProSeAuthorized                        // id-ProSeAuthorized, optional, ignore
-	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
-	V2XServicesAuthorized                  *V2XServicesAuthorized                  // id-V2XServicesAuthorized, optional, ignore
-	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      // id-UESidelinkAggregateMaximumBitrate, optional, ignore
-	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             // id-EnhancedCoverageRestricted, optional, ignore
-	NRUESecurityCapabilities               *NRUESecurityCapabilities               // id-NRUESecurityCapabilities, optional, ignore
-	CEModeBRestricted                      *CEModeBRestricted                      // id-CE-ModeBRestricted, optional, ignore
-	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        // id-AerialUEsubscriptionInformation, optional, ignore
-	PendingDataIndication                  *PendingDataIndication                  // id-PendingDataIndication, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	HandoverRestrictionList                *HandoverRestrictionList                // id-HandoverRestrictionList, optional, ignore
-	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             // id-AdditionalRRMPriorityIndex, optional, ignore
-	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                // id-NRV2XServicesAuthorized, optional, ignore
-	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
-	PC5QoSParameters                       *PC5QoSParameters                       // id-PC5QoSParameters, optional, ignore
-	UERadioCapabilityID                    UERadioCapabilityID                     // id-UERadioCapabilityID, optional, reject
-	UESecurityCapabilities                 *UESecurityCapabilities                 // id-UESecurityCapabilities, optional, ignore
-	ERABToBeUpdatedList                    ERABToBeUpdatedList                     // id-E-RABToBeUpdatedList, optional, ignore
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, ignore
+	UEAggregateMaximumBitrate              *UEAggregateMaximumBitrate              `asn1:"uEaggregateMaximumBitrate"`                 // id-uEaggregateMaximumBitrate, optional, ignore
+	ERABToBeSwitchedULList                 ERABToBeSwitchedULList                  `asn1:"E-RABToBeSwitchedULList"`                   // id-E-RABToBeSwitchedULList, optional, ignore
+	ERABToBeReleasedList                   ERABList                                `asn1:"E-RABToBeReleasedList"`                     // id-E-RABToBeReleasedList, optional, ignore
+	SecurityContext                        SecurityContext                         `asn1:"SecurityContext"`                           // id-SecurityContext, mandatory, reject
+	CriticalityDiagnostics                 *CriticalityDiagnostics                 `asn1:"CriticalityDiagnostics"`                    // id-CriticalityDiagnostics, optional, ignore
+	MMEUES1APID2                           *MMEUES1APID                            `asn1:"MME-UE-S1AP-ID-2"`                          // id-MME-UE-S1AP-ID-2, optional, ignore
+	CSGMembershipStatus                    *CSGMembershipStatus                    `asn1:"CSGMembershipStatus"`                       // id-CSGMembershipStatus, optional, ignore
+	ProSeAuthorized                        *ProSeAuthorized                        `asn1:"ProSeAuthorized"`                           // id-ProSeAuthorized, optional, ignore
+	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        `asn1:"UEUserPlaneCIoTSupportIndicator"`           // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
+	V2XServicesAuthorized                  *V2XServicesAuthorized                  `asn1:"V2XServicesAuthorized"`                     // id-V2XServicesAuthorized, optional, ignore
+	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      `asn1:"UESidelinkAggregateMaximumBitrate"`         // id-UESidelinkAggregateMaximumBitrate, optional, ignore
+	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             `asn1:"EnhancedCoverageRestricted"`                // id-EnhancedCoverageRestricted, optional, ignore
+	NRUESecurityCapabilities               *NRUESecurityCapabilities               `asn1:"NRUESecurityCapabilities"`                  // id-NRUESecurityCapabilities, optional, ignore
+	CEModeBRestricted                      *CEModeBRestricted                      `asn1:"CE-ModeBRestricted"`                        // id-CE-ModeBRestricted, optional, ignore
+	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        `asn1:"AerialUEsubscriptionInformation"`           // id-AerialUEsubscriptionInformation, optional, ignore
+	PendingDataIndication                  *PendingDataIndication                  `asn1:"PendingDataIndication"`                     // id-PendingDataIndication, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	HandoverRestrictionList                *HandoverRestrictionList                `asn1:"HandoverRestrictionList"`                   // id-HandoverRestrictionList, optional, ignore
+	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             `asn1:"AdditionalRRMPriorityIndex"`                // id-AdditionalRRMPriorityIndex, optional, ignore
+	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                `asn1:"NRV2XServicesAuthorized"`                   // id-NRV2XServicesAuthorized, optional, ignore
+	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    `asn1:"NRUESidelinkAggregateMaximumBitrate"`       // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
+	PC5QoSParameters                       *PC5QoSParameters                       `asn1:"PC5QoSParameters"`                          // id-PC5QoSParameters, optional, ignore
+	UERadioCapabilityID                    UERadioCapabilityID                     `asn1:"UERadioCapabilityID"`                       // id-UERadioCapabilityID, optional, reject
+	UESecurityCapabilities                 *UESecurityCapabilities                 `asn1:"UESecurityCapabilities"`                    // id-UESecurityCapabilities, optional, ignore
+	ERABToBeUpdatedList                    ERABToBeUpdatedList                     `asn1:"E-RABToBeUpdatedList"`                      // id-E-RABToBeUpdatedList, optional, ignore
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var pathSwitchRequestAcknowledgeTable = [...]ieSpec{
@@ -1871,13 +1895,16 @@ func (*PathSwitchRequestAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedurePathSwitchRequest, CriticalityReject, "PathSwitchRequestAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PathSwitchRequestAcknowledge) String() string { return oneLine(m) }
+
 // PathSwitchRequestFailure is the unsuccessful outcome of procedure pathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequestFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var pathSwitchRequestFailureTable = [...]ieSpec{
@@ -1947,13 +1974,16 @@ func (*PathSwitchRequestFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedurePathSwitchRequest, CriticalityReject, "PathSwitchRequestFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PathSwitchRequestFailure) String() string { return oneLine(m) }
+
 // ERABSetupRequest is the initiating message of procedure e-RABSetup (TS 36.413 §9.3.3).
 type ERABSetupRequest struct {
-	MMEUES1APID                  MMEUES1APID                  // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                  ENBUES1APID                  // id-eNB-UE-S1AP-ID, mandatory, reject
-	UEAggregateMaximumBitrate    *UEAggregateMaximumBitrate   // id-uEaggregateMaximumBitrate, optional, reject
-	ERABToBeSetupListBearerSUReq ERABToBeSetupListBearerSUReq // id-E-RABToBeSetupListBearerSUReq, mandatory, reject
-	UnknownIEs                   []UnknownIE                  // not of this release, written after the others
+	MMEUES1APID                  MMEUES1APID                  `asn1:"MME-UE-S1AP-ID"`                // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                  ENBUES1APID                  `asn1:"eNB-UE-S1AP-ID"`                // id-eNB-UE-S1AP-ID, mandatory, reject
+	UEAggregateMaximumBitrate    *UEAggregateMaximumBitrate   `asn1:"uEaggregateMaximumBitrate"`     // id-uEaggregateMaximumBitrate, optional, reject
+	ERABToBeSetupListBearerSUReq ERABToBeSetupListBearerSUReq `asn1:"E-RABToBeSetupListBearerSUReq"` // id-E-RABToBeSetupListBearerSUReq, mandatory, reject
+	UnknownIEs                   []UnknownIE                  `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
 var eRABSetupRequestTable = [...]ieSpec{
@@ -2023,15 +2053,18 @@ func (*ERABSetupRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureERABSetup, CriticalityReject, "ERABSetupRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABSetupRequest) String() string { return oneLine(m) }
+
 // ERABSetupResponse is the successful outcome of procedure e-RABSetup (TS 36.413 §9.3.3).
 type ERABSetupResponse struct {
-	MMEUES1APID                      MMEUES1APID              // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                      ENBUES1APID              // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABSetupListBearerSURes         ERABSetupListBearerSURes // id-E-RABSetupListBearerSURes, optional, ignore
-	ERABFailedToSetupListBearerSURes ERABList                 // id-E-RABFailedToSetupListBearerSURes, optional, ignore
-	CriticalityDiagnostics           *CriticalityDiagnostics  // id-CriticalityDiagnostics, optional, ignore
-	UserLocationInformation          *UserLocationInformation // id-UserLocationInformation, optional, ignore
-	UnknownIEs                       []UnknownIE              // not of this release, written after the others
+	MMEUES1APID                      MMEUES1APID              `asn1:"MME-UE-S1AP-ID"`                    // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                      ENBUES1APID              `asn1:"eNB-UE-S1AP-ID"`                    // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABSetupListBearerSURes         ERABSetupListBearerSURes `asn1:"E-RABSetupListBearerSURes"`         // id-E-RABSetupListBearerSURes, optional, ignore
+	ERABFailedToSetupListBearerSURes ERABList                 `asn1:"E-RABFailedToSetupListBearerSURes"` // id-E-RABFailedToSetupListBearerSURes, optional, ignore
+	CriticalityDiagnostics           *CriticalityDiagnostics  `asn1:"CriticalityDiagnostics"`            // id-CriticalityDiagnostics, optional, ignore
+	UserLocationInformation          *UserLocationInformation `asn1:"UserLocationInformation"`           // id-UserLocationInformation, optional, ignore
+	UnknownIEs                       []UnknownIE              `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
 var eRABSetupResponseTable = [...]ieSpec{
@@ -2126,14 +2159,17 @@ func (*ERABSetupResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureERABSetup, CriticalityReject, "ERABSetupResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABSetupResponse) String() string { return oneLine(m) }
+
 // ERABModifyRequest is the initiating message of procedure e-RABModify (TS 36.413 §9.3.3).
 type ERABModifyRequest struct {
-	MMEUES1APID                      MMEUES1APID                      // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                      ENBUES1APID                      // id-eNB-UE-S1AP-ID, mandatory, reject
-	UEAggregateMaximumBitrate        *UEAggregateMaximumBitrate       // id-uEaggregateMaximumBitrate, optional, reject
-	ERABToBeModifiedListBearerModReq ERABToBeModifiedListBearerModReq // id-E-RABToBeModifiedListBearerModReq, mandatory, reject
-	SecondaryRATDataUsageRequest     *SecondaryRATDataUsageRequest    // id-SecondaryRATDataUsageRequest, optional, ignore
-	UnknownIEs                       []UnknownIE                      // not of this release, written after the others
+	MMEUES1APID                      MMEUES1APID                      `asn1:"MME-UE-S1AP-ID"`                    // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                      ENBUES1APID                      `asn1:"eNB-UE-S1AP-ID"`                    // id-eNB-UE-S1AP-ID, mandatory, reject
+	UEAggregateMaximumBitrate        *UEAggregateMaximumBitrate       `asn1:"uEaggregateMaximumBitrate"`         // id-uEaggregateMaximumBitrate, optional, reject
+	ERABToBeModifiedListBearerModReq ERABToBeModifiedListBearerModReq `asn1:"E-RABToBeModifiedListBearerModReq"` // id-E-RABToBeModifiedListBearerModReq, mandatory, reject
+	SecondaryRATDataUsageRequest     *SecondaryRATDataUsageRequest    `asn1:"SecondaryRATDataUsageRequest"`      // id-SecondaryRATDataUsageRequest, optional, ignore
+	UnknownIEs                       []UnknownIE                      `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
 var eRABModifyRequestTable = [...]ieSpec{
@@ -2215,16 +2251,19 @@ func (*ERABModifyRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureERABModify, CriticalityReject, "ERABModifyRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABModifyRequest) String() string { return oneLine(m) }
+
 // ERABModifyResponse is the successful outcome of procedure e-RABModify (TS 36.413 §9.3.3).
 type ERABModifyResponse struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABModifyListBearerModRes      ERABModifyListBearerModRes      // id-E-RABModifyListBearerModRes, optional, ignore
-	ERABFailedToModifyList          ERABList                        // id-E-RABFailedToModifyList, optional, ignore
-	CriticalityDiagnostics          *CriticalityDiagnostics         // id-CriticalityDiagnostics, optional, ignore
-	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList // id-SecondaryRATDataUsageReportList, optional, ignore
-	UserLocationInformation         *UserLocationInformation        // id-UserLocationInformation, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABModifyListBearerModRes      ERABModifyListBearerModRes      `asn1:"E-RABModifyListBearerModRes"`     // id-E-RABModifyListBearerModRes, optional, ignore
+	ERABFailedToModifyList          ERABList                        `asn1:"E-RABFailedToModifyList"`         // id-E-RABFailedToModifyList, optional, ignore
+	CriticalityDiagnostics          *CriticalityDiagnostics         `asn1:"CriticalityDiagnostics"`          // id-CriticalityDiagnostics, optional, ignore
+	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList `asn1:"SecondaryRATDataUsageReportList"` // id-SecondaryRATDataUsageReportList, optional, ignore
+	UserLocationInformation         *UserLocationInformation        `asn1:"UserLocationInformation"`         // id-UserLocationInformation, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var eRABModifyResponseTable = [...]ieSpec{
@@ -2331,14 +2370,17 @@ func (*ERABModifyResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureERABModify, CriticalityReject, "ERABModifyResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABModifyResponse) String() string { return oneLine(m) }
+
 // ERABReleaseCommand is the initiating message of procedure e-RABRelease (TS 36.413 §9.3.3).
 type ERABReleaseCommand struct {
-	MMEUES1APID               MMEUES1APID                // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID               ENBUES1APID                // id-eNB-UE-S1AP-ID, mandatory, reject
-	UEAggregateMaximumBitrate *UEAggregateMaximumBitrate // id-uEaggregateMaximumBitrate, optional, reject
-	ERABToBeReleasedList      ERABList                   // id-E-RABToBeReleasedList, mandatory, ignore
-	NASPDU                    NASPDU                     // id-NAS-PDU, optional, ignore
-	UnknownIEs                []UnknownIE                // not of this release, written after the others
+	MMEUES1APID               MMEUES1APID                `asn1:"MME-UE-S1AP-ID"`            // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID               ENBUES1APID                `asn1:"eNB-UE-S1AP-ID"`            // id-eNB-UE-S1AP-ID, mandatory, reject
+	UEAggregateMaximumBitrate *UEAggregateMaximumBitrate `asn1:"uEaggregateMaximumBitrate"` // id-uEaggregateMaximumBitrate, optional, reject
+	ERABToBeReleasedList      ERABList                   `asn1:"E-RABToBeReleasedList"`     // id-E-RABToBeReleasedList, mandatory, ignore
+	NASPDU                    NASPDU                     `asn1:"NAS-PDU"`                   // id-NAS-PDU, optional, ignore
+	UnknownIEs                []UnknownIE                `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
 var eRABReleaseCommandTable = [...]ieSpec{
@@ -2420,16 +2462,19 @@ func (*ERABReleaseCommand) Header() Header {
 	return Header{InitiatingMessage, ProcedureERABRelease, CriticalityReject, "ERABReleaseCommand"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABReleaseCommand) String() string { return oneLine(m) }
+
 // ERABReleaseResponse is the successful outcome of procedure e-RABRelease (TS 36.413 §9.3.3).
 type ERABReleaseResponse struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABReleaseListBearerRelComp    ERABReleaseListBearerRelComp    // id-E-RABReleaseListBearerRelComp, optional, ignore
-	ERABFailedToReleaseList         ERABList                        // id-E-RABFailedToReleaseList, optional, ignore
-	CriticalityDiagnostics          *CriticalityDiagnostics         // id-CriticalityDiagnostics, optional, ignore
-	UserLocationInformation         *UserLocationInformation        // id-UserLocationInformation, optional, ignore
-	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList // id-SecondaryRATDataUsageReportList, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABReleaseListBearerRelComp    ERABReleaseListBearerRelComp    `asn1:"E-RABReleaseListBearerRelComp"`   // id-E-RABReleaseListBearerRelComp, optional, ignore
+	ERABFailedToReleaseList         ERABList                        `asn1:"E-RABFailedToReleaseList"`        // id-E-RABFailedToReleaseList, optional, ignore
+	CriticalityDiagnostics          *CriticalityDiagnostics         `asn1:"CriticalityDiagnostics"`          // id-CriticalityDiagnostics, optional, ignore
+	UserLocationInformation         *UserLocationInformation        `asn1:"UserLocationInformation"`         // id-UserLocationInformation, optional, ignore
+	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList `asn1:"SecondaryRATDataUsageReportList"` // id-SecondaryRATDataUsageReportList, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var eRABReleaseResponseTable = [...]ieSpec{
@@ -2536,14 +2581,17 @@ func (*ERABReleaseResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureERABRelease, CriticalityReject, "ERABReleaseResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABReleaseResponse) String() string { return oneLine(m) }
+
 // ERABReleaseIndication is the initiating message of procedure e-RABReleaseIndication (TS 36.413 §9.3.3).
 type ERABReleaseIndication struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, reject
-	ERABReleasedList                ERABList                        // id-E-RABReleasedList, mandatory, ignore
-	UserLocationInformation         *UserLocationInformation        // id-UserLocationInformation, optional, ignore
-	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList // id-SecondaryRATDataUsageReportList, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, reject
+	ERABReleasedList                ERABList                        `asn1:"E-RABReleasedList"`               // id-E-RABReleasedList, mandatory, ignore
+	UserLocationInformation         *UserLocationInformation        `asn1:"UserLocationInformation"`         // id-UserLocationInformation, optional, ignore
+	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList `asn1:"SecondaryRATDataUsageReportList"` // id-SecondaryRATDataUsageReportList, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var eRABReleaseIndicationTable = [...]ieSpec{
@@ -2625,46 +2673,49 @@ func (*ERABReleaseIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureERABReleaseIndication, CriticalityIgnore, "ERABReleaseIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABReleaseIndication) String() string { return oneLine(m) }
+
 // InitialContextSetupRequest is the initiating message of procedure initialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupRequest struct {
-	MMEUES1APID                            MMEUES1APID                             // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                            ENBUES1APID                             // id-eNB-UE-S1AP-ID, mandatory, reject
-	UEAggregateMaximumBitrate              UEAggregateMaximumBitrate               // id-uEaggregateMaximumBitrate, mandatory, reject
-	ERABToBeSetupListCtxtSUReq             ERABToBeSetupListCtxtSUReq              // id-E-RABToBeSetupListCtxtSUReq, mandatory, reject
-	UESecurityCapabilities                 UESecurityCapabilities                  // id-UESecurityCapabilities, mandatory, reject
-	SecurityKey                            SecurityKey                             // id-SecurityKey, mandatory, reject
-	TraceActivation                        *TraceActivation                        // id-TraceActivation, optional, ignore
-	HandoverRestrictionList                *HandoverRestrictionList                // id-HandoverRestrictionList, optional, ignore
-	UERadioCapability                      UERadioCapability                       // id-UERadioCapability, optional, ignore
-	SubscriberProfileIDforRFP              *SubscriberProfileIDforRFP              // id-SubscriberProfileIDforRFP, optional, ignore
-	CSFallbackIndicator                    *CSFallbackIndicator                    // id-CSFallbackIndicator, optional, reject
-	SRVCCOperationPossible                 *SRVCCOperationPossible                 // id-SRVCCOperationPossible, optional, ignore
-	CSGMembershipStatus                    *CSGMembershipStatus                    // id-CSGMembershipStatus, optional, ignore
-	RegisteredLAI                          *LAI                                    // id-RegisteredLAI, optional, ignore
-	GUMMEIID                               *GUMMEI                                 // id-GUMMEI-ID, optional, ignore
-	MMEUES1APID2                           *MMEUES1APID                            // id-MME-UE-S1AP-ID-2, optional, ignore
-	ManagementBasedMDTAllowed              *ManagementBasedMDTAllowed              // id-ManagementBasedMDTAllowed, optional, ignore
-	ManagementBasedMDTPLMNList             MDTPLMNList                             // id-ManagementBasedMDTPLMNList, optional, ignore
-	AdditionalCSFallbackIndicator          *AdditionalCSFallbackIndicator          // id-AdditionalCSFallbackIndicator, conditional, ignore
-	MaskedIMEISV                           *MaskedIMEISV                           // id-Masked-IMEISV, optional, ignore
-	ExpectedUEBehaviour                    *ExpectedUEBehaviour                    // id-ExpectedUEBehaviour, optional, ignore
-	ProSeAuthorized                        *ProSeAuthorized                        // id-ProSeAuthorized, optional, ignore
-	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
-	V2XServicesAuthorized                  *V2XServicesAuthorized                  // id-V2XServicesAuthorized, optional, ignore
-	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      // id-UESidelinkAggregateMaximumBitrate, optional, ignore
-	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             // id-EnhancedCoverageRestricted, optional, ignore
-	NRUESecurityCapabilities               *NRUESecurityCapabilities               // id-NRUESecurityCapabilities, optional, ignore
-	CEModeBRestricted                      *CEModeBRestricted                      // id-CE-ModeBRestricted, optional, ignore
-	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        // id-AerialUEsubscriptionInformation, optional, ignore
-	PendingDataIndication                  *PendingDataIndication                  // id-PendingDataIndication, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             // id-AdditionalRRMPriorityIndex, optional, ignore
-	IABAuthorized                          *IABAuthorized                          // id-IAB-Authorized, optional, ignore
-	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                // id-NRV2XServicesAuthorized, optional, ignore
-	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
-	PC5QoSParameters                       *PC5QoSParameters                       // id-PC5QoSParameters, optional, ignore
-	UERadioCapabilityID                    UERadioCapabilityID                     // id-UERadioCapabilityID, optional, reject
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, reject
+	UEAggregateMaximumBitrate              UEAggregateMaximumBitrate               `asn1:"uEaggregateMaximumBitrate"`                 // id-uEaggregateMaximumBitrate, mandatory, reject
+	ERABToBeSetupListCtxtSUReq             ERABToBeSetupListCtxtSUReq              `asn1:"E-RABToBeSetupListCtxtSUReq"`               // id-E-RABToBeSetupListCtxtSUReq, mandatory, reject
+	UESecurityCapabilities                 UESecurityCapabilities                  `asn1:"UESecurityCapabilities"`                    // id-UESecurityCapabilities, mandatory, reject
+	SecurityKey                            SecurityKey                             `asn1:"SecurityKey"`                               // id-SecurityKey, mandatory, reject
+	TraceActivation                        *TraceActivation                        `asn1:"TraceActivation"`                           // id-TraceActivation, optional, ignore
+	HandoverRestrictionList                *HandoverRestrictionList                `asn1:"HandoverRestrictionList"`                   // id-HandoverRestrictionList, optional, ignore
+	UERadioCapability                      UERadioCapability                       `asn1:"UERadioCapability"`                         // id-UERadioCapability, optional, ignore
+	SubscriberProfileIDforRFP              *SubscriberProfileIDforRFP              `asn1:"SubscriberProfileIDforRFP"`                 // id-SubscriberProfileIDforRFP, optional, ignore
+	CSFallbackIndicator                    *CSFallbackIndicator                    `asn1:"CSFallbackIndicator"`                       // id-CSFallbackIndicator, optional, reject
+	SRVCCOperationPossible                 *SRVCCOperationPossible                 `asn1:"SRVCCOperationPossible"`                    // id-SRVCCOperationPossible, optional, ignore
+	CSGMembershipStatus                    *CSGMembershipStatus                    `asn1:"CSGMembershipStatus"`                       // id-CSGMembershipStatus, optional, ignore
+	RegisteredLAI                          *LAI                                    `asn1:"RegisteredLAI"`                             // id-RegisteredLAI, optional, ignore
+	GUMMEIID                               *GUMMEI                                 `asn1:"GUMMEI-ID"`                                 // id-GUMMEI-ID, optional, ignore
+	MMEUES1APID2                           *MMEUES1APID                            `asn1:"MME-UE-S1AP-ID-2"`                          // id-MME-UE-S1AP-ID-2, optional, ignore
+	ManagementBasedMDTAllowed              *ManagementBasedMDTAllowed              `asn1:"ManagementBasedMDTAllowed"`                 // id-ManagementBasedMDTAllowed, optional, ignore
+	ManagementBasedMDTPLMNList             MDTPLMNList                             `asn1:"ManagementBasedMDTPLMNList"`                // id-ManagementBasedMDTPLMNList, optional, ignore
+	AdditionalCSFallbackIndicator          *AdditionalCSFallbackIndicator          `asn1:"AdditionalCSFallbackIndicator"`             // id-AdditionalCSFallbackIndicator, conditional, ignore
+	MaskedIMEISV                           *MaskedIMEISV                           `asn1:"Masked-IMEISV"`                             // id-Masked-IMEISV, optional, ignore
+	ExpectedUEBehaviour                    *ExpectedUEBehaviour                    `asn1:"ExpectedUEBehaviour"`                       // id-ExpectedUEBehaviour, optional, ignore
+	ProSeAuthorized                        *ProSeAuthorized                        `asn1:"ProSeAuthorized"`                           // id-ProSeAuthorized, optional, ignore
+	UEUserPlaneCIoTSupportIndicator        *UEUserPlaneCIoTSupportIndicator        `asn1:"UEUserPlaneCIoTSupportIndicator"`           // id-UEUserPlaneCIoTSupportIndicator, optional, ignore
+	V2XServicesAuthorized                  *V2XServicesAuthorized                  `asn1:"V2XServicesAuthorized"`                     // id-V2XServicesAuthorized, optional, ignore
+	UESidelinkAggregateMaximumBitrate      *UESidelinkAggregateMaximumBitrate      `asn1:"UESidelinkAggregateMaximumBitrate"`         // id-UESidelinkAggregateMaximumBitrate, optional, ignore
+	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             `asn1:"EnhancedCoverageRestricted"`                // id-EnhancedCoverageRestricted, optional, ignore
+	NRUESecurityCapabilities               *NRUESecurityCapabilities               `asn1:"NRUESecurityCapabilities"`                  // id-NRUESecurityCapabilities, optional, ignore
+	CEModeBRestricted                      *CEModeBRestricted                      `asn1:"CE-ModeBRestricted"`                        // id-CE-ModeBRestricted, optional, ignore
+	AerialUEsubscriptionInformation        *AerialUEsubscriptionInformation        `asn1:"AerialUEsubscriptionInformation"`           // id-AerialUEsubscriptionInformation, optional, ignore
+	PendingDataIndication                  *PendingDataIndication                  `asn1:"PendingDataIndication"`                     // id-PendingDataIndication, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             `asn1:"AdditionalRRMPriorityIndex"`                // id-AdditionalRRMPriorityIndex, optional, ignore
+	IABAuthorized                          *IABAuthorized                          `asn1:"IAB-Authorized"`                            // id-IAB-Authorized, optional, ignore
+	NRV2XServicesAuthorized                *NRV2XServicesAuthorized                `asn1:"NRV2XServicesAuthorized"`                   // id-NRV2XServicesAuthorized, optional, ignore
+	NRUESidelinkAggregateMaximumBitrate    *NRUESidelinkAggregateMaximumBitrate    `asn1:"NRUESidelinkAggregateMaximumBitrate"`       // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
+	PC5QoSParameters                       *PC5QoSParameters                       `asn1:"PC5QoSParameters"`                          // id-PC5QoSParameters, optional, ignore
+	UERadioCapabilityID                    UERadioCapabilityID                     `asn1:"UERadioCapabilityID"`                       // id-UERadioCapabilityID, optional, reject
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var initialContextSetupRequestTable = [...]ieSpec{
@@ -3127,14 +3178,17 @@ func (*InitialContextSetupRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureInitialContextSetup, CriticalityReject, "InitialContextSetupRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *InitialContextSetupRequest) String() string { return oneLine(m) }
+
 // InitialContextSetupResponse is the successful outcome of procedure initialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupResponse struct {
-	MMEUES1APID                    MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                    ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABSetupListCtxtSURes         ERABSetupListCtxtSURes  // id-E-RABSetupListCtxtSURes, mandatory, ignore
-	ERABFailedToSetupListCtxtSURes ERABList                // id-E-RABFailedToSetupListCtxtSURes, optional, ignore
-	CriticalityDiagnostics         *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                     []UnknownIE             // not of this release, written after the others
+	MMEUES1APID                    MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                    ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABSetupListCtxtSURes         ERABSetupListCtxtSURes  `asn1:"E-RABSetupListCtxtSURes"`         // id-E-RABSetupListCtxtSURes, mandatory, ignore
+	ERABFailedToSetupListCtxtSURes ERABList                `asn1:"E-RABFailedToSetupListCtxtSURes"` // id-E-RABFailedToSetupListCtxtSURes, optional, ignore
+	CriticalityDiagnostics         *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"`          // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                     []UnknownIE             `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var initialContextSetupResponseTable = [...]ieSpec{
@@ -3216,13 +3270,16 @@ func (*InitialContextSetupResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureInitialContextSetup, CriticalityReject, "InitialContextSetupResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *InitialContextSetupResponse) String() string { return oneLine(m) }
+
 // InitialContextSetupFailure is the unsuccessful outcome of procedure initialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var initialContextSetupFailureTable = [...]ieSpec{
@@ -3292,14 +3349,17 @@ func (*InitialContextSetupFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureInitialContextSetup, CriticalityReject, "InitialContextSetupFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *InitialContextSetupFailure) String() string { return oneLine(m) }
+
 // UEContextReleaseRequest is the initiating message of procedure uEContextReleaseRequest (TS 36.413 §9.3.3).
 type UEContextReleaseRequest struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, reject
-	Cause                           Cause                           // id-Cause, mandatory, ignore
-	GWContextReleaseIndication      *GWContextReleaseIndication     // id-GWContextReleaseIndication, optional, reject
-	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList // id-SecondaryRATDataUsageReportList, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, reject
+	Cause                           Cause                           `asn1:"Cause"`                           // id-Cause, mandatory, ignore
+	GWContextReleaseIndication      *GWContextReleaseIndication     `asn1:"GWContextReleaseIndication"`      // id-GWContextReleaseIndication, optional, reject
+	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList `asn1:"SecondaryRATDataUsageReportList"` // id-SecondaryRATDataUsageReportList, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var uEContextReleaseRequestTable = [...]ieSpec{
@@ -3381,28 +3441,31 @@ func (*UEContextReleaseRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextReleaseRequest, CriticalityIgnore, "UEContextReleaseRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextReleaseRequest) String() string { return oneLine(m) }
+
 // Paging is the initiating message of procedure paging (TS 36.413 §9.3.3).
 type Paging struct {
-	UEIdentityIndexValue         UEIdentityIndexValue          // id-UEIdentityIndexValue, mandatory, ignore
-	UEPagingID                   UEPagingID                    // id-UEPagingID, mandatory, ignore
-	PagingDRX                    *PagingDRX                    // id-pagingDRX, optional, ignore
-	CNDomain                     CNDomain                      // id-CNDomain, mandatory, ignore
-	TAIList                      TAIList                       // id-TAIList, mandatory, ignore
-	CSGIdList                    CSGIdList                     // id-CSG-IdList, optional, ignore
-	PagingPriority               *PagingPriority               // id-PagingPriority, optional, ignore
-	UERadioCapabilityForPaging   UERadioCapabilityForPaging    // id-UERadioCapabilityForPaging, optional, ignore
-	AssistanceDataForPaging      *AssistanceDataForPaging      // id-AssistanceDataForPaging, optional, ignore
-	PagingEDRXInformation        *PagingEDRXInformation        // id-Paging-eDRXInformation, optional, ignore
-	ExtendedUEIdentityIndexValue *ExtendedUEIdentityIndexValue // id-extended-UEIdentityIndexValue, optional, ignore
-	NBIoTPagingEDRXInformation   *NBIoTPagingEDRXInformation   // id-NB-IoT-Paging-eDRXInformation, optional, ignore
-	NBIoTUEIdentityIndexValue    *NBIoTUEIdentityIndexValue    // id-NB-IoT-UEIdentityIndexValue, optional, ignore
-	EnhancedCoverageRestricted   *EnhancedCoverageRestricted   // id-EnhancedCoverageRestricted, optional, ignore
-	CEModeBRestricted            *CEModeBRestricted            // id-CE-ModeBRestricted, optional, ignore
-	DataSize                     *DataSize                     // id-DataSize, optional, ignore
-	WUSAssistanceInformation     *WUSAssistanceInformation     // id-WUS-Assistance-Information, optional, ignore
-	NBIoTPagingDRX               *NBIoTPagingDRX               // id-NB-IoT-PagingDRX, optional, ignore
-	PagingCause                  *PagingCause                  // id-PagingCause, optional, ignore
-	UnknownIEs                   []UnknownIE                   // not of this release, written after the others
+	UEIdentityIndexValue         UEIdentityIndexValue          `asn1:"UEIdentityIndexValue"`          // id-UEIdentityIndexValue, mandatory, ignore
+	UEPagingID                   UEPagingID                    `asn1:"UEPagingID"`                    // id-UEPagingID, mandatory, ignore
+	PagingDRX                    *PagingDRX                    `asn1:"pagingDRX"`                     // id-pagingDRX, optional, ignore
+	CNDomain                     CNDomain                      `asn1:"CNDomain"`                      // id-CNDomain, mandatory, ignore
+	TAIList                      TAIList                       `asn1:"TAIList"`                       // id-TAIList, mandatory, ignore
+	CSGIdList                    CSGIdList                     `asn1:"CSG-IdList"`                    // id-CSG-IdList, optional, ignore
+	PagingPriority               *PagingPriority               `asn1:"PagingPriority"`                // id-PagingPriority, optional, ignore
+	UERadioCapabilityForPaging   UERadioCapabilityForPaging    `asn1:"UERadioCapabilityForPaging"`    // id-UERadioCapabilityForPaging, optional, ignore
+	AssistanceDataForPaging      *AssistanceDataForPaging      `asn1:"AssistanceDataForPaging"`       // id-AssistanceDataForPaging, optional, ignore
+	PagingEDRXInformation        *PagingEDRXInformation        `asn1:"Paging-eDRXInformation"`        // id-Paging-eDRXInformation, optional, ignore
+	ExtendedUEIdentityIndexValue *ExtendedUEIdentityIndexValue `asn1:"extended-UEIdentityIndexValue"` // id-extended-UEIdentityIndexValue, optional, ignore
+	NBIoTPagingEDRXInformation   *NBIoTPagingEDRXInformation   `asn1:"NB-IoT-Paging-eDRXInformation"` // id-NB-IoT-Paging-eDRXInformation, optional, ignore
+	NBIoTUEIdentityIndexValue    *NBIoTUEIdentityIndexValue    `asn1:"NB-IoT-UEIdentityIndexValue"`   // id-NB-IoT-UEIdentityIndexValue, optional, ignore
+	EnhancedCoverageRestricted   *EnhancedCoverageRestricted   `asn1:"EnhancedCoverageRestricted"`    // id-EnhancedCoverageRestricted, optional, ignore
+	CEModeBRestricted            *CEModeBRestricted            `asn1:"CE-ModeBRestricted"`            // id-CE-ModeBRestricted, optional, ignore
+	DataSize                     *DataSize                     `asn1:"DataSize"`                      // id-DataSize, optional, ignore
+	WUSAssistanceInformation     *WUSAssistanceInformation     `asn1:"WUS-Assistance-Information"`    // id-WUS-Assistance-Information, optional, ignore
+	NBIoTPagingDRX               *NBIoTPagingDRX               `asn1:"NB-IoT-PagingDRX"`              // id-NB-IoT-PagingDRX, optional, ignore
+	PagingCause                  *PagingCause                  `asn1:"PagingCause"`                   // id-PagingCause, optional, ignore
+	UnknownIEs                   []UnknownIE                   `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
 var pagingTable = [...]ieSpec{
@@ -3651,27 +3714,30 @@ func (*Paging) Header() Header {
 	return Header{InitiatingMessage, ProcedurePaging, CriticalityIgnore, "Paging"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *Paging) String() string { return oneLine(m) }
+
 // DownlinkNASTransport is the initiating message of procedure downlinkNASTransport (TS 36.413 §9.3.3).
 type DownlinkNASTransport struct {
-	MMEUES1APID                            MMEUES1APID                             // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                            ENBUES1APID                             // id-eNB-UE-S1AP-ID, mandatory, reject
-	NASPDU                                 NASPDU                                  // id-NAS-PDU, mandatory, reject
-	HandoverRestrictionList                *HandoverRestrictionList                // id-HandoverRestrictionList, optional, ignore
-	SubscriberProfileIDforRFP              *SubscriberProfileIDforRFP              // id-SubscriberProfileIDforRFP, optional, ignore
-	SRVCCOperationPossible                 *SRVCCOperationPossible                 // id-SRVCCOperationPossible, optional, ignore
-	UERadioCapability                      UERadioCapability                       // id-UERadioCapability, optional, ignore
-	DLNASPDUDeliveryAckRequest             *DLNASPDUDeliveryAckRequest             // id-DLNASPDUDeliveryAckRequest, optional, ignore
-	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             // id-EnhancedCoverageRestricted, optional, ignore
-	NRUESecurityCapabilities               *NRUESecurityCapabilities               // id-NRUESecurityCapabilities, optional, ignore
-	CEModeBRestricted                      *CEModeBRestricted                      // id-CE-ModeBRestricted, optional, ignore
-	UECapabilityInfoRequest                *UECapabilityInfoRequest                // id-UECapabilityInfoRequest, optional, ignore
-	EndIndication                          *EndIndication                          // id-EndIndication, optional, ignore
-	PendingDataIndication                  *PendingDataIndication                  // id-PendingDataIndication, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             // id-AdditionalRRMPriorityIndex, optional, ignore
-	UERadioCapabilityID                    UERadioCapabilityID                     // id-UERadioCapabilityID, optional, reject
-	MaskedIMEISV                           *MaskedIMEISV                           // id-Masked-IMEISV, optional, ignore
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, reject
+	NASPDU                                 NASPDU                                  `asn1:"NAS-PDU"`                                   // id-NAS-PDU, mandatory, reject
+	HandoverRestrictionList                *HandoverRestrictionList                `asn1:"HandoverRestrictionList"`                   // id-HandoverRestrictionList, optional, ignore
+	SubscriberProfileIDforRFP              *SubscriberProfileIDforRFP              `asn1:"SubscriberProfileIDforRFP"`                 // id-SubscriberProfileIDforRFP, optional, ignore
+	SRVCCOperationPossible                 *SRVCCOperationPossible                 `asn1:"SRVCCOperationPossible"`                    // id-SRVCCOperationPossible, optional, ignore
+	UERadioCapability                      UERadioCapability                       `asn1:"UERadioCapability"`                         // id-UERadioCapability, optional, ignore
+	DLNASPDUDeliveryAckRequest             *DLNASPDUDeliveryAckRequest             `asn1:"DLNASPDUDeliveryAckRequest"`                // id-DLNASPDUDeliveryAckRequest, optional, ignore
+	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             `asn1:"EnhancedCoverageRestricted"`                // id-EnhancedCoverageRestricted, optional, ignore
+	NRUESecurityCapabilities               *NRUESecurityCapabilities               `asn1:"NRUESecurityCapabilities"`                  // id-NRUESecurityCapabilities, optional, ignore
+	CEModeBRestricted                      *CEModeBRestricted                      `asn1:"CE-ModeBRestricted"`                        // id-CE-ModeBRestricted, optional, ignore
+	UECapabilityInfoRequest                *UECapabilityInfoRequest                `asn1:"UECapabilityInfoRequest"`                   // id-UECapabilityInfoRequest, optional, ignore
+	EndIndication                          *EndIndication                          `asn1:"EndIndication"`                             // id-EndIndication, optional, ignore
+	PendingDataIndication                  *PendingDataIndication                  `asn1:"PendingDataIndication"`                     // id-PendingDataIndication, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	AdditionalRRMPriorityIndex             *AdditionalRRMPriorityIndex             `asn1:"AdditionalRRMPriorityIndex"`                // id-AdditionalRRMPriorityIndex, optional, ignore
+	UERadioCapabilityID                    UERadioCapabilityID                     `asn1:"UERadioCapabilityID"`                       // id-UERadioCapabilityID, optional, reject
+	MaskedIMEISV                           *MaskedIMEISV                           `asn1:"Masked-IMEISV"`                             // id-Masked-IMEISV, optional, ignore
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var downlinkNASTransportTable = [...]ieSpec{
@@ -3909,33 +3975,36 @@ func (*DownlinkNASTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureDownlinkNASTransport, CriticalityIgnore, "DownlinkNASTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *DownlinkNASTransport) String() string { return oneLine(m) }
+
 // InitialUEMessage is the initiating message of procedure initialUEMessage (TS 36.413 §9.3.3).
 type InitialUEMessage struct {
-	ENBUES1APID                             ENBUES1APID                              // id-eNB-UE-S1AP-ID, mandatory, reject
-	NASPDU                                  NASPDU                                   // id-NAS-PDU, mandatory, reject
-	TAI                                     TAI                                      // id-TAI, mandatory, reject
-	EUTRANCGI                               EUTRANCGI                                // id-EUTRAN-CGI, mandatory, ignore
-	RRCEstablishmentCause                   RRCEstablishmentCause                    // id-RRC-Establishment-Cause, mandatory, ignore
-	STMSI                                   *STMSI                                   // id-S-TMSI, optional, reject
-	CSGId                                   *CSGId                                   // id-CSG-Id, optional, reject
-	GUMMEIID                                *GUMMEI                                  // id-GUMMEI-ID, optional, reject
-	CellAccessMode                          *CellAccessMode                          // id-CellAccessMode, optional, reject
-	GWTransportLayerAddress                 TransportLayerAddress                    // id-GW-TransportLayerAddress, optional, ignore
-	RelayNodeIndicator                      *RelayNodeIndicator                      // id-RelayNode-Indicator, optional, reject
-	GUMMEIType                              *GUMMEIType                              // id-GUMMEIType, optional, ignore
-	TunnelInformationForBBF                 *TunnelInformation                       // id-Tunnel-Information-for-BBF, optional, ignore
-	SIPTOLGWTransportLayerAddress           TransportLayerAddress                    // id-SIPTO-L-GW-TransportLayerAddress, optional, ignore
-	LHNID                                   LHNID                                    // id-LHN-ID, optional, ignore
-	MMEGroupID                              *MMEGroupID                              // id-MME-Group-ID, optional, ignore
-	UEUsageType                             *UEUsageType                             // id-UE-Usage-Type, optional, ignore
-	CEModeBSupportIndicator                 *CEModeBSupportIndicator                 // id-CE-mode-B-SupportIndicator, optional, ignore
-	DCNID                                   *DCNID                                   // id-DCN-ID, optional, ignore
-	CoverageLevel                           *CoverageLevel                           // id-Coverage-Level, optional, ignore
-	UEApplicationLayerMeasurementCapability *UEApplicationLayerMeasurementCapability // id-UE-Application-Layer-Measurement-Capability, optional, ignore
-	EDTSession                              *EDTSession                              // id-EDT-Session, optional, ignore
-	IABNodeIndication                       *IABNodeIndication                       // id-IAB-Node-Indication, optional, reject
-	LTENTNTAIInformation                    *LTENTNTAIInformation                    // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs                              []UnknownIE                              // not of this release, written after the others
+	ENBUES1APID                             ENBUES1APID                              `asn1:"eNB-UE-S1AP-ID"`                              // id-eNB-UE-S1AP-ID, mandatory, reject
+	NASPDU                                  NASPDU                                   `asn1:"NAS-PDU"`                                     // id-NAS-PDU, mandatory, reject
+	TAI                                     TAI                                      `asn1:"TAI"`                                         // id-TAI, mandatory, reject
+	EUTRANCGI                               EUTRANCGI                                `asn1:"EUTRAN-CGI"`                                  // id-EUTRAN-CGI, mandatory, ignore
+	RRCEstablishmentCause                   RRCEstablishmentCause                    `asn1:"RRC-Establishment-Cause"`                     // id-RRC-Establishment-Cause, mandatory, ignore
+	STMSI                                   *STMSI                                   `asn1:"S-TMSI"`                                      // id-S-TMSI, optional, reject
+	CSGId                                   *CSGId                                   `asn1:"CSG-Id"`                                      // id-CSG-Id, optional, reject
+	GUMMEIID                                *GUMMEI                                  `asn1:"GUMMEI-ID"`                                   // id-GUMMEI-ID, optional, reject
+	CellAccessMode                          *CellAccessMode                          `asn1:"CellAccessMode"`                              // id-CellAccessMode, optional, reject
+	GWTransportLayerAddress                 TransportLayerAddress                    `asn1:"GW-TransportLayerAddress"`                    // id-GW-TransportLayerAddress, optional, ignore
+	RelayNodeIndicator                      *RelayNodeIndicator                      `asn1:"RelayNode-Indicator"`                         // id-RelayNode-Indicator, optional, reject
+	GUMMEIType                              *GUMMEIType                              `asn1:"GUMMEIType"`                                  // id-GUMMEIType, optional, ignore
+	TunnelInformationForBBF                 *TunnelInformation                       `asn1:"Tunnel-Information-for-BBF"`                  // id-Tunnel-Information-for-BBF, optional, ignore
+	SIPTOLGWTransportLayerAddress           TransportLayerAddress                    `asn1:"SIPTO-L-GW-TransportLayerAddress"`            // id-SIPTO-L-GW-TransportLayerAddress, optional, ignore
+	LHNID                                   LHNID                                    `asn1:"LHN-ID"`                                      // id-LHN-ID, optional, ignore
+	MMEGroupID                              *MMEGroupID                              `asn1:"MME-Group-ID"`                                // id-MME-Group-ID, optional, ignore
+	UEUsageType                             *UEUsageType                             `asn1:"UE-Usage-Type"`                               // id-UE-Usage-Type, optional, ignore
+	CEModeBSupportIndicator                 *CEModeBSupportIndicator                 `asn1:"CE-mode-B-SupportIndicator"`                  // id-CE-mode-B-SupportIndicator, optional, ignore
+	DCNID                                   *DCNID                                   `asn1:"DCN-ID"`                                      // id-DCN-ID, optional, ignore
+	CoverageLevel                           *CoverageLevel                           `asn1:"Coverage-Level"`                              // id-Coverage-Level, optional, ignore
+	UEApplicationLayerMeasurementCapability *UEApplicationLayerMeasurementCapability `asn1:"UE-Application-Layer-Measurement-Capability"` // id-UE-Application-Layer-Measurement-Capability, optional, ignore
+	EDTSession                              *EDTSession                              `asn1:"EDT-Session"`                                 // id-EDT-Session, optional, ignore
+	IABNodeIndication                       *IABNodeIndication                       `asn1:"IAB-Node-Indication"`                         // id-IAB-Node-Indication, optional, reject
+	LTENTNTAIInformation                    *LTENTNTAIInformation                    `asn1:"LTE-NTN-TAI-Information"`                     // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs                              []UnknownIE                              `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
 var initialUEMessageTable = [...]ieSpec{
@@ -4243,19 +4312,22 @@ func (*InitialUEMessage) Header() Header {
 	return Header{InitiatingMessage, ProcedureInitialUEMessage, CriticalityIgnore, "InitialUEMessage"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *InitialUEMessage) String() string { return oneLine(m) }
+
 // UplinkNASTransport is the initiating message of procedure uplinkNASTransport (TS 36.413 §9.3.3).
 type UplinkNASTransport struct {
-	MMEUES1APID                   MMEUES1APID           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                   ENBUES1APID           // id-eNB-UE-S1AP-ID, mandatory, reject
-	NASPDU                        NASPDU                // id-NAS-PDU, mandatory, reject
-	EUTRANCGI                     EUTRANCGI             // id-EUTRAN-CGI, mandatory, ignore
-	TAI                           TAI                   // id-TAI, mandatory, ignore
-	GWTransportLayerAddress       TransportLayerAddress // id-GW-TransportLayerAddress, optional, ignore
-	SIPTOLGWTransportLayerAddress TransportLayerAddress // id-SIPTO-L-GW-TransportLayerAddress, optional, ignore
-	LHNID                         LHNID                 // id-LHN-ID, optional, ignore
-	PSCellInformation             *PSCellInformation    // id-PSCellInformation, optional, ignore
-	LTENTNTAIInformation          *LTENTNTAIInformation // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs                    []UnknownIE           // not of this release, written after the others
+	MMEUES1APID                   MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                   ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
+	NASPDU                        NASPDU                `asn1:"NAS-PDU"`                          // id-NAS-PDU, mandatory, reject
+	EUTRANCGI                     EUTRANCGI             `asn1:"EUTRAN-CGI"`                       // id-EUTRAN-CGI, mandatory, ignore
+	TAI                           TAI                   `asn1:"TAI"`                              // id-TAI, mandatory, ignore
+	GWTransportLayerAddress       TransportLayerAddress `asn1:"GW-TransportLayerAddress"`         // id-GW-TransportLayerAddress, optional, ignore
+	SIPTOLGWTransportLayerAddress TransportLayerAddress `asn1:"SIPTO-L-GW-TransportLayerAddress"` // id-SIPTO-L-GW-TransportLayerAddress, optional, ignore
+	LHNID                         LHNID                 `asn1:"LHN-ID"`                           // id-LHN-ID, optional, ignore
+	PSCellInformation             *PSCellInformation    `asn1:"PSCellInformation"`                // id-PSCellInformation, optional, ignore
+	LTENTNTAIInformation          *LTENTNTAIInformation `asn1:"LTE-NTN-TAI-Information"`          // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs                    []UnknownIE           `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
 var uplinkNASTransportTable = [...]ieSpec{
@@ -4395,13 +4467,16 @@ func (*UplinkNASTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureUplinkNASTransport, CriticalityIgnore, "UplinkNASTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UplinkNASTransport) String() string { return oneLine(m) }
+
 // NASNonDeliveryIndication is the initiating message of procedure nASNonDeliveryIndication (TS 36.413 §9.3.3).
 type NASNonDeliveryIndication struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	NASPDU      NASPDU      // id-NAS-PDU, mandatory, ignore
-	Cause       Cause       // id-Cause, mandatory, ignore
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	NASPDU      NASPDU      `asn1:"NAS-PDU"`        // id-NAS-PDU, mandatory, ignore
+	Cause       Cause       `asn1:"Cause"`          // id-Cause, mandatory, ignore
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var nASNonDeliveryIndicationTable = [...]ieSpec{
@@ -4470,12 +4545,15 @@ func (*NASNonDeliveryIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureNASNonDeliveryIndication, CriticalityIgnore, "NASNonDeliveryIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *NASNonDeliveryIndication) String() string { return oneLine(m) }
+
 // HandoverCancel is the initiating message of procedure handoverCancel (TS 36.413 §9.3.3).
 type HandoverCancel struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	Cause       Cause       // id-Cause, mandatory, ignore
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	Cause       Cause       `asn1:"Cause"`          // id-Cause, mandatory, ignore
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var handoverCancelTable = [...]ieSpec{
@@ -4533,12 +4611,15 @@ func (*HandoverCancel) Header() Header {
 	return Header{InitiatingMessage, ProcedureHandoverCancel, CriticalityReject, "HandoverCancel"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverCancel) String() string { return oneLine(m) }
+
 // HandoverCancelAcknowledge is the successful outcome of procedure handoverCancel (TS 36.413 §9.3.3).
 type HandoverCancelAcknowledge struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var handoverCancelAcknowledgeTable = [...]ieSpec{
@@ -4597,11 +4678,14 @@ func (*HandoverCancelAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureHandoverCancel, CriticalityReject, "HandoverCancelAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverCancelAcknowledge) String() string { return oneLine(m) }
+
 // Reset is the initiating message of procedure reset (TS 36.413 §9.3.3).
 type Reset struct {
-	Cause      Cause       // id-Cause, mandatory, ignore
-	ResetType  ResetType   // id-ResetType, mandatory, reject
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	Cause      Cause       `asn1:"Cause"`      // id-Cause, mandatory, ignore
+	ResetType  ResetType   `asn1:"ResetType"`  // id-ResetType, mandatory, reject
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var resetTable = [...]ieSpec{
@@ -4648,11 +4732,14 @@ func (*Reset) Header() Header {
 	return Header{InitiatingMessage, ProcedureReset, CriticalityReject, "Reset"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *Reset) String() string { return oneLine(m) }
+
 // ResetAcknowledge is the successful outcome of procedure reset (TS 36.413 §9.3.3).
 type ResetAcknowledge struct {
-	UEAssociatedLogicalS1ConnectionListResAck UEAssociatedLogicalS1ConnectionListResAck // id-UE-associatedLogicalS1-ConnectionListResAck, optional, ignore
-	CriticalityDiagnostics                    *CriticalityDiagnostics                   // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                                []UnknownIE                               // not of this release, written after the others
+	UEAssociatedLogicalS1ConnectionListResAck UEAssociatedLogicalS1ConnectionListResAck `asn1:"UE-associatedLogicalS1-ConnectionListResAck"` // id-UE-associatedLogicalS1-ConnectionListResAck, optional, ignore
+	CriticalityDiagnostics                    *CriticalityDiagnostics                   `asn1:"CriticalityDiagnostics"`                      // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                                []UnknownIE                               `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
 var resetAcknowledgeTable = [...]ieSpec{
@@ -4701,14 +4788,17 @@ func (*ResetAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureReset, CriticalityReject, "ResetAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ResetAcknowledge) String() string { return oneLine(m) }
+
 // ErrorIndication is the initiating message of procedure errorIndication (TS 36.413 §9.3.3).
 type ErrorIndication struct {
-	MMEUES1APID            *MMEUES1APID            // id-MME-UE-S1AP-ID, optional, ignore
-	ENBUES1APID            *ENBUES1APID            // id-eNB-UE-S1AP-ID, optional, ignore
-	Cause                  *Cause                  // id-Cause, optional, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	STMSI                  *STMSI                  // id-S-TMSI, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            *MMEUES1APID            `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, optional, ignore
+	ENBUES1APID            *ENBUES1APID            `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, optional, ignore
+	Cause                  *Cause                  `asn1:"Cause"`                  // id-Cause, optional, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	STMSI                  *STMSI                  `asn1:"S-TMSI"`                 // id-S-TMSI, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var errorIndicationTable = [...]ieSpec{
@@ -4793,17 +4883,20 @@ func (*ErrorIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureErrorIndication, CriticalityIgnore, "ErrorIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ErrorIndication) String() string { return oneLine(m) }
+
 // S1SetupRequest is the initiating message of procedure s1Setup (TS 36.413 §9.3.3).
 type S1SetupRequest struct {
-	GlobalENBID            GlobalENBID             // id-Global-ENB-ID, mandatory, reject
-	ENBname                ENBname                 // id-eNBname, optional, ignore
-	SupportedTAs           SupportedTAs            // id-SupportedTAs, mandatory, reject
-	DefaultPagingDRX       PagingDRX               // id-DefaultPagingDRX, mandatory, ignore
-	CSGIdList              CSGIdList               // id-CSG-IdList, optional, reject
-	UERetentionInformation *UERetentionInformation // id-UE-RetentionInformation, optional, ignore
-	NBIoTDefaultPagingDRX  *NBIoTDefaultPagingDRX  // id-NB-IoT-DefaultPagingDRX, optional, ignore
-	ConnectedengNBList     ConnectedengNBList      // id-ConnectedengNBList, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	GlobalENBID            GlobalENBID             `asn1:"Global-ENB-ID"`           // id-Global-ENB-ID, mandatory, reject
+	ENBname                ENBname                 `asn1:"eNBname"`                 // id-eNBname, optional, ignore
+	SupportedTAs           SupportedTAs            `asn1:"SupportedTAs"`            // id-SupportedTAs, mandatory, reject
+	DefaultPagingDRX       PagingDRX               `asn1:"DefaultPagingDRX"`        // id-DefaultPagingDRX, mandatory, ignore
+	CSGIdList              CSGIdList               `asn1:"CSG-IdList"`              // id-CSG-IdList, optional, reject
+	UERetentionInformation *UERetentionInformation `asn1:"UE-RetentionInformation"` // id-UE-RetentionInformation, optional, ignore
+	NBIoTDefaultPagingDRX  *NBIoTDefaultPagingDRX  `asn1:"NB-IoT-DefaultPagingDRX"` // id-NB-IoT-DefaultPagingDRX, optional, ignore
+	ConnectedengNBList     ConnectedengNBList      `asn1:"ConnectedengNBList"`      // id-ConnectedengNBList, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
 var s1SetupRequestTable = [...]ieSpec{
@@ -4921,17 +5014,20 @@ func (*S1SetupRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureS1Setup, CriticalityReject, "S1SetupRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *S1SetupRequest) String() string { return oneLine(m) }
+
 // S1SetupResponse is the successful outcome of procedure s1Setup (TS 36.413 §9.3.3).
 type S1SetupResponse struct {
-	MMEname                  MMEname                   // id-MMEname, optional, ignore
-	ServedGUMMEIs            ServedGUMMEIs             // id-ServedGUMMEIs, mandatory, reject
-	RelativeMMECapacity      RelativeMMECapacity       // id-RelativeMMECapacity, mandatory, ignore
-	MMERelaySupportIndicator *MMERelaySupportIndicator // id-MMERelaySupportIndicator, optional, ignore
-	CriticalityDiagnostics   *CriticalityDiagnostics   // id-CriticalityDiagnostics, optional, ignore
-	UERetentionInformation   *UERetentionInformation   // id-UE-RetentionInformation, optional, ignore
-	ServedDCNs               *ServedDCNs               // id-ServedDCNs, optional, ignore
-	IABSupported             *IABSupported             // id-IAB-Supported, optional, ignore
-	UnknownIEs               []UnknownIE               // not of this release, written after the others
+	MMEname                  MMEname                   `asn1:"MMEname"`                  // id-MMEname, optional, ignore
+	ServedGUMMEIs            ServedGUMMEIs             `asn1:"ServedGUMMEIs"`            // id-ServedGUMMEIs, mandatory, reject
+	RelativeMMECapacity      RelativeMMECapacity       `asn1:"RelativeMMECapacity"`      // id-RelativeMMECapacity, mandatory, ignore
+	MMERelaySupportIndicator *MMERelaySupportIndicator `asn1:"MMERelaySupportIndicator"` // id-MMERelaySupportIndicator, optional, ignore
+	CriticalityDiagnostics   *CriticalityDiagnostics   `asn1:"CriticalityDiagnostics"`   // id-CriticalityDiagnostics, optional, ignore
+	UERetentionInformation   *UERetentionInformation   `asn1:"UE-RetentionInformation"`  // id-UE-RetentionInformation, optional, ignore
+	ServedDCNs               *ServedDCNs               `asn1:"ServedDCNs"`               // id-ServedDCNs, optional, ignore
+	IABSupported             *IABSupported             `asn1:"IAB-Supported"`            // id-IAB-Supported, optional, ignore
+	UnknownIEs               []UnknownIE               `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
 var s1SetupResponseTable = [...]ieSpec{
@@ -5050,12 +5146,15 @@ func (*S1SetupResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureS1Setup, CriticalityReject, "S1SetupResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *S1SetupResponse) String() string { return oneLine(m) }
+
 // S1SetupFailure is the unsuccessful outcome of procedure s1Setup (TS 36.413 §9.3.3).
 type S1SetupFailure struct {
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	TimeToWait             *TimeToWait             // id-TimeToWait, optional, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var s1SetupFailureTable = [...]ieSpec{
@@ -5115,16 +5214,19 @@ func (*S1SetupFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureS1Setup, CriticalityReject, "S1SetupFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *S1SetupFailure) String() string { return oneLine(m) }
+
 // ENBConfigurationUpdate is the initiating message of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdate struct {
-	ENBname                    ENBname                // id-eNBname, optional, ignore
-	SupportedTAs               SupportedTAs           // id-SupportedTAs, optional, reject
-	CSGIdList                  CSGIdList              // id-CSG-IdList, optional, reject
-	DefaultPagingDRX           *PagingDRX             // id-DefaultPagingDRX, optional, ignore
-	NBIoTDefaultPagingDRX      *NBIoTDefaultPagingDRX // id-NB-IoT-DefaultPagingDRX, optional, ignore
-	ConnectedengNBToAddList    ConnectedengNBList     // id-ConnectedengNBToAddList, optional, ignore
-	ConnectedengNBToRemoveList ConnectedengNBList     // id-ConnectedengNBToRemoveList, optional, ignore
-	UnknownIEs                 []UnknownIE            // not of this release, written after the others
+	ENBname                    ENBname                `asn1:"eNBname"`                    // id-eNBname, optional, ignore
+	SupportedTAs               SupportedTAs           `asn1:"SupportedTAs"`               // id-SupportedTAs, optional, reject
+	CSGIdList                  CSGIdList              `asn1:"CSG-IdList"`                 // id-CSG-IdList, optional, reject
+	DefaultPagingDRX           *PagingDRX             `asn1:"DefaultPagingDRX"`           // id-DefaultPagingDRX, optional, ignore
+	NBIoTDefaultPagingDRX      *NBIoTDefaultPagingDRX `asn1:"NB-IoT-DefaultPagingDRX"`    // id-NB-IoT-DefaultPagingDRX, optional, ignore
+	ConnectedengNBToAddList    ConnectedengNBList     `asn1:"ConnectedengNBToAddList"`    // id-ConnectedengNBToAddList, optional, ignore
+	ConnectedengNBToRemoveList ConnectedengNBList     `asn1:"ConnectedengNBToRemoveList"` // id-ConnectedengNBToRemoveList, optional, ignore
+	UnknownIEs                 []UnknownIE            `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var eNBConfigurationUpdateTable = [...]ieSpec{
@@ -5233,10 +5335,13 @@ func (*ENBConfigurationUpdate) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBConfigurationUpdate, CriticalityReject, "ENBConfigurationUpdate"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBConfigurationUpdate) String() string { return oneLine(m) }
+
 // ENBConfigurationUpdateAcknowledge is the successful outcome of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdateAcknowledge struct {
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var eNBConfigurationUpdateAcknowledgeTable = [...]ieSpec{
@@ -5273,12 +5378,15 @@ func (*ENBConfigurationUpdateAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureENBConfigurationUpdate, CriticalityReject, "ENBConfigurationUpdateAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBConfigurationUpdateAcknowledge) String() string { return oneLine(m) }
+
 // ENBConfigurationUpdateFailure is the unsuccessful outcome of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdateFailure struct {
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	TimeToWait             *TimeToWait             // id-TimeToWait, optional, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var eNBConfigurationUpdateFailureTable = [...]ieSpec{
@@ -5338,13 +5446,16 @@ func (*ENBConfigurationUpdateFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureENBConfigurationUpdate, CriticalityReject, "ENBConfigurationUpdateFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBConfigurationUpdateFailure) String() string { return oneLine(m) }
+
 // MMEConfigurationUpdate is the initiating message of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdate struct {
-	MMEname             MMEname              // id-MMEname, optional, ignore
-	ServedGUMMEIs       ServedGUMMEIs        // id-ServedGUMMEIs, optional, reject
-	RelativeMMECapacity *RelativeMMECapacity // id-RelativeMMECapacity, optional, reject
-	ServedDCNs          *ServedDCNs          // id-ServedDCNs, optional, ignore
-	UnknownIEs          []UnknownIE          // not of this release, written after the others
+	MMEname             MMEname              `asn1:"MMEname"`             // id-MMEname, optional, ignore
+	ServedGUMMEIs       ServedGUMMEIs        `asn1:"ServedGUMMEIs"`       // id-ServedGUMMEIs, optional, reject
+	RelativeMMECapacity *RelativeMMECapacity `asn1:"RelativeMMECapacity"` // id-RelativeMMECapacity, optional, reject
+	ServedDCNs          *ServedDCNs          `asn1:"ServedDCNs"`          // id-ServedDCNs, optional, ignore
+	UnknownIEs          []UnknownIE          `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
 var mMEConfigurationUpdateTable = [...]ieSpec{
@@ -5417,10 +5528,13 @@ func (*MMEConfigurationUpdate) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMEConfigurationUpdate, CriticalityReject, "MMEConfigurationUpdate"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEConfigurationUpdate) String() string { return oneLine(m) }
+
 // MMEConfigurationUpdateAcknowledge is the successful outcome of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdateAcknowledge struct {
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var mMEConfigurationUpdateAcknowledgeTable = [...]ieSpec{
@@ -5457,12 +5571,15 @@ func (*MMEConfigurationUpdateAcknowledge) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureMMEConfigurationUpdate, CriticalityReject, "MMEConfigurationUpdateAcknowledge"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEConfigurationUpdateAcknowledge) String() string { return oneLine(m) }
+
 // MMEConfigurationUpdateFailure is the unsuccessful outcome of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdateFailure struct {
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	TimeToWait             *TimeToWait             // id-TimeToWait, optional, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var mMEConfigurationUpdateFailureTable = [...]ieSpec{
@@ -5522,15 +5639,18 @@ func (*MMEConfigurationUpdateFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureMMEConfigurationUpdate, CriticalityReject, "MMEConfigurationUpdateFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEConfigurationUpdateFailure) String() string { return oneLine(m) }
+
 // DownlinkS1cdma2000tunnelling is the initiating message of procedure downlinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
 type DownlinkS1cdma2000tunnelling struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, reject
-	ERABSubjecttoDataForwardingList ERABSubjecttoDataForwardingList // id-E-RABSubjecttoDataForwardingList, optional, ignore
-	Cdma2000HOStatus                *Cdma2000HOStatus               // id-cdma2000HOStatus, optional, ignore
-	Cdma2000RATType                 Cdma2000RATType                 // id-cdma2000RATType, mandatory, reject
-	Cdma2000PDU                     Cdma2000PDU                     // id-cdma2000PDU, mandatory, reject
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
+	ERABSubjecttoDataForwardingList ERABSubjecttoDataForwardingList `asn1:"E-RABSubjecttoDataForwardingList"` // id-E-RABSubjecttoDataForwardingList, optional, ignore
+	Cdma2000HOStatus                *Cdma2000HOStatus               `asn1:"cdma2000HOStatus"`                 // id-cdma2000HOStatus, optional, ignore
+	Cdma2000RATType                 Cdma2000RATType                 `asn1:"cdma2000RATType"`                  // id-cdma2000RATType, mandatory, reject
+	Cdma2000PDU                     Cdma2000PDU                     `asn1:"cdma2000PDU"`                      // id-cdma2000PDU, mandatory, reject
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
 var downlinkS1cdma2000tunnellingTable = [...]ieSpec{
@@ -5623,18 +5743,21 @@ func (*DownlinkS1cdma2000tunnelling) Header() Header {
 	return Header{InitiatingMessage, ProcedureDownlinkS1cdma2000tunnelling, CriticalityIgnore, "DownlinkS1cdma2000tunnelling"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *DownlinkS1cdma2000tunnelling) String() string { return oneLine(m) }
+
 // UplinkS1cdma2000tunnelling is the initiating message of procedure uplinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
 type UplinkS1cdma2000tunnelling struct {
-	MMEUES1APID                        MMEUES1APID                         // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                        ENBUES1APID                         // id-eNB-UE-S1AP-ID, mandatory, reject
-	Cdma2000RATType                    Cdma2000RATType                     // id-cdma2000RATType, mandatory, reject
-	Cdma2000SectorID                   Cdma2000SectorID                    // id-cdma2000SectorID, mandatory, reject
-	Cdma2000HORequiredIndication       *Cdma2000HORequiredIndication       // id-cdma2000HORequiredIndication, optional, ignore
-	Cdma2000OneXSRVCCInfo              *Cdma2000OneXSRVCCInfo              // id-cdma2000OneXSRVCCInfo, optional, reject
-	Cdma2000OneXRAND                   Cdma2000OneXRAND                    // id-cdma2000OneXRAND, optional, reject
-	Cdma2000PDU                        Cdma2000PDU                         // id-cdma2000PDU, mandatory, reject
-	EUTRANRoundTripDelayEstimationInfo *EUTRANRoundTripDelayEstimationInfo // id-EUTRANRoundTripDelayEstimationInfo, optional, ignore
-	UnknownIEs                         []UnknownIE                         // not of this release, written after the others
+	MMEUES1APID                        MMEUES1APID                         `asn1:"MME-UE-S1AP-ID"`                     // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                        ENBUES1APID                         `asn1:"eNB-UE-S1AP-ID"`                     // id-eNB-UE-S1AP-ID, mandatory, reject
+	Cdma2000RATType                    Cdma2000RATType                     `asn1:"cdma2000RATType"`                    // id-cdma2000RATType, mandatory, reject
+	Cdma2000SectorID                   Cdma2000SectorID                    `asn1:"cdma2000SectorID"`                   // id-cdma2000SectorID, mandatory, reject
+	Cdma2000HORequiredIndication       *Cdma2000HORequiredIndication       `asn1:"cdma2000HORequiredIndication"`       // id-cdma2000HORequiredIndication, optional, ignore
+	Cdma2000OneXSRVCCInfo              *Cdma2000OneXSRVCCInfo              `asn1:"cdma2000OneXSRVCCInfo"`              // id-cdma2000OneXSRVCCInfo, optional, reject
+	Cdma2000OneXRAND                   Cdma2000OneXRAND                    `asn1:"cdma2000OneXRAND"`                   // id-cdma2000OneXRAND, optional, reject
+	Cdma2000PDU                        Cdma2000PDU                         `asn1:"cdma2000PDU"`                        // id-cdma2000PDU, mandatory, reject
+	EUTRANRoundTripDelayEstimationInfo *EUTRANRoundTripDelayEstimationInfo `asn1:"EUTRANRoundTripDelayEstimationInfo"` // id-EUTRANRoundTripDelayEstimationInfo, optional, ignore
+	UnknownIEs                         []UnknownIE                         `asn1:"unknownIEs"`                         // not of this release, written after the others
 }
 
 var uplinkS1cdma2000tunnellingTable = [...]ieSpec{
@@ -5762,32 +5885,35 @@ func (*UplinkS1cdma2000tunnelling) Header() Header {
 	return Header{InitiatingMessage, ProcedureUplinkS1cdma2000tunnelling, CriticalityIgnore, "UplinkS1cdma2000tunnelling"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UplinkS1cdma2000tunnelling) String() string { return oneLine(m) }
+
 // UEContextModificationRequest is the initiating message of procedure uEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationRequest struct {
-	MMEUES1APID                         MMEUES1APID                          // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                         ENBUES1APID                          // id-eNB-UE-S1AP-ID, mandatory, reject
-	SecurityKey                         *SecurityKey                         // id-SecurityKey, optional, reject
-	SubscriberProfileIDforRFP           *SubscriberProfileIDforRFP           // id-SubscriberProfileIDforRFP, optional, ignore
-	UEAggregateMaximumBitrate           *UEAggregateMaximumBitrate           // id-uEaggregateMaximumBitrate, optional, ignore
-	CSFallbackIndicator                 *CSFallbackIndicator                 // id-CSFallbackIndicator, optional, reject
-	UESecurityCapabilities              *UESecurityCapabilities              // id-UESecurityCapabilities, optional, reject
-	CSGMembershipStatus                 *CSGMembershipStatus                 // id-CSGMembershipStatus, optional, ignore
-	RegisteredLAI                       *LAI                                 // id-RegisteredLAI, optional, ignore
-	AdditionalCSFallbackIndicator       *AdditionalCSFallbackIndicator       // id-AdditionalCSFallbackIndicator, conditional, ignore
-	ProSeAuthorized                     *ProSeAuthorized                     // id-ProSeAuthorized, optional, ignore
-	SRVCCOperationPossible              *SRVCCOperationPossible              // id-SRVCCOperationPossible, optional, ignore
-	SRVCCOperationNotPossible           *SRVCCOperationNotPossible           // id-SRVCCOperationNotPossible, optional, ignore
-	V2XServicesAuthorized               *V2XServicesAuthorized               // id-V2XServicesAuthorized, optional, ignore
-	UESidelinkAggregateMaximumBitrate   *UESidelinkAggregateMaximumBitrate   // id-UESidelinkAggregateMaximumBitrate, optional, ignore
-	NRUESecurityCapabilities            *NRUESecurityCapabilities            // id-NRUESecurityCapabilities, optional, ignore
-	AerialUEsubscriptionInformation     *AerialUEsubscriptionInformation     // id-AerialUEsubscriptionInformation, optional, ignore
-	AdditionalRRMPriorityIndex          *AdditionalRRMPriorityIndex          // id-AdditionalRRMPriorityIndex, optional, ignore
-	IABAuthorized                       *IABAuthorized                       // id-IAB-Authorized, optional, ignore
-	NRV2XServicesAuthorized             *NRV2XServicesAuthorized             // id-NRV2XServicesAuthorized, optional, ignore
-	NRUESidelinkAggregateMaximumBitrate *NRUESidelinkAggregateMaximumBitrate // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
-	PC5QoSParameters                    *PC5QoSParameters                    // id-PC5QoSParameters, optional, ignore
-	UERadioCapabilityID                 UERadioCapabilityID                  // id-UERadioCapabilityID, optional, reject
-	UnknownIEs                          []UnknownIE                          // not of this release, written after the others
+	MMEUES1APID                         MMEUES1APID                          `asn1:"MME-UE-S1AP-ID"`                      // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                         ENBUES1APID                          `asn1:"eNB-UE-S1AP-ID"`                      // id-eNB-UE-S1AP-ID, mandatory, reject
+	SecurityKey                         *SecurityKey                         `asn1:"SecurityKey"`                         // id-SecurityKey, optional, reject
+	SubscriberProfileIDforRFP           *SubscriberProfileIDforRFP           `asn1:"SubscriberProfileIDforRFP"`           // id-SubscriberProfileIDforRFP, optional, ignore
+	UEAggregateMaximumBitrate           *UEAggregateMaximumBitrate           `asn1:"uEaggregateMaximumBitrate"`           // id-uEaggregateMaximumBitrate, optional, ignore
+	CSFallbackIndicator                 *CSFallbackIndicator                 `asn1:"CSFallbackIndicator"`                 // id-CSFallbackIndicator, optional, reject
+	UESecurityCapabilities              *UESecurityCapabilities              `asn1:"UESecurityCapabilities"`              // id-UESecurityCapabilities, optional, reject
+	CSGMembershipStatus                 *CSGMembershipStatus                 `asn1:"CSGMembershipStatus"`                 // id-CSGMembershipStatus, optional, ignore
+	RegisteredLAI                       *LAI                                 `asn1:"RegisteredLAI"`                       // id-RegisteredLAI, optional, ignore
+	AdditionalCSFallbackIndicator       *AdditionalCSFallbackIndicator       `asn1:"AdditionalCSFallbackIndicator"`       // id-AdditionalCSFallbackIndicator, conditional, ignore
+	ProSeAuthorized                     *ProSeAuthorized                     `asn1:"ProSeAuthorized"`                     // id-ProSeAuthorized, optional, ignore
+	SRVCCOperationPossible              *SRVCCOperationPossible              `asn1:"SRVCCOperationPossible"`              // id-SRVCCOperationPossible, optional, ignore
+	SRVCCOperationNotPossible           *SRVCCOperationNotPossible           `asn1:"SRVCCOperationNotPossible"`           // id-SRVCCOperationNotPossible, optional, ignore
+	V2XServicesAuthorized               *V2XServicesAuthorized               `asn1:"V2XServicesAuthorized"`               // id-V2XServicesAuthorized, optional, ignore
+	UESidelinkAggregateMaximumBitrate   *UESidelinkAggregateMaximumBitrate   `asn1:"UESidelinkAggregateMaximumBitrate"`   // id-UESidelinkAggregateMaximumBitrate, optional, ignore
+	NRUESecurityCapabilities            *NRUESecurityCapabilities            `asn1:"NRUESecurityCapabilities"`            // id-NRUESecurityCapabilities, optional, ignore
+	AerialUEsubscriptionInformation     *AerialUEsubscriptionInformation     `asn1:"AerialUEsubscriptionInformation"`     // id-AerialUEsubscriptionInformation, optional, ignore
+	AdditionalRRMPriorityIndex          *AdditionalRRMPriorityIndex          `asn1:"AdditionalRRMPriorityIndex"`          // id-AdditionalRRMPriorityIndex, optional, ignore
+	IABAuthorized                       *IABAuthorized                       `asn1:"IAB-Authorized"`                      // id-IAB-Authorized, optional, ignore
+	NRV2XServicesAuthorized             *NRV2XServicesAuthorized             `asn1:"NRV2XServicesAuthorized"`             // id-NRV2XServicesAuthorized, optional, ignore
+	NRUESidelinkAggregateMaximumBitrate *NRUESidelinkAggregateMaximumBitrate `asn1:"NRUESidelinkAggregateMaximumBitrate"` // id-NRUESidelinkAggregateMaximumBitrate, optional, ignore
+	PC5QoSParameters                    *PC5QoSParameters                    `asn1:"PC5QoSParameters"`                    // id-PC5QoSParameters, optional, ignore
+	UERadioCapabilityID                 UERadioCapabilityID                  `asn1:"UERadioCapabilityID"`                 // id-UERadioCapabilityID, optional, reject
+	UnknownIEs                          []UnknownIE                          `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
 var uEContextModificationRequestTable = [...]ieSpec{
@@ -6086,12 +6212,15 @@ func (*UEContextModificationRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextModification, CriticalityReject, "UEContextModificationRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextModificationRequest) String() string { return oneLine(m) }
+
 // UEContextModificationResponse is the successful outcome of procedure uEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationResponse struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uEContextModificationResponseTable = [...]ieSpec{
@@ -6150,13 +6279,16 @@ func (*UEContextModificationResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUEContextModification, CriticalityReject, "UEContextModificationResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextModificationResponse) String() string { return oneLine(m) }
+
 // UEContextModificationFailure is the unsuccessful outcome of procedure uEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uEContextModificationFailureTable = [...]ieSpec{
@@ -6226,17 +6358,20 @@ func (*UEContextModificationFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureUEContextModification, CriticalityReject, "UEContextModificationFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextModificationFailure) String() string { return oneLine(m) }
+
 // UECapabilityInfoIndication is the initiating message of procedure uECapabilityInfoIndication (TS 36.413 §9.3.3).
 type UECapabilityInfoIndication struct {
-	MMEUES1APID                             MMEUES1APID                              // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                             ENBUES1APID                              // id-eNB-UE-S1AP-ID, mandatory, reject
-	UERadioCapability                       UERadioCapability                        // id-UERadioCapability, mandatory, ignore
-	UERadioCapabilityForPaging              UERadioCapabilityForPaging               // id-UERadioCapabilityForPaging, optional, ignore
-	UEApplicationLayerMeasurementCapability *UEApplicationLayerMeasurementCapability // id-UE-Application-Layer-Measurement-Capability, optional, ignore
-	LTEMIndication                          *LTEMIndication                          // id-LTE-M-Indication, optional, ignore
-	UERadioCapabilityNRFormat               UERadioCapability                        // id-UERadioCapability-NR-Format, optional, ignore
-	UERadioCapabilityForPagingNRFormat      UERadioCapabilityForPaging               // id-UERadioCapabilityForPaging-NR-Format, optional, ignore
-	UnknownIEs                              []UnknownIE                              // not of this release, written after the others
+	MMEUES1APID                             MMEUES1APID                              `asn1:"MME-UE-S1AP-ID"`                              // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                             ENBUES1APID                              `asn1:"eNB-UE-S1AP-ID"`                              // id-eNB-UE-S1AP-ID, mandatory, reject
+	UERadioCapability                       UERadioCapability                        `asn1:"UERadioCapability"`                           // id-UERadioCapability, mandatory, ignore
+	UERadioCapabilityForPaging              UERadioCapabilityForPaging               `asn1:"UERadioCapabilityForPaging"`                  // id-UERadioCapabilityForPaging, optional, ignore
+	UEApplicationLayerMeasurementCapability *UEApplicationLayerMeasurementCapability `asn1:"UE-Application-Layer-Measurement-Capability"` // id-UE-Application-Layer-Measurement-Capability, optional, ignore
+	LTEMIndication                          *LTEMIndication                          `asn1:"LTE-M-Indication"`                            // id-LTE-M-Indication, optional, ignore
+	UERadioCapabilityNRFormat               UERadioCapability                        `asn1:"UERadioCapability-NR-Format"`                 // id-UERadioCapability-NR-Format, optional, ignore
+	UERadioCapabilityForPagingNRFormat      UERadioCapabilityForPaging               `asn1:"UERadioCapabilityForPaging-NR-Format"`        // id-UERadioCapabilityForPaging-NR-Format, optional, ignore
+	UnknownIEs                              []UnknownIE                              `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
 var uECapabilityInfoIndicationTable = [...]ieSpec{
@@ -6354,11 +6489,14 @@ func (*UECapabilityInfoIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureUECapabilityInfoIndication, CriticalityIgnore, "UECapabilityInfoIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UECapabilityInfoIndication) String() string { return oneLine(m) }
+
 // UEContextReleaseCommand is the initiating message of procedure uEContextRelease (TS 36.413 §9.3.3).
 type UEContextReleaseCommand struct {
-	UES1APIDs  UES1APIDs   // id-UE-S1AP-IDs, mandatory, reject
-	Cause      Cause       // id-Cause, mandatory, ignore
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	UES1APIDs  UES1APIDs   `asn1:"UE-S1AP-IDs"` // id-UE-S1AP-IDs, mandatory, reject
+	Cause      Cause       `asn1:"Cause"`       // id-Cause, mandatory, ignore
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"`  // not of this release, written after the others
 }
 
 var uEContextReleaseCommandTable = [...]ieSpec{
@@ -6405,17 +6543,20 @@ func (*UEContextReleaseCommand) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextRelease, CriticalityReject, "UEContextReleaseCommand"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextReleaseCommand) String() string { return oneLine(m) }
+
 // UEContextReleaseComplete is the successful outcome of procedure uEContextRelease (TS 36.413 §9.3.3).
 type UEContextReleaseComplete struct {
-	MMEUES1APID                                   MMEUES1APID                                    // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                                   ENBUES1APID                                    // id-eNB-UE-S1AP-ID, mandatory, ignore
-	CriticalityDiagnostics                        *CriticalityDiagnostics                        // id-CriticalityDiagnostics, optional, ignore
-	UserLocationInformation                       *UserLocationInformation                       // id-UserLocationInformation, optional, ignore
-	InformationOnRecommendedCellsAndENBsForPaging *InformationOnRecommendedCellsAndENBsForPaging // id-InformationOnRecommendedCellsAndENBsForPaging, optional, ignore
-	CellIdentifierAndCELevelForCECapableUEs       *CellIdentifierAndCELevelForCECapableUEs       // id-CellIdentifierAndCELevelForCECapableUEs, optional, ignore
-	SecondaryRATDataUsageReportList               SecondaryRATDataUsageReportList                // id-SecondaryRATDataUsageReportList, optional, ignore
-	TimeSinceSecondaryNodeRelease                 *TimeSinceSecondaryNodeRelease                 // id-TimeSinceSecondaryNodeRelease, optional, ignore
-	UnknownIEs                                    []UnknownIE                                    // not of this release, written after the others
+	MMEUES1APID                                   MMEUES1APID                                    `asn1:"MME-UE-S1AP-ID"`                                // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                                   ENBUES1APID                                    `asn1:"eNB-UE-S1AP-ID"`                                // id-eNB-UE-S1AP-ID, mandatory, ignore
+	CriticalityDiagnostics                        *CriticalityDiagnostics                        `asn1:"CriticalityDiagnostics"`                        // id-CriticalityDiagnostics, optional, ignore
+	UserLocationInformation                       *UserLocationInformation                       `asn1:"UserLocationInformation"`                       // id-UserLocationInformation, optional, ignore
+	InformationOnRecommendedCellsAndENBsForPaging *InformationOnRecommendedCellsAndENBsForPaging `asn1:"InformationOnRecommendedCellsAndENBsForPaging"` // id-InformationOnRecommendedCellsAndENBsForPaging, optional, ignore
+	CellIdentifierAndCELevelForCECapableUEs       *CellIdentifierAndCELevelForCECapableUEs       `asn1:"CellIdentifierAndCELevelForCECapableUEs"`       // id-CellIdentifierAndCELevelForCECapableUEs, optional, ignore
+	SecondaryRATDataUsageReportList               SecondaryRATDataUsageReportList                `asn1:"SecondaryRATDataUsageReportList"`               // id-SecondaryRATDataUsageReportList, optional, ignore
+	TimeSinceSecondaryNodeRelease                 *TimeSinceSecondaryNodeRelease                 `asn1:"TimeSinceSecondaryNodeRelease"`                 // id-TimeSinceSecondaryNodeRelease, optional, ignore
+	UnknownIEs                                    []UnknownIE                                    `asn1:"unknownIEs"`                                    // not of this release, written after the others
 }
 
 var uEContextReleaseCompleteTable = [...]ieSpec{
@@ -6534,12 +6675,15 @@ func (*UEContextReleaseComplete) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUEContextRelease, CriticalityReject, "UEContextReleaseComplete"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextReleaseComplete) String() string { return oneLine(m) }
+
 // ENBStatusTransfer is the initiating message of procedure eNBStatusTransfer (TS 36.413 §9.3.3).
 type ENBStatusTransfer struct {
-	MMEUES1APID                           MMEUES1APID                           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                           ENBUES1APID                           // id-eNB-UE-S1AP-ID, mandatory, reject
-	ENBStatusTransferTransparentContainer ENBStatusTransferTransparentContainer // id-eNB-StatusTransfer-TransparentContainer, mandatory, reject
-	UnknownIEs                            []UnknownIE                           // not of this release, written after the others
+	MMEUES1APID                           MMEUES1APID                           `asn1:"MME-UE-S1AP-ID"`                          // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                           ENBUES1APID                           `asn1:"eNB-UE-S1AP-ID"`                          // id-eNB-UE-S1AP-ID, mandatory, reject
+	ENBStatusTransferTransparentContainer ENBStatusTransferTransparentContainer `asn1:"eNB-StatusTransfer-TransparentContainer"` // id-eNB-StatusTransfer-TransparentContainer, mandatory, reject
+	UnknownIEs                            []UnknownIE                           `asn1:"unknownIEs"`                              // not of this release, written after the others
 }
 
 var eNBStatusTransferTable = [...]ieSpec{
@@ -6597,12 +6741,15 @@ func (*ENBStatusTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBStatusTransfer, CriticalityIgnore, "ENBStatusTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBStatusTransfer) String() string { return oneLine(m) }
+
 // MMEStatusTransfer is the initiating message of procedure mMEStatusTransfer (TS 36.413 §9.3.3).
 type MMEStatusTransfer struct {
-	MMEUES1APID                           MMEUES1APID                           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                           ENBUES1APID                           // id-eNB-UE-S1AP-ID, mandatory, reject
-	ENBStatusTransferTransparentContainer ENBStatusTransferTransparentContainer // id-eNB-StatusTransfer-TransparentContainer, mandatory, reject
-	UnknownIEs                            []UnknownIE                           // not of this release, written after the others
+	MMEUES1APID                           MMEUES1APID                           `asn1:"MME-UE-S1AP-ID"`                          // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                           ENBUES1APID                           `asn1:"eNB-UE-S1AP-ID"`                          // id-eNB-UE-S1AP-ID, mandatory, reject
+	ENBStatusTransferTransparentContainer ENBStatusTransferTransparentContainer `asn1:"eNB-StatusTransfer-TransparentContainer"` // id-eNB-StatusTransfer-TransparentContainer, mandatory, reject
+	UnknownIEs                            []UnknownIE                           `asn1:"unknownIEs"`                              // not of this release, written after the others
 }
 
 var mMEStatusTransferTable = [...]ieSpec{
@@ -6660,12 +6807,15 @@ func (*MMEStatusTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMEStatusTransfer, CriticalityIgnore, "MMEStatusTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEStatusTransfer) String() string { return oneLine(m) }
+
 // DeactivateTrace is the initiating message of procedure deactivateTrace (TS 36.413 §9.3.3).
 type DeactivateTrace struct {
-	MMEUES1APID   MMEUES1APID   // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID   ENBUES1APID   // id-eNB-UE-S1AP-ID, mandatory, reject
-	EUTRANTraceID EUTRANTraceID // id-E-UTRAN-Trace-ID, mandatory, ignore
-	UnknownIEs    []UnknownIE   // not of this release, written after the others
+	MMEUES1APID   MMEUES1APID   `asn1:"MME-UE-S1AP-ID"`   // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID   ENBUES1APID   `asn1:"eNB-UE-S1AP-ID"`   // id-eNB-UE-S1AP-ID, mandatory, reject
+	EUTRANTraceID EUTRANTraceID `asn1:"E-UTRAN-Trace-ID"` // id-E-UTRAN-Trace-ID, mandatory, ignore
+	UnknownIEs    []UnknownIE   `asn1:"unknownIEs"`       // not of this release, written after the others
 }
 
 var deactivateTraceTable = [...]ieSpec{
@@ -6723,12 +6873,15 @@ func (*DeactivateTrace) Header() Header {
 	return Header{InitiatingMessage, ProcedureDeactivateTrace, CriticalityIgnore, "DeactivateTrace"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *DeactivateTrace) String() string { return oneLine(m) }
+
 // TraceStart is the initiating message of procedure traceStart (TS 36.413 §9.3.3).
 type TraceStart struct {
-	MMEUES1APID     MMEUES1APID     // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID     ENBUES1APID     // id-eNB-UE-S1AP-ID, mandatory, reject
-	TraceActivation TraceActivation // id-TraceActivation, mandatory, ignore
-	UnknownIEs      []UnknownIE     // not of this release, written after the others
+	MMEUES1APID     MMEUES1APID     `asn1:"MME-UE-S1AP-ID"`  // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID     ENBUES1APID     `asn1:"eNB-UE-S1AP-ID"`  // id-eNB-UE-S1AP-ID, mandatory, reject
+	TraceActivation TraceActivation `asn1:"TraceActivation"` // id-TraceActivation, mandatory, ignore
+	UnknownIEs      []UnknownIE     `asn1:"unknownIEs"`      // not of this release, written after the others
 }
 
 var traceStartTable = [...]ieSpec{
@@ -6786,13 +6939,16 @@ func (*TraceStart) Header() Header {
 	return Header{InitiatingMessage, ProcedureTraceStart, CriticalityIgnore, "TraceStart"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *TraceStart) String() string { return oneLine(m) }
+
 // TraceFailureIndication is the initiating message of procedure traceFailureIndication (TS 36.413 §9.3.3).
 type TraceFailureIndication struct {
-	MMEUES1APID   MMEUES1APID   // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID   ENBUES1APID   // id-eNB-UE-S1AP-ID, mandatory, reject
-	EUTRANTraceID EUTRANTraceID // id-E-UTRAN-Trace-ID, mandatory, ignore
-	Cause         Cause         // id-Cause, mandatory, ignore
-	UnknownIEs    []UnknownIE   // not of this release, written after the others
+	MMEUES1APID   MMEUES1APID   `asn1:"MME-UE-S1AP-ID"`   // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID   ENBUES1APID   `asn1:"eNB-UE-S1AP-ID"`   // id-eNB-UE-S1AP-ID, mandatory, reject
+	EUTRANTraceID EUTRANTraceID `asn1:"E-UTRAN-Trace-ID"` // id-E-UTRAN-Trace-ID, mandatory, ignore
+	Cause         Cause         `asn1:"Cause"`            // id-Cause, mandatory, ignore
+	UnknownIEs    []UnknownIE   `asn1:"unknownIEs"`       // not of this release, written after the others
 }
 
 var traceFailureIndicationTable = [...]ieSpec{
@@ -6861,15 +7017,18 @@ func (*TraceFailureIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureTraceFailureIndication, CriticalityIgnore, "TraceFailureIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *TraceFailureIndication) String() string { return oneLine(m) }
+
 // CellTrafficTrace is the initiating message of procedure cellTrafficTrace (TS 36.413 §9.3.3).
 type CellTrafficTrace struct {
-	MMEUES1APID                    MMEUES1APID           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                    ENBUES1APID           // id-eNB-UE-S1AP-ID, mandatory, reject
-	EUTRANTraceID                  EUTRANTraceID         // id-E-UTRAN-Trace-ID, mandatory, ignore
-	EUTRANCGI                      EUTRANCGI             // id-EUTRAN-CGI, mandatory, ignore
-	TraceCollectionEntityIPAddress TransportLayerAddress // id-TraceCollectionEntityIPAddress, mandatory, ignore
-	PrivacyIndicator               *PrivacyIndicator     // id-PrivacyIndicator, optional, ignore
-	UnknownIEs                     []UnknownIE           // not of this release, written after the others
+	MMEUES1APID                    MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`                 // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                    ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`                 // id-eNB-UE-S1AP-ID, mandatory, reject
+	EUTRANTraceID                  EUTRANTraceID         `asn1:"E-UTRAN-Trace-ID"`               // id-E-UTRAN-Trace-ID, mandatory, ignore
+	EUTRANCGI                      EUTRANCGI             `asn1:"EUTRAN-CGI"`                     // id-EUTRAN-CGI, mandatory, ignore
+	TraceCollectionEntityIPAddress TransportLayerAddress `asn1:"TraceCollectionEntityIPAddress"` // id-TraceCollectionEntityIPAddress, mandatory, ignore
+	PrivacyIndicator               *PrivacyIndicator     `asn1:"PrivacyIndicator"`               // id-PrivacyIndicator, optional, ignore
+	UnknownIEs                     []UnknownIE           `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
 var cellTrafficTraceTable = [...]ieSpec{
@@ -6961,12 +7120,15 @@ func (*CellTrafficTrace) Header() Header {
 	return Header{InitiatingMessage, ProcedureCellTrafficTrace, CriticalityIgnore, "CellTrafficTrace"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *CellTrafficTrace) String() string { return oneLine(m) }
+
 // LocationReportingControl is the initiating message of procedure locationReportingControl (TS 36.413 §9.3.3).
 type LocationReportingControl struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	RequestType RequestType // id-RequestType, mandatory, ignore
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	RequestType RequestType `asn1:"RequestType"`    // id-RequestType, mandatory, ignore
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var locationReportingControlTable = [...]ieSpec{
@@ -7024,12 +7186,15 @@ func (*LocationReportingControl) Header() Header {
 	return Header{InitiatingMessage, ProcedureLocationReportingControl, CriticalityIgnore, "LocationReportingControl"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *LocationReportingControl) String() string { return oneLine(m) }
+
 // LocationReportingFailureIndication is the initiating message of procedure locationReportingFailureIndication (TS 36.413 §9.3.3).
 type LocationReportingFailureIndication struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	Cause       Cause       // id-Cause, mandatory, ignore
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	Cause       Cause       `asn1:"Cause"`          // id-Cause, mandatory, ignore
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var locationReportingFailureIndicationTable = [...]ieSpec{
@@ -7087,16 +7252,19 @@ func (*LocationReportingFailureIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureLocationReportingFailureIndication, CriticalityIgnore, "LocationReportingFailureIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *LocationReportingFailureIndication) String() string { return oneLine(m) }
+
 // LocationReport is the initiating message of procedure locationReport (TS 36.413 §9.3.3).
 type LocationReport struct {
-	MMEUES1APID          MMEUES1APID           // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID          ENBUES1APID           // id-eNB-UE-S1AP-ID, mandatory, reject
-	EUTRANCGI            EUTRANCGI             // id-EUTRAN-CGI, mandatory, ignore
-	TAI                  TAI                   // id-TAI, mandatory, ignore
-	RequestType          RequestType           // id-RequestType, mandatory, ignore
-	PSCellInformation    *PSCellInformation    // id-PSCellInformation, optional, ignore
-	LTENTNTAIInformation *LTENTNTAIInformation // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs           []UnknownIE           // not of this release, written after the others
+	MMEUES1APID          MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`          // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID          ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`          // id-eNB-UE-S1AP-ID, mandatory, reject
+	EUTRANCGI            EUTRANCGI             `asn1:"EUTRAN-CGI"`              // id-EUTRAN-CGI, mandatory, ignore
+	TAI                  TAI                   `asn1:"TAI"`                     // id-TAI, mandatory, ignore
+	RequestType          RequestType           `asn1:"RequestType"`             // id-RequestType, mandatory, ignore
+	PSCellInformation    *PSCellInformation    `asn1:"PSCellInformation"`       // id-PSCellInformation, optional, ignore
+	LTENTNTAIInformation *LTENTNTAIInformation `asn1:"LTE-NTN-TAI-Information"` // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs           []UnknownIE           `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
 var locationReportTable = [...]ieSpec{
@@ -7200,12 +7368,15 @@ func (*LocationReport) Header() Header {
 	return Header{InitiatingMessage, ProcedureLocationReport, CriticalityIgnore, "LocationReport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *LocationReport) String() string { return oneLine(m) }
+
 // OverloadStart is the initiating message of procedure overloadStart (TS 36.413 §9.3.3).
 type OverloadStart struct {
-	OverloadResponse               OverloadResponse                // id-OverloadResponse, mandatory, reject
-	GUMMEIList                     GUMMEIList                      // id-GUMMEIList, optional, ignore
-	TrafficLoadReductionIndication *TrafficLoadReductionIndication // id-TrafficLoadReductionIndication, optional, ignore
-	UnknownIEs                     []UnknownIE                     // not of this release, written after the others
+	OverloadResponse               OverloadResponse                `asn1:"OverloadResponse"`               // id-OverloadResponse, mandatory, reject
+	GUMMEIList                     GUMMEIList                      `asn1:"GUMMEIList"`                     // id-GUMMEIList, optional, ignore
+	TrafficLoadReductionIndication *TrafficLoadReductionIndication `asn1:"TrafficLoadReductionIndication"` // id-TrafficLoadReductionIndication, optional, ignore
+	UnknownIEs                     []UnknownIE                     `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
 var overloadStartTable = [...]ieSpec{
@@ -7265,10 +7436,13 @@ func (*OverloadStart) Header() Header {
 	return Header{InitiatingMessage, ProcedureOverloadStart, CriticalityIgnore, "OverloadStart"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *OverloadStart) String() string { return oneLine(m) }
+
 // OverloadStop is the initiating message of procedure overloadStop (TS 36.413 §9.3.3).
 type OverloadStop struct {
-	GUMMEIList GUMMEIList  // id-GUMMEIList, optional, ignore
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	GUMMEIList GUMMEIList  `asn1:"GUMMEIList"` // id-GUMMEIList, optional, ignore
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var overloadStopTable = [...]ieSpec{
@@ -7305,21 +7479,24 @@ func (*OverloadStop) Header() Header {
 	return Header{InitiatingMessage, ProcedureOverloadStop, CriticalityReject, "OverloadStop"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *OverloadStop) String() string { return oneLine(m) }
+
 // WriteReplaceWarningRequest is the initiating message of procedure writeReplaceWarning (TS 36.413 §9.3.3).
 type WriteReplaceWarningRequest struct {
-	MessageIdentifier                 MessageIdentifier                  // id-MessageIdentifier, mandatory, reject
-	SerialNumber                      SerialNumber                       // id-SerialNumber, mandatory, reject
-	WarningAreaList                   *WarningAreaList                   // id-WarningAreaList, optional, ignore
-	RepetitionPeriod                  RepetitionPeriod                   // id-RepetitionPeriod, mandatory, reject
-	ExtendedRepetitionPeriod          *ExtendedRepetitionPeriod          // id-ExtendedRepetitionPeriod, optional, reject
-	NumberofBroadcastRequest          NumberofBroadcastRequest           // id-NumberofBroadcastRequest, mandatory, reject
-	WarningType                       *WarningType                       // id-WarningType, optional, ignore
-	WarningSecurityInfo               *WarningSecurityInfo               // id-WarningSecurityInfo, optional, ignore
-	DataCodingScheme                  *DataCodingScheme                  // id-DataCodingScheme, optional, ignore
-	WarningMessageContents            WarningMessageContents             // id-WarningMessageContents, optional, ignore
-	ConcurrentWarningMessageIndicator *ConcurrentWarningMessageIndicator // id-ConcurrentWarningMessageIndicator, optional, reject
-	WarningAreaCoordinates            WarningAreaCoordinates             // id-WarningAreaCoordinates, optional, ignore
-	UnknownIEs                        []UnknownIE                        // not of this release, written after the others
+	MessageIdentifier                 MessageIdentifier                  `asn1:"MessageIdentifier"`                 // id-MessageIdentifier, mandatory, reject
+	SerialNumber                      SerialNumber                       `asn1:"SerialNumber"`                      // id-SerialNumber, mandatory, reject
+	WarningAreaList                   *WarningAreaList                   `asn1:"WarningAreaList"`                   // id-WarningAreaList, optional, ignore
+	RepetitionPeriod                  RepetitionPeriod                   `asn1:"RepetitionPeriod"`                  // id-RepetitionPeriod, mandatory, reject
+	ExtendedRepetitionPeriod          *ExtendedRepetitionPeriod          `asn1:"ExtendedRepetitionPeriod"`          // id-ExtendedRepetitionPeriod, optional, reject
+	NumberofBroadcastRequest          NumberofBroadcastRequest           `asn1:"NumberofBroadcastRequest"`          // id-NumberofBroadcastRequest, mandatory, reject
+	WarningType                       *WarningType                       `asn1:"WarningType"`                       // id-WarningType, optional, ignore
+	WarningSecurityInfo               *WarningSecurityInfo               `asn1:"WarningSecurityInfo"`               // id-WarningSecurityInfo, optional, ignore
+	DataCodingScheme                  *DataCodingScheme                  `asn1:"DataCodingScheme"`                  // id-DataCodingScheme, optional, ignore
+	WarningMessageContents            WarningMessageContents             `asn1:"WarningMessageContents"`            // id-WarningMessageContents, optional, ignore
+	ConcurrentWarningMessageIndicator *ConcurrentWarningMessageIndicator `asn1:"ConcurrentWarningMessageIndicator"` // id-ConcurrentWarningMessageIndicator, optional, reject
+	WarningAreaCoordinates            WarningAreaCoordinates             `asn1:"WarningAreaCoordinates"`            // id-WarningAreaCoordinates, optional, ignore
+	UnknownIEs                        []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
 var writeReplaceWarningRequestTable = [...]ieSpec{
@@ -7484,13 +7661,16 @@ func (*WriteReplaceWarningRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureWriteReplaceWarning, CriticalityReject, "WriteReplaceWarningRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *WriteReplaceWarningRequest) String() string { return oneLine(m) }
+
 // WriteReplaceWarningResponse is the successful outcome of procedure writeReplaceWarning (TS 36.413 §9.3.3).
 type WriteReplaceWarningResponse struct {
-	MessageIdentifier          MessageIdentifier           // id-MessageIdentifier, mandatory, reject
-	SerialNumber               SerialNumber                // id-SerialNumber, mandatory, reject
-	BroadcastCompletedAreaList *BroadcastCompletedAreaList // id-BroadcastCompletedAreaList, optional, ignore
-	CriticalityDiagnostics     *CriticalityDiagnostics     // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                 []UnknownIE                 // not of this release, written after the others
+	MessageIdentifier          MessageIdentifier           `asn1:"MessageIdentifier"`          // id-MessageIdentifier, mandatory, reject
+	SerialNumber               SerialNumber                `asn1:"SerialNumber"`               // id-SerialNumber, mandatory, reject
+	BroadcastCompletedAreaList *BroadcastCompletedAreaList `asn1:"BroadcastCompletedAreaList"` // id-BroadcastCompletedAreaList, optional, ignore
+	CriticalityDiagnostics     *CriticalityDiagnostics     `asn1:"CriticalityDiagnostics"`     // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                 []UnknownIE                 `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var writeReplaceWarningResponseTable = [...]ieSpec{
@@ -7561,10 +7741,13 @@ func (*WriteReplaceWarningResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureWriteReplaceWarning, CriticalityReject, "WriteReplaceWarningResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *WriteReplaceWarningResponse) String() string { return oneLine(m) }
+
 // ENBDirectInformationTransfer is the initiating message of procedure eNBDirectInformationTransfer (TS 36.413 §9.3.3).
 type ENBDirectInformationTransfer struct {
-	InterSystemInformationTransferTypeEDT InterSystemInformationTransferType // id-Inter-SystemInformationTransferTypeEDT, mandatory, reject
-	UnknownIEs                            []UnknownIE                        // not of this release, written after the others
+	InterSystemInformationTransferTypeEDT InterSystemInformationTransferType `asn1:"Inter-SystemInformationTransferTypeEDT"` // id-Inter-SystemInformationTransferTypeEDT, mandatory, reject
+	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
 var eNBDirectInformationTransferTable = [...]ieSpec{
@@ -7600,10 +7783,13 @@ func (*ENBDirectInformationTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBDirectInformationTransfer, CriticalityIgnore, "ENBDirectInformationTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBDirectInformationTransfer) String() string { return oneLine(m) }
+
 // MMEDirectInformationTransfer is the initiating message of procedure mMEDirectInformationTransfer (TS 36.413 §9.3.3).
 type MMEDirectInformationTransfer struct {
-	InterSystemInformationTransferTypeMDT InterSystemInformationTransferType // id-Inter-SystemInformationTransferTypeMDT, mandatory, reject
-	UnknownIEs                            []UnknownIE                        // not of this release, written after the others
+	InterSystemInformationTransferTypeMDT InterSystemInformationTransferType `asn1:"Inter-SystemInformationTransferTypeMDT"` // id-Inter-SystemInformationTransferTypeMDT, mandatory, reject
+	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
 var mMEDirectInformationTransferTable = [...]ieSpec{
@@ -7639,12 +7825,15 @@ func (*MMEDirectInformationTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMEDirectInformationTransfer, CriticalityIgnore, "MMEDirectInformationTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEDirectInformationTransfer) String() string { return oneLine(m) }
+
 // ENBConfigurationTransfer is the initiating message of procedure eNBConfigurationTransfer (TS 36.413 §9.3.3).
 type ENBConfigurationTransfer struct {
-	SONConfigurationTransferECT            *SONConfigurationTransfer           // id-SONConfigurationTransferECT, optional, ignore
-	ENDCSONConfigurationTransferECT        *ENDCSONConfigurationTransfer       // id-EN-DCSONConfigurationTransfer-ECT, optional, ignore
-	IntersystemSONConfigurationTransferECT IntersystemSONConfigurationTransfer // id-IntersystemSONConfigurationTransferECT, optional, ignore
-	UnknownIEs                             []UnknownIE                         // not of this release, written after the others
+	SONConfigurationTransferECT            *SONConfigurationTransfer           `asn1:"SONConfigurationTransferECT"`            // id-SONConfigurationTransferECT, optional, ignore
+	ENDCSONConfigurationTransferECT        *ENDCSONConfigurationTransfer       `asn1:"EN-DCSONConfigurationTransfer-ECT"`      // id-EN-DCSONConfigurationTransfer-ECT, optional, ignore
+	IntersystemSONConfigurationTransferECT IntersystemSONConfigurationTransfer `asn1:"IntersystemSONConfigurationTransferECT"` // id-IntersystemSONConfigurationTransferECT, optional, ignore
+	UnknownIEs                             []UnknownIE                         `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
 var eNBConfigurationTransferTable = [...]ieSpec{
@@ -7705,12 +7894,15 @@ func (*ENBConfigurationTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBConfigurationTransfer, CriticalityIgnore, "ENBConfigurationTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBConfigurationTransfer) String() string { return oneLine(m) }
+
 // MMEConfigurationTransfer is the initiating message of procedure mMEConfigurationTransfer (TS 36.413 §9.3.3).
 type MMEConfigurationTransfer struct {
-	SONConfigurationTransferMCT            *SONConfigurationTransfer           // id-SONConfigurationTransferMCT, optional, ignore
-	ENDCSONConfigurationTransferMCT        *ENDCSONConfigurationTransfer       // id-EN-DCSONConfigurationTransfer-MCT, optional, ignore
-	IntersystemSONConfigurationTransferMCT IntersystemSONConfigurationTransfer // id-IntersystemSONConfigurationTransferMCT, optional, ignore
-	UnknownIEs                             []UnknownIE                         // not of this release, written after the others
+	SONConfigurationTransferMCT            *SONConfigurationTransfer           `asn1:"SONConfigurationTransferMCT"`            // id-SONConfigurationTransferMCT, optional, ignore
+	ENDCSONConfigurationTransferMCT        *ENDCSONConfigurationTransfer       `asn1:"EN-DCSONConfigurationTransfer-MCT"`      // id-EN-DCSONConfigurationTransfer-MCT, optional, ignore
+	IntersystemSONConfigurationTransferMCT IntersystemSONConfigurationTransfer `asn1:"IntersystemSONConfigurationTransferMCT"` // id-IntersystemSONConfigurationTransferMCT, optional, ignore
+	UnknownIEs                             []UnknownIE                         `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
 var mMEConfigurationTransferTable = [...]ieSpec{
@@ -7771,9 +7963,12 @@ func (*MMEConfigurationTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMEConfigurationTransfer, CriticalityIgnore, "MMEConfigurationTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEConfigurationTransfer) String() string { return oneLine(m) }
+
 // PrivateMessage is the initiating message of procedure privateMessage (TS 36.413 §9.3.3).
 type PrivateMessage struct {
-	PrivateIEs []PrivateIE // 1..65535
+	PrivateIEs []PrivateIE `asn1:"privateIEs"` // 1..65535
 }
 
 func (m *PrivateMessage) encode(w *encoder) { w.privateIEs(m.PrivateIEs) }
@@ -7785,13 +7980,16 @@ func (*PrivateMessage) Header() Header {
 	return Header{InitiatingMessage, ProcedurePrivateMessage, CriticalityIgnore, "PrivateMessage"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PrivateMessage) String() string { return oneLine(m) }
+
 // PWSRestartIndication is the initiating message of procedure pWSRestartIndication (TS 36.413 §9.3.3).
 type PWSRestartIndication struct {
-	ECGIListForRestart            ECGIListForRestart            // id-ECGIListForRestart, mandatory, reject
-	GlobalENBID                   GlobalENBID                   // id-Global-ENB-ID, mandatory, reject
-	TAIListForRestart             TAIListForRestart             // id-TAIListForRestart, mandatory, reject
-	EmergencyAreaIDListForRestart EmergencyAreaIDListForRestart // id-EmergencyAreaIDListForRestart, optional, reject
-	UnknownIEs                    []UnknownIE                   // not of this release, written after the others
+	ECGIListForRestart            ECGIListForRestart            `asn1:"ECGIListForRestart"`            // id-ECGIListForRestart, mandatory, reject
+	GlobalENBID                   GlobalENBID                   `asn1:"Global-ENB-ID"`                 // id-Global-ENB-ID, mandatory, reject
+	TAIListForRestart             TAIListForRestart             `asn1:"TAIListForRestart"`             // id-TAIListForRestart, mandatory, reject
+	EmergencyAreaIDListForRestart EmergencyAreaIDListForRestart `asn1:"EmergencyAreaIDListForRestart"` // id-EmergencyAreaIDListForRestart, optional, reject
+	UnknownIEs                    []UnknownIE                   `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
 var pWSRestartIndicationTable = [...]ieSpec{
@@ -7861,13 +8059,16 @@ func (*PWSRestartIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedurePWSRestartIndication, CriticalityIgnore, "PWSRestartIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PWSRestartIndication) String() string { return oneLine(m) }
+
 // KillRequest is the initiating message of procedure kill (TS 36.413 §9.3.3).
 type KillRequest struct {
-	MessageIdentifier      MessageIdentifier       // id-MessageIdentifier, mandatory, reject
-	SerialNumber           SerialNumber            // id-SerialNumber, mandatory, reject
-	WarningAreaList        *WarningAreaList        // id-WarningAreaList, optional, ignore
-	KillAllWarningMessages *KillAllWarningMessages // id-KillAllWarningMessages, optional, reject
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MessageIdentifier      MessageIdentifier       `asn1:"MessageIdentifier"`      // id-MessageIdentifier, mandatory, reject
+	SerialNumber           SerialNumber            `asn1:"SerialNumber"`           // id-SerialNumber, mandatory, reject
+	WarningAreaList        *WarningAreaList        `asn1:"WarningAreaList"`        // id-WarningAreaList, optional, ignore
+	KillAllWarningMessages *KillAllWarningMessages `asn1:"KillAllWarningMessages"` // id-KillAllWarningMessages, optional, reject
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var killRequestTable = [...]ieSpec{
@@ -7938,13 +8139,16 @@ func (*KillRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureKill, CriticalityReject, "KillRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *KillRequest) String() string { return oneLine(m) }
+
 // KillResponse is the successful outcome of procedure kill (TS 36.413 §9.3.3).
 type KillResponse struct {
-	MessageIdentifier          MessageIdentifier           // id-MessageIdentifier, mandatory, reject
-	SerialNumber               SerialNumber                // id-SerialNumber, mandatory, reject
-	BroadcastCancelledAreaList *BroadcastCancelledAreaList // id-BroadcastCancelledAreaList, optional, ignore
-	CriticalityDiagnostics     *CriticalityDiagnostics     // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                 []UnknownIE                 // not of this release, written after the others
+	MessageIdentifier          MessageIdentifier           `asn1:"MessageIdentifier"`          // id-MessageIdentifier, mandatory, reject
+	SerialNumber               SerialNumber                `asn1:"SerialNumber"`               // id-SerialNumber, mandatory, reject
+	BroadcastCancelledAreaList *BroadcastCancelledAreaList `asn1:"BroadcastCancelledAreaList"` // id-BroadcastCancelledAreaList, optional, ignore
+	CriticalityDiagnostics     *CriticalityDiagnostics     `asn1:"CriticalityDiagnostics"`     // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                 []UnknownIE                 `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var killResponseTable = [...]ieSpec{
@@ -8015,13 +8219,16 @@ func (*KillResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureKill, CriticalityReject, "KillResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *KillResponse) String() string { return oneLine(m) }
+
 // DownlinkUEAssociatedLPPaTransport is the initiating message of procedure downlinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type DownlinkUEAssociatedLPPaTransport struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	RoutingID   RoutingID   // id-Routing-ID, mandatory, reject
-	LPPaPDU     LPPaPDU     // id-LPPa-PDU, mandatory, reject
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	RoutingID   RoutingID   `asn1:"Routing-ID"`     // id-Routing-ID, mandatory, reject
+	LPPaPDU     LPPaPDU     `asn1:"LPPa-PDU"`       // id-LPPa-PDU, mandatory, reject
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var downlinkUEAssociatedLPPaTransportTable = [...]ieSpec{
@@ -8090,13 +8297,16 @@ func (*DownlinkUEAssociatedLPPaTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureDownlinkUEAssociatedLPPaTransport, CriticalityIgnore, "DownlinkUEAssociatedLPPaTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *DownlinkUEAssociatedLPPaTransport) String() string { return oneLine(m) }
+
 // UplinkUEAssociatedLPPaTransport is the initiating message of procedure uplinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type UplinkUEAssociatedLPPaTransport struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	RoutingID   RoutingID   // id-Routing-ID, mandatory, reject
-	LPPaPDU     LPPaPDU     // id-LPPa-PDU, mandatory, reject
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	RoutingID   RoutingID   `asn1:"Routing-ID"`     // id-Routing-ID, mandatory, reject
+	LPPaPDU     LPPaPDU     `asn1:"LPPa-PDU"`       // id-LPPa-PDU, mandatory, reject
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var uplinkUEAssociatedLPPaTransportTable = [...]ieSpec{
@@ -8165,11 +8375,14 @@ func (*UplinkUEAssociatedLPPaTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureUplinkUEAssociatedLPPaTransport, CriticalityIgnore, "UplinkUEAssociatedLPPaTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UplinkUEAssociatedLPPaTransport) String() string { return oneLine(m) }
+
 // DownlinkNonUEAssociatedLPPaTransport is the initiating message of procedure downlinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type DownlinkNonUEAssociatedLPPaTransport struct {
-	RoutingID  RoutingID   // id-Routing-ID, mandatory, reject
-	LPPaPDU    LPPaPDU     // id-LPPa-PDU, mandatory, reject
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	RoutingID  RoutingID   `asn1:"Routing-ID"` // id-Routing-ID, mandatory, reject
+	LPPaPDU    LPPaPDU     `asn1:"LPPa-PDU"`   // id-LPPa-PDU, mandatory, reject
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var downlinkNonUEAssociatedLPPaTransportTable = [...]ieSpec{
@@ -8216,11 +8429,14 @@ func (*DownlinkNonUEAssociatedLPPaTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureDownlinkNonUEAssociatedLPPaTransport, CriticalityIgnore, "DownlinkNonUEAssociatedLPPaTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *DownlinkNonUEAssociatedLPPaTransport) String() string { return oneLine(m) }
+
 // UplinkNonUEAssociatedLPPaTransport is the initiating message of procedure uplinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type UplinkNonUEAssociatedLPPaTransport struct {
-	RoutingID  RoutingID   // id-Routing-ID, mandatory, reject
-	LPPaPDU    LPPaPDU     // id-LPPa-PDU, mandatory, reject
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	RoutingID  RoutingID   `asn1:"Routing-ID"` // id-Routing-ID, mandatory, reject
+	LPPaPDU    LPPaPDU     `asn1:"LPPa-PDU"`   // id-LPPa-PDU, mandatory, reject
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var uplinkNonUEAssociatedLPPaTransportTable = [...]ieSpec{
@@ -8267,13 +8483,16 @@ func (*UplinkNonUEAssociatedLPPaTransport) Header() Header {
 	return Header{InitiatingMessage, ProcedureUplinkNonUEAssociatedLPPaTransport, CriticalityIgnore, "UplinkNonUEAssociatedLPPaTransport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UplinkNonUEAssociatedLPPaTransport) String() string { return oneLine(m) }
+
 // UERadioCapabilityMatchRequest is the initiating message of procedure uERadioCapabilityMatch (TS 36.413 §9.3.3).
 type UERadioCapabilityMatchRequest struct {
-	MMEUES1APID         MMEUES1APID         // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID         ENBUES1APID         // id-eNB-UE-S1AP-ID, mandatory, reject
-	UERadioCapability   UERadioCapability   // id-UERadioCapability, optional, ignore
-	UERadioCapabilityID UERadioCapabilityID // id-UERadioCapabilityID, optional, reject
-	UnknownIEs          []UnknownIE         // not of this release, written after the others
+	MMEUES1APID         MMEUES1APID         `asn1:"MME-UE-S1AP-ID"`      // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID         ENBUES1APID         `asn1:"eNB-UE-S1AP-ID"`      // id-eNB-UE-S1AP-ID, mandatory, reject
+	UERadioCapability   UERadioCapability   `asn1:"UERadioCapability"`   // id-UERadioCapability, optional, ignore
+	UERadioCapabilityID UERadioCapabilityID `asn1:"UERadioCapabilityID"` // id-UERadioCapabilityID, optional, reject
+	UnknownIEs          []UnknownIE         `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
 var uERadioCapabilityMatchRequestTable = [...]ieSpec{
@@ -8344,13 +8563,16 @@ func (*UERadioCapabilityMatchRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUERadioCapabilityMatch, CriticalityReject, "UERadioCapabilityMatchRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UERadioCapabilityMatchRequest) String() string { return oneLine(m) }
+
 // UERadioCapabilityMatchResponse is the successful outcome of procedure uERadioCapabilityMatch (TS 36.413 §9.3.3).
 type UERadioCapabilityMatchResponse struct {
-	MMEUES1APID                MMEUES1APID                // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                ENBUES1APID                // id-eNB-UE-S1AP-ID, mandatory, ignore
-	VoiceSupportMatchIndicator VoiceSupportMatchIndicator // id-VoiceSupportMatchIndicator, mandatory, reject
-	CriticalityDiagnostics     *CriticalityDiagnostics    // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs                 []UnknownIE                // not of this release, written after the others
+	MMEUES1APID                MMEUES1APID                `asn1:"MME-UE-S1AP-ID"`             // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                ENBUES1APID                `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, ignore
+	VoiceSupportMatchIndicator VoiceSupportMatchIndicator `asn1:"VoiceSupportMatchIndicator"` // id-VoiceSupportMatchIndicator, mandatory, reject
+	CriticalityDiagnostics     *CriticalityDiagnostics    `asn1:"CriticalityDiagnostics"`     // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs                 []UnknownIE                `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
 var uERadioCapabilityMatchResponseTable = [...]ieSpec{
@@ -8420,17 +8642,20 @@ func (*UERadioCapabilityMatchResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUERadioCapabilityMatch, CriticalityReject, "UERadioCapabilityMatchResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UERadioCapabilityMatchResponse) String() string { return oneLine(m) }
+
 // ERABModificationIndication is the initiating message of procedure e-RABModificationIndication (TS 36.413 §9.3.3).
 type ERABModificationIndication struct {
-	MMEUES1APID                         MMEUES1APID                         // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                         ENBUES1APID                         // id-eNB-UE-S1AP-ID, mandatory, reject
-	ERABToBeModifiedListBearerModInd    ERABToBeModifiedListBearerModInd    // id-E-RABToBeModifiedListBearerModInd, mandatory, reject
-	ERABNotToBeModifiedListBearerModInd ERABNotToBeModifiedListBearerModInd // id-E-RABNotToBeModifiedListBearerModInd, optional, reject
-	CSGMembershipInfo                   *CSGMembershipInfo                  // id-CSGMembershipInfo, optional, reject
-	TunnelInformationForBBF             *TunnelInformation                  // id-Tunnel-Information-for-BBF, optional, ignore
-	SecondaryRATDataUsageReportList     SecondaryRATDataUsageReportList     // id-SecondaryRATDataUsageReportList, optional, ignore
-	UserLocationInformation             *UserLocationInformation            // id-UserLocationInformation, optional, ignore
-	UnknownIEs                          []UnknownIE                         // not of this release, written after the others
+	MMEUES1APID                         MMEUES1APID                         `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                         ENBUES1APID                         `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, reject
+	ERABToBeModifiedListBearerModInd    ERABToBeModifiedListBearerModInd    `asn1:"E-RABToBeModifiedListBearerModInd"`    // id-E-RABToBeModifiedListBearerModInd, mandatory, reject
+	ERABNotToBeModifiedListBearerModInd ERABNotToBeModifiedListBearerModInd `asn1:"E-RABNotToBeModifiedListBearerModInd"` // id-E-RABNotToBeModifiedListBearerModInd, optional, reject
+	CSGMembershipInfo                   *CSGMembershipInfo                  `asn1:"CSGMembershipInfo"`                    // id-CSGMembershipInfo, optional, reject
+	TunnelInformationForBBF             *TunnelInformation                  `asn1:"Tunnel-Information-for-BBF"`           // id-Tunnel-Information-for-BBF, optional, ignore
+	SecondaryRATDataUsageReportList     SecondaryRATDataUsageReportList     `asn1:"SecondaryRATDataUsageReportList"`      // id-SecondaryRATDataUsageReportList, optional, ignore
+	UserLocationInformation             *UserLocationInformation            `asn1:"UserLocationInformation"`              // id-UserLocationInformation, optional, ignore
+	UnknownIEs                          []UnknownIE                         `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
 var eRABModificationIndicationTable = [...]ieSpec{
@@ -8548,16 +8773,19 @@ func (*ERABModificationIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureERABModificationIndication, CriticalityReject, "ERABModificationIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABModificationIndication) String() string { return oneLine(m) }
+
 // ERABModificationConfirm is the successful outcome of procedure e-RABModificationIndication (TS 36.413 §9.3.3).
 type ERABModificationConfirm struct {
-	MMEUES1APID                         MMEUES1APID                 // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                         ENBUES1APID                 // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABModifyListBearerModConf         ERABModifyListBearerModConf // id-E-RABModifyListBearerModConf, optional, ignore
-	ERABFailedToModifyListBearerModConf ERABList                    // id-E-RABFailedToModifyListBearerModConf, optional, ignore
-	ERABToBeReleasedListBearerModConf   ERABList                    // id-E-RABToBeReleasedListBearerModConf, optional, ignore
-	CriticalityDiagnostics              *CriticalityDiagnostics     // id-CriticalityDiagnostics, optional, ignore
-	CSGMembershipStatus                 *CSGMembershipStatus        // id-CSGMembershipStatus, optional, ignore
-	UnknownIEs                          []UnknownIE                 // not of this release, written after the others
+	MMEUES1APID                         MMEUES1APID                 `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                         ENBUES1APID                 `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABModifyListBearerModConf         ERABModifyListBearerModConf `asn1:"E-RABModifyListBearerModConf"`         // id-E-RABModifyListBearerModConf, optional, ignore
+	ERABFailedToModifyListBearerModConf ERABList                    `asn1:"E-RABFailedToModifyListBearerModConf"` // id-E-RABFailedToModifyListBearerModConf, optional, ignore
+	ERABToBeReleasedListBearerModConf   ERABList                    `asn1:"E-RABToBeReleasedListBearerModConf"`   // id-E-RABToBeReleasedListBearerModConf, optional, ignore
+	CriticalityDiagnostics              *CriticalityDiagnostics     `asn1:"CriticalityDiagnostics"`               // id-CriticalityDiagnostics, optional, ignore
+	CSGMembershipStatus                 *CSGMembershipStatus        `asn1:"CSGMembershipStatus"`                  // id-CSGMembershipStatus, optional, ignore
+	UnknownIEs                          []UnknownIE                 `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
 var eRABModificationConfirmTable = [...]ieSpec{
@@ -8664,12 +8892,15 @@ func (*ERABModificationConfirm) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureERABModificationIndication, CriticalityReject, "ERABModificationConfirm"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ERABModificationConfirm) String() string { return oneLine(m) }
+
 // UEContextModificationIndication is the initiating message of procedure uEContextModificationIndication (TS 36.413 §9.3.3).
 type UEContextModificationIndication struct {
-	MMEUES1APID       MMEUES1APID        // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID       ENBUES1APID        // id-eNB-UE-S1AP-ID, mandatory, reject
-	CSGMembershipInfo *CSGMembershipInfo // id-CSGMembershipInfo, optional, reject
-	UnknownIEs        []UnknownIE        // not of this release, written after the others
+	MMEUES1APID       MMEUES1APID        `asn1:"MME-UE-S1AP-ID"`    // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID       ENBUES1APID        `asn1:"eNB-UE-S1AP-ID"`    // id-eNB-UE-S1AP-ID, mandatory, reject
+	CSGMembershipInfo *CSGMembershipInfo `asn1:"CSGMembershipInfo"` // id-CSGMembershipInfo, optional, reject
+	UnknownIEs        []UnknownIE        `asn1:"unknownIEs"`        // not of this release, written after the others
 }
 
 var uEContextModificationIndicationTable = [...]ieSpec{
@@ -8728,13 +8959,16 @@ func (*UEContextModificationIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextModificationIndication, CriticalityReject, "UEContextModificationIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextModificationIndication) String() string { return oneLine(m) }
+
 // UEContextModificationConfirm is the successful outcome of procedure uEContextModificationIndication (TS 36.413 §9.3.3).
 type UEContextModificationConfirm struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	CSGMembershipStatus    *CSGMembershipStatus    // id-CSGMembershipStatus, optional, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	CSGMembershipStatus    *CSGMembershipStatus    `asn1:"CSGMembershipStatus"`    // id-CSGMembershipStatus, optional, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uEContextModificationConfirmTable = [...]ieSpec{
@@ -8805,15 +9039,18 @@ func (*UEContextModificationConfirm) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUEContextModificationIndication, CriticalityReject, "UEContextModificationConfirm"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextModificationConfirm) String() string { return oneLine(m) }
+
 // RerouteNASRequest is the initiating message of procedure rerouteNASRequest (TS 36.413 §9.3.3).
 type RerouteNASRequest struct {
-	ENBUES1APID    ENBUES1APID     // id-eNB-UE-S1AP-ID, mandatory, reject
-	MMEUES1APID    *MMEUES1APID    // id-MME-UE-S1AP-ID, optional, ignore
-	S1Message      []byte          // id-S1-Message, mandatory, reject
-	MMEGroupID     MMEGroupID      // id-MME-Group-ID, mandatory, reject
-	AdditionalGUTI *AdditionalGUTI // id-Additional-GUTI, optional, ignore
-	UEUsageType    *UEUsageType    // id-UE-Usage-Type, optional, ignore
-	UnknownIEs     []UnknownIE     // not of this release, written after the others
+	ENBUES1APID    ENBUES1APID     `asn1:"eNB-UE-S1AP-ID"`  // id-eNB-UE-S1AP-ID, mandatory, reject
+	MMEUES1APID    *MMEUES1APID    `asn1:"MME-UE-S1AP-ID"`  // id-MME-UE-S1AP-ID, optional, ignore
+	S1Message      []byte          `asn1:"S1-Message"`      // id-S1-Message, mandatory, reject
+	MMEGroupID     MMEGroupID      `asn1:"MME-Group-ID"`    // id-MME-Group-ID, mandatory, reject
+	AdditionalGUTI *AdditionalGUTI `asn1:"Additional-GUTI"` // id-Additional-GUTI, optional, ignore
+	UEUsageType    *UEUsageType    `asn1:"UE-Usage-Type"`   // id-UE-Usage-Type, optional, ignore
+	UnknownIEs     []UnknownIE     `asn1:"unknownIEs"`      // not of this release, written after the others
 }
 
 var rerouteNASRequestTable = [...]ieSpec{
@@ -8907,11 +9144,14 @@ func (*RerouteNASRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureRerouteNASRequest, CriticalityReject, "RerouteNASRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *RerouteNASRequest) String() string { return oneLine(m) }
+
 // PWSFailureIndication is the initiating message of procedure pWSFailureIndication (TS 36.413 §9.3.3).
 type PWSFailureIndication struct {
-	PWSfailedECGIList PWSfailedECGIList // id-PWSfailedECGIList, mandatory, reject
-	GlobalENBID       GlobalENBID       // id-Global-ENB-ID, mandatory, reject
-	UnknownIEs        []UnknownIE       // not of this release, written after the others
+	PWSfailedECGIList PWSfailedECGIList `asn1:"PWSfailedECGIList"` // id-PWSfailedECGIList, mandatory, reject
+	GlobalENBID       GlobalENBID       `asn1:"Global-ENB-ID"`     // id-Global-ENB-ID, mandatory, reject
+	UnknownIEs        []UnknownIE       `asn1:"unknownIEs"`        // not of this release, written after the others
 }
 
 var pWSFailureIndicationTable = [...]ieSpec{
@@ -8958,16 +9198,19 @@ func (*PWSFailureIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedurePWSFailureIndication, CriticalityIgnore, "PWSFailureIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *PWSFailureIndication) String() string { return oneLine(m) }
+
 // UEContextSuspendRequest is the initiating message of procedure uEContextSuspend (TS 36.413 §9.3.3).
 type UEContextSuspendRequest struct {
-	MMEUES1APID                                   MMEUES1APID                                    // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                                   ENBUES1APID                                    // id-eNB-UE-S1AP-ID, mandatory, reject
-	InformationOnRecommendedCellsAndENBsForPaging *InformationOnRecommendedCellsAndENBsForPaging // id-InformationOnRecommendedCellsAndENBsForPaging, optional, ignore
-	CellIdentifierAndCELevelForCECapableUEs       *CellIdentifierAndCELevelForCECapableUEs       // id-CellIdentifierAndCELevelForCECapableUEs, optional, ignore
-	SecondaryRATDataUsageReportList               SecondaryRATDataUsageReportList                // id-SecondaryRATDataUsageReportList, optional, ignore
-	UserLocationInformation                       *UserLocationInformation                       // id-UserLocationInformation, optional, ignore
-	TimeSinceSecondaryNodeRelease                 *TimeSinceSecondaryNodeRelease                 // id-TimeSinceSecondaryNodeRelease, optional, ignore
-	UnknownIEs                                    []UnknownIE                                    // not of this release, written after the others
+	MMEUES1APID                                   MMEUES1APID                                    `asn1:"MME-UE-S1AP-ID"`                                // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                                   ENBUES1APID                                    `asn1:"eNB-UE-S1AP-ID"`                                // id-eNB-UE-S1AP-ID, mandatory, reject
+	InformationOnRecommendedCellsAndENBsForPaging *InformationOnRecommendedCellsAndENBsForPaging `asn1:"InformationOnRecommendedCellsAndENBsForPaging"` // id-InformationOnRecommendedCellsAndENBsForPaging, optional, ignore
+	CellIdentifierAndCELevelForCECapableUEs       *CellIdentifierAndCELevelForCECapableUEs       `asn1:"CellIdentifierAndCELevelForCECapableUEs"`       // id-CellIdentifierAndCELevelForCECapableUEs, optional, ignore
+	SecondaryRATDataUsageReportList               SecondaryRATDataUsageReportList                `asn1:"SecondaryRATDataUsageReportList"`               // id-SecondaryRATDataUsageReportList, optional, ignore
+	UserLocationInformation                       *UserLocationInformation                       `asn1:"UserLocationInformation"`                       // id-UserLocationInformation, optional, ignore
+	TimeSinceSecondaryNodeRelease                 *TimeSinceSecondaryNodeRelease                 `asn1:"TimeSinceSecondaryNodeRelease"`                 // id-TimeSinceSecondaryNodeRelease, optional, ignore
+	UnknownIEs                                    []UnknownIE                                    `asn1:"unknownIEs"`                                    // not of this release, written after the others
 }
 
 var uEContextSuspendRequestTable = [...]ieSpec{
@@ -9074,13 +9317,16 @@ func (*UEContextSuspendRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextSuspend, CriticalityReject, "UEContextSuspendRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextSuspendRequest) String() string { return oneLine(m) }
+
 // UEContextSuspendResponse is the successful outcome of procedure uEContextSuspend (TS 36.413 §9.3.3).
 type UEContextSuspendResponse struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	SecurityContext        *SecurityContext        // id-SecurityContext, optional, reject
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	SecurityContext        *SecurityContext        `asn1:"SecurityContext"`        // id-SecurityContext, optional, reject
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uEContextSuspendResponseTable = [...]ieSpec{
@@ -9151,13 +9397,16 @@ func (*UEContextSuspendResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUEContextSuspend, CriticalityReject, "UEContextSuspendResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextSuspendResponse) String() string { return oneLine(m) }
+
 // UEContextResumeRequest is the initiating message of procedure uEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeRequest struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, reject
-	ERABFailedToResumeListResumeReq ERABFailedToResumeListResumeReq // id-E-RABFailedToResumeListResumeReq, optional, reject
-	RRCResumeCause                  *RRCEstablishmentCause          // id-RRC-Resume-Cause, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
+	ERABFailedToResumeListResumeReq ERABFailedToResumeListResumeReq `asn1:"E-RABFailedToResumeListResumeReq"` // id-E-RABFailedToResumeListResumeReq, optional, reject
+	RRCResumeCause                  *RRCEstablishmentCause          `asn1:"RRC-Resume-Cause"`                 // id-RRC-Resume-Cause, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
 var uEContextResumeRequestTable = [...]ieSpec{
@@ -9228,15 +9477,18 @@ func (*UEContextResumeRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEContextResume, CriticalityReject, "UEContextResumeRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextResumeRequest) String() string { return oneLine(m) }
+
 // UEContextResumeResponse is the successful outcome of procedure uEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeResponse struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, ignore
-	ERABFailedToResumeListResumeRes ERABFailedToResumeListResumeRes // id-E-RABFailedToResumeListResumeRes, optional, reject
-	CriticalityDiagnostics          *CriticalityDiagnostics         // id-CriticalityDiagnostics, optional, ignore
-	SecurityContext                 *SecurityContext                // id-SecurityContext, optional, reject
-	PendingDataIndication           *PendingDataIndication          // id-PendingDataIndication, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, ignore
+	ERABFailedToResumeListResumeRes ERABFailedToResumeListResumeRes `asn1:"E-RABFailedToResumeListResumeRes"` // id-E-RABFailedToResumeListResumeRes, optional, reject
+	CriticalityDiagnostics          *CriticalityDiagnostics         `asn1:"CriticalityDiagnostics"`           // id-CriticalityDiagnostics, optional, ignore
+	SecurityContext                 *SecurityContext                `asn1:"SecurityContext"`                  // id-SecurityContext, optional, reject
+	PendingDataIndication           *PendingDataIndication          `asn1:"PendingDataIndication"`            // id-PendingDataIndication, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
 var uEContextResumeResponseTable = [...]ieSpec{
@@ -9331,13 +9583,16 @@ func (*UEContextResumeResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUEContextResume, CriticalityReject, "UEContextResumeResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextResumeResponse) String() string { return oneLine(m) }
+
 // UEContextResumeFailure is the unsuccessful outcome of procedure uEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeFailure struct {
-	MMEUES1APID            MMEUES1APID             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID            ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	Cause                  Cause                   // id-Cause, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
+	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uEContextResumeFailureTable = [...]ieSpec{
@@ -9407,20 +9662,23 @@ func (*UEContextResumeFailure) Header() Header {
 	return Header{UnsuccessfulOutcome, ProcedureUEContextResume, CriticalityReject, "UEContextResumeFailure"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEContextResumeFailure) String() string { return oneLine(m) }
+
 // ConnectionEstablishmentIndication is the initiating message of procedure connectionEstablishmentIndication (TS 36.413 §9.3.3).
 type ConnectionEstablishmentIndication struct {
-	MMEUES1APID                            MMEUES1APID                             // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                            ENBUES1APID                             // id-eNB-UE-S1AP-ID, mandatory, ignore
-	UERadioCapability                      UERadioCapability                       // id-UERadioCapability, optional, ignore
-	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             // id-EnhancedCoverageRestricted, optional, ignore
-	DLCPSecurityInformation                *DLCPSecurityInformation                // id-DL-CP-SecurityInformation, optional, ignore
-	CEModeBRestricted                      *CEModeBRestricted                      // id-CE-ModeBRestricted, optional, ignore
-	EndIndication                          *EndIndication                          // id-EndIndication, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	UELevelQoSParameters                   *ERABLevelQoSParameters                 // id-UE-Level-QoS-Parameters, optional, ignore
-	UERadioCapabilityID                    UERadioCapabilityID                     // id-UERadioCapabilityID, optional, reject
-	MaskedIMEISV                           *MaskedIMEISV                           // id-Masked-IMEISV, optional, ignore
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, ignore
+	UERadioCapability                      UERadioCapability                       `asn1:"UERadioCapability"`                         // id-UERadioCapability, optional, ignore
+	EnhancedCoverageRestricted             *EnhancedCoverageRestricted             `asn1:"EnhancedCoverageRestricted"`                // id-EnhancedCoverageRestricted, optional, ignore
+	DLCPSecurityInformation                *DLCPSecurityInformation                `asn1:"DL-CP-SecurityInformation"`                 // id-DL-CP-SecurityInformation, optional, ignore
+	CEModeBRestricted                      *CEModeBRestricted                      `asn1:"CE-ModeBRestricted"`                        // id-CE-ModeBRestricted, optional, ignore
+	EndIndication                          *EndIndication                          `asn1:"EndIndication"`                             // id-EndIndication, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	UELevelQoSParameters                   *ERABLevelQoSParameters                 `asn1:"UE-Level-QoS-Parameters"`                   // id-UE-Level-QoS-Parameters, optional, ignore
+	UERadioCapabilityID                    UERadioCapabilityID                     `asn1:"UERadioCapabilityID"`                       // id-UERadioCapabilityID, optional, reject
+	MaskedIMEISV                           *MaskedIMEISV                           `asn1:"Masked-IMEISV"`                             // id-Masked-IMEISV, optional, ignore
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var connectionEstablishmentIndicationTable = [...]ieSpec{
@@ -9575,11 +9833,14 @@ func (*ConnectionEstablishmentIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureConnectionEstablishmentIndication, CriticalityReject, "ConnectionEstablishmentIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ConnectionEstablishmentIndication) String() string { return oneLine(m) }
+
 // NASDeliveryIndication is the initiating message of procedure nASDeliveryIndication (TS 36.413 §9.3.3).
 type NASDeliveryIndication struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var nASDeliveryIndicationTable = [...]ieSpec{
@@ -9626,10 +9887,13 @@ func (*NASDeliveryIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureNASDeliveryIndication, CriticalityIgnore, "NASDeliveryIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *NASDeliveryIndication) String() string { return oneLine(m) }
+
 // RetrieveUEInformation is the initiating message of procedure retrieveUEInformation (TS 36.413 §9.3.3).
 type RetrieveUEInformation struct {
-	STMSI      STMSI       // id-S-TMSI, mandatory, reject
-	UnknownIEs []UnknownIE // not of this release, written after the others
+	STMSI      STMSI       `asn1:"S-TMSI"`     // id-S-TMSI, mandatory, reject
+	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
 var retrieveUEInformationTable = [...]ieSpec{
@@ -9665,15 +9929,18 @@ func (*RetrieveUEInformation) Header() Header {
 	return Header{InitiatingMessage, ProcedureRetrieveUEInformation, CriticalityReject, "RetrieveUEInformation"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *RetrieveUEInformation) String() string { return oneLine(m) }
+
 // UEInformationTransfer is the initiating message of procedure uEInformationTransfer (TS 36.413 §9.3.3).
 type UEInformationTransfer struct {
-	STMSI                                  STMSI                                   // id-S-TMSI, mandatory, reject
-	UELevelQoSParameters                   *ERABLevelQoSParameters                 // id-UE-Level-QoS-Parameters, optional, ignore
-	UERadioCapability                      UERadioCapability                       // id-UERadioCapability, optional, ignore
-	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
-	PendingDataIndication                  *PendingDataIndication                  // id-PendingDataIndication, optional, ignore
-	MaskedIMEISV                           *MaskedIMEISV                           // id-Masked-IMEISV, optional, ignore
-	UnknownIEs                             []UnknownIE                             // not of this release, written after the others
+	STMSI                                  STMSI                                   `asn1:"S-TMSI"`                                    // id-S-TMSI, mandatory, reject
+	UELevelQoSParameters                   *ERABLevelQoSParameters                 `asn1:"UE-Level-QoS-Parameters"`                   // id-UE-Level-QoS-Parameters, optional, ignore
+	UERadioCapability                      UERadioCapability                       `asn1:"UERadioCapability"`                         // id-UERadioCapability, optional, ignore
+	SubscriptionBasedUEDifferentiationInfo *SubscriptionBasedUEDifferentiationInfo `asn1:"Subscription-Based-UE-DifferentiationInfo"` // id-Subscription-Based-UE-DifferentiationInfo, optional, ignore
+	PendingDataIndication                  *PendingDataIndication                  `asn1:"PendingDataIndication"`                     // id-PendingDataIndication, optional, ignore
+	MaskedIMEISV                           *MaskedIMEISV                           `asn1:"Masked-IMEISV"`                             // id-Masked-IMEISV, optional, ignore
+	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
 var uEInformationTransferTable = [...]ieSpec{
@@ -9769,15 +10036,18 @@ func (*UEInformationTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureUEInformationTransfer, CriticalityReject, "UEInformationTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UEInformationTransfer) String() string { return oneLine(m) }
+
 // ENBCPRelocationIndication is the initiating message of procedure eNBCPRelocationIndication (TS 36.413 §9.3.3).
 type ENBCPRelocationIndication struct {
-	ENBUES1APID             ENBUES1APID             // id-eNB-UE-S1AP-ID, mandatory, reject
-	STMSI                   STMSI                   // id-S-TMSI, mandatory, reject
-	EUTRANCGI               EUTRANCGI               // id-EUTRAN-CGI, mandatory, ignore
-	TAI                     TAI                     // id-TAI, mandatory, ignore
-	ULCPSecurityInformation ULCPSecurityInformation // id-UL-CP-SecurityInformation, mandatory, reject
-	LTENTNTAIInformation    *LTENTNTAIInformation   // id-LTE-NTN-TAI-Information, optional, ignore
-	UnknownIEs              []UnknownIE             // not of this release, written after the others
+	ENBUES1APID             ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`            // id-eNB-UE-S1AP-ID, mandatory, reject
+	STMSI                   STMSI                   `asn1:"S-TMSI"`                    // id-S-TMSI, mandatory, reject
+	EUTRANCGI               EUTRANCGI               `asn1:"EUTRAN-CGI"`                // id-EUTRAN-CGI, mandatory, ignore
+	TAI                     TAI                     `asn1:"TAI"`                       // id-TAI, mandatory, ignore
+	ULCPSecurityInformation ULCPSecurityInformation `asn1:"UL-CP-SecurityInformation"` // id-UL-CP-SecurityInformation, mandatory, reject
+	LTENTNTAIInformation    *LTENTNTAIInformation   `asn1:"LTE-NTN-TAI-Information"`   // id-LTE-NTN-TAI-Information, optional, ignore
+	UnknownIEs              []UnknownIE             `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
 var eNBCPRelocationIndicationTable = [...]ieSpec{
@@ -9869,11 +10139,14 @@ func (*ENBCPRelocationIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBCPRelocationIndication, CriticalityReject, "ENBCPRelocationIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBCPRelocationIndication) String() string { return oneLine(m) }
+
 // MMECPRelocationIndication is the initiating message of procedure mMECPRelocationIndication (TS 36.413 §9.3.3).
 type MMECPRelocationIndication struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var mMECPRelocationIndicationTable = [...]ieSpec{
@@ -9920,15 +10193,18 @@ func (*MMECPRelocationIndication) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMECPRelocationIndication, CriticalityReject, "MMECPRelocationIndication"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *MMECPRelocationIndication) String() string { return oneLine(m) }
+
 // SecondaryRATDataUsageReport is the initiating message of procedure secondaryRATDataUsageReport (TS 36.413 §9.3.3).
 type SecondaryRATDataUsageReport struct {
-	MMEUES1APID                     MMEUES1APID                     // id-MME-UE-S1AP-ID, mandatory, ignore
-	ENBUES1APID                     ENBUES1APID                     // id-eNB-UE-S1AP-ID, mandatory, ignore
-	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList // id-SecondaryRATDataUsageReportList, mandatory, ignore
-	HandoverFlag                    *HandoverFlag                   // id-HandoverFlag, optional, ignore
-	UserLocationInformation         *UserLocationInformation        // id-UserLocationInformation, optional, ignore
-	TimeSinceSecondaryNodeRelease   *TimeSinceSecondaryNodeRelease  // id-TimeSinceSecondaryNodeRelease, optional, ignore
-	UnknownIEs                      []UnknownIE                     // not of this release, written after the others
+	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
+	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
+	SecondaryRATDataUsageReportList SecondaryRATDataUsageReportList `asn1:"SecondaryRATDataUsageReportList"` // id-SecondaryRATDataUsageReportList, mandatory, ignore
+	HandoverFlag                    *HandoverFlag                   `asn1:"HandoverFlag"`                    // id-HandoverFlag, optional, ignore
+	UserLocationInformation         *UserLocationInformation        `asn1:"UserLocationInformation"`         // id-UserLocationInformation, optional, ignore
+	TimeSinceSecondaryNodeRelease   *TimeSinceSecondaryNodeRelease  `asn1:"TimeSinceSecondaryNodeRelease"`   // id-TimeSinceSecondaryNodeRelease, optional, ignore
+	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
 var secondaryRATDataUsageReportTable = [...]ieSpec{
@@ -10022,10 +10298,13 @@ func (*SecondaryRATDataUsageReport) Header() Header {
 	return Header{InitiatingMessage, ProcedureSecondaryRATDataUsageReport, CriticalityIgnore, "SecondaryRATDataUsageReport"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *SecondaryRATDataUsageReport) String() string { return oneLine(m) }
+
 // UERadioCapabilityIDMappingRequest is the initiating message of procedure uERadioCapabilityIDMapping (TS 36.413 §9.3.3).
 type UERadioCapabilityIDMappingRequest struct {
-	UERadioCapabilityID UERadioCapabilityID // id-UERadioCapabilityID, mandatory, reject
-	UnknownIEs          []UnknownIE         // not of this release, written after the others
+	UERadioCapabilityID UERadioCapabilityID `asn1:"UERadioCapabilityID"` // id-UERadioCapabilityID, mandatory, reject
+	UnknownIEs          []UnknownIE         `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
 var uERadioCapabilityIDMappingRequestTable = [...]ieSpec{
@@ -10061,12 +10340,15 @@ func (*UERadioCapabilityIDMappingRequest) Header() Header {
 	return Header{InitiatingMessage, ProcedureUERadioCapabilityIDMapping, CriticalityReject, "UERadioCapabilityIDMappingRequest"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UERadioCapabilityIDMappingRequest) String() string { return oneLine(m) }
+
 // UERadioCapabilityIDMappingResponse is the successful outcome of procedure uERadioCapabilityIDMapping (TS 36.413 §9.3.3).
 type UERadioCapabilityIDMappingResponse struct {
-	UERadioCapabilityID    UERadioCapabilityID     // id-UERadioCapabilityID, mandatory, reject
-	UERadioCapability      UERadioCapability       // id-UERadioCapability, mandatory, ignore
-	CriticalityDiagnostics *CriticalityDiagnostics // id-CriticalityDiagnostics, optional, ignore
-	UnknownIEs             []UnknownIE             // not of this release, written after the others
+	UERadioCapabilityID    UERadioCapabilityID     `asn1:"UERadioCapabilityID"`    // id-UERadioCapabilityID, mandatory, reject
+	UERadioCapability      UERadioCapability       `asn1:"UERadioCapability"`      // id-UERadioCapability, mandatory, ignore
+	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
+	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
 var uERadioCapabilityIDMappingResponseTable = [...]ieSpec{
@@ -10125,11 +10407,14 @@ func (*UERadioCapabilityIDMappingResponse) Header() Header {
 	return Header{SuccessfulOutcome, ProcedureUERadioCapabilityIDMapping, CriticalityReject, "UERadioCapabilityIDMappingResponse"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *UERadioCapabilityIDMappingResponse) String() string { return oneLine(m) }
+
 // HandoverSuccess is the initiating message of procedure handoverSuccess (TS 36.413 §9.3.3).
 type HandoverSuccess struct {
-	MMEUES1APID MMEUES1APID // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID ENBUES1APID // id-eNB-UE-S1AP-ID, mandatory, reject
-	UnknownIEs  []UnknownIE // not of this release, written after the others
+	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
+	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
 var handoverSuccessTable = [...]ieSpec{
@@ -10176,12 +10461,15 @@ func (*HandoverSuccess) Header() Header {
 	return Header{InitiatingMessage, ProcedureHandoverSuccess, CriticalityIgnore, "HandoverSuccess"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *HandoverSuccess) String() string { return oneLine(m) }
+
 // ENBEarlyStatusTransfer is the initiating message of procedure eNBEarlyStatusTransfer (TS 36.413 §9.3.3).
 type ENBEarlyStatusTransfer struct {
-	MMEUES1APID                                MMEUES1APID                                // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                                ENBUES1APID                                // id-eNB-UE-S1AP-ID, mandatory, reject
-	ENBEarlyStatusTransferTransparentContainer ENBEarlyStatusTransferTransparentContainer // id-eNB-EarlyStatusTransfer-TransparentContainer, mandatory, reject
-	UnknownIEs                                 []UnknownIE                                // not of this release, written after the others
+	MMEUES1APID                                MMEUES1APID                                `asn1:"MME-UE-S1AP-ID"`                               // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                                ENBUES1APID                                `asn1:"eNB-UE-S1AP-ID"`                               // id-eNB-UE-S1AP-ID, mandatory, reject
+	ENBEarlyStatusTransferTransparentContainer ENBEarlyStatusTransferTransparentContainer `asn1:"eNB-EarlyStatusTransfer-TransparentContainer"` // id-eNB-EarlyStatusTransfer-TransparentContainer, mandatory, reject
+	UnknownIEs                                 []UnknownIE                                `asn1:"unknownIEs"`                                   // not of this release, written after the others
 }
 
 var eNBEarlyStatusTransferTable = [...]ieSpec{
@@ -10239,12 +10527,15 @@ func (*ENBEarlyStatusTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureENBEarlyStatusTransfer, CriticalityReject, "ENBEarlyStatusTransfer"}
 }
 
+// String gives the message on one line, identities and keys hidden.
+func (m *ENBEarlyStatusTransfer) String() string { return oneLine(m) }
+
 // MMEEarlyStatusTransfer is the initiating message of procedure mMEEarlyStatusTransfer (TS 36.413 §9.3.3).
 type MMEEarlyStatusTransfer struct {
-	MMEUES1APID                                MMEUES1APID                                // id-MME-UE-S1AP-ID, mandatory, reject
-	ENBUES1APID                                ENBUES1APID                                // id-eNB-UE-S1AP-ID, mandatory, reject
-	ENBEarlyStatusTransferTransparentContainer ENBEarlyStatusTransferTransparentContainer // id-eNB-EarlyStatusTransfer-TransparentContainer, mandatory, reject
-	UnknownIEs                                 []UnknownIE                                // not of this release, written after the others
+	MMEUES1APID                                MMEUES1APID                                `asn1:"MME-UE-S1AP-ID"`                               // id-MME-UE-S1AP-ID, mandatory, reject
+	ENBUES1APID                                ENBUES1APID                                `asn1:"eNB-UE-S1AP-ID"`                               // id-eNB-UE-S1AP-ID, mandatory, reject
+	ENBEarlyStatusTransferTransparentContainer ENBEarlyStatusTransferTransparentContainer `asn1:"eNB-EarlyStatusTransfer-TransparentContainer"` // id-eNB-EarlyStatusTransfer-TransparentContainer, mandatory, reject
+	UnknownIEs                                 []UnknownIE                                `asn1:"unknownIEs"`                                   // not of this release, written after the others
 }
 
 var mMEEarlyStatusTransferTable = [...]ieSpec{
@@ -10301,3 +10592,6 @@ func (m *MMEEarlyStatusTransfer) decode(r *decoder) {
 func (*MMEEarlyStatusTransfer) Header() Header {
 	return Header{InitiatingMessage, ProcedureMMEEarlyStatusTransfer, CriticalityIgnore, "MMEEarlyStatusTransfer"}
 }
+
+// String gives the message on one line, identities and keys hidden.
+func (m *MMEEarlyStatusTransfer) String() string { return oneLine(m) }

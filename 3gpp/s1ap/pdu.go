@@ -53,7 +53,7 @@ type UnknownMessage struct {
 	Type          MessageType
 	ProcedureCode ProcedureCode
 	Criticality   Criticality
-	Value         []byte // the encoding of the message
+	Value         []byte `asn1:"value"` // the encoding of the message
 }
 
 // Header implements Message.
@@ -156,6 +156,11 @@ func appendPDU(dst []byte, h Header, m Message) ([]byte, error) {
 		return dst, fmt.Errorf("s1ap: %s: %w", h.Name, w.Err())
 	}
 	return w.Bytes(), nil
+}
+
+// String tells kind and length of the message.
+func (m *UnknownMessage) String() string {
+	return fmt.Sprintf("%s %s, %d octets", m.ProcedureCode, m.Type, len(m.Value))
 }
 
 func (m *UnknownMessage) encode(w *encoder) { w.BitArray(m.Value, 8*len(m.Value)) }

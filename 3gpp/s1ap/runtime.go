@@ -11,20 +11,20 @@ const (
 // UnknownIE is an IE or extension this release does not have, as received. It
 // is written again with the container it came in.
 type UnknownIE struct {
-	ID          ProtocolIEID
-	Criticality Criticality
-	Value       []byte // encoding, without the length of the open type
+	ID          ProtocolIEID `asn1:"id"`
+	Criticality Criticality  `asn1:"criticality"`
+	Value       []byte       `asn1:"value"` // encoding, without the length of the open type
 }
 
 // UnknownChoice is an alternative of a CHOICE this release does not have.
 type UnknownChoice struct {
-	Index int // counted from the first alternative after the extension marker
-	Value []byte
+	Index int    `asn1:"index"` // counted from the first alternative after the extension marker
+	Value []byte `asn1:"value"`
 }
 
 // Extensions is an extension container for which this release has no members.
 type Extensions struct {
-	Unknown []UnknownIE
+	Unknown []UnknownIE `asn1:"unknownIEs"`
 }
 
 func (x *Extensions) isEmpty() bool { return x == nil || len(x.Unknown) == 0 }
@@ -283,9 +283,9 @@ func (r *decoder) unknownChoice(i int) *UnknownChoice {
 
 // PrivateIE is an element of PrivateMessage (TS 36.413 §9.3.7).
 type PrivateIE struct {
-	ID          PrivateIEID
-	Criticality Criticality
-	Value       []byte // encoding of the value
+	ID          PrivateIEID `asn1:"id"`
+	Criticality Criticality `asn1:"criticality"`
+	Value       []byte      `asn1:"value"` // encoding of the value
 }
 
 func (w *encoder) privateIEs(ies []PrivateIE) {

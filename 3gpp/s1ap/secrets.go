@@ -1,6 +1,7 @@
 package s1ap
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,21 @@ func (v IMSI) String() string {
 		out = append(out, '0'+b&15, '0'+b>>4)
 	}
 	return string(out[:min(5, len(out))]) + "..."
+}
+
+// digits are the IMSI's, octets as hexadecimal digits where they are none.
+func (v IMSI) digits() string {
+	var out []byte
+	for i, b := range v {
+		low, high := b&15, b>>4
+		if low > 9 || high > 9 && (high != 15 || i < len(v)-1) {
+			return hex.EncodeToString(v)
+		}
+		if out = append(out, '0'+low); high < 10 {
+			out = append(out, '0'+high)
+		}
+	}
+	return string(out)
 }
 
 // GoString masks as String does.

@@ -93,9 +93,9 @@ func TestGenerate(t *testing.T) {
 	}
 	flat := strings.Join(strings.Fields(all.String()), " ")
 	for _, want := range []string{
-		"PeerID PeerID // id-Peer-ID, mandatory, reject",
-		"PeerList PeerList // id-peer-list, optional, ignore",
-		"Mood *Mood // id-Mood, optional, notify",
+		"PeerID PeerID `asn1:\"Peer-ID\"` // id-Peer-ID, mandatory, reject",
+		"PeerList PeerList `asn1:\"peer-list\"` // id-peer-list, optional, ignore",
+		"Mood *Mood `asn1:\"Mood\"` // id-Mood, optional, notify",
 		"var greetingTable = [...]ieSpec{ {IDPeerID, CriticalityReject, true}, {IDPeerList, CriticalityIgnore, false}, {IDMood, CriticalityNotify, false}, }",
 		"type PeerID uint16",
 		"w.IntExt(uint64(v), 0, 300)",
@@ -109,14 +109,18 @@ func TestGenerate(t *testing.T) {
 		"type MixtureFinish uint8",
 		"Key [16]byte",
 		"w.BitField(uint64(v.Mask), 10)",
-		"IEExtensions *MixtureExtIEs // optional",
-		`Name string // optional`,
+		"IEExtensions *MixtureExtIEs `asn1:\"iE-Extensions\"` // optional",
+		"Name string `asn1:\"name\"` // optional",
 		"p := r.Bits(4)",
 		"if p>>3 != 0 { r.Additions() }",
 		"type PeerList []PeerItem",
 		"m := w.single(IDPeerItem, CriticalityIgnore)",
 		"s := per.List(&r.Reader, *v, r.Count(1, 300, 40))",
-		"Address [4]byte Data []byte // optional",
+		"Address [4]byte `asn1:\"address\"` Data []byte `asn1:\"data\"` // optional",
+		"Mask uint16 `asn1:\"mask\" bits:\"10\"`",
+		`func (v MoodChoice) String() string { switch v { case MoodChoicePlain: return "plain"`,
+		`case "PeerID": return "Peer-ID"`,
+		"func (m *Greeting) String() string { return oneLine(m) }",
 		"return Header{InitiatingMessage, ProcedureGreeting, CriticalityReject, \"Greeting\"}",
 	} {
 		if !strings.Contains(flat, want) {

@@ -208,6 +208,9 @@ func (g *generator) simple(name string, t *asnType) {
 	}
 	g.p("\nfunc (v *%s) decode(r *decoder) { %s }", name, with(u.decode, value, name))
 	g.pr("\nfunc (v *%s) random(g *gen) { %s }", name, with(u.random, value, name))
+	if b := t.bounds; t.kind == kindBitString && b.isFixed() && b.hi() <= 64 {
+		g.p("\n// String gives the bits, in fours as hexadecimal digits.\nfunc (v %s) String() string { return bitText(uint64(v), %d) }", name, b.hi())
+	}
 }
 
 // enumerated writes a named enumeration with its values and String.

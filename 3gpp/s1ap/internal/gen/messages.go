@@ -46,7 +46,7 @@ func (g *generator) messages() {
 		case kindIEs:
 			g.container(name, g.set(c.ref), true)
 		case kindPrivate:
-			g.p("type %s struct {\nPrivateIEs []PrivateIE // 1..65535\n}", name)
+			g.p("type %s struct {\nPrivateIEs []PrivateIE `asn1:\"privateIEs\"` // 1..65535\n}", name)
 			g.p("\nfunc (m *%s) encode(w *encoder) { w.privateIEs(m.PrivateIEs) }", name)
 			g.p("\nfunc (m *%s) decode(r *decoder) { m.PrivateIEs = r.privateIEs(m.PrivateIEs) }", name)
 			g.pr("\nfunc (v *%s) random(g *gen) { v.PrivateIEs = g.privateIEs() }", name)
@@ -55,6 +55,7 @@ func (g *generator) messages() {
 		}
 		g.p("\n// Header implements Message.\nfunc (*%s) Header() Header {\nreturn Header{%s, Procedure%s, Criticality%s, %q}\n}",
 			name, kind, goName(p.code[3:]), goName(p.criticality), name)
+		g.p("\n// String gives the message on one line, identities and keys hidden.\nfunc (m *%s) String() string { return oneLine(m) }", name)
 	})
 }
 
@@ -106,9 +107,9 @@ func (g *generator) container(name string, s *setDef, message bool) {
 	}
 	g.p("type %s struct {", name)
 	for i, m := range ms {
-		g.p("%s %s // %s, %s, %s", m.goField, m.declare(), m.name, s.ies[i].presence, s.ies[i].criticality)
+		g.p("%s %s %s // %s, %s, %s", m.goField, m.declare(), nameTag(m.name), m.name, s.ies[i].presence, s.ies[i].criticality)
 	}
-	g.p("%s []UnknownIE // not of this release, written after the others\n}", unknown)
+	g.p("%s []UnknownIE `asn1:\"unknownIEs\"` // not of this release, written after the others\n}", unknown)
 	table := lowerName(name) + "Table"
 	g.p("\nvar %s = [...]ieSpec{", table)
 	for i, m := range ms {
@@ -170,6 +171,7 @@ func (g *generator) dispatch() {
 		g.p("case *UnknownMessage: m.%s(%c)\n}\n}", way.verb, way.recv[0])
 	}
 	g.ueIDs()
+	g.typeNames()
 	g.pr("\nfunc allMessages() []randomMessage {\nreturn []randomMessage{")
 	g.eachMessage(func(_ *procedure, _, typ string) { g.pr("new(%s),", goName(typ)) })
 	g.pr("}\n}")
@@ -208,6 +210,17 @@ func (g *generator) ueIDs() {
 		}
 	})
 	g.p("}\nreturn nil, nil\n}")
+}
+
+// typeNames writes the function that gives the ASN.1 name of a Go type.
+func (g *generator) typeNames() {
+	g.p("\n// typeName returns the name in TS 36.413 of the Go type name.\nfunc typeName(name string) string {\nswitch name {")
+	for _, d := range g.spec.types {
+		if n := goName(d.name); n != d.name && g.names[n] == d.name {
+			g.p("case %q: return %q", n, d.name)
+		}
+	}
+	g.p("}\nreturn name\n}")
 }
 
 func orNil(s string) string {

@@ -131,7 +131,7 @@ func (g *generator) sequence(name string, t *asnType) {
 			note = " // optional"
 			optionals++
 		}
-		g.p("%s %s%s", m.goField, m.declare(), note)
+		g.p("%s %s%s%s", m.goField, m.declare(), g.tag(m), note)
 	}
 	g.p("}")
 	bits := optionals
@@ -209,11 +209,11 @@ func (g *generator) choice(name string, t *asnType) {
 	g.p("type %s struct {\nChoice %s", name, sel)
 	for _, m := range ms {
 		if m.typ.kind != kindNull {
-			g.p("%s %s", m.goField, m.declare())
+			g.p("%s %s%s", m.goField, m.declare(), g.tag(m))
 		}
 	}
 	if t.ext {
-		g.p("Unknown *UnknownChoice // of %sUnknown", sel)
+		g.p("Unknown *UnknownChoice `asn1:\"unknown\"` // of %sUnknown", sel)
 	}
 	g.p("}")
 	g.p("\n// %s selects the alternative of %s; zero is none.\ntype %s uint8", sel, name, sel)
@@ -230,6 +230,7 @@ func (g *generator) choice(name string, t *asnType) {
 		g.p("%s %s = 255", g.define(sel+"Unknown", name+" unknown"), sel)
 	}
 	g.p(")")
+	g.choiceString(sel, ms, t.ext)
 	root := 0
 	for _, m := range ms {
 		if !m.added {
@@ -240,6 +241,18 @@ func (g *generator) choice(name string, t *asnType) {
 	g.choiceDecode(name, sel, t, ms, root)
 	g.choiceRandom(name, sel, ms)
 	g.hoist(name, ms)
+}
+
+// choiceString writes the names of the alternatives.
+func (g *generator) choiceString(sel string, ms []member, ext bool) {
+	g.p("\n// String returns the name of the alternative in TS 36.413.\nfunc (v %s) String() string {\nswitch v {", sel)
+	for _, m := range ms {
+		g.p("case %s%s: return %q", sel, m.goField, m.name)
+	}
+	if ext {
+		g.p("case %sUnknown: return \"unknown\"", sel)
+	}
+	g.p("}\nreturn unknownNumber(%q, int(v))\n}", sel)
 }
 
 func (g *generator) choiceEncode(name, sel string, t *asnType, ms []member, root int) {
@@ -301,9 +314,9 @@ func (g *generator) single(name string, t *asnType) {
 	set := g.set(t.ref)
 	g.p("type %s struct {", name)
 	for _, d := range set.ies {
-		g.p("%s *%s", ieField(d), g.useNamed(d.typ).goType)
+		g.p("%s *%s %s // %s, %s", ieField(d), g.useNamed(d.typ).goType, nameTag(d.id), d.id, d.criticality)
 	}
-	g.p("Unknown *UnknownIE\n}")
+	g.p("Unknown *UnknownIE `asn1:\"unknownIE\"`\n}")
 	g.p("\nfunc (v *%s) encode(w *encoder) {\nswitch {", name)
 	for _, d := range set.ies {
 		f := "v." + ieField(d)
@@ -325,6 +338,19 @@ func (g *generator) single(name string, t *asnType) {
 	}
 	g.pr("}")
 }
+
+// tag is the struct tag of a component: its name in the ASN.1 and, of a BIT
+// STRING that is a number in Go and has no type name, the number of bits.
+func (g *generator) tag(m member) string {
+	t := nameTag(m.name)
+	if b := m.typ.bounds; m.typ.kind == kindBitString && b.isFixed() && b.hi() <= 64 {
+		t = fmt.Sprintf("`asn1:%q bits:\"%d\"`", m.name, b.hi())
+	}
+	return t
+}
+
+// nameTag is the struct tag that holds the name of a component or IE.
+func nameTag(asn string) string { return fmt.Sprintf("`asn1:%q`", strings.TrimPrefix(asn, "id-")) }
 
 func idConst(d ieDef) string   { return "ID" + goName(strings.TrimPrefix(d.id, "id-")) }
 func critConst(d ieDef) string { return "Criticality" + goName(d.criticality) }
