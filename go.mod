@@ -29,6 +29,7 @@ require (
 	github.com/pion/logging v0.2.4
 	github.com/pion/sctp v1.11.0
 	github.com/spf13/cobra v1.10.2
+	github.com/warthog618/sms v0.3.0
 	github.com/wmnsk/go-gtp v0.8.12
 	github.com/wmnsk/milenage v1.2.1
 	go.etcd.io/bbolt v1.4.3

@@ -1,6 +1,9 @@
 package gsm7
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Fill gives the fill bits between a user data header of n octets, its length
 // octet included, and the first septet behind it: 0 to 6 (TS 23.040 §9.2.3.24).
@@ -10,18 +13,20 @@ func Fill(n int) int { return (7 - n%7) % 7 }
 // the lowest bits, behind fill zero bits (TS 23.038 §6.1.2.1). Spare bits at the
 // end are zero. fill is 0 to 7.
 func Pack(dst, septets []byte, fill int) []byte {
-	var bits uint32
-	have := fill
-	for _, s := range septets {
-		bits |= uint32(s&0x7f) << have
-		if have += 7; have >= 8 {
-			dst = append(dst, byte(bits))
-			bits >>= 8
-			have -= 8
-		}
+	var bits uint64
+	for ; len(septets) >= 8; septets = septets[8:] {
+		bits |= squeeze(binary.LittleEndian.Uint64(septets)) << fill
+		dst = binary.LittleEndian.AppendUint64(dst, bits)
+		dst = dst[:len(dst)-1]
+		bits >>= 56
 	}
-	if have > 0 {
+	for _, s := range septets {
+		bits |= uint64(s&0x7f) << fill
+		fill += 7
+	}
+	for ; fill > 0; fill -= 8 {
 		dst = append(dst, byte(bits))
+		bits >>= 8
 	}
 	return dst
 }
@@ -29,8 +34,12 @@ func Pack(dst, septets []byte, fill int) []byte {
 // Unpack appends n septets to dst, one to an octet, that stand behind fill bits
 // of packed. It is an error when packed is too short for them.
 func Unpack(dst, packed []byte, fill, n int) ([]byte, error) {
-	if fill < 0 || n < 0 || (len(packed)*8-fill)/7 < n || len(packed)*8 < fill {
+	if fill < 0 || fill > 7 || n < 0 || (len(packed)*8-fill)/7 < n || len(packed) == 0 && fill > 0 {
 		return dst, fmt.Errorf("gsm7: %d octets do not hold %d septets behind %d fill bits", len(packed), n, fill)
+	}
+	for ; n >= 8 && len(packed) >= 8; n -= 8 {
+		dst = binary.LittleEndian.AppendUint64(dst, spread(binary.LittleEndian.Uint64(packed)>>fill))
+		packed = packed[7:]
 	}
 	for at := fill; n > 0; n-- {
 		v := uint16(packed[at/8])
@@ -41,6 +50,20 @@ func Unpack(dst, packed []byte, fill, n int) ([]byte, error) {
 		at += 7
 	}
 	return dst, nil
+}
+
+// squeeze takes bit 8 out of each of eight octets: 56 bits stay.
+func squeeze(w uint64) uint64 {
+	w = w&0x007f007f007f007f | w>>1&0x3f803f803f803f80
+	w = w&0x00003fff00003fff | w>>2&0x0fffc0000fffc000
+	return w&0x000000000fffffff | w>>4&0x00fffffff0000000
+}
+
+// spread undoes squeeze; what is above 56 bits is ignored.
+func spread(w uint64) uint64 {
+	w = w&0x000000000fffffff | w<<4&0x0fffffff00000000
+	w = w&0x00003fff00003fff | w<<2&0x3fff00003fff0000
+	return w&0x007f007f007f007f | w<<1&0x7f007f007f007f00
 }
 
 const cr = '\r' // pads where seven zero bits would be read as another @
