@@ -6,6 +6,7 @@ import (
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/3gpp/secret"
@@ -35,14 +36,14 @@ func (w *world) phone(e *enbPeer) *phone {
 	w.phones++
 	p := w.stranger(e, fmt.Sprintf("0010100000%05d", w.phones))
 	s := w.home.add(p.imsi)
-	p.card = must(aka.NewUSIM(aka.USIMOptions{K: s.k, OPc: s.opc}))
+	p.card = must(aka.NewUSIM(aka.USIMOptions{Algorithm: s.c}))
 	return p
 }
 
 // stranger has a SIM no home knows.
 func (w *world) stranger(e *enbPeer, imsi string) *phone {
 	return &phone{w: w, e: e, imsi: must(id.ParseIMSI(imsi)), ksi: eps.NoKSI, cap: eps.NewUENetworkCapability(0, 1, 2, 3, 9, 10, 11),
-		card: must(aka.NewUSIM(aka.USIMOptions{K: secret.Key128{1}}))}
+		card: must(aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(secret.Key128{1}, secret.Key128{})}))}
 }
 
 // at is the same phone by a new S1 connection.
@@ -142,7 +143,7 @@ func (p *phone) answer(m *eps.AuthenticationRequest) eps.Message {
 	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), testPLMN)
 	if err == nil {
 		p.kasme, p.ksi = kasme, m.KSI
-		return &eps.AuthenticationResponse{RES: res[:]}
+		return &eps.AuthenticationResponse{RES: res.Bytes()}
 	}
 	cause, _ := aka.Cause(err)
 	f := &eps.AuthenticationFailure{Cause: eps.EMMCause(cause)}

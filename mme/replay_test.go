@@ -91,8 +91,8 @@ func (r *replay) Challenge(_ context.Context, q home.ChallengeRequest) (home.Cha
 func (r *replay) Prove(_ context.Context, q home.ProveRequest) (home.Lease, error) {
 	k, opc := must(hex.DecodeString(capturedK)), must(hex.DecodeString(capturedOPc))
 	res, ck, ik, _ := milenage.New(secret.Key128(k), secret.Key128(opc)).F2345([16]byte(r.challenge.RAND))
-	if !bytes.Equal(res[:], q.RES) {
-		r.t.Errorf("RES %x, want %x", q.RES, res[:])
+	if !res.Equal(q.RES) {
+		r.t.Errorf("RES %x, want %x", q.RES, res.Bytes())
 	}
 	p := testProfile()
 	p.APN = must(id.ParseAPN("srsapn"))

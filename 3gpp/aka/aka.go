@@ -1,11 +1,13 @@
 // Package aka is the Authentication and Key Agreement of TS 33.102 and its EPS
 // form in TS 33.401: authentication vectors, AUTN and AUTS, sequence numbers
 // as a rule for the network (annex C.1.1.3) and as the array in the card
-// (annex C.2), and the key derivations of TS 33.401 annex A.
+// (annex C.2), the conversions between UMTS and GSM, and the key derivations of
+// TS 33.401 annex A.
 //
 // It holds no subscriber, store, clock or random source: RAND, the clock's tick
-// and the last sequence number come in, values go out. Comparisons of codes and
-// responses take constant time.
+// and the last sequence number come in, values go out. It computes no f1..f5*
+// itself: an Algorithm does, package milenage or package xor. Comparisons of
+// codes and responses take constant time.
 package aka
 
 import (
@@ -14,7 +16,6 @@ import (
 	"fmt"
 
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 )
 
@@ -66,20 +67,23 @@ func (a AMF) Separation() bool { return a[0]&0x80 != 0 }
 // AMFEPS gives the AMF of an EPS vector: separation bit 1, the rest 0.
 func AMFEPS() AMF { return AMF{0x80, 0} }
 
-// RES is a response, or XRES, the expected one: 8 octets with Milenage. It
-// prints as "[redacted]", because an XRES that leaks before the card has
-// answered is an answer.
-type RES [8]byte
+// RES is a response, or XRES, the expected one: 4 to 16 octets, compared in
+// constant time, printed as "[redacted]".
+type RES = secret.RES
 
-// Format prints "[redacted]" whatever the verb.
-func (RES) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
-
-// MarshalText refuses with secret.ErrRefused.
-func (RES) MarshalText() ([]byte, error) { return nil, secret.ErrRefused }
-
-// Equal compares with a response off the air in constant time; a response of
-// another length is unequal.
-func (r RES) Equal(got []byte) bool { return subtle.ConstantTimeCompare(r[:], got) == 1 }
+// Algorithm is a set of the functions f1 to f5* of TS 33.102 §6.3 under one
+// subscriber's key: a *milenage.Cipher, an *xor.Cipher, an operator's own. It is
+// safe for concurrent use.
+type Algorithm interface {
+	// F1 gives MAC-A and MAC-S (f1, f1*) for a RAND, a SQN and an AMF.
+	F1(rand [16]byte, sqn [6]byte, amf [2]byte) (macA, macS [8]byte)
+	// F2345 gives RES, CK, IK and AK, which a card needs before it knows SQN.
+	F2345(rand [16]byte) (res RES, ck, ik secret.Key128, ak [6]byte)
+	// F12345 gives what F1 and F2345 do but MAC-S, for a network's vector.
+	F12345(rand [16]byte, sqn [6]byte, amf [2]byte) (macA [8]byte, res RES, ck, ik secret.Key128, ak [6]byte)
+	// F5Star gives the anonymity key of a resynchronisation token.
+	F5Star(rand [16]byte) (ak [6]byte)
+}
 
 // Vector is an authentication vector (quintet, TS 33.102 §6.3.2).
 type Vector struct {
@@ -92,39 +96,28 @@ type Vector struct {
 
 // Generate makes the vector for one RAND and SQN, on the network side. For EPS
 // pass AMFEPS(). No number may be used twice for a subscriber: see NextSEQ.
-func Generate(c *milenage.Cipher, rand RAND, sqn SQN, amf AMF) Vector {
+func Generate(f Algorithm, rand RAND, sqn SQN, amf AMF) Vector {
+	v := Vector{RAND: rand}
 	o := sqn.Octets()
-	f := c.Compute(rand, o, amf)
-	v := Vector{RAND: rand, XRES: f.RES, CK: f.CK, IK: f.IK}
-	subtle.XORBytes(v.AUTN[:6], o[:], f.AK[:])
+	macA, res, ck, ik, ak := f.F12345(rand, o, amf)
+	v.XRES, v.CK, v.IK = res, ck, ik
+	subtle.XORBytes(v.AUTN[:6], o[:], ak[:])
 	copy(v.AUTN[6:], amf[:])
-	copy(v.AUTN[8:], f.MACA[:])
+	copy(v.AUTN[8:], macA[:])
 	return v
 }
 
 // KASME derives K_ASME of this vector for a serving network.
 func (v Vector) KASME(plmn id.PLMN) secret.Key256 { return KASME(v.CK, v.IK, plmn, v.AUTN) }
 
-// GSM converts the vector to a GSM triplet's SRES and Kc by the conversion
-// functions c2 and c3 (TS 33.102 §6.8.1.2).
-func (v Vector) GSM() (sres [4]byte, kc [8]byte) {
-	for i := range sres {
-		sres[i] = v.XRES[i] ^ v.XRES[i+4] // octets 8..15 of a 64-bit XRES are zero padding
-	}
-	for i := range kc {
-		kc[i] = v.CK[i] ^ v.CK[i+8] ^ v.IK[i] ^ v.IK[i+8]
-	}
-	return sres, kc
-}
-
 // VerifyAUTS checks a resynchronisation token against the RAND that the phone
 // was challenged with and gives the card's SQN_MS (TS 33.102 §6.3.5), on the
 // network side. ErrAUTS when it is not authentic.
-func VerifyAUTS(c *milenage.Cipher, rand RAND, auts AUTS) (SQN, error) {
-	ak := c.F5Star(rand)
+func VerifyAUTS(f Algorithm, rand RAND, auts AUTS) (SQN, error) {
+	ak := f.F5Star(rand)
 	var sqn [6]byte
 	subtle.XORBytes(sqn[:], auts[:6], ak[:])
-	_, macS := c.F1(rand, sqn, [2]byte{}) // AMF* is zero (TS 33.102 §6.3.3)
+	_, macS := f.F1(rand, sqn, [2]byte{}) // AMF* is zero (TS 33.102 §6.3.3)
 	if subtle.ConstantTimeCompare(macS[:], auts[6:]) != 1 {
 		return 0, ErrAUTS
 	}
@@ -133,9 +126,9 @@ func VerifyAUTS(c *milenage.Cipher, rand RAND, auts AUTS) (SQN, error) {
 
 // BuildAUTS makes a resynchronisation token for the highest number a card has
 // accepted (TS 33.102 §6.3.3), on the USIM side.
-func BuildAUTS(c *milenage.Cipher, rand RAND, ms SQN) (auts AUTS) {
-	o, ak := ms.Octets(), c.F5Star(rand)
-	_, macS := c.F1(rand, o, [2]byte{})
+func BuildAUTS(f Algorithm, rand RAND, ms SQN) (auts AUTS) {
+	o, ak := ms.Octets(), f.F5Star(rand)
+	_, macS := f.F1(rand, o, [2]byte{})
 	subtle.XORBytes(auts[:6], o[:], ak[:])
 	copy(auts[6:], macS[:])
 	return auts

@@ -33,7 +33,7 @@ func plmn(t testing.TB) id.PLMN {
 func newCard(t testing.TB, change func(*aka.USIMOptions)) (*aka.USIM, *milenage.Cipher) {
 	t.Helper()
 	k, opc, _ := set20(t)
-	o := aka.USIMOptions{K: k, OPc: opc}
+	o := aka.USIMOptions{Algorithm: milenage.New(k, opc)}
 	if change != nil {
 		change(&o)
 	}
@@ -61,7 +61,7 @@ func TestAUTNOfPublishedSet(t *testing.T) {
 		t.Errorf("AUTN %x, want %x", v.AUTN, want)
 	}
 	if want := unhex(t, "a95100e2760952cd"); !v.XRES.Equal(want) || v.XRES.Equal(want[:7]) || v.XRES.Equal(nil) {
-		t.Errorf("XRES %x, want %x", v.XRES[:], want)
+		t.Errorf("XRES %x, want %x", v.XRES.Bytes(), want)
 	}
 }
 
@@ -117,8 +117,8 @@ func TestCardAnswersOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !v.XRES.Equal(res[:]) || kasme != v.KASME(plmn(t)) {
-		t.Errorf("RES %x, K_ASME %x", res[:], kasme[:])
+	if !v.XRES.Equal(res.Bytes()) || kasme != v.KASME(plmn(t)) {
+		t.Errorf("RES %x, K_ASME %x", res.Bytes(), kasme[:])
 	}
 	_, _, err = card.AuthenticateEPS(v.RAND, v.AUTN, plmn(t))
 	var synch *aka.SynchFailure
@@ -294,8 +294,11 @@ func TestSQNParts(t *testing.T) {
 	if _, err := aka.MakeSQN(0, 32); err == nil {
 		t.Error("IND 32 accepted")
 	}
-	if _, err := aka.NewUSIM(aka.USIMOptions{SEQ: [aka.INDs]uint64{7: aka.MaxSEQ + 1}}); !errors.Is(err, aka.ErrSEQ) {
+	if _, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(secret.Key128{}, secret.Key128{}), SEQ: [aka.INDs]uint64{7: aka.MaxSEQ + 1}}); !errors.Is(err, aka.ErrSEQ) {
 		t.Errorf("card with 44 bits: %v", err)
+	}
+	if _, err := aka.NewUSIM(aka.USIMOptions{}); err == nil {
+		t.Error("a card without algorithm")
 	}
 	if _, err := aka.DecodeAUTS(make([]byte, 13)); err == nil {
 		t.Error("AUTS of 13 octets accepted")
@@ -306,7 +309,7 @@ func TestSQNParts(t *testing.T) {
 }
 
 func TestResponseDoesNotPrint(t *testing.T) {
-	v := aka.Vector{XRES: aka.RES{0xde, 0xad}, CK: secret.Key128{0xbe, 0xef}}
+	v := aka.Vector{XRES: secret.RES64([8]byte{0xde, 0xad}), CK: secret.Key128{0xbe, 0xef}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s", "%d"} {
 		if s := fmt.Sprintf(verb, v); strings.Contains(s, "dead") || strings.Contains(s, "222 173") || strings.Contains(s, "0xde") {
 			t.Errorf("%s shows XRES: %s", verb, s)

@@ -18,12 +18,17 @@ func kdf(key, s []byte) (out secret.Key256) {
 	return out
 }
 
+// join gives CK || IK, the input key of derivations from a UMTS context.
+func join(ck, ik secret.Key128) (key secret.Key256) {
+	copy(key[:16], ck[:])
+	copy(key[16:], ik[:])
+	return key
+}
+
 // KASME derives K_ASME (TS 33.401 §A.2, FC 0x10) for a serving network. The
 // parameter SQN xor AK is taken from the first six octets of AUTN.
 func KASME(ck, ik secret.Key128, plmn id.PLMN, autn AUTN) secret.Key256 {
-	var key [32]byte
-	copy(key[:16], ck[:])
-	copy(key[16:], ik[:])
+	key := join(ck, ik)
 	var s [14]byte
 	sn := plmn.Octets()
 	s[0] = 0x10

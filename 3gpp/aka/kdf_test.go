@@ -12,7 +12,6 @@ import (
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 )
 
@@ -109,17 +108,3 @@ func TestHandoverDerivations(t *testing.T) {
 	}
 }
 
-func TestGSMConversion(t *testing.T) {
-	sets := rows(t, "ts55205-gsm-milenage.txt")
-	if len(sets) != 19 {
-		t.Fatalf("%d sets, want 19", len(sets))
-	}
-	for _, f := range sets {
-		c := milenage.New(secret.Key128(unhex(t, f[1])), secret.Key128(unhex(t, f[3])))
-		v := aka.Generate(c, aka.RAND(unhex(t, f[2])), 0, aka.AMF{})
-		sres, kc := v.GSM()
-		if !bytes.Equal(sres[:], unhex(t, f[4])) || !bytes.Equal(kc[:], unhex(t, f[5])) {
-			t.Errorf("set %s: SRES %x, Kc %x", f[0], sres, kc)
-		}
-	}
-}

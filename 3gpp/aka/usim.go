@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 )
 
@@ -40,25 +39,29 @@ func Cause(err error) (uint8, bool) {
 
 // USIMOptions is what a card is born with, and its restorable state.
 type USIMOptions struct {
-	K, OPc secret.Key128
-	SEQ    [INDs]uint64 // highest SEQ accepted per IND; zero for a fresh card
-	Delta  uint64       // largest step forward; 0 means Delta (2^28)
-	Limit  uint64       // age limit L on old numbers; 0 means none (TS 33.102 §C.2.2)
+	Algorithm Algorithm    // with the card's key
+	SEQ       [INDs]uint64 // highest SEQ accepted per IND; zero for a fresh card
+	Delta     uint64       // largest step forward; 0 means Delta (2^28)
+	Limit     uint64       // age limit L on old numbers; 0 means none (TS 33.102 §C.2.2)
 }
 
 // USIM is a card with the sequence number array of TS 33.102 §C.2. It belongs
 // to one goroutine.
 type USIM struct {
-	c     *milenage.Cipher
+	f     Algorithm
 	seq   [INDs]uint64
 	top   SQN // SQN_MS: the highest accepted
 	delta uint64
 	limit uint64
 }
 
-// NewUSIM makes a card; ErrSEQ if an entry of the array exceeds 43 bits.
+// NewUSIM makes a card; an error without algorithm, ErrSEQ if an entry of the
+// array exceeds 43 bits.
 func NewUSIM(o USIMOptions) (*USIM, error) {
-	u := &USIM{c: milenage.New(o.K, o.OPc), seq: o.SEQ, delta: o.Delta, limit: o.Limit}
+	if o.Algorithm == nil {
+		return nil, errors.New("aka: card without algorithm")
+	}
+	u := &USIM{f: o.Algorithm, seq: o.SEQ, delta: o.Delta, limit: o.Limit}
 	if u.delta == 0 {
 		u.delta = Delta
 	}
@@ -90,16 +93,16 @@ type Answer struct {
 // *SynchFailure with AUTS, or the response and keys; only then is the number
 // marked as used.
 func (u *USIM) Authenticate(rand RAND, autn AUTN) (Answer, error) {
-	res, ck, ik, ak := u.c.F2345(rand)
+	res, ck, ik, ak := u.f.F2345(rand)
 	var o [6]byte
 	subtle.XORBytes(o[:], autn[:6], ak[:])
-	macA, _ := u.c.F1(rand, o, autn.AMF())
+	macA, _ := u.f.F1(rand, o, autn.AMF())
 	if subtle.ConstantTimeCompare(macA[:], autn[8:]) != 1 {
 		return Answer{}, ErrMAC
 	}
 	sqn := DecodeSQN(o)
 	if !u.fresh(sqn) {
-		return Answer{}, &SynchFailure{AUTS: BuildAUTS(u.c, rand, u.top), SQN: sqn, MS: u.top}
+		return Answer{}, &SynchFailure{AUTS: BuildAUTS(u.f, rand, u.top), SQN: sqn, MS: u.top}
 	}
 	u.seq[sqn.IND()] = sqn.SEQ()
 	if sqn.SEQ() > u.top.SEQ() {

@@ -4,7 +4,8 @@
 //
 // It knows nothing of sequence number management, AUTN or vectors: that is
 // package aka. Operator-chosen constants are not supported. AES comes from the
-// standard library, which is constant-time on machines with AES instructions.
+// standard library, which runs in constant time on machines with AES
+// instructions; nothing here branches or looks up by a secret.
 package milenage
 
 import (
@@ -48,7 +49,7 @@ func OPc(k, op secret.Key128) secret.Key128 {
 type Vector struct {
 	MACA [8]byte       // f1: network authentication code
 	MACS [8]byte       // f1*: resynchronisation code (over the same SQN, AMF)
-	RES  [8]byte       // f2
+	RES  secret.RES    // f2, 8 octets
 	CK   secret.Key128 // f3
 	IK   secret.Key128 // f4
 	AK   [6]byte       // f5
@@ -71,17 +72,21 @@ func (c *Cipher) F1(rand [16]byte, sqn [6]byte, amf [2]byte) (macA, macS [8]byte
 }
 
 // F2345 computes f2, f3, f4 and f5 (TS 35.206 §4.1: OUT2, OUT3, OUT4).
-func (c *Cipher) F2345(rand [16]byte) (res [8]byte, ck, ik secret.Key128, ak [6]byte) {
+func (c *Cipher) F2345(rand [16]byte) (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
 	var w work
 	c.start(&w, &rand)
-	c.outN(&w, 0, 1)
-	copy(ak[:], w.out[:6])
-	copy(res[:], w.out[8:])
-	c.outN(&w, 4, 2)
-	ck = w.out
-	c.outN(&w, 8, 4)
-	ik = w.out
-	return res, ck, ik, ak
+	return c.f2345(&w)
+}
+
+// F12345 computes f1 to f5 with one pass of the shared first block: what a
+// network's vector is made of. Five AES operations, one allocation.
+func (c *Cipher) F12345(rand [16]byte, sqn [6]byte, amf [2]byte) (macA [8]byte, res secret.RES, ck, ik secret.Key128, ak [6]byte) {
+	var w work
+	c.start(&w, &rand)
+	c.f1(&w, &sqn, &amf)
+	copy(macA[:], w.out[:8])
+	res, ck, ik, ak = c.f2345(&w)
+	return macA, res, ck, ik, ak
 }
 
 // F5Star computes f5*, the anonymity key of a resynchronisation token
@@ -102,13 +107,7 @@ func (c *Cipher) Compute(rand [16]byte, sqn [6]byte, amf [2]byte) (v Vector) {
 	c.f1(&w, &sqn, &amf)
 	copy(v.MACA[:], w.out[:8])
 	copy(v.MACS[:], w.out[8:])
-	c.outN(&w, 0, 1)
-	copy(v.AK[:], w.out[:6])
-	copy(v.RES[:], w.out[8:])
-	c.outN(&w, 4, 2)
-	v.CK = w.out
-	c.outN(&w, 8, 4)
-	v.IK = w.out
+	v.RES, v.CK, v.IK, v.AK = c.f2345(&w)
 	c.outN(&w, 12, 8)
 	copy(v.AKS[:], w.out[:6])
 	return v
@@ -133,6 +132,18 @@ func (c *Cipher) f1(w *work, sqn *[6]byte, amf *[2]byte) {
 	}
 	c.block.Encrypt(w.out[:], w.in[:])
 	xor(&w.out, &w.out, &c.opc)
+}
+
+// f2345 takes f2 and f5 out of OUT2, f3 out of OUT3, f4 out of OUT4.
+func (c *Cipher) f2345(w *work) (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
+	c.outN(w, 0, 1)
+	copy(ak[:], w.out[:6])
+	res = secret.RES64([8]byte(w.out[8:]))
+	c.outN(w, 4, 2)
+	ck = w.out
+	c.outN(w, 8, 4)
+	ik = w.out
+	return res, ck, ik, ak
 }
 
 // outN sets out = E_K(rot(TEMP xor OPc, r) xor c) xor OPc. from is 0 or the

@@ -67,11 +67,14 @@ func TestPublishedSets(t *testing.T) {
 			c := s.cipher()
 			rand, sqn, amf := s.input()
 			v := c.Compute(rand, sqn, amf)
-			got := [][]byte{v.MACA[:], v.MACS[:], v.RES[:], v.CK[:], v.IK[:], v.AK[:], v.AKS[:]}
+			got := [][]byte{v.MACA[:], v.MACS[:], v.RES.Bytes(), v.CK[:], v.IK[:], v.AK[:], v.AKS[:]}
 			macA, macS := c.F1(rand, sqn, amf)
 			res, ck, ik, ak := c.F2345(rand)
 			aks := c.F5Star(rand)
-			single := [][]byte{macA[:], macS[:], res[:], ck[:], ik[:], ak[:], aks[:]}
+			single := [][]byte{macA[:], macS[:], res.Bytes(), ck[:], ik[:], ak[:], aks[:]}
+			if a, r, c, i, k := c.F12345(rand, sqn, amf); a != v.MACA || r != v.RES || c != v.CK || i != v.IK || k != v.AK {
+				t.Errorf("F12345 %x %x %x %x %x differs from Compute", a, r.Bytes(), c[:], i[:], k)
+			}
 			for i, name := range []string{"f1", "f1*", "f2", "f3", "f4", "f5", "f5*"} {
 				if want := s.f[5+i]; !bytes.Equal(got[i], want) {
 					t.Errorf("Compute %s %x, want %x", name, got[i], want)
@@ -90,6 +93,9 @@ func TestVectorAllocatesOnce(t *testing.T) {
 	rand, sqn, amf := s.input()
 	if n := testing.AllocsPerRun(100, func() { c.Compute(rand, sqn, amf) }); n > 1 {
 		t.Errorf("%v allocations, want at most 1", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { c.F12345(rand, sqn, amf) }); n > 1 {
+		t.Errorf("F12345: %v allocations, want at most 1", n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/secret"
 )
@@ -60,8 +61,9 @@ func TestCapturedConversations(t *testing.T) {
 				t.Fatal(err)
 			}
 			card, err := aka.NewUSIM(aka.USIMOptions{
-				K:   secret.Key128(unhex(t, "00112233445566778899aabbccddeeff")),
-				OPc: secret.Key128(unhex(t, "63bfa50ee6523365ff14c1f45f88737d")),
+				Algorithm: milenage.New(
+					secret.Key128(unhex(t, "00112233445566778899aabbccddeeff")),
+					secret.Key128(unhex(t, "63bfa50ee6523365ff14c1f45f88737d"))),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -112,7 +114,7 @@ func (r *replay) step(kind string, b []byte) {
 		}
 	case b[0] == 0x07 && b[1] == 0x53: // Authentication Response: length, RES
 		if !r.res.Equal(b[3:]) {
-			r.t.Fatalf("frame %s: RES %x, want %x", r.frame, r.res[:], b[3:])
+			r.t.Fatalf("frame %s: RES %x, want %x", r.frame, r.res.Bytes(), b[3:])
 		}
 	case b[0] == 0x07: // the first Attach Request
 	case b[0] == 0xc7:

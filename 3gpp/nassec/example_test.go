@@ -31,11 +31,11 @@ func Example() {
 	vector := aka.Generate(milenage.New(k, opc), aka.RAND{3}, sqn, aka.AMFEPS())
 
 	// Phone: Authentication Request in, RES out.
-	card, err := aka.NewUSIM(aka.USIMOptions{K: k, OPc: opc})
+	card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(k, opc)})
 	must(err)
 	res, kasme, err := card.AuthenticateEPS(vector.RAND, vector.AUTN, plmn)
 	must(err)
-	fmt.Println("RES accepted:", vector.XRES.Equal(res[:]))
+	fmt.Println("RES accepted:", vector.XRES.Equal(res.Bytes()))
 
 	// Network: choose algorithms, send Security Mode Command.
 	policy := nassec.Policy{EEA: []nassec.EEA{nassec.EEA2, nassec.EEA0}, EIA: []nassec.EIA{nassec.EIA2}}

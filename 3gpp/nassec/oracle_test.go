@@ -2,6 +2,7 @@ package nassec_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -95,41 +96,52 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// sizes are those of a short NAS message and of a full packet, in octets.
+var sizes = []int{100, 1400}
+
 func BenchmarkEEA(b *testing.B) {
-	data := make([]byte, 100)
 	for alg := uint8(1); alg <= 3; alg++ {
-		b.Run(nassec.EEA(alg).String()+"/campanile", func(b *testing.B) {
-			c, _ := nassec.NewCipher(nassec.EEA(alg), secret.Key128{1})
-			b.ReportAllocs()
-			for b.Loop() {
-				c.Apply(1, 0, nassec.Uplink, data)
-			}
-		})
-		b.Run(nassec.EEA(alg).String()+"/free5gc", func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = oracle.NASEncrypt(alg, [16]byte{1}, 1, 0, 0, data)
-			}
-		})
+		for _, n := range sizes {
+			data := make([]byte, n)
+			b.Run(fmt.Sprintf("EEA%d/%d/ours", alg, n), func(b *testing.B) {
+				c, _ := nassec.NewCipher(nassec.EEA(alg), secret.Key128{1})
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					c.Apply(1, 0, nassec.Uplink, data)
+				}
+			})
+			b.Run(fmt.Sprintf("EEA%d/%d/free5gc", alg, n), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					_ = oracle.NASEncrypt(alg, [16]byte{1}, 1, 0, 0, data)
+				}
+			})
+		}
 	}
 }
 
 func BenchmarkEIA(b *testing.B) {
-	data := make([]byte, 100)
 	for alg := uint8(1); alg <= 3; alg++ {
-		b.Run(nassec.EIA(alg).String()+"/campanile", func(b *testing.B) {
-			g, _ := nassec.NewIntegrity(nassec.EIA(alg), secret.Key128{1})
-			b.ReportAllocs()
-			for b.Loop() {
-				g.MAC(1, 0, nassec.Uplink, data)
-			}
-		})
-		b.Run(nassec.EIA(alg).String()+"/free5gc", func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_, _ = oracle.NASMacCalculate(alg, [16]byte{1}, 1, 0, 0, data)
-			}
-		})
+		for _, n := range sizes {
+			data := make([]byte, n)
+			b.Run(fmt.Sprintf("EIA%d/%d/ours", alg, n), func(b *testing.B) {
+				g, _ := nassec.NewIntegrity(nassec.EIA(alg), secret.Key128{1})
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					g.MAC(1, 0, nassec.Uplink, data)
+				}
+			})
+			b.Run(fmt.Sprintf("EIA%d/%d/free5gc", alg, n), func(b *testing.B) {
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					_, _ = oracle.NASMacCalculate(alg, [16]byte{1}, 1, 0, 0, data)
+				}
+			})
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/hss-chain/hss"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/wire/home"
@@ -30,7 +31,7 @@ func TestChallengeThenProve(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := w.prove(c, res[:])
+		l, err := w.prove(c, res.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,12 +46,12 @@ func TestChallengeThenProve(t *testing.T) {
 			tk.NotAfter.Sub(tk.NotBefore) != 6*time.Hour || tk.ByteCap != 1<<30 {
 			t.Errorf("ticket %+v", tk)
 		}
-		again, err := w.prove(c, res[:])
+		again, err := w.prove(c, res.Bytes())
 		if err != nil || !bytes.Equal(again.Ticket, l.Ticket) {
 			t.Errorf("Prove repeated: %v", err)
 		}
 		time.Sleep(31 * time.Second)
-		_, err = w.prove(c, res[:])
+		_, err = w.prove(c, res.Bytes())
 		wantCode(t, err, home.Expired)
 	})
 }
@@ -65,15 +66,15 @@ func TestWrongAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := proof.NewSigningKey()
-		_, err = w.hss.Prove(context.Background(), home.ProveRequest{ID: c.ID, Serving: other.Public(), RES: res[:]})
+		_, err = w.hss.Prove(context.Background(), home.ProveRequest{ID: c.ID, Serving: other.Public(), RES: res.Bytes()})
 		wantCode(t, err, home.Expired) // another's challenge does not exist
 		for range 2 {
 			_, err = w.prove(c, []byte{1, 2, 3, 4, 5, 6, 7, 8})
 			wantCode(t, err, home.WrongRES)
 		}
-		_, err = w.prove(c, res[:4])
+		_, err = w.prove(c, res.Bytes()[:4])
 		wantCode(t, err, home.WrongRES)
-		_, err = w.prove(c, res[:])
+		_, err = w.prove(c, res.Bytes())
 		wantCode(t, err, home.Expired) // three wrong ones ended it
 		_, err = w.hss.Challenge(context.Background(), home.ChallengeRequest{IMSI: w.imsi, PLMN: w.plmn, Serving: other.Public()})
 		wantCode(t, err, home.NotAuthorised)
@@ -97,7 +98,7 @@ func TestTheLedgerDecidesWhoIsServed(t *testing.T) {
 		change(func(r *ledger.Subscriber) { r.State = ledger.Barred })
 		_, err := w.ask()
 		wantCode(t, err, home.Barred)
-		_, err = w.prove(c, res[:])
+		_, err = w.prove(c, res.Bytes())
 		wantCode(t, err, home.Barred)
 		change(func(r *ledger.Subscriber) { r.BlobHash[0] ^= 1 })
 		_, err = w.ask()
@@ -115,7 +116,7 @@ func TestResynchronisation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t)
 		ahead := [aka.INDs]uint64{0: 1 << 40}
-		card, err := aka.NewUSIM(aka.USIMOptions{K: w.k, OPc: w.opc, SEQ: ahead})
+		card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(w.k, w.opc), SEQ: ahead})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +250,7 @@ func TestStrangersAsk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.hss.Prove(context.Background(), home.ProveRequest{ID: c.ID, Serving: visited.Public(), RES: res[:]}); err != nil {
+		if _, err := w.hss.Prove(context.Background(), home.ProveRequest{ID: c.ID, Serving: visited.Public(), RES: res.Bytes()}); err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {
@@ -360,7 +361,7 @@ func BenchmarkChallengeProve(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-		if _, err := w.prove(c, res[:]); err != nil {
+		if _, err := w.prove(c, res.Bytes()); err != nil {
 			b.Fatal(err)
 		}
 		i++

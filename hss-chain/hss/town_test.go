@@ -8,6 +8,7 @@ import (
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 	"campanile.network/hss-chain/hss"
 	"campanile.network/hss-chain/ledger"
@@ -88,7 +89,7 @@ func (w *town) block(u ledger.Update) {
 }
 
 func (w *town) card() *aka.USIM {
-	u, err := aka.NewUSIM(aka.USIMOptions{K: w.k, OPc: w.opc})
+	u, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(w.k, w.opc)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -243,7 +243,7 @@ func (p *Phone) authenticationRequest(c *conn, m *eps.AuthenticationRequest) err
 	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), p.plmn)
 	if err == nil {
 		p.pending = &nassec.State{Role: nassec.Phone, KSI: m.KSI.Value(), KASME: kasme}
-		return p.answer(c, &eps.AuthenticationResponse{RES: res[:]})
+		return p.answer(c, &eps.AuthenticationResponse{RES: res.Bytes()})
 	}
 	cause, known := aka.Cause(err)
 	if !known {

@@ -13,6 +13,7 @@ import (
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/3gpp/secret"
@@ -115,7 +116,7 @@ func NewPhone(o PhoneOptions) (*Phone, error) {
 	if o.SIM.IMSI.IsZero() || o.ENB == nil {
 		return nil, errors.New("sim: phone without SIM or cell")
 	}
-	card, err := aka.NewUSIM(aka.USIMOptions{K: o.SIM.K, OPc: o.SIM.OPc, SEQ: o.SIM.SEQ})
+	card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(o.SIM.K, o.SIM.OPc), SEQ: o.SIM.SEQ})
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
