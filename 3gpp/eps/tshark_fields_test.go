@@ -1,0 +1,216 @@
+package eps
+
+import (
+	"fmt"
+	"strings"
+)
+
+// tsharkFields says what tshark shows of each element, by its name in the
+// messages' tables.
+var tsharkFields = map[string]readings{
+	"KSI and sequence number":                        together(number("nas_eps.emm.nas_key_set_id", 0, 8, 6), number("nas_eps.seq_no_short", 0, 5, 1)),
+	"Message authentication code (short)":            wideNumber("nas_eps.emm.short_mac", "0x%04x", 0, 2),
+	"NAS key set identifier":                         readKSI,
+	"NAS key set identifier ASME":                    readKSI,
+	"Non-current native NAS key set identifier":      readKSI,
+	"GPRS ciphering key sequence number":             number("gsm_a.key_seq", 0, 3, 1),
+	"EPS attach type":                                number("nas_eps.emm.eps_att_type", 0, 3, 1),
+	"EPS attach result":                              number("nas_eps.emm.EPS_attach_result", 0, 3, 1),
+	"EPS update type":                                together(number("nas_eps.emm.active_flg", 0, 4, 4), number("nas_eps.emm.update_type_value", 0, 3, 1)),
+	"EPS update result":                              number("nas_eps.emm.eps_update_result_value", 0, 3, 1),
+	"Service type":                                   number("nas_eps.emm.service_type", 0, 4, 1),
+	"Control plane service type":                     together(number("nas_eps.emm.active_flg", 0, 4, 4), number("nas_eps.emm.ctrl_plane_serv_type", 0, 3, 1)),
+	"Detach type":                                    readDetachType,
+	"Identity type":                                  number("nas_eps.emm.id_type2", 0, 3, 1),
+	"IMEISV request":                                 number("nas_eps.emm.imeisv_req", 0, 3, 1),
+	"EMM cause":                                      number("nas_eps.emm.cause", 0, 8, 1),
+	"Extended EMM cause":                             flags(0, "nas_eps.emm.", "- - - - - nbiot_allowed_value eps_optim_info eutran_allowed_value"),
+	"ESM cause":                                      number("nas_eps.esm.cause", 0, 8, 1),
+	"Request type":                                   number("nas_eps.esm_request_type", 0, 3, 1),
+	"PDN type":                                       number("nas_eps.esm_pdn_type", 0, 3, 1),
+	"ESM information transfer flag":                  number("nas_eps.esm.eit", 0, 1, 1),
+	"Linked EPS bearer identity":                     number("nas_eps.esm.linked_bearer_id", 0, 4, 1),
+	"EPS bearer identity for packet filter":          number("nas_eps.esm.linked_bearer_id", 0, 4, 1),
+	"Additional update type":                         together(number("nas_eps.emm.pnb_ciot", 0, 4, 3), number("nas_eps.emm.saf", 0, 2, 2), number("nas_eps.emm.add_upd_type", 0, 1, 1)),
+	"Additional update result":                       number("nas_eps.emm.add_upd_res", 0, 2, 1),
+	"SMS services status":                            number("nas_eps.emm.sms_services_status", 0, 3, 1),
+	"TMSI status":                                    number("gsm_a.gm.gmm.tmsi_flag", 0, 1, 1),
+	"Device properties":                              number("gsm_a.gm.gmm.device_prop_low_prio", 0, 1, 1),
+	"Old GUTI type":                                  number("nas_eps.emm.guti_type", 0, 1, 1),
+	"MS network feature support":                     number("gsm_a.ext_periodic_timers", 0, 1, 1),
+	"CSFB response":                                  number("nas_eps.emm.csfb_resp", 0, 2, 1),
+	"UE radio capability information update needed":  number("nas_eps.emm.ue_ra_cap_inf_upd_need_flg", 0, 1, 1),
+	"UE radio capability ID deletion indication":     number("nas_5gs.mm.ue_radio_cap_id_del_req", 0, 3, 1),
+	"Non-3GPP NW provided policies":                  number("gsm_a.gm.gmm.n3en_ind", 0, 1, 1),
+	"Network policy":                                 number("nas_eps.emm.redic_policy", 0, 1, 1),
+	"Radio priority":                                 number("gsm_a.gm.radio_priority_pdp", 0, 3, 1),
+	"Connectivity type":                              number("gsm_a.gm.sm.connectivity_type", 0, 4, 1),
+	"WLAN offload indication":                        together(number("gsm_a.gm.sm.wlan_utran_offload_accept", 0, 2, 2), number("gsm_a.gm.sm.wlan_eutran_offload_accept", 0, 1, 1)),
+	"Control plane only indication":                  number("nas_eps.esm.ctrl_plane_only_ind.cpoi", 0, 1, 1),
+	"Release assistance indication":                  number("nas_eps.esm.rel_assist_ind.ddx", 0, 2, 1),
+	"Paging identity":                                number("nas_eps.emm.paging_id", 0, 1, 1),
+	"SS Code":                                        number("nas_eps.emm.ss_code", 0, 8, 1),
+	"LCS indicator":                                  number("nas_eps.emm.emm_lcs_ind", 0, 8, 1),
+	"LCS client identity":                            number("gsm_map.lcs.lcsClientType", 4, 8, 1),
+	"Generic message container type":                 number("nas_eps.emm.gen_msg_cont_type", 0, 8, 1),
+	"Additional information requested":               number("nas_eps.emm.cipher_key", 0, 1, 1),
+	"Negotiated LLC SAPI":                            number("gsm_a.gm.sm.llc_sapi", 0, 4, 1),
+	"Packet flow Identifier":                         number("gsm_a.gm.sm.packet_flow_id", 0, 7, 1),
+	"Re-attempt indicator":                           together(number("nas_eps.esm.eplmnc", 0, 2, 2), number("nas_eps.esm.ratc", 0, 1, 1)),
+	"Notification indicator":                         number("nas_eps.esm.notif_ind", 0, 8, 1),
+	"UE status":                                      together(number("nas_5gs.mm.n1_mode_reg_b1", 0, 2, 2), number("nas_5gs.mm.s1_mode_reg_b0", 0, 1, 1)),
+	"Extended DRX parameters":                        together(hexBits("gsm_a.gm.gmm.paging_time_window", 8, 5), hexBits("gsm_a.gm.gmm.edrx_value", 4, 1)),
+	"DRX parameter in NB-S1 mode":                    number("nas_eps.emm.nb_s1_drx_param", 0, 4, 1),
+	"Negotiated DRX parameter in NB-S1 mode":         number("nas_eps.emm.nb_s1_drx_param", 0, 4, 1),
+	"Voice domain preference and UE's usage setting": together(number("gsm_a.gm.gmm.ue_usage_setting", 0, 3, 3), number("gsm_a.gm.gmm.voice_domain_pref_for_eutran", 0, 2, 1)),
+	"UE radio capability ID availability":            number("nas_eps.emm.ue_radio_cap_id_available", 0, 3, 1),
+	"UE radio capability ID request":                 number("nas_eps.emm.ue_radio_cap_id_request", 0, 1, 1),
+	"Requested WUS assistance information":           readWUS,
+	"Negotiated WUS assistance information":          readWUS,
+	"Network daylight saving time":                   number("gsm_a.dtap.dst_adjustment", 0, 2, 1),
+	"Authentication parameter RAND (EPS challenge)":  hexOctets("gsm_a.dtap.rand"),
+	"Authentication parameter AUTN (EPS challenge)":  hexOctets("gsm_a.dtap.autn"),
+	"Authentication failure parameter":               hexOctets("gsm_a.dtap.auts"),
+	"Authentication response parameter":              hexOctets("nas_eps.emm.res"),
+	"Replayed nonceUE":                               wideNumber("nas_eps.emm.nonce", "0x%08x", 0, 4),
+	"NonceUE":                                        wideNumber("nas_eps.emm.nonce", "0x%08x", 0, 4),
+	"NonceMME":                                       wideNumber("nas_eps.emm.nonce", "0x%08x", 0, 4),
+	"HashMME":                                        hexOctets("nas_eps.emm.hash_mme"),
+	"Old P-TMSI signature":                           wideNumber("gsm_a.gm.gmm.ptmsi_sig", "0x%06x", 0, 3),
+	"DRX parameter":                                  together(number("gsm_a.gm.gmm.split_pg_cycle_code", 0, 8, 1), number("gsm_a.gm.gmm.cn_spec_drx_cycle_len_coef", 1, 8, 5)),
+	"Mobile station classmark 2":                     readClassmark2,
+	"DCN-ID":                                         wideNumber("gsm_a.gm.gmm.dcn_id", "0x%04x", 0, 2),
+	"TMSI based NRI container":                       readNRI,
+	"Serving PLMN rate control":                      wideNumber("nas_eps.esm.serv_plmn_rate_ctrl_val", "%d", 0, 2),
+	"Header compression configuration status":        readBearers("nas_eps.esm.hdr_compr_config_status.ebi", 1),
+	"EPS bearer context status":                      readBearers("nas_eps.emm.ebi", 0),
+	"Supported Codecs":                               readCodecs,
+	"N1 UE network capability":                       together(number("nas_eps.emm.5gs_pnb_ciot", 0, 6, 5), flags(0, "nas_eps.emm.", "- - - - 5g_up_ciot 5g_hc_cp_ciot n3_data 5g_cp_ciot")),
+	"UE radio capability ID":                         func(_ element, b []byte) []reading { return []reading{seen("nas_5gs.mm.ue_radio_cap_id", bcdText(b))} },
+	"Emergency number list":                          readEmergencyNumbers,
+	"Extended emergency number list":                 readExtendedEmergencyNumbers,
+	"Ciphering key data":                             readCipheringKeys,
+	"CLI":                                            readCLI,
+	"NAS message container":                          hexOctets("nas_eps.emm.nas_msg_cont"),
+	"Replayed NAS message container":                 hexOctets("nas_eps.emm.replayed_nas_msg_cont"),
+	"ESM message container":                          hexOctets("nas_eps.emm.esm_msg_cont"),
+	"Generic message container":                      hexOctets("nas_eps.emm.gen_msg_cont"),
+	"Additional information":                         hexOctets("nas_eps.cmn.add_info"),
+	"User data container":                            hexOctets("nas_eps.esm.user_data_cont"),
+	"NBIFOM container":                               readNBIFOM,
+	"Header compression configuration":               readHeaderCompression,
+	"Remote UE Context Connected":                    readRemoteUEs,
+	"Remote UE Context Disconnected":                 readRemoteUEs,
+	"ProSe Key Management Function address":          readPKMF,
+	"Transaction identifier":                         readTI,
+	"Negotiated QoS":                                 readQoS3G,
+	"New QoS":                                        readQoS3G,
+	"Extended EPS QoS":                               readExtendedQoS,
+	"Extended APN-AMBR":                              readExtendedAMBR,
+	"Selected NAS security algorithms":               together(number("nas_eps.emm.toc", 0, 7, 5), number("nas_eps.emm.toi", 0, 3, 1)),
+	"UE additional security capability":              readAdditionalCapability,
+	"Replayed UE additional security capability":     readAdditionalCapability,
+	"UE network capability":                          readUENetworkCapability,
+	"MS network capability":                          readMSNetworkCapability,
+	"Replayed UE security capabilities":              readUESecurityCapability,
+	"EPS network feature support":                    readNetworkFeatures,
+	"EPS mobile identity":                            readEPSMobileIdentity,
+	"GUTI":                                           readEPSMobileIdentity,
+	"Old GUTI":                                       readEPSMobileIdentity,
+	"Additional GUTI":                                readEPSMobileIdentity,
+	"Mobile identity":                                readMobileIdentity,
+	"MS identity":                                    readMobileIdentity,
+	"M-TMSI":                                         readMobileIdentity,
+	"IMEISV":                                         readMobileIdentity,
+	"TAI list":                                       func(el element, _ []byte) []reading { return readTAIs(*el.(*TAIList)) },
+	"Last visited registered TAI":                    readTAI,
+	"Location area identification":                   readLAI,
+	"Old location area identification":               readLAI,
+	"Equivalent PLMNs":                               readPLMNs,
+	"T3412 value":                                    readTimer,
+	"T3402 value":                                    readTimer,
+	"T3423 value":                                    readTimer,
+	"T3442 value":                                    readTimer,
+	"T3324 value":                                    readTimer2,
+	"T3346 value":                                    readTimer2,
+	"T3448 value":                                    readTimer2,
+	"T3412 extended value":                           readTimer3,
+	"T3447 value":                                    readTimer3,
+	"T3396 value":                                    readTimer3,
+	"Back-off timer value":                           readTimer3,
+	"Full name for network":                          readName,
+	"Short name for network":                         readName,
+	"Local time zone":                                readZone,
+	"Universal time and local time zone":             readTime,
+	"EPS QoS":                                        readQoS,
+	"New EPS QoS":                                    readQoS,
+	"Required traffic flow QoS":                      readQoS,
+	"APN-AMBR":                                       readAMBR,
+	"Access point name":                              func(el element, _ []byte) []reading { return []reading{seen("gsm_a.gm.sm.apn", el.String())} },
+	"PDN address":                                    readPDNAddress,
+	"TFT":                                            readTFT,
+	"Traffic flow aggregate":                         readTFT,
+	"Protocol configuration options":                 readPCO,
+	"Extended protocol configuration options":        readPCO,
+}
+
+const eeas, eias = "eea0 128eea1 128eea2 eea3 eea4 eea5 eea6 eea7", "eia0 128eia1 128eia2 eia3 eia4 eia5 eia6 eia7"
+
+var readUENetworkCapability = together(flags(0, "nas_eps.emm.", eeas), flags(1, "nas_eps.emm.", eias), flags(2, "nas_eps.emm.", "uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7"),
+	flags(3, "nas_eps.emm.", "emm_ucs2_supp uia1 uia2 uia3 uia4 uia5 uia6 uia7"), flags(4, "nas_eps.emm.", "prose_dd_cap prose_cap h245_ash_cap acc_csfb_cap lpp_cap lcs_cap 1xsrvcc_cap nf_cap"),
+	flags(5, "nas_eps.emm.", "epco_cap hc_cp_ciot_cap er_wo_pdn_cap s1u_data_cap up_ciot_cap cp_ciot_cap prose_relay_cap prose_dc_cap"),
+	flags(6, "nas_eps.emm.", "15_bearers_cap sgc_cap n1mode_cap dcnr_cap cp_backoff_cap restrict_ec_cap v2x_pc5_cap multiple_drb_cap"),
+	flags(7, "nas_eps.emm.", "- - - v2x_nr_pc5_cap up_mt_edt_cap cp_mt_edt_cap wsua_cap racs_cap"))
+
+var readUESecurityCapability = together(flags(0, "nas_eps.emm.", eeas), flags(1, "nas_eps.emm.", eias), flags(2, "nas_eps.emm.", "uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7"),
+	flags(3, "nas_eps.emm.", "- uia1 uia2 uia3 uia4 uia5 uia6 uia7"), flags(4, "nas_eps.emm.", "- gea1 gea2 gea3 gea4 gea5 gea6 gea7"))
+
+var readMSNetworkCapability = together(flags(0, "gsm_a.gm.gmm.net_cap.", "gea1 smdch smgprs ucs2 - - solsa rev"), flags(1, "gsm_a.gm.gmm.net_cap.", "pfc gea2 gea3 gea4 gea5 gea6 gea7 lcs"),
+	flags(2, "gsm_a.gm.gmm.net_cap.", "ps_irat_iu ps_irat_s1 comb_proc isr srvcc_to_geran epc nf"))
+
+var readAdditionalCapability = together(flags(0, "nas_eps.emm.", "5g_ea0 128_5g_ea1 128_5g_ea2 128_5g_ea3 5g_ea4 5g_ea5 5g_ea6 5g_ea7"),
+	flags(1, "nas_eps.emm.", "5g_ea8 5g_ea9 5g_ea10 5g_ea11 5g_ea12 5g_ea13 5g_ea14 5g_ea15"), flags(2, "nas_eps.emm.", "5g_ia0 128_5g_ia1 128_5g_ia2 128_5g_ia3 5g_ia4 5g_ia5 5g_ia6 5g_ia7"),
+	flags(3, "nas_eps.emm.", "5g_ia8 5g_ia9 5g_ia10 5g_ia11 5g_ia12 5g_ia13 5g_ia14 5g_ia15"))
+
+var readNetworkFeatures = together(flags(0, "nas_eps.emm.", "cp_ciot er_wo_pdn esr_ps - - epc_lcs emc_bs ims_vops"), number("nas_eps.emm.cs_lcs", 0, 5, 4),
+	flags(1, "nas_eps.emm.", "15_bearers iwkn26 restrict_dcnr restrict_ec epco hc_cp_ciot s1_u_data up_ciot"))
+
+// fieldsOf are the readings of a row. T3402 is a GPRS timer in most messages
+// and a GPRS timer 2 in ATTACH REJECT.
+func fieldsOf(row *row) readings {
+	if row.name == "T3402 value" && row.format == tlv {
+		return readTimer2
+	}
+	return tsharkFields[row.name]
+}
+
+// readAll are the readings of a plain message, header first, and of the
+// messages in it.
+func readAll(dir Direction, m Message) []reading {
+	var r []reading
+	if s, ok := m.(ESM); ok {
+		ebi, pti := s.Header()
+		r = append(r, seen("nas_eps.bearer_id", fmt.Sprint(uint8(ebi))), seen("nas_eps.esm.proc_trans_id", fmt.Sprint(uint8(pti))),
+			seen("nas_eps.nas_msg_esm_type", fmt.Sprintf("0x%02x", uint8(m.MessageType()))))
+	} else if m.MessageType() != TypeServiceRequest {
+		r = append(r, seen("nas_eps.nas_msg_emm_type", fmt.Sprintf("0x%02x", uint8(m.MessageType()))))
+	}
+	rows := m.table().rows
+	for i := range rows {
+		if rows[i].get == nil {
+			continue
+		}
+		el, has := rows[i].get(m)
+		if has != nil && !*has {
+			continue
+		}
+		b := el.encode(nil)
+		r = append(r, fieldsOf(&rows[i])(el, b)...)
+		if strings.Contains(rows[i].name, "message container") {
+			if inner, err := Parse(dir, b); err == nil {
+				r = append(r, readAll(dir, inner)...)
+			}
+		}
+	}
+	return r
+}
