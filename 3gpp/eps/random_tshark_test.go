@@ -44,9 +44,9 @@ func excepted(row *row) bool {
 	return slices.ContainsFunc(exceptions, func(e exception) bool { return e.element == row.name })
 }
 
-// always are fields that tshark shows of every message, and those of its
+// tsharkAlways are fields that tshark shows of every message, and those of its
 // complaints.
-var always = []string{"_ws.malformed", "_ws.expert.message", "nas_eps.seq_no", "nas_eps.msg_auth_code"}
+var tsharkAlways = []string{"_ws.malformed", "_ws.expert.message", "nas_eps.seq_no", "nas_eps.msg_auth_code"}
 
 // TestTsharkReadsRandomInstances: each message that we can make, tshark reads
 // without a complaint and with the same values.
@@ -71,7 +71,7 @@ func TestTsharkReadsRandomInstances(t *testing.T) {
 		}
 	}
 	wants := make([]map[string][]string, len(all))
-	fields := slices.Clone(always)
+	fields := slices.Clone(tsharkAlways)
 	for i, in := range all {
 		wants[i] = map[string][]string{}
 		if in.m.MessageType() != TypeServiceRequest {
@@ -88,7 +88,7 @@ func TestTsharkReadsRandomInstances(t *testing.T) {
 	bad := map[string]int{}
 	for i, got := range tsharkRows(t, all, whole, fields) {
 		for j, field := range fields {
-			want := strings.Join(wants[i][field], separator)
+			want := strings.Join(wants[i][field], tsharkSeparator)
 			if got[j] == want {
 				continue
 			}
@@ -157,7 +157,7 @@ func TestTsharkFieldsAreWhole(t *testing.T) {
 	}
 }
 
-const separator = ";"
+const tsharkSeparator = ";"
 
 // tsharkRows are fields of messages as tshark shows them, a row each. The
 // messages stand in S1AP so that tshark knows who sent them.
@@ -178,7 +178,7 @@ func tsharkRows(t *testing.T, all []instance, whole [][]byte, fields []string) [
 	if err := os.WriteFile(file, pcap, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-r", file, "-T", "fields", "-E", "aggregator=" + separator, "-o", `uat:user_dlts:"User 0 (DLT=147)","s1ap","0","","0",""`}
+	args := []string{"-r", file, "-T", "fields", "-E", "aggregator=" + tsharkSeparator, "-o", `uat:user_dlts:"User 0 (DLT=147)","s1ap","0","","0",""`}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}

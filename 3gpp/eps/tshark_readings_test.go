@@ -20,9 +20,9 @@ type reading struct {
 // readings of an element from its value part.
 type readings func(el element, b []byte) []reading
 
-// number is bits of an octet as a decimal number: the highest and the lowest,
+// fieldNumber is bits of an octet as a decimal number: the highest and the lowest,
 // numbered as in the spec, 8 to 1.
-func number(field string, octet, high, low int) readings {
+func fieldNumber(field string, octet, high, low int) readings {
 	return func(_ element, b []byte) []reading {
 		if octet >= len(b) {
 			return nil
@@ -32,8 +32,8 @@ func number(field string, octet, high, low int) readings {
 	}
 }
 
-// wideNumber is some octets as a number in a format of package fmt.
-func wideNumber(field, format string, from, n int) readings {
+// fieldWide is some octets as a number in a format of package fmt.
+func fieldWide(field, format string, from, n int) readings {
 	return func(_ element, b []byte) []reading {
 		v := 0
 		for _, o := range b[from : from+n] {
@@ -43,23 +43,23 @@ func wideNumber(field, format string, from, n int) readings {
 	}
 }
 
-// flags are those of an octet, from bit 8 down, as far as there are names;
+// fieldFlags are those of an octet, from bit 8 down, as far as there are names;
 // "-" passes over one. An octet that is not there shows nothing.
-func flags(octet int, prefix, names string) readings {
+func fieldFlags(octet int, prefix, names string) readings {
 	var all []readings
 	for i, name := range strings.Fields(names) {
 		if name != "-" {
-			all = append(all, number(prefix+name, octet, 8-i, 8-i))
+			all = append(all, fieldNumber(prefix+name, octet, 8-i, 8-i))
 		}
 	}
-	return together(all...)
+	return fieldsTogether(all...)
 }
 
-func hexOctets(field string) readings {
+func fieldOctets(field string) readings {
 	return func(_ element, b []byte) []reading { return []reading{{field, []string{fmt.Sprintf("%x", b)}}} }
 }
 
-func together(all ...readings) readings {
+func fieldsTogether(all ...readings) readings {
 	return func(el element, b []byte) (r []reading) {
 		for _, f := range all {
 			r = append(r, f(el, b)...)
@@ -68,38 +68,38 @@ func together(all ...readings) readings {
 	}
 }
 
-func seen(field string, want ...string) reading { return reading{field, want} }
+func shown(field string, want ...string) reading { return reading{field, want} }
 
-var readKSI = together(number("nas_eps.emm.tsc", 0, 4, 4), number("nas_eps.emm.nas_key_set_id", 0, 3, 1))
+var readKSI = fieldsTogether(fieldNumber("nas_eps.emm.tsc", 0, 4, 4), fieldNumber("nas_eps.emm.nas_key_set_id", 0, 3, 1))
 
 func readDetachType(el element, b []byte) []reading {
 	if _, ok := el.(*NetworkDetachType); ok {
-		return number("nas_eps.emm.detach_type_dl", 0, 3, 1)(el, b)
+		return fieldNumber("nas_eps.emm.detach_type_dl", 0, 3, 1)(el, b)
 	}
-	return together(number("nas_eps.emm.switch_off", 0, 4, 4), number("nas_eps.emm.detach_type_ul", 0, 3, 1))(el, b)
+	return fieldsTogether(fieldNumber("nas_eps.emm.switch_off", 0, 4, 4), fieldNumber("nas_eps.emm.detach_type_ul", 0, 3, 1))(el, b)
 }
 
 func hexBits(field string, high, low int) readings {
 	return func(_ element, b []byte) []reading {
-		return []reading{seen(field, fmt.Sprintf("0x%02x", int(b[0])>>(low-1)&(1<<(high-low+1)-1)))}
+		return []reading{shown(field, fmt.Sprintf("0x%02x", int(b[0])>>(low-1)&(1<<(high-low+1)-1)))}
 	}
 }
 
-var readWUS = together(number("nas_eps.emm.wus_assist_info.type", 0, 8, 6), number("nas_eps.emm.wus_assist_info.ue_paging_probability", 0, 5, 1))
+var readWUS = fieldsTogether(fieldNumber("nas_eps.emm.wus_assist_info.type", 0, 8, 6), fieldNumber("nas_eps.emm.wus_assist_info.ue_paging_probability", 0, 5, 1))
 
-var readClassmark2 = together(number("gsm_a.MSC_rev", 0, 7, 6), flags(0, "gsm_a.", "- - - ES_IND A5_1_algorithm_sup"), number("gsm_a.RF_power_capability", 0, 3, 1),
-	flags(1, "gsm_a.", "- ps_sup_cap"), number("gsm_a.SS_screening_indicator", 1, 6, 5), flags(1, "gsm_a.", "- - - - SM_cap VBS_notification_rec VGCS_notification_rec FC_frequency_cap"),
-	flags(2, "gsm_a.", "CM3 - LCS_VA_cap UCS2_treatment SoLSA CMSP A5_3_algorithm_sup A5_2_algorithm_sup"))
+var readClassmark2 = fieldsTogether(fieldNumber("gsm_a.MSC_rev", 0, 7, 6), fieldFlags(0, "gsm_a.", "- - - ES_IND A5_1_algorithm_sup"), fieldNumber("gsm_a.RF_power_capability", 0, 3, 1),
+	fieldFlags(1, "gsm_a.", "- ps_sup_cap"), fieldNumber("gsm_a.SS_screening_indicator", 1, 6, 5), fieldFlags(1, "gsm_a.", "- - - - SM_cap VBS_notification_rec VGCS_notification_rec FC_frequency_cap"),
+	fieldFlags(2, "gsm_a.", "CM3 - LCS_VA_cap UCS2_treatment SoLSA CMSP A5_3_algorithm_sup A5_2_algorithm_sup"))
 
 func readNRI(_ element, b []byte) []reading { // ten bits
-	return []reading{seen("gsm_a.gm.gmm.nri_cont_value", fmt.Sprintf("0x%04x", int(b[0])<<2|int(b[1])>>6))}
+	return []reading{shown("gsm_a.gm.gmm.nri_cont_value", fmt.Sprintf("0x%04x", int(b[0])<<2|int(b[1])>>6))}
 }
 
 // readBearers are flags of bearers 0 to 15, bearer 7 first.
 func readBearers(prefix string, least int) readings {
 	return func(_ element, b []byte) (r []reading) {
 		for e := least; e < 16; e++ {
-			r = append(r, seen(prefix+strconv.Itoa(e), strconv.Itoa(int(b[e/8]>>(e%8)&1))))
+			r = append(r, shown(prefix+strconv.Itoa(e), strconv.Itoa(int(b[e/8]>>(e%8)&1))))
 		}
 		return r
 	}
@@ -107,14 +107,14 @@ func readBearers(prefix string, least int) readings {
 
 func readCodecs(_ element, b []byte) (r []reading) {
 	for len(b) >= 2 {
-		r = append(r, seen("gsm_a.dtap.sysid", fmt.Sprintf("0x%02x", b[0])), seen("gsm_a.dtap.bitmap_length", strconv.Itoa(int(b[1]))))
+		r = append(r, shown("gsm_a.dtap.sysid", fmt.Sprintf("0x%02x", b[0])), shown("gsm_a.dtap.bitmap_length", strconv.Itoa(int(b[1]))))
 		b = b[2+int(b[1]):]
 	}
 	return r
 }
 
-// bcdText are semi-octets, the lower first, up to the filler.
-func bcdText(b []byte) string {
+// shownDigits are semi-octets, the lower first, up to the filler.
+func shownDigits(b []byte) string {
 	var s strings.Builder
 	for _, o := range b {
 		for _, d := range []byte{o & 15, o >> 4} {
@@ -129,8 +129,8 @@ func bcdText(b []byte) string {
 func readEmergencyNumbers(_ element, b []byte) (r []reading) {
 	for len(b) > 1 {
 		n := int(b[0])
-		r = append(r, seen("gsm_a.dtap.emerg_num_info_length", strconv.Itoa(n)), seen("gsm_a.dtap.emergency_bcd_num", bcdText(b[2:1+n])))
-		r = append(r, flags(1, "gsm_a.dtap.", "- - - serv_cat_b5 serv_cat_b4 serv_cat_b3 serv_cat_b2 serv_cat_b1")(nil, b)...)
+		r = append(r, shown("gsm_a.dtap.emerg_num_info_length", strconv.Itoa(n)), shown("gsm_a.dtap.emergency_bcd_num", shownDigits(b[2:1+n])))
+		r = append(r, fieldFlags(1, "gsm_a.dtap.", "- - - serv_cat_b5 serv_cat_b4 serv_cat_b3 serv_cat_b2 serv_cat_b1")(nil, b)...)
 		b = b[1+n:]
 	}
 	return r
@@ -138,10 +138,10 @@ func readEmergencyNumbers(_ element, b []byte) (r []reading) {
 
 func readExtendedEmergencyNumbers(_ element, b []byte) []reading {
 	const f = "nas_eps.emm.ext_emerg_num_list."
-	r := number(f+"eenlv", 0, 1, 1)(nil, b)
+	r := fieldNumber(f+"eenlv", 0, 1, 1)(nil, b)
 	for b = b[1:]; len(b) > 0; {
 		n := 1 + int(b[0])
-		r = append(r, seen(f+"emerg_num", bcdText(b[1:n])), seen(f+"sub_serv_field.len", strconv.Itoa(int(b[n]))))
+		r = append(r, shown(f+"emerg_num", shownDigits(b[1:n])), shown(f+"sub_serv_field.len", strconv.Itoa(int(b[n]))))
 		b = b[n+1+int(b[n]):]
 	}
 	return r
@@ -150,14 +150,14 @@ func readExtendedEmergencyNumbers(_ element, b []byte) []reading {
 func readCipheringKeys(_ element, b []byte) (r []reading) {
 	const f = "nas_eps.emm.ciph_key_data."
 	for len(b) > 0 {
-		r = append(r, wideNumber(f+"ciphering_set_id", "%d", 0, 2)(nil, b)...)
-		r = append(r, hexOctets(f+"ciphering_key")(nil, b[2:18])...)
+		r = append(r, fieldWide(f+"ciphering_set_id", "%d", 0, 2)(nil, b)...)
+		r = append(r, fieldOctets(f+"ciphering_key")(nil, b[2:18])...)
 		n := int(b[18])
-		r = append(r, hexOctets(f+"c0")(nil, b[19:19+n])...)
+		r = append(r, fieldOctets(f+"c0")(nil, b[19:19+n])...)
 		b = b[19+n:]
-		r = append(r, flags(0, f+"pos_sib_type_", "1_1 1_2 1_3 1_4 1_5 1_6 1_7 2_1")(nil, b)...)
-		r = append(r, flags(3, f+"pos_sib_type_", "2_18 2_19 3_1")(nil, b)...)
-		r = append(r, wideNumber(f+"validity_duration", "%d", 9, 2)(nil, b)...)
+		r = append(r, fieldFlags(0, f+"pos_sib_type_", "1_1 1_2 1_3 1_4 1_5 1_6 1_7 2_1")(nil, b)...)
+		r = append(r, fieldFlags(3, f+"pos_sib_type_", "2_18 2_19 3_1")(nil, b)...)
+		r = append(r, fieldWide(f+"validity_duration", "%d", 9, 2)(nil, b)...)
 		var tais TAIList
 		if n = int(b[11]); n > 0 && tais.decode(b[12:12+n]) == nil {
 			r = append(r, readTAIs(tais)...)
@@ -168,62 +168,62 @@ func readCipheringKeys(_ element, b []byte) (r []reading) {
 }
 
 func readCLI(_ element, b []byte) []reading {
-	r := []reading{seen("gsm_a.dtap.type_of_number", fmt.Sprintf("0x%02x", b[0]>>4&7)), seen("gsm_a.dtap.numbering_plan_id", fmt.Sprintf("0x%02x", b[0]&15))}
+	r := []reading{shown("gsm_a.dtap.type_of_number", fmt.Sprintf("0x%02x", b[0]>>4&7)), shown("gsm_a.dtap.numbering_plan_id", fmt.Sprintf("0x%02x", b[0]&15))}
 	n := 1
 	if b[0]&0x80 == 0 {
 		n = 2
 	}
-	return append(r, seen("gsm_a.dtap.clg_party_bcd_num", bcdText(b[n:])))
+	return append(r, shown("gsm_a.dtap.clg_party_bcd_num", shownDigits(b[n:])))
 }
 
 func readNBIFOM(_ element, b []byte) (r []reading) {
 	for ; len(b) > 0; b = b[2+int(b[1]):] {
-		r = append(r, seen("nbifom.param_id", fmt.Sprintf("0x%02x", b[0])))
+		r = append(r, shown("nbifom.param_id", fmt.Sprintf("0x%02x", b[0])))
 	}
 	return r
 }
 
-var readHeaderCompression = together(flags(0, "nas_eps.esm.hdr_comp_config.prof_", "- 0104 0103 0102 0006 0004 0003 0002"), wideNumber("nas_eps.esm.hdr_comp_config.max_cid", "%d", 1, 2),
+var readHeaderCompression = fieldsTogether(fieldFlags(0, "nas_eps.esm.hdr_comp_config.prof_", "- 0104 0103 0102 0006 0004 0003 0002"), fieldWide("nas_eps.esm.hdr_comp_config.max_cid", "%d", 1, 2),
 	func(_ element, b []byte) []reading {
 		if len(b) < 4 {
 			return nil
 		}
-		return []reading{seen("nas_eps.esm.hdr_comp_config.add_hdr_compr_cxt_setup_params_type", fmt.Sprintf("0x%02x", b[3])),
-			seen("nas_eps.esm.hdr_comp_config.add_hdr_compr_cxt_setup_params_cont", fmt.Sprintf("%x", b[4:]))}
+		return []reading{shown("nas_eps.esm.hdr_comp_config.add_hdr_compr_cxt_setup_params_type", fmt.Sprintf("0x%02x", b[3])),
+			shown("nas_eps.esm.hdr_comp_config.add_hdr_compr_cxt_setup_params_cont", fmt.Sprintf("%x", b[4:]))}
 	})
 
 // readRemoteUEs reads contexts of one user identity of 15 digits each.
 func readRemoteUEs(_ element, b []byte) []reading {
 	const f = "nas_eps.esm.remote_ue_context_list."
-	r := number(f+"nb_ue_contexts", 0, 8, 1)(nil, b)
+	r := fieldNumber(f+"nb_ue_contexts", 0, 8, 1)(nil, b)
 	for b = b[1:]; len(b) > 0; b = b[1+int(b[0]):] {
-		digits := strconv.Itoa(int(b[3]>>4)) + bcdText(b[4:11])
+		digits := strconv.Itoa(int(b[3]>>4)) + shownDigits(b[4:11])
 		switch b[3] & 7 {
 		case 2:
 			imsi, _ := id.ParseIMSI(digits)
 			r = append(r, readIMSI(imsi)...)
 		case 3:
-			r = append(r, seen(f+"ue_context.msisdn", digits))
+			r = append(r, shown(f+"ue_context.msisdn", digits))
 		case 4:
-			r = append(r, seen(f+"ue_context.imei", digits))
+			r = append(r, shown(f+"ue_context.imei", digits))
 		}
 		if b[11] == 1 {
-			r = append(r, seen(f+"ue_context.ipv4", addressText(b[12:16])), wideNumber(f+"ue_context.port_number", "%d", 16, 2)(nil, b)[0])
+			r = append(r, shown(f+"ue_context.ipv4", shownAddress(b[12:16])), fieldWide(f+"ue_context.port_number", "%d", 16, 2)(nil, b)[0])
 		} else {
-			r = append(r, seen(f+"ue_context.ipv6_prefix", addressText(append(b[12:20:20], make([]byte, 8)...))))
+			r = append(r, shown(f+"ue_context.ipv6_prefix", shownAddress(append(b[12:20:20], make([]byte, 8)...))))
 		}
 	}
 	return r
 }
 
-func addressText(b []byte) string {
+func shownAddress(b []byte) string {
 	a, _ := netip.AddrFromSlice(b)
 	return a.String()
 }
 
 func readPKMF(_ element, b []byte) []reading {
 	kind := map[int]string{5: "ipv4", 17: "ipv6"}[len(b)]
-	return append(number("nas_eps.esm.pkmf.address_type", 0, 3, 1)(nil, b), seen("nas_eps.esm.pkmf."+kind, addressText(b[1:])))
+	return append(fieldNumber("nas_eps.esm.pkmf.address_type", 0, 3, 1)(nil, b), shown("nas_eps.esm.pkmf."+kind, shownAddress(b[1:])))
 }
 
 func readTI(_ element, b []byte) []reading {
@@ -231,68 +231,68 @@ func readTI(_ element, b []byte) []reading {
 	if len(b) > 1 {
 		v = b[1] & 0x7f
 	}
-	return append(number("gsm_a.gm.sm.ti_flag", 0, 8, 8)(nil, b), seen("gsm_a.gm.ti_value", fmt.Sprintf("0x%02x", v)))
+	return append(fieldNumber("gsm_a.gm.sm.ti_flag", 0, 8, 8)(nil, b), shown("gsm_a.gm.ti_value", fmt.Sprintf("0x%02x", v)))
 }
 
-var readQoS3G = together(number("gsm_a.gm.sm.qos.delay_cls", 0, 6, 4), number("gsm_a.gm.sm.qos.reliability_cls", 0, 3, 1), number("gsm_a.gm.sm.qos.peak_throughput", 1, 8, 5), number("gsm_a.gm.sm.qos.prec_class", 1, 3, 1),
-	number("gsm_a.gm.sm.qos.mean_throughput", 2, 5, 1), number("gsm_a.gm.sm.qos.traffic_cls", 3, 8, 6), number("gsm_a.gm.sm.qos.max_bitrate_upl", 5, 8, 1), number("gsm_a.gm.sm.qos.max_bitrate_downl", 6, 8, 1),
-	number("gsm_a.gm.sm.qos.guar_bitrate_upl", 9, 8, 1), number("gsm_a.gm.sm.qos.guar_bitrate_downl", 10, 8, 1))
+var readQoS3G = fieldsTogether(fieldNumber("gsm_a.gm.sm.qos.delay_cls", 0, 6, 4), fieldNumber("gsm_a.gm.sm.qos.reliability_cls", 0, 3, 1), fieldNumber("gsm_a.gm.sm.qos.peak_throughput", 1, 8, 5), fieldNumber("gsm_a.gm.sm.qos.prec_class", 1, 3, 1),
+	fieldNumber("gsm_a.gm.sm.qos.mean_throughput", 2, 5, 1), fieldNumber("gsm_a.gm.sm.qos.traffic_cls", 3, 8, 6), fieldNumber("gsm_a.gm.sm.qos.max_bitrate_upl", 5, 8, 1), fieldNumber("gsm_a.gm.sm.qos.max_bitrate_downl", 6, 8, 1),
+	fieldNumber("gsm_a.gm.sm.qos.guar_bitrate_upl", 9, 8, 1), fieldNumber("gsm_a.gm.sm.qos.guar_bitrate_downl", 10, 8, 1))
 
-var readExtendedQoS = together(number("nas_eps.esm.ext_mbr_unit", 0, 8, 1), wideNumber("nas_eps.esm.ext_mbr_ul", "%d", 1, 2), wideNumber("nas_eps.esm.ext_mbr_dl", "%d", 3, 2),
-	number("nas_eps.esm.ext_gbr_unit", 5, 8, 1), wideNumber("nas_eps.esm.ext_gbr_ul", "%d", 6, 2), wideNumber("nas_eps.esm.ext_gbr_dl", "%d", 8, 2))
+var readExtendedQoS = fieldsTogether(fieldNumber("nas_eps.esm.ext_mbr_unit", 0, 8, 1), fieldWide("nas_eps.esm.ext_mbr_ul", "%d", 1, 2), fieldWide("nas_eps.esm.ext_mbr_dl", "%d", 3, 2),
+	fieldNumber("nas_eps.esm.ext_gbr_unit", 5, 8, 1), fieldWide("nas_eps.esm.ext_gbr_ul", "%d", 6, 2), fieldWide("nas_eps.esm.ext_gbr_dl", "%d", 8, 2))
 
-var readExtendedAMBR = together(number("nas_eps.esm.ext_apn_ambr_dl_unit", 0, 8, 1), wideNumber("nas_eps.esm.ext_apn_ambr_dl", "%d", 1, 2),
-	number("nas_eps.esm.ext_apn_ambr_ul_unit", 3, 8, 1), wideNumber("nas_eps.esm.ext_apn_ambr_ul", "%d", 4, 2))
+var readExtendedAMBR = fieldsTogether(fieldNumber("nas_eps.esm.ext_apn_ambr_dl_unit", 0, 8, 1), fieldWide("nas_eps.esm.ext_apn_ambr_dl", "%d", 1, 2),
+	fieldNumber("nas_eps.esm.ext_apn_ambr_ul_unit", 3, 8, 1), fieldWide("nas_eps.esm.ext_apn_ambr_ul", "%d", 4, 2))
 
 // readPLMN are country and network code as numbers under a prefix.
 func readPLMN(prefix string, p id.PLMN) []reading {
 	mcc, _ := strconv.Atoi(p.MCC())
 	mnc, _ := strconv.Atoi(p.MNC())
-	return []reading{seen(prefix+"mcc", strconv.Itoa(mcc)), seen(prefix+"mnc", strconv.Itoa(mnc))}
+	return []reading{shown(prefix+"mcc", strconv.Itoa(mcc)), shown(prefix+"mnc", strconv.Itoa(mnc))}
 }
 
 func readIMSI(i id.IMSI) []reading {
 	mcc, _ := strconv.Atoi(i.Digits()[:3])
-	return []reading{seen("e212.imsi", i.Digits()), seen("e212.mcc", strconv.Itoa(mcc))}
+	return []reading{shown("e212.imsi", i.Digits()), shown("e212.mcc", strconv.Itoa(mcc))}
 }
 
 func readEPSMobileIdentity(el element, b []byte) []reading {
 	m := el.(*EPSMobileIdentity)
-	kind := seen("nas_eps.emm.type_of_id", strconv.Itoa(int(b[0]&7)))
+	kind := shown("nas_eps.emm.type_of_id", strconv.Itoa(int(b[0]&7)))
 	if i, ok := m.IMSI(); ok {
 		return append(readIMSI(i), kind)
 	}
 	if i, ok := m.IMEI(); ok {
-		return []reading{kind, seen("nas_eps.emm.imei", i.Digits())}
+		return []reading{kind, shown("nas_eps.emm.imei", i.Digits())}
 	}
 	g, _ := m.GUTI()
-	return append(readPLMN("e212.gummei.", g.GUMMEI.PLMN), kind, seen("nas_eps.emm.mme_grp_id", fmt.Sprint(uint16(g.GUMMEI.Group))),
-		seen("nas_eps.emm.mme_code", fmt.Sprint(uint8(g.GUMMEI.Code))), seen("nas_eps.emm.m_tmsi", fmt.Sprint(uint32(g.TMSI))), seen("3gpp.tmsi", fmt.Sprint(uint32(g.TMSI))))
+	return append(readPLMN("e212.gummei.", g.GUMMEI.PLMN), kind, shown("nas_eps.emm.mme_grp_id", fmt.Sprint(uint16(g.GUMMEI.Group))),
+		shown("nas_eps.emm.mme_code", fmt.Sprint(uint8(g.GUMMEI.Code))), shown("nas_eps.emm.m_tmsi", fmt.Sprint(uint32(g.TMSI))), shown("3gpp.tmsi", fmt.Sprint(uint32(g.TMSI))))
 }
 
 func readMobileIdentity(el element, b []byte) []reading {
 	m := el.(*MobileIdentity)
-	r := []reading{seen("gsm_a.ie.mobileid.type", strconv.Itoa(int(b[0]&7)))}
+	r := []reading{shown("gsm_a.ie.mobileid.type", strconv.Itoa(int(b[0]&7)))}
 	if i, ok := m.IMSI(); ok {
 		return append(r, readIMSI(i)...)
 	}
 	if i, ok := m.IMEI(); ok {
-		return append(r, seen(map[bool]string{false: "gsm_a.imei", true: "gsm_a.imeisv"}[m.Kind() == KindIMEISV], i.Digits()))
+		return append(r, shown(map[bool]string{false: "gsm_a.imei", true: "gsm_a.imeisv"}[m.Kind() == KindIMEISV], i.Digits()))
 	}
 	if t, ok := m.TMSI(); ok {
-		return append(r, seen("3gpp.tmsi", fmt.Sprintf("%d", uint32(t))))
+		return append(r, shown("3gpp.tmsi", fmt.Sprintf("%d", uint32(t))))
 	}
 	return r
 }
 
 func readTAIs(l TAIList) (r []reading) {
 	for _, p := range l {
-		r = append(r, seen("nas_eps.emm.tai_tol", strconv.Itoa(int(p.Type))), seen("nas_eps.emm.tai_n_elem", strconv.Itoa(len(p.TAIs)-1)))
+		r = append(r, shown("nas_eps.emm.tai_tol", strconv.Itoa(int(p.Type))), shown("nas_eps.emm.tai_n_elem", strconv.Itoa(len(p.TAIs)-1)))
 		for i, t := range p.TAIs {
 			if i == 0 || p.Type == TAIsOfSeveralPLMN {
 				r = append(r, readPLMN("e212.tai.", t.PLMN)...)
 			}
-			r = append(r, seen("nas_eps.emm.tai_tac", fmt.Sprint(uint16(t.TAC))))
+			r = append(r, shown("nas_eps.emm.tai_tac", fmt.Sprint(uint16(t.TAC))))
 		}
 	}
 	return r
@@ -300,12 +300,12 @@ func readTAIs(l TAIList) (r []reading) {
 
 func readTAI(el element, _ []byte) []reading {
 	t := el.(*taiElement)
-	return append(readPLMN("e212.tai.", t.PLMN), seen("nas_eps.emm.tai_tac", fmt.Sprint(uint16(t.TAC))))
+	return append(readPLMN("e212.tai.", t.PLMN), shown("nas_eps.emm.tai_tac", fmt.Sprint(uint16(t.TAC))))
 }
 
 func readLAI(el element, _ []byte) []reading {
 	l := el.(*LAI)
-	return append(readPLMN("e212.lai.", l.PLMN), seen("gsm_a.lac", fmt.Sprintf("0x%04x", l.LAC)))
+	return append(readPLMN("e212.lai.", l.PLMN), shown("gsm_a.lac", fmt.Sprintf("0x%04x", l.LAC)))
 }
 
 func readPLMNs(el element, _ []byte) (r []reading) {
@@ -316,17 +316,17 @@ func readPLMNs(el element, _ []byte) (r []reading) {
 }
 
 var (
-	readTimer  = together(number("gsm_a.gm.gmm.gprs_timer_unit", 0, 8, 6), number("gsm_a.gm.gmm.gprs_timer_value", 0, 5, 1))
-	readTimer2 = together(number("gsm_a.gm.gmm.gprs_timer2_unit", 0, 8, 6), number("gsm_a.gm.gmm.gprs_timer2_value", 0, 5, 1))
-	readTimer3 = together(number("gsm_a.gm.gmm.gprs_timer3_unit", 0, 8, 6), number("gsm_a.gm.gmm.gprs_timer3_value", 0, 5, 1))
+	readTimer  = fieldsTogether(fieldNumber("gsm_a.gm.gmm.gprs_timer_unit", 0, 8, 6), fieldNumber("gsm_a.gm.gmm.gprs_timer_value", 0, 5, 1))
+	readTimer2 = fieldsTogether(fieldNumber("gsm_a.gm.gmm.gprs_timer2_unit", 0, 8, 6), fieldNumber("gsm_a.gm.gmm.gprs_timer2_value", 0, 5, 1))
+	readTimer3 = fieldsTogether(fieldNumber("gsm_a.gm.gmm.gprs_timer3_unit", 0, 8, 6), fieldNumber("gsm_a.gm.gmm.gprs_timer3_value", 0, 5, 1))
 )
 
 func readName(el element, _ []byte) []reading {
-	return []reading{seen("gsm_a.dtap.text_string", el.(*NetworkName).Text())}
+	return []reading{shown("gsm_a.dtap.text_string", el.(*NetworkName).Text())}
 }
 
 func readZone(_ element, b []byte) []reading { // tshark takes the digits apart and leaves the sign where it is
-	return []reading{seen("gsm_a.dtap.timezone", fmt.Sprintf("0x%02x", (b[0]&7)*10+b[0]>>4))}
+	return []reading{shown("gsm_a.dtap.timezone", fmt.Sprintf("0x%02x", (b[0]&7)*10+b[0]>>4))}
 }
 
 func readTime(el element, b []byte) []reading {
@@ -334,17 +334,17 @@ func readTime(el element, b []byte) []reading {
 	if err != nil {
 		return nil
 	}
-	return append(readZone(nil, b[6:]), seen("gsm_a.dtap.time_zone_time", t.UTC().Format("Jan _2, 2006 15:04:05.000000000 UTC")))
+	return append(readZone(nil, b[6:]), shown("gsm_a.dtap.time_zone_time", t.UTC().Format("Jan _2, 2006 15:04:05.000000000 UTC")))
 }
 
 func readQoS(_ element, b []byte) []reading {
-	r := []reading{seen("nas_eps.esm.qci", strconv.Itoa(int(b[0])))}
+	r := []reading{shown("nas_eps.esm.qci", strconv.Itoa(int(b[0])))}
 	for i, o := range b[1:] {
 		name := []string{"mbr_ul", "mbr_dl", "gbr_ul", "gbr_dl"}[i%4]
 		if i >= 4 {
 			name = "e" + name
 		}
-		r = append(r, seen("nas_eps.esm."+name, strconv.Itoa(int(o))))
+		r = append(r, shown("nas_eps.esm."+name, strconv.Itoa(int(o))))
 	}
 	return r
 }
@@ -352,19 +352,19 @@ func readQoS(_ element, b []byte) []reading {
 func readAMBR(_ element, b []byte) (r []reading) {
 	for i, o := range b {
 		name := []string{"dl", "ul", "dl_ext", "ul_ext", "dl_ext2", "ul_ext2"}[i]
-		r = append(r, seen("nas_eps.esm.apn_ambr_"+name, strconv.Itoa(int(o))))
+		r = append(r, shown("nas_eps.esm.apn_ambr_"+name, strconv.Itoa(int(o))))
 	}
 	return r
 }
 
 func readPDNAddress(el element, b []byte) []reading {
 	a := el.(*PDNAddress)
-	r := []reading{seen("nas_eps.esm_pdn_type", strconv.Itoa(int(a.Type)))}
+	r := []reading{shown("nas_eps.esm_pdn_type", strconv.Itoa(int(a.Type)))}
 	if a.Type == PDNTypeIPv6 || a.Type == PDNTypeIPv4v6 {
-		r = append(r, seen("nas_eps.esm.pdn_ipv6_if_id", fmt.Sprintf("%x", a.IID)))
+		r = append(r, shown("nas_eps.esm.pdn_ipv6_if_id", fmt.Sprintf("%x", a.IID)))
 	}
 	if a.Type == PDNTypeIPv4 || a.Type == PDNTypeIPv4v6 {
-		r = append(r, seen("nas_eps.esm.pdn_ipv4", a.IPv4.String()))
+		r = append(r, shown("nas_eps.esm.pdn_ipv4", a.IPv4.String()))
 	}
 	return r
 }
@@ -372,21 +372,21 @@ func readPDNAddress(el element, b []byte) []reading {
 func readTFT(el element, _ []byte) []reading {
 	t := el.(*TFT)
 	const f = "gsm_a.gm.sm."
-	r := []reading{seen(f+"tft.op_code", strconv.Itoa(int(t.Operation))), seen(f+"tft.pkt_flt", strconv.Itoa(len(t.Filters)))}
+	r := []reading{shown(f+"tft.op_code", strconv.Itoa(int(t.Operation))), shown(f+"tft.pkt_flt", strconv.Itoa(len(t.Filters)))}
 	for _, p := range t.Filters {
-		r = append(r, seen(f+"tft.pkt_flt_id", strconv.Itoa(int(p.ID))))
+		r = append(r, shown(f+"tft.pkt_flt_id", strconv.Itoa(int(p.ID))))
 		if t.Operation == TFTDeleteFilters {
 			continue
 		}
-		r = append(r, seen(f+"tft.pkt_flt_dir", strconv.Itoa(int(p.Direction))))
+		r = append(r, shown(f+"tft.pkt_flt_dir", strconv.Itoa(int(p.Direction))))
 		for kind, v := range p.Components.All() {
 			switch kind {
 			case FilterIPv4Remote:
-				r = append(r, seen(f+"ip4_address", addressText(v[:4])), seen(f+"ip4_mask", addressText(v[4:])))
+				r = append(r, shown(f+"ip4_address", shownAddress(v[:4])), shown(f+"ip4_mask", shownAddress(v[4:])))
 			case FilterProtocol:
-				r = append(r, seen(f+"tft.protocol_header", fmt.Sprintf("0x%02x", v[0])))
+				r = append(r, shown(f+"tft.protocol_header", fmt.Sprintf("0x%02x", v[0])))
 			case FilterRemotePortRange:
-				r = append(r, seen(f+"tft.port_low", fmt.Sprint(binary.BigEndian.Uint16(v))), seen(f+"tft.port_high", fmt.Sprint(binary.BigEndian.Uint16(v[2:]))))
+				r = append(r, shown(f+"tft.port_low", fmt.Sprint(binary.BigEndian.Uint16(v))), shown(f+"tft.port_high", fmt.Sprint(binary.BigEndian.Uint16(v[2:]))))
 			}
 		}
 	}
@@ -395,9 +395,9 @@ func readTFT(el element, _ []byte) []reading {
 
 func readPCO(el element, _ []byte) (r []reading) {
 	for c, v := range el.(*PCO).All() {
-		r = append(r, seen("gsm_a.gm.sm.pco_pid", fmt.Sprintf("0x%04x", uint16(c))))
+		r = append(r, shown("gsm_a.gm.sm.pco_pid", fmt.Sprintf("0x%04x", uint16(c))))
 		if name := map[ContainerID]string{ContainerDNSv4: "dns.ipv4", ContainerDNSv6: "dns.ipv6", ContainerPCSCFv6: "pcscf.ipv6"}[c]; name != "" && len(v) > 0 {
-			r = append(r, seen("gsm_a.gm.sm.pco."+name, addressText(v)))
+			r = append(r, shown("gsm_a.gm.sm.pco."+name, shownAddress(v)))
 		}
 	}
 	return r
