@@ -3,7 +3,6 @@ package aka
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/secret"
@@ -42,11 +41,7 @@ func KASME(ck, ik secret.Key128, plmn id.PLMN, autn AUTN) secret.Key256 {
 // KeNB derives K_eNB (TS 33.401 §A.3, FC 0x11) for the 24-bit uplink NAS COUNT
 // of the message that brought the phone to connected mode.
 func KeNB(kasme secret.Key256, ulCount uint32) secret.Key256 {
-	var s [7]byte
-	s[0] = 0x11
-	binary.BigEndian.PutUint32(s[1:], ulCount)
-	s[6] = 4
-	return kdf(kasme[:], s[:])
+	return kdf32(kasme, 0x11, ulCount)
 }
 
 // NH derives the next hop parameter (TS 33.401 §A.4, FC 0x12). sync is K_eNB

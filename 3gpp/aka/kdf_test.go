@@ -80,8 +80,8 @@ func TestDerivationsAsOpenAirInterface(t *testing.T) {
 	}
 }
 
-// TestHandoverDerivations spells the input strings of TS 33.401 §A.4, §A.5 and
-// §A.7 out again; no published values exist for them.
+// TestHandoverDerivations spells the input strings of TS 33.401 §A.4, §A.5, §A.7
+// to §A.15 and §I.2 out again; no published values exist for them.
 func TestHandoverDerivations(t *testing.T) {
 	var key, sync secret.Key256
 	for i := range key {
@@ -101,10 +101,36 @@ func TestHandoverDerivations(t *testing.T) {
 	if got := aka.KeNBStar(key, 1, 66436); !bytes.Equal(got[:], plain("13"+"0001"+"0002"+"010384"+"0003")) {
 		t.Errorf("K_eNB* with a long EARFCN %x", got[:])
 	}
+	for _, tc := range []struct {
+		name string
+		got  func() (a, b secret.Key128)
+		want string
+	}{
+		{"CK', IK' at handover", func() (a, b secret.Key128) { return aka.HandoverCKIK(key, 0x00fedcba) }, "16" + "00fedcba" + "0004"},
+		{"CK', IK' in idle mode", func() (a, b secret.Key128) { return aka.IdleCKIK(key, 0x00012345) }, "1b" + "00012345" + "0004"},
+	} {
+		if ck, ik := tc.got(); !bytes.Equal(append(ck[:], ik[:]...), plain(tc.want)) {
+			t.Errorf("%s: %x %x", tc.name, ck[:], ik[:])
+		}
+	}
+	if got := aka.NASToken(key, 7); !bytes.Equal(got[:], plain("17"+"00000007"+"0004")) {
+		t.Errorf("NAS token %x", got[:])
+	}
+	ck, ik := secret.Key128(key[:16]), secret.Key128(key[16:])
+	if got := aka.IdleKASME(ck, ik, [4]byte{1, 2, 3, 4}, [4]byte{5, 6, 7, 8}); !bytes.Equal(got[:], plain("19"+"01020304"+"0004"+"05060708"+"0004")) {
+		t.Errorf("K'_ASME %x", got[:])
+	}
+	if got := aka.SKeNB(key, 0x0203); !bytes.Equal(got[:], plain("1c"+"0203"+"0002")) {
+		t.Errorf("S-K_eNB %x", got[:])
+	}
+	h := hmac.New(sha256.New, make([]byte, 32))
+	h.Write([]byte("attach"))
+	if got := aka.HashMME([]byte("attach")); !bytes.Equal(got[:], h.Sum(nil)[24:]) {
+		t.Errorf("HASH_MME %x", got)
+	}
 	for use, number := range map[aka.Use]string{aka.RRCEnc: "03", aka.RRCInt: "04", aka.UPEnc: "05", aka.UPInt: "06"} {
 		if got := aka.AlgorithmKey(key, use, 2); !bytes.Equal(got[:], plain("15" + number + "0001" + "02" + "0001")[16:]) {
 			t.Errorf("use %v: %x", use, got[:])
 		}
 	}
 }
-
