@@ -8,7 +8,7 @@ import (
 // tsharkFields says what tshark shows of each element, by its name in the
 // messages' tables.
 var tsharkFields = map[string]readings{
-	"KSI and sequence number":                        fieldsTogether(fieldNumber("nas_eps.emm.nas_key_set_id", 0, 8, 6), fieldNumber("nas_eps.seq_no_short", 0, 5, 1)),
+	"KSI and sequence number":                        readKSIAndSequence,
 	"Message authentication code (short)":            fieldWide("nas_eps.emm.short_mac", "0x%04x", 0, 2),
 	"NAS key set identifier":                         readKSI,
 	"NAS key set identifier ASME":                    readKSI,
@@ -16,7 +16,7 @@ var tsharkFields = map[string]readings{
 	"GPRS ciphering key sequence number":             fieldNumber("gsm_a.key_seq", 0, 3, 1),
 	"EPS attach type":                                fieldNumber("nas_eps.emm.eps_att_type", 0, 3, 1),
 	"EPS attach result":                              fieldNumber("nas_eps.emm.EPS_attach_result", 0, 3, 1),
-	"EPS update type":                                fieldsTogether(fieldNumber("nas_eps.emm.active_flg", 0, 4, 4), fieldNumber("nas_eps.emm.update_type_value", 0, 3, 1)),
+	"EPS update type":                                readUpdateType,
 	"EPS update result":                              fieldNumber("nas_eps.emm.eps_update_result_value", 0, 3, 1),
 	"Service type":                                   fieldNumber("nas_eps.emm.service_type", 0, 4, 1),
 	"Control plane service type":                     fieldsTogether(fieldNumber("nas_eps.emm.active_flg", 0, 4, 4), fieldNumber("nas_eps.emm.ctrl_plane_serv_type", 0, 3, 1)),
@@ -82,8 +82,8 @@ var tsharkFields = map[string]readings{
 	"DCN-ID":                                         fieldWide("gsm_a.gm.gmm.dcn_id", "0x%04x", 0, 2),
 	"TMSI based NRI container":                       readNRI,
 	"Serving PLMN rate control":                      fieldWide("nas_eps.esm.serv_plmn_rate_ctrl_val", "%d", 0, 2),
-	"Header compression configuration status":        readBearers("nas_eps.esm.hdr_compr_config_status.ebi", 1),
-	"EPS bearer context status":                      readBearers("nas_eps.emm.ebi", 0),
+	"Header compression configuration status":        readCompressionStatus,
+	"EPS bearer context status":                      readBearerStatus,
 	"Supported Codecs":                               readCodecs,
 	"N1 UE network capability":                       fieldsTogether(fieldNumber("nas_eps.emm.5gs_pnb_ciot", 0, 6, 5), fieldFlags(0, "nas_eps.emm.", "- - - - 5g_up_ciot 5g_hc_cp_ciot n3_data 5g_cp_ciot")),
 	"UE radio capability ID": func(_ element, b []byte) []reading {
@@ -109,7 +109,7 @@ var tsharkFields = map[string]readings{
 	"New QoS":                                    readQoS3G,
 	"Extended EPS QoS":                           readExtendedQoS,
 	"Extended APN-AMBR":                          readExtendedAMBR,
-	"Selected NAS security algorithms":           fieldsTogether(fieldNumber("nas_eps.emm.toc", 0, 7, 5), fieldNumber("nas_eps.emm.toi", 0, 3, 1)),
+	"Selected NAS security algorithms":           readAlgorithms,
 	"UE additional security capability":          readAdditionalCapability,
 	"Replayed UE additional security capability": readAdditionalCapability,
 	"UE network capability":                      readUENetworkCapability,
@@ -156,16 +156,40 @@ var tsharkFields = map[string]readings{
 	"Extended protocol configuration options":    readPCO,
 }
 
-const eeas, eias = "eea0 128eea1 128eea2 eea3 eea4 eea5 eea6 eea7", "eia0 128eia1 128eia2 eia3 eia4 eia5 eia6 eia7"
+// capabilities are flags by the number of their feature, as far as the element
+// has octets for them.
+func capabilities(names string, has func(el element, f Feature) bool) readings {
+	return func(el element, b []byte) (r []reading) {
+		for f, name := range strings.Fields(names) {
+			if f < 8*len(b) && name != "-" {
+				r = append(r, shown("nas_eps.emm."+name, oneIf(has(el, Feature(f)))))
+			}
+		}
+		return r
+	}
+}
 
-var readUENetworkCapability = fieldsTogether(fieldFlags(0, "nas_eps.emm.", eeas), fieldFlags(1, "nas_eps.emm.", eias), fieldFlags(2, "nas_eps.emm.", "uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7"),
-	fieldFlags(3, "nas_eps.emm.", "emm_ucs2_supp uia1 uia2 uia3 uia4 uia5 uia6 uia7"), fieldFlags(4, "nas_eps.emm.", "prose_dd_cap prose_cap h245_ash_cap acc_csfb_cap lpp_cap lcs_cap 1xsrvcc_cap nf_cap"),
-	fieldFlags(5, "nas_eps.emm.", "epco_cap hc_cp_ciot_cap er_wo_pdn_cap s1u_data_cap up_ciot_cap cp_ciot_cap prose_relay_cap prose_dc_cap"),
-	fieldFlags(6, "nas_eps.emm.", "15_bearers_cap sgc_cap n1mode_cap dcnr_cap cp_backoff_cap restrict_ec_cap v2x_pc5_cap multiple_drb_cap"),
-	fieldFlags(7, "nas_eps.emm.", "- - - v2x_nr_pc5_cap up_mt_edt_cap cp_mt_edt_cap wsua_cap racs_cap"))
+const algorithmBits = "eea0 128eea1 128eea2 eea3 eea4 eea5 eea6 eea7 eia0 128eia1 128eia2 eia3 eia4 eia5 eia6 "
 
-var readUESecurityCapability = fieldsTogether(fieldFlags(0, "nas_eps.emm.", eeas), fieldFlags(1, "nas_eps.emm.", eias), fieldFlags(2, "nas_eps.emm.", "uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7"),
+var readUENetworkCapability = capabilities(algorithmBits+"eia7 uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7 emm_ucs2_supp uia1 uia2 uia3 uia4 uia5 uia6 uia7"+
+	" prose_dd_cap prose_cap h245_ash_cap acc_csfb_cap lpp_cap lcs_cap 1xsrvcc_cap nf_cap"+
+	" epco_cap hc_cp_ciot_cap er_wo_pdn_cap s1u_data_cap up_ciot_cap cp_ciot_cap prose_relay_cap prose_dc_cap"+
+	" 15_bearers_cap sgc_cap n1mode_cap dcnr_cap cp_backoff_cap restrict_ec_cap v2x_pc5_cap multiple_drb_cap"+
+	" - - - v2x_nr_pc5_cap up_mt_edt_cap cp_mt_edt_cap wsua_cap racs_cap",
+	func(el element, f Feature) bool { return el.(*UENetworkCapability).Has(f) })
+
+var readUESecurityCapability = fieldsTogether(capabilities(algorithmBits, func(el element, f Feature) bool {
+	c := el.(*UESecurityCapability)
+	if f < 8 {
+		return c.EEA(EEA(f))
+	}
+	return c.EIA(EIA(f - 8))
+}), fieldFlags(1, "nas_eps.emm.", "- - - - - - - eia7"), fieldFlags(2, "nas_eps.emm.", "uea0 uea1 uea2 uea3 uea4 uea5 uea6 uea7"),
 	fieldFlags(3, "nas_eps.emm.", "- uia1 uia2 uia3 uia4 uia5 uia6 uia7"), fieldFlags(4, "nas_eps.emm.", "- gea1 gea2 gea3 gea4 gea5 gea6 gea7"))
+
+var readNetworkFeatures = fieldsTogether(fieldNumber("nas_eps.emm.cs_lcs", 0, 5, 4), capabilities(
+	"cp_ciot er_wo_pdn esr_ps - - epc_lcs emc_bs ims_vops 15_bearers iwkn26 restrict_dcnr restrict_ec epco hc_cp_ciot s1_u_data up_ciot",
+	func(el element, f Feature) bool { return el.(*NetworkFeatures).Has(f) }))
 
 var readMSNetworkCapability = fieldsTogether(fieldFlags(0, "gsm_a.gm.gmm.net_cap.", "gea1 smdch smgprs ucs2 - - solsa rev"), fieldFlags(1, "gsm_a.gm.gmm.net_cap.", "pfc gea2 gea3 gea4 gea5 gea6 gea7 lcs"),
 	fieldFlags(2, "gsm_a.gm.gmm.net_cap.", "ps_irat_iu ps_irat_s1 comb_proc isr srvcc_to_geran epc nf"))
@@ -173,9 +197,6 @@ var readMSNetworkCapability = fieldsTogether(fieldFlags(0, "gsm_a.gm.gmm.net_cap
 var readAdditionalCapability = fieldsTogether(fieldFlags(0, "nas_eps.emm.", "5g_ea0 128_5g_ea1 128_5g_ea2 128_5g_ea3 5g_ea4 5g_ea5 5g_ea6 5g_ea7"),
 	fieldFlags(1, "nas_eps.emm.", "5g_ea8 5g_ea9 5g_ea10 5g_ea11 5g_ea12 5g_ea13 5g_ea14 5g_ea15"), fieldFlags(2, "nas_eps.emm.", "5g_ia0 128_5g_ia1 128_5g_ia2 128_5g_ia3 5g_ia4 5g_ia5 5g_ia6 5g_ia7"),
 	fieldFlags(3, "nas_eps.emm.", "5g_ia8 5g_ia9 5g_ia10 5g_ia11 5g_ia12 5g_ia13 5g_ia14 5g_ia15"))
-
-var readNetworkFeatures = fieldsTogether(fieldFlags(0, "nas_eps.emm.", "cp_ciot er_wo_pdn esr_ps - - epc_lcs emc_bs ims_vops"), fieldNumber("nas_eps.emm.cs_lcs", 0, 5, 4),
-	fieldFlags(1, "nas_eps.emm.", "15_bearers iwkn26 restrict_dcnr restrict_ec epco hc_cp_ciot s1_u_data up_ciot"))
 
 // fieldsOf are the readings of a row. T3402 is a GPRS timer in most messages
 // and a GPRS timer 2 in ATTACH REJECT.
