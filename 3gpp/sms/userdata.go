@@ -49,7 +49,7 @@ func New8Bit(h UDH, data []byte) (UserData, error) {
 	if err != nil {
 		return UserData{}, err
 	}
-	return UserData{len(h) > 0, uint8(len(b)), b}, nil
+	return UserData{len(h) > 0, uint8(len(b)), orNil(b)}, nil
 }
 
 // newSeptets makes user data of septets behind a header and its fill bits.
@@ -63,7 +63,15 @@ func newSeptets(h UDH, septets []byte) (UserData, error) {
 	if length > 255 {
 		return UserData{}, fmt.Errorf("user data: %d septets have no length", length)
 	}
-	return UserData{len(h) > 0, uint8(length), gsm7.Pack(b, septets, fill)}, nil
+	return UserData{len(h) > 0, uint8(length), orNil(gsm7.Pack(b, septets, fill))}, nil
+}
+
+// orNil makes no octets nil, as parsers do.
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 func appendHeader(dst []byte, h UDH) ([]byte, error) {

@@ -245,11 +245,6 @@ func carried[M Message](w *walker, name string, b []byte, read func() (M, error)
 	w.nodes = append(w.nodes, tree.Branch(name, Tree(m)))
 }
 
-func clone(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
-	}
-	return bytes.Clone(b)
-}
+func clone(b []byte) []byte { return bytes.Clone(orNil(b)) }
 
 func octets(n int) string { return fmt.Sprintf("%d octets", n) }
