@@ -2,7 +2,9 @@ package gtpu
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"time"
 
 	"campanile.network/3gpp/id"
 )
@@ -31,7 +33,7 @@ func AppendEchoRequest(dst []byte, seq uint16) []byte {
 // AppendEchoResponse appends an Echo Response; its restart counter is zero as
 // the specification wants (TS 29.281 §7.2.2).
 func AppendEchoResponse(dst []byte, seq uint16) []byte {
-	return append(appendSequenced(dst, EchoResponse, seq, 2), elementRecovery, 0)
+	return append(appendSequenced(dst, EchoResponse, seq, 2), byte(ElementRecovery), 0)
 }
 
 // AppendErrorIndication appends an Error Indication for a G-PDU that came for
@@ -40,9 +42,9 @@ func AppendEchoResponse(dst []byte, seq uint16) []byte {
 func AppendErrorIndication(dst []byte, teid id.TEID, local netip.Addr) []byte {
 	a := local.Unmap().AsSlice()
 	dst = appendSequenced(dst, ErrorIndication, 0, 5+3+len(a))
-	dst = append(dst, elementTEID)
+	dst = append(dst, byte(ElementTEID))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(teid))
-	dst = append(dst, elementPeer, 0, byte(len(a)))
+	dst = append(dst, byte(ElementPeer), 0, byte(len(a)))
 	return append(dst, a...)
 }
 
@@ -58,7 +60,7 @@ func AppendEndMarker(dst []byte, teid id.TEID) []byte {
 func AppendSupportedHeaders(dst []byte, types ...ExtensionType) []byte {
 	types = types[:min(len(types), 255)]
 	dst = appendSequenced(dst, SupportedHeaders, 0, 2+len(types))
-	dst = append(dst, elementHeaders, byte(len(types)))
+	dst = append(dst, byte(ElementHeaders), byte(len(types)))
 	for _, t := range types {
 		dst = append(dst, byte(t))
 	}
@@ -75,7 +77,7 @@ func (m *Message) Append(dst []byte) ([]byte, error) {
 	if m.HasNPDU {
 		flags |= flagPN
 	}
-	if m.first != 0 {
+	if m.first != 0 || m.empty {
 		flags |= flagE
 	}
 	if flags != 0x30 {
@@ -88,42 +90,66 @@ func (m *Message) Append(dst []byte) ([]byte, error) {
 	dst = append(dst, flags, byte(m.Type), byte(n>>8), byte(n))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(m.TEID))
 	if optional != 0 {
-		var seq uint16
-		var npdu uint8
+		fields := m.fields
 		if m.HasSequence {
-			seq = m.Sequence
+			binary.BigEndian.PutUint16(fields[:], m.Sequence)
 		}
 		if m.HasNPDU {
-			npdu = m.NPDU
+			fields[2] = m.NPDU
 		}
-		dst = append(binary.BigEndian.AppendUint16(dst, seq), npdu, byte(m.first))
+		if m.first != 0 {
+			fields[3] = byte(m.first)
+		}
+		dst = append(dst, fields[:]...)
 	}
 	return append(append(dst, m.chain...), m.Payload...), nil
 }
 
-// AddExtension appends an extension header to the chain of a message that is
-// being built. content is padded with zeros to 4n-2 octets; ErrExtension when it
-// exceeds 1018 octets or the chain is full.
-func (m *Message) AddExtension(t ExtensionType, content []byte) error {
-	count := 0
-	for range m.Extensions {
-		count++
+// AppendTunnelStatus appends a Tunnel Status for teid, a tunnel of the receiver:
+// whether charging is paused from here on (TS 29.281 §7.3.3).
+func AppendTunnelStatus(dst []byte, teid id.TEID, pause bool) []byte {
+	at := len(dst)
+	dst = appendSequenced(dst, TunnelStatus, 0, 4)
+	binary.BigEndian.PutUint32(dst[at+4:], uint32(teid))
+	var spoc byte
+	if pause {
+		spoc = 1
 	}
-	units := (len(content) + 2 + 3) / 4
-	if t == 0 || units > 255 || count == MaxExtensions {
-		return ErrExtension
+	return append(dst, byte(ElementTunnelStatus), 0, 1, spoc)
+}
+
+// AppendElement appends an information element to the elements of a message that
+// is being built; they have to follow in ascending order of their types (TS
+// 29.281 §8.1). ErrElement where the type cannot have such a value: an unknown
+// type without a length among them.
+func AppendElement(dst []byte, t ElementType, value []byte) ([]byte, error) {
+	switch {
+	case t < 128 && t != ElementRecovery && t != ElementTEID, !t.valid(value), len(value) > 0xffff:
+		return dst, fmt.Errorf("%w: %v of %d octets", ErrElement, t, len(value))
+	case t < 128:
+		dst = append(dst, byte(t))
+	case t == ElementHeaders:
+		dst = append(dst, byte(t), byte(len(value)))
+	default:
+		dst = append(dst, byte(t), byte(len(value)>>8), byte(len(value)))
 	}
-	chain := make([]byte, len(m.chain), len(m.chain)+units*4)
-	copy(chain, m.chain)
-	if count == 0 {
-		m.first = t
-	} else {
-		chain[len(chain)-1] = byte(t)
+	return append(dst, value...), nil
+}
+
+// AppendPrivate appends a private extension to the elements of a message that is
+// being built: who defined it, and a value of at most 65533 octets.
+func AppendPrivate(dst []byte, identifier uint16, value []byte) ([]byte, error) {
+	return AppendElement(dst, ElementPrivate, append(binary.BigEndian.AppendUint16(nil, identifier), value...))
+}
+
+// RecoveryTimeValue gives t as the value of a Recovery Time Stamp; ErrElement
+// before 1900 and after 2036.
+func RecoveryTimeValue(t time.Time) ([]byte, error) {
+	s := int64(t.Sub(ntpEpoch()) / time.Second)
+	if s < 0 || s > 0xffffffff {
+		return nil, fmt.Errorf("%w: %v has no time stamp", ErrElement, t)
 	}
-	chain = append(chain, byte(units))
-	chain = append(chain, content...)
-	m.chain = append(chain, make([]byte, units*4-1-len(content))...)
-	return nil
+	return binary.BigEndian.AppendUint32(nil, uint32(s)), nil
 }
 
 func appendSequenced(dst []byte, t Type, seq uint16, body int) []byte {

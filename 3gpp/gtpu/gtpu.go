@@ -1,15 +1,17 @@
 // Package gtpu reads and writes GTPv1-U messages (TS 29.281): the user plane's
-// G-PDU and its path and tunnel management messages.
+// G-PDU and its path and tunnel management messages, with all their extension
+// headers and information elements.
 //
 // It is only octets: it opens no socket, holds no tunnel and counts nothing.
-// Parsing does not allocate and aliases the datagram; building appends.
+// Parsing does not allocate and aliases the datagram; building appends. What was
+// parsed is built again to the same octets, unknown headers and elements
+// included; only the spare bit of the first octet is written as zero.
 package gtpu
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"campanile.network/3gpp/id"
 )
@@ -43,6 +45,7 @@ const (
 	EchoResponse     Type = 2
 	ErrorIndication  Type = 26
 	SupportedHeaders Type = 31 // Supported Extension Headers Notification
+	TunnelStatus     Type = 253
 	EndMarker        Type = 254
 	GPDU             Type = 255
 )
@@ -58,6 +61,8 @@ func (t Type) String() string {
 		return "Error Indication"
 	case SupportedHeaders:
 		return "Supported Extension Headers Notification"
+	case TunnelStatus:
+		return "Tunnel Status"
 	case EndMarker:
 		return "End Marker"
 	case GPDU:
@@ -76,18 +81,16 @@ type Message struct {
 	NPDU        uint8
 	Payload     []byte // T-PDU, or the information elements
 
-	first ExtensionType // type of the first extension header, 0 if none
-	chain []byte        // all extension headers, checked by Parse
+	fields [optionalLen]byte // the optional octets as they came; those without a flag mean nothing
+	empty  bool              // the E flag is set and no extension header follows
+	first  ExtensionType     // type of the first extension header, 0 if none
+	chain  []byte            // all extension headers, checked by Parse
 }
 
 const (
-	flagE, flagS, flagPN      = 0x04, 0x02, 0x01
-	flagPT                    = 0x10
-	optionalLen               = 4
-	elementRecovery      byte = 14
-	elementTEID          byte = 16
-	elementPeer          byte = 133
-	elementHeaders       byte = 141
+	flagE, flagS, flagPN = 0x04, 0x02, 0x01
+	flagPT               = 0x10
+	optionalLen          = 4
 )
 
 // Parse reads a datagram (TS 29.281 §5.1). Octets behind the length that the
@@ -128,9 +131,11 @@ func (m *Message) optional(flags byte) error {
 	if flags&flagPN != 0 {
 		m.HasNPDU, m.NPDU = true, p[2]
 	}
+	m.fields = [optionalLen]byte(p)
 	next := ExtensionType(p[3])
 	p = p[optionalLen:]
 	if flags&flagE == 0 || next == 0 {
+		m.empty = flags&flagE != 0
 		m.Payload = p
 		return nil
 	}
@@ -147,116 +152,4 @@ func (m *Message) optional(flags byte) error {
 	m.chain = m.chain[:len(m.chain)-len(p)]
 	m.Payload = p
 	return nil
-}
-
-// ExtensionType is the type of an extension header (TS 29.281 §5.2.1).
-type ExtensionType uint8
-
-// Extension header types.
-const (
-	ServiceClassIndicator ExtensionType = 0x20
-	UDPPort               ExtensionType = 0x40
-	RANContainer          ExtensionType = 0x81
-	LongPDCPNumber        ExtensionType = 0x82
-	PDUSessionContainer   ExtensionType = 0x85
-	PDCPNumber            ExtensionType = 0xc0
-)
-
-// Required reports whether an endpoint that does not know the type must drop
-// the message and answer with Supported Extension Headers Notification.
-func (t ExtensionType) Required() bool { return t&0x80 != 0 }
-
-// Extensions iterates over the extension headers: type and content without the
-// length and next-type octets.
-func (m *Message) Extensions(yield func(ExtensionType, []byte) bool) {
-	t, p := m.first, m.chain
-	for t != 0 && len(p) > 0 {
-		n := int(p[0]) * 4
-		if !yield(t, p[1:n-1]) {
-			return
-		}
-		t, p = ExtensionType(p[n-1]), p[n:]
-	}
-}
-
-// Unknown gives the first extension header that an endpoint must comprehend and
-// that is not in known; false if there is none.
-func (m *Message) Unknown(known ...ExtensionType) (ExtensionType, bool) {
-next:
-	for t := range m.Extensions {
-		if !t.Required() {
-			continue
-		}
-		for _, k := range known {
-			if t == k {
-				continue next
-			}
-		}
-		return t, true
-	}
-	return 0, false
-}
-
-// ErrorIndicationOf reads the tunnel that a peer does not know: its TEID and
-// the peer's address for it (TS 29.281 §7.3.1). ErrElement if either is missing.
-func ErrorIndicationOf(m Message) (teid id.TEID, peer netip.Addr, err error) {
-	haveTEID := false
-	for p := m.Payload; len(p) > 0; {
-		t, value, rest, ok := element(p)
-		if !ok {
-			return 0, netip.Addr{}, ErrElement
-		}
-		switch t {
-		case elementTEID:
-			teid, haveTEID = id.TEID(binary.BigEndian.Uint32(value)), true
-		case elementPeer:
-			if peer, ok = netip.AddrFromSlice(value); !ok {
-				return 0, netip.Addr{}, ErrElement
-			}
-		}
-		p = rest
-	}
-	if !haveTEID || !peer.IsValid() {
-		return 0, netip.Addr{}, ErrElement
-	}
-	return teid, peer, nil
-}
-
-// SupportedHeadersOf gives the extension header types that a peer supports
-// (TS 29.281 §7.2.3). The result aliases the datagram.
-func SupportedHeadersOf(m Message) ([]byte, error) {
-	for p := m.Payload; len(p) > 0; {
-		if p[0] == elementHeaders && len(p) >= 2 && len(p) >= 2+int(p[1]) {
-			return p[2 : 2+int(p[1])], nil // one octet of length (TS 29.281 §8.5)
-		}
-		_, _, rest, ok := element(p)
-		if !ok {
-			break
-		}
-		p = rest
-	}
-	return nil, ErrElement
-}
-
-// element splits off the first information element (TS 29.281 §8.1): TV below
-// 128, TLV above. An unknown TV cannot be skipped.
-func element(p []byte) (t byte, value, rest []byte, ok bool) {
-	t = p[0]
-	head, n := 1, 0
-	switch {
-	case t == elementRecovery:
-		n = 1
-	case t == elementTEID:
-		n = 4
-	case t == elementHeaders && len(p) >= 2:
-		head, n = 2, int(p[1])
-	case t >= 128 && len(p) >= 3:
-		head, n = 3, int(binary.BigEndian.Uint16(p[1:]))
-	default:
-		return 0, nil, nil, false
-	}
-	if len(p) < head+n {
-		return 0, nil, nil, false
-	}
-	return t, p[head : head+n], p[head+n:], true
 }

@@ -123,8 +123,8 @@ func TestBuildAndParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if types, err := gtpu.SupportedHeadersOf(m); err != nil || !bytes.Equal(types, []byte{0x40, 0xc0}) {
-		t.Errorf("supported headers %x, %v", types, err)
+	if types, ok := m.HeaderTypes(); !ok || !bytes.Equal(types, []byte{0x40, 0xc0}) {
+		t.Errorf("supported headers %x, %v", types, ok)
 	}
 }
 
@@ -144,8 +144,9 @@ func TestElementsMalformed(t *testing.T) {
 		t.Errorf("elements in between: %v, %v", teid, err)
 	}
 	for _, in := range []string{"", "8d", "8d02 40", "63"} {
-		if _, err := gtpu.SupportedHeadersOf(gtpu.Message{Payload: unhex(t, in)}); !errors.Is(err, gtpu.ErrElement) {
-			t.Errorf("supported headers with %q: %v", in, err)
+		m := gtpu.Message{Type: gtpu.SupportedHeaders, Payload: unhex(t, in)}
+		if types, ok := m.HeaderTypes(); ok || !errors.Is(m.Check(), gtpu.ErrElement) {
+			t.Errorf("supported headers with %q: %x, %v", in, types, m.Check())
 		}
 	}
 }
@@ -282,7 +283,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%d extensions", n)
 		}
 		_, _, _ = gtpu.ErrorIndicationOf(m)
-		_, _ = gtpu.SupportedHeadersOf(m)
+		_ = gtpu.Tree(m)
 		if l, err := gtpu.InnerLen(m.Payload); err == nil && (l > len(m.Payload) || l < 20) {
 			t.Fatalf("inner length %d of %d", l, len(m.Payload))
 		}
