@@ -153,7 +153,7 @@ func (c *conn) esmInformation(pdn *eps.PDNConnectivityRequest) (eps.PCO, error) 
 	if has := c.ue.lease.profile.APN; apn.OK && apn.V != has {
 		return nil, refusePDN(eps.ESMCauseMissingOrUnknownAPN, fmt.Errorf("APN %q is asked for, the subscription has %q", apn.V, has))
 	}
-	if _, ok := pco.Get(eps.ContainerDNSv4); !ok {
+	if _, ok := pco.Get(eps.Uplink, eps.ContainerDNSv4); !ok {
 		pco = pco.With(eps.ContainerDNSv4, nil)
 	}
 	return pco, nil

@@ -78,44 +78,61 @@ func (l TAIList) String() string {
 }
 
 func (l *TAIList) decode(b []byte) error {
-	*l = make(TAIList, 0, 1)
-	total := 0
-	for len(b) > 0 && total < maxTAIs {
-		p := PartialTAIList{Type: b[0] >> 5 & 3}
-		count := int(b[0]&31) + 1
-		n, err := p.decode(b[1:], count)
-		if err != nil {
+	parts, err := checkTAIs(b)
+	if err != nil {
+		return err
+	}
+	if parts == 0 {
+		return problem("empty list")
+	}
+	*l = make(TAIList, 0, parts)
+	for total := 0; len(b) > 0 && total < maxTAIs; {
+		p, size := partialTAIList(b)
+		if err := p.decode(b[1:1+size], min(int(b[0]&31)+1, maxTAIs-total)); err != nil {
 			return err
 		}
-		if total += count; total > maxTAIs {
-			p.TAIs = p.TAIs[:len(p.TAIs)-(total-maxTAIs)]
-		}
+		total += len(p.TAIs)
 		*l = append(*l, p)
-		b = b[1+n:]
-	}
-	if len(*l) == 0 {
-		return problem("empty list")
+		b = b[1+size:]
 	}
 	return nil
 }
 
-// decode tells how many octets the identities take.
-func (p *PartialTAIList) decode(b []byte, count int) (int, error) {
-	size := 5
-	switch p.Type {
+// partialTAIList is the list at the begin of b without its identities, and how
+// many octets those take.
+func partialTAIList(b []byte) (PartialTAIList, int) {
+	p := PartialTAIList{Type: b[0] >> 5 & 3}
+	switch count := int(b[0]&31) + 1; p.Type {
 	case TAIsOfOnePLMN:
-		size = 3 + 2*count
+		return p, 3 + 2*count
 	case TAIsOfSeveralPLMN:
-		size = 5 * count
+		return p, 5 * count
 	}
-	switch {
-	case p.Type > TAIsOfSeveralPLMN:
-		return 0, problem(fmt.Sprintf("type of list %d is reserved", p.Type))
-	case count > maxTAIs:
-		return 0, problem(fmt.Sprintf("partial list of %d identities, want at most %d", count, maxTAIs))
-	case len(b) < size:
-		return 0, problem(fmt.Sprintf("partial list of %d identities has %d octets, want %d", count, len(b), size))
+	return p, 5
+}
+
+// checkTAIs wants whole partial lists of known types, and counts those that
+// hold the first maxTAIs identities.
+func checkTAIs(b []byte) (parts int, err error) {
+	for total := 0; len(b) > 0 && total < maxTAIs; parts++ {
+		p, size := partialTAIList(b)
+		count := int(b[0]&31) + 1
+		switch {
+		case p.Type > TAIsOfSeveralPLMN:
+			return 0, problem(fmt.Sprintf("type of list %d is reserved", p.Type))
+		case count > maxTAIs:
+			return 0, problem(fmt.Sprintf("partial list of %d identities, want at most %d", count, maxTAIs))
+		case len(b) < 1+size:
+			return 0, problem(fmt.Sprintf("partial list of %d identities has %d octets, want %d", count, len(b)-1, size))
+		}
+		total += count
+		b = b[1+size:]
 	}
+	return parts, nil
+}
+
+// decode reads the first count identities.
+func (p *PartialTAIList) decode(b []byte, count int) error {
 	p.TAIs = make([]id.TAI, count)
 	for i := range p.TAIs {
 		plmn, code := b[:3], b[3:]
@@ -130,15 +147,15 @@ func (p *PartialTAIList) decode(b []byte, count int) (int, error) {
 		}
 		v, err := id.DecodePLMN([3]byte(plmn[:3]))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		tac := int(binary.BigEndian.Uint16(code)) + add
 		if tac > 0xffff {
-			return 0, problem("consecutive tracking area codes run beyond 65535")
+			return problem("consecutive tracking area codes run beyond 65535")
 		}
 		p.TAIs[i] = id.TAI{PLMN: v, TAC: id.TAC(tac)}
 	}
-	return size, nil
+	return nil
 }
 
 func (l *TAIList) encode(dst []byte) []byte {

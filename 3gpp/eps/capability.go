@@ -251,8 +251,15 @@ func (c *MSNetworkCapability) decode(b []byte) error {
 
 func (c *MSNetworkCapability) encode(dst []byte) []byte { return append(dst, c.Octets()...) }
 
-// String is hexadecimal.
-func (c MSNetworkCapability) String() string { return fmt.Sprintf("%x", c.Octets()) }
+var msFeatures = []string{
+	"GEA/1", "SM-via-dedicated-channels", "SM-via-GPRS", "UCS2", "SS-screening-2", "SS-screening-1", "SoLSA", "revision-level",
+	"PFC", "GEA/2", "GEA/3", "GEA/4", "GEA/5", "GEA/6", "GEA/7", "LCS-VA",
+	"PS-HO-to-UTRAN-Iu", "PS-HO-to-E-UTRAN-S1", "EMM-combined-procedures", "ISR", "SRVCC-to-GERAN/UTRAN", "EPC", "NF", "GERAN-network-sharing",
+	"UP-integrity", "GIA/4", "GIA/5", "GIA/6", "GIA/7", "ePCO-IE", "RestrictEC", "DCNR",
+}
+
+// String names the bits that are set.
+func (c MSNetworkCapability) String() string { return names(c.Octets(), msFeatures) }
 
 // NetworkFeatures is the EPS network feature support (TS 24.301 §9.9.3.12A),
 // 1 to 3 octets.

@@ -1,23 +1,44 @@
 package eps
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
 )
 
-// halfOctet reads the bits of a half octet that are not spare.
-func halfOctet(v *uint8, b []byte, mask uint8) error {
+// octet reads the bits of an octet or half octet that are not spare.
+func octet(v *uint8, b []byte, mask uint8) error {
 	*v = b[0] & mask
 	return nil
 }
 
-// octet reads one octet; more belongs to a later release.
-func octet(v *uint8, b []byte) error {
-	*v = b[0]
+// word reads two octets.
+func word(v *uint16, b []byte) error {
+	*v = binary.BigEndian.Uint16(b)
 	return nil
+}
+
+// flagText lists the words of the bits that are set; words[0] is of none.
+func flagText(v uint8, words []string) string {
+	var list []string
+	for i, w := range words[1:] {
+		switch {
+		case v>>i&1 == 0:
+		case w == "":
+			list = append(list, fmt.Sprintf("bit %d", i+1))
+		default:
+			list = append(list, w)
+		}
+	}
+	if len(list) > 0 {
+		return strings.Join(list, ", ")
+	}
+	return cmp.Or(words[0], "none")
 }
 
 // fixed reads as many octets as v has.
@@ -35,6 +56,8 @@ type Octets []byte
 func (v *Octets) decode(b []byte) error { *v = b; return nil }
 
 func (v *Octets) encode(dst []byte) []byte { return append(dst, *v...) }
+
+func (v *Octets) node(name string) tree.Node { return hidden(name, *v) }
 
 // String is hexadecimal, at most 32 octets of it.
 func (v Octets) String() string {
@@ -85,7 +108,7 @@ func (k KSI) Mapped() bool { return k&KSIMapped != 0 && k.Value() != uint8(NoKSI
 // None says that no key is available.
 func (k KSI) None() bool { return k.Value() == uint8(NoKSI) }
 
-func (k *KSI) decode(b []byte) error { return halfOctet((*uint8)(k), b, 15) }
+func (k *KSI) decode(b []byte) error { return octet((*uint8)(k), b, 15) }
 
 func (k *KSI) encode(dst []byte) []byte { return append(dst, byte(*k)) }
 
@@ -135,7 +158,7 @@ func (d DetachType) SwitchOff() bool { return d&DetachSwitchOff != 0 }
 // Kind is the type without the switch-off bit.
 func (d DetachType) Kind() DetachType { return d & 7 }
 
-func (d *DetachType) decode(b []byte) error { return halfOctet((*uint8)(d), b, 15) }
+func (d *DetachType) decode(b []byte) error { return octet((*uint8)(d), b, 15) }
 
 func (d *DetachType) encode(dst []byte) []byte { return append(dst, byte(*d)) }
 
@@ -174,7 +197,7 @@ func (u UpdateType) Active() bool { return u&UpdateActive != 0 }
 // Kind is the type without the flag.
 func (u UpdateType) Kind() UpdateType { return u & 7 }
 
-func (u *UpdateType) decode(b []byte) error { return halfOctet((*uint8)(u), b, 15) }
+func (u *UpdateType) decode(b []byte) error { return octet((*uint8)(u), b, 15) }
 
 func (u *UpdateType) encode(dst []byte) []byte { return append(dst, byte(*u)) }
 
@@ -217,19 +240,56 @@ func (s *BearerStatus) encode(dst []byte) []byte {
 }
 
 // String lists the active bearers.
-func (s BearerStatus) String() string {
+func (s BearerStatus) String() string { return "active: " + ebiList(uint16(s)) }
+
+// ebiList lists the bits that are set.
+func ebiList(bits uint16) string {
 	var list []string
-	for e := range id.EBI(16) {
-		if s.Active(e) {
-			list = append(list, fmt.Sprint(uint8(e)))
+	for e := range 16 {
+		if bits>>e&1 != 0 {
+			list = append(list, strconv.Itoa(e))
 		}
 	}
-	return "active: " + strings.Join(list, " ")
+	return strings.Join(list, " ")
+}
+
+// HeaderCompressionStatus says for which bearers the header compression
+// configuration is not used (TS 24.301 §9.9.4.27): bit n is bearer n.
+type HeaderCompressionStatus uint16
+
+// NotUsed says whether it is not used for e.
+func (s HeaderCompressionStatus) NotUsed(e id.EBI) bool { return s>>(e&15)&1 != 0 }
+
+func (s *HeaderCompressionStatus) decode(b []byte) error { return (*BearerStatus)(s).decode(b) }
+
+func (s *HeaderCompressionStatus) encode(dst []byte) []byte { return (*BearerStatus)(s).encode(dst) }
+
+// String lists the bearers.
+func (s HeaderCompressionStatus) String() string { return "not used: " + ebiList(uint16(s)) }
+
+// ServingPLMNRateControl is how many uplink ESM DATA TRANSPORT messages with
+// user data a UE may send in six minutes (TS 24.301 §9.9.4.28), at least 10.
+type ServingPLMNRateControl uint16
+
+// RateUnrestricted says that there is no limit.
+const RateUnrestricted ServingPLMNRateControl = 0xffff
+
+func (r *ServingPLMNRateControl) decode(b []byte) error { return word((*uint16)(r), b) }
+
+func (r *ServingPLMNRateControl) encode(dst []byte) []byte {
+	return binary.BigEndian.AppendUint16(dst, uint16(*r))
+}
+
+func (r ServingPLMNRateControl) String() string {
+	if r == RateUnrestricted {
+		return "not restricted"
+	}
+	return fmt.Sprintf("%d messages in 6 minutes", uint16(r))
 }
 
 type ebiElement id.EBI
 
-func (e *ebiElement) decode(b []byte) error { return halfOctet((*uint8)(e), b, 15) }
+func (e *ebiElement) decode(b []byte) error { return octet((*uint8)(e), b, 15) }
 
 func (e *ebiElement) encode(dst []byte) []byte { return append(dst, byte(*e)&15) }
 

@@ -50,7 +50,7 @@ const (
 	EMMCauseProtocolErrorUnspecified                      EMMCause = 111 // Protocol error, unspecified
 )
 
-func (v *EMMCause) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *EMMCause) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *EMMCause) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -192,7 +192,7 @@ const (
 	ESMCauseMultipleAccessesToAPDNConnectionNotAllowed                ESMCause = 113 // Multiple accesses to a PDN connection not allowed
 )
 
-func (v *ESMCause) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *ESMCause) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *ESMCause) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -305,7 +305,7 @@ const (
 	AttachResultCombined AttachResult = 2 // combined EPS/IMSI attach
 )
 
-func (v *AttachResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *AttachResult) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *AttachResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -331,7 +331,7 @@ const (
 	AttachTypeEmergency AttachType = 6 // EPS emergency attach
 )
 
-func (v *AttachType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *AttachType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *AttachType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -360,7 +360,7 @@ const (
 	IdentityTypeTMSI   IdentityType = 4 // TMSI
 )
 
-func (v *IdentityType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *IdentityType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *IdentityType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -388,7 +388,7 @@ const (
 	IMEISVRequestYes IMEISVRequest = 1 // IMEISV requested
 )
 
-func (v *IMEISVRequest) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *IMEISVRequest) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *IMEISVRequest) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -415,7 +415,7 @@ const (
 	PDNTypeEthernet PDNType = 6 // Ethernet
 )
 
-func (v *PDNType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *PDNType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *PDNType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -448,7 +448,7 @@ const (
 	RequestTypeRLOS              RequestType = 5 // RLOS
 )
 
-func (v *RequestType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *RequestType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *RequestType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -479,7 +479,7 @@ const (
 	InformationTransferFlagYes InformationTransferFlag = 1 // security protected ESM information transfer required
 )
 
-func (v *InformationTransferFlag) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+func (v *InformationTransferFlag) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *InformationTransferFlag) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -504,7 +504,7 @@ const (
 	UpdateResultCombinedISR UpdateResult = 5 // combined TA/LA updated and ISR activated
 )
 
-func (v *UpdateResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *UpdateResult) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *UpdateResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -535,7 +535,7 @@ const (
 	ServiceTypePacket                ServiceType = 8 // packet services via S1
 )
 
-func (v *ServiceType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+func (v *ServiceType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *ServiceType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -554,26 +554,27 @@ func (v ServiceType) String() string {
 }
 
 // AdditionalUpdateType is the Additional update type element (TS 24.301 §9.9.3.0B), a half octet.
+// Bits 3 and 4 are the preferred CIoT network behaviour: at most one of them is set.
 type AdditionalUpdateType uint8
 
-// The values of TS 24.301 §9.9.3.0B.
+// The bits of TS 24.301 §9.9.3.0B.
 const (
-	AdditionalUpdateTypeNone    AdditionalUpdateType = 0 // no additional information
-	AdditionalUpdateTypeSMSOnly AdditionalUpdateType = 1 // SMS only
+	AdditionalUpdateTypeNone             AdditionalUpdateType = 0      // no additional information
+	AdditionalUpdateTypeSMSOnly          AdditionalUpdateType = 1 << 0 // SMS only
+	AdditionalUpdateTypeSignallingActive AdditionalUpdateType = 1 << 1 // keeping the NAS signalling connection is required
+	AdditionalUpdateTypeControlPlane     AdditionalUpdateType = 1 << 2 // control plane CIoT EPS optimization preferred
+	AdditionalUpdateTypeUserPlane        AdditionalUpdateType = 1 << 3 // user plane CIoT EPS optimization preferred
 )
 
-func (v *AdditionalUpdateType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+func (v *AdditionalUpdateType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *AdditionalUpdateType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v AdditionalUpdateType) Has(f AdditionalUpdateType) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v AdditionalUpdateType) String() string {
-	switch v {
-	case AdditionalUpdateTypeNone:
-		return "no additional information (#0)"
-	case AdditionalUpdateTypeSMSOnly:
-		return "SMS only (#1)"
-	}
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"no additional information", "SMS only", "keeping the NAS signalling connection is required", "control plane CIoT EPS optimization preferred", "user plane CIoT EPS optimization preferred"})
 }
 
 // AdditionalUpdateResult is the Additional update result element (TS 24.301 §9.9.3.0A), a half octet.
@@ -586,7 +587,7 @@ const (
 	AdditionalUpdateResultSMSOnly                AdditionalUpdateResult = 2 // SMS only
 )
 
-func (v *AdditionalUpdateResult) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
+func (v *AdditionalUpdateResult) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *AdditionalUpdateResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -611,7 +612,7 @@ const (
 	TMSIStatusValid TMSIStatus = 1 // valid TMSI available
 )
 
-func (v *TMSIStatus) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+func (v *TMSIStatus) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *TMSIStatus) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -634,7 +635,7 @@ const (
 	DevicePropertiesLowPriority DeviceProperties = 1 // configured for NAS signalling low priority
 )
 
-func (v *DeviceProperties) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+func (v *DeviceProperties) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *DeviceProperties) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -657,7 +658,7 @@ const (
 	GUTITypeMapped GUTIType = 1 // mapped GUTI
 )
 
-func (v *GUTIType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+func (v *GUTIType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *GUTIType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -680,7 +681,7 @@ const (
 	CSFBResponseAccepted CSFBResponse = 1 // CS fallback accepted by the UE
 )
 
-func (v *CSFBResponse) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *CSFBResponse) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *CSFBResponse) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -703,7 +704,7 @@ const (
 	RadioCapabilityUpdateNeeded    RadioCapabilityUpdate = 1 // UE radio capability information update needed
 )
 
-func (v *RadioCapabilityUpdate) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+func (v *RadioCapabilityUpdate) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *RadioCapabilityUpdate) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -728,7 +729,7 @@ const (
 	SMSServicesStatusCongestion         SMSServicesStatus = 3 // congestion
 )
 
-func (v *SMSServicesStatus) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *SMSServicesStatus) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *SMSServicesStatus) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -747,13 +748,23 @@ func (v SMSServicesStatus) String() string {
 }
 
 // CKSN is the Ciphering key sequence number element (TS 24.301 §9.9.3.4a), a half octet.
+// 0 to 6 are possible numbers.
 type CKSN uint8
 
-func (v *CKSN) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+// The values of TS 24.301 §9.9.3.4a.
+const (
+	CKSNNone CKSN = 7 // no key is available
+)
+
+func (v *CKSN) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *CKSN) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v CKSN) String() string {
+	switch v {
+	case CKSNNone:
+		return "no key is available (#7)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
@@ -768,7 +779,7 @@ const (
 	ControlPlaneServiceTypeMTActive ControlPlaneServiceType = 9 // mobile terminating request, radio bearer establishment requested
 )
 
-func (v *ControlPlaneServiceType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+func (v *ControlPlaneServiceType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *ControlPlaneServiceType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -789,110 +800,231 @@ func (v ControlPlaneServiceType) String() string {
 // ExtendedEMMCause is the Extended EMM cause element (TS 24.301 §9.9.3.26A), a half octet.
 type ExtendedEMMCause uint8
 
-func (v *ExtendedEMMCause) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+// The bits of TS 24.301 §9.9.3.26A.
+const (
+	ExtendedEMMCauseNone                     ExtendedEMMCause = 0      // E-UTRAN and NB-IoT allowed
+	ExtendedEMMCauseEUTRANNotAllowed         ExtendedEMMCause = 1 << 0 // E-UTRAN not allowed
+	ExtendedEMMCauseOptimizationNotSupported ExtendedEMMCause = 1 << 1 // requested EPS optimization not supported
+	ExtendedEMMCauseNBIoTNotAllowed          ExtendedEMMCause = 1 << 2 // NB-IoT not allowed
+)
+
+func (v *ExtendedEMMCause) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *ExtendedEMMCause) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v ExtendedEMMCause) Has(f ExtendedEMMCause) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v ExtendedEMMCause) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"E-UTRAN and NB-IoT allowed", "E-UTRAN not allowed", "requested EPS optimization not supported", "NB-IoT not allowed"})
 }
 
 // MSNetworkFeatures is the MS network feature support element (TS 24.301 §9.9.3.20A), a half octet.
+// TS 24.008 §10.5.1.15 has the coding.
 type MSNetworkFeatures uint8
 
-func (v *MSNetworkFeatures) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+// The bits of TS 24.301 §9.9.3.20A.
+const (
+	MSNetworkFeaturesNone                   MSNetworkFeatures = 0      // MS does not support the extended periodic timer in this domain
+	MSNetworkFeaturesExtendedPeriodicTimers MSNetworkFeatures = 1 << 0 // MS supports the extended periodic timer in this domain
+)
+
+func (v *MSNetworkFeatures) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *MSNetworkFeatures) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v MSNetworkFeatures) Has(f MSNetworkFeatures) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v MSNetworkFeatures) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"MS does not support the extended periodic timer in this domain", "MS supports the extended periodic timer in this domain", "", "", ""})
 }
 
 // NetworkPolicy is the Network policy element (TS 24.301 §9.9.3.52), a half octet.
 type NetworkPolicy uint8
 
-func (v *NetworkPolicy) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+// The values of TS 24.301 §9.9.3.52.
+const (
+	NetworkPolicyGERANAllowed    NetworkPolicy = 0 // unsecured redirection to GERAN allowed
+	NetworkPolicyGERANNotAllowed NetworkPolicy = 1 // unsecured redirection to GERAN not allowed
+)
+
+func (v *NetworkPolicy) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *NetworkPolicy) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v NetworkPolicy) String() string {
+	switch v {
+	case NetworkPolicyGERANAllowed:
+		return "unsecured redirection to GERAN allowed (#0)"
+	case NetworkPolicyGERANNotAllowed:
+		return "unsecured redirection to GERAN not allowed (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // Non3GPPPolicies is the Non-3GPP NW provided policies element (TS 24.301 §9.9.3.49), a half octet.
+// TS 24.008 §10.5.5.37 has the coding.
 type Non3GPPPolicies uint8
 
-func (v *Non3GPPPolicies) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+// The bits of TS 24.301 §9.9.3.49.
+const (
+	Non3GPPPoliciesNone             Non3GPPPolicies = 0      // use of non-3GPP emergency numbers not permitted
+	Non3GPPPoliciesEmergencyNumbers Non3GPPPolicies = 1 << 0 // use of non-3GPP emergency numbers permitted
+)
+
+func (v *Non3GPPPolicies) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *Non3GPPPolicies) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v Non3GPPPolicies) Has(f Non3GPPPolicies) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v Non3GPPPolicies) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"use of non-3GPP emergency numbers not permitted", "use of non-3GPP emergency numbers permitted", "", "", ""})
 }
 
 // RadioCapabilityIDDeletion is the UE radio capability ID deletion indication element (TS 24.301 §9.9.3.61), a half octet.
 type RadioCapabilityIDDeletion uint8
 
-func (v *RadioCapabilityIDDeletion) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+// The values of TS 24.301 §9.9.3.61.
+const (
+	RadioCapabilityIDDeletionNotRequested RadioCapabilityIDDeletion = 0 // UE radio capability ID deletion not requested
+	RadioCapabilityIDDeletionRequested    RadioCapabilityIDDeletion = 1 // network-assigned UE radio capability IDs deletion requested
+)
+
+func (v *RadioCapabilityIDDeletion) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *RadioCapabilityIDDeletion) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v RadioCapabilityIDDeletion) String() string {
+	switch v {
+	case RadioCapabilityIDDeletionNotRequested:
+		return "UE radio capability ID deletion not requested (#0)"
+	case RadioCapabilityIDDeletionRequested:
+		return "network-assigned UE radio capability IDs deletion requested (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // RadioPriority is the Radio priority element (TS 24.301 §9.9.4.13), a half octet.
+// Any other value means priority level 4 (TS 24.008 §10.5.7.2).
 type RadioPriority uint8
 
-func (v *RadioPriority) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+// The values of TS 24.301 §9.9.4.13.
+const (
+	RadioPriorityLevel1 RadioPriority = 1 // priority level 1, highest
+	RadioPriorityLevel2 RadioPriority = 2 // priority level 2
+	RadioPriorityLevel3 RadioPriority = 3 // priority level 3
+	RadioPriorityLevel4 RadioPriority = 4 // priority level 4, lowest
+)
+
+func (v *RadioPriority) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *RadioPriority) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v RadioPriority) String() string {
+	switch v {
+	case RadioPriorityLevel1:
+		return "priority level 1, highest (#1)"
+	case RadioPriorityLevel2:
+		return "priority level 2 (#2)"
+	case RadioPriorityLevel3:
+		return "priority level 3 (#3)"
+	case RadioPriorityLevel4:
+		return "priority level 4, lowest (#4)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // ConnectivityType is the Connectivity type element (TS 24.301 §9.9.4.2A), a half octet.
 type ConnectivityType uint8
 
-func (v *ConnectivityType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0xf) }
+// The values of TS 24.301 §9.9.4.2A.
+const (
+	ConnectivityTypeNotIndicated ConnectivityType = 0 // the PDN connection type is not indicated
+	ConnectivityTypeLIPA         ConnectivityType = 1 // the PDN connection is considered a LIPA PDN connection
+)
+
+func (v *ConnectivityType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *ConnectivityType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v ConnectivityType) String() string {
+	switch v {
+	case ConnectivityTypeNotIndicated:
+		return "the PDN connection type is not indicated (#0)"
+	case ConnectivityTypeLIPA:
+		return "the PDN connection is considered a LIPA PDN connection (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // WLANOffload is the WLAN offload acceptability element (TS 24.301 §9.9.4.18), a half octet.
+// TS 24.008 §10.5.6.20 has the coding.
 type WLANOffload uint8
 
-func (v *WLANOffload) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
+// The bits of TS 24.301 §9.9.4.18.
+const (
+	WLANOffloadNone   WLANOffload = 0      // offloading via a WLAN not acceptable
+	WLANOffloadS1Mode WLANOffload = 1 << 0 // offloading via a WLAN acceptable when in S1 mode
+	WLANOffloadIuMode WLANOffload = 1 << 1 // offloading via a WLAN acceptable when in Iu mode
+)
+
+func (v *WLANOffload) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *WLANOffload) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v WLANOffload) Has(f WLANOffload) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v WLANOffload) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"offloading via a WLAN not acceptable", "offloading via a WLAN acceptable when in S1 mode", "offloading via a WLAN acceptable when in Iu mode"})
 }
 
 // ControlPlaneOnly is the Control plane only indication element (TS 24.301 §9.9.4.23), a half octet.
 type ControlPlaneOnly uint8
 
-func (v *ControlPlaneOnly) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x1) }
+// The values of TS 24.301 §9.9.4.23.
+const (
+	ControlPlaneOnlyYes ControlPlaneOnly = 1 // PDN connection can be used for control plane CIoT EPS optimization only
+)
+
+func (v *ControlPlaneOnly) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *ControlPlaneOnly) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v ControlPlaneOnly) String() string {
+	switch v {
+	case ControlPlaneOnlyYes:
+		return "PDN connection can be used for control plane CIoT EPS optimization only (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // ReleaseAssistance is the Release assistance indication element (TS 24.301 §9.9.4.25), a half octet.
 type ReleaseAssistance uint8
 
-func (v *ReleaseAssistance) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x3) }
+// The values of TS 24.301 §9.9.4.25.
+const (
+	ReleaseAssistanceNone        ReleaseAssistance = 0 // no information available
+	ReleaseAssistanceNoMoreData  ReleaseAssistance = 1 // no further uplink or downlink data transmission subsequent to the uplink data transmission is expected
+	ReleaseAssistanceOneDownlink ReleaseAssistance = 2 // only a single downlink data transmission and no further uplink data transmission subsequent to the uplink data transmission is expected
+)
+
+func (v *ReleaseAssistance) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *ReleaseAssistance) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v ReleaseAssistance) String() string {
+	switch v {
+	case ReleaseAssistanceNone:
+		return "no information available (#0)"
+	case ReleaseAssistanceNoMoreData:
+		return "no further uplink or downlink data transmission subsequent to the uplink data transmission is expected (#1)"
+	case ReleaseAssistanceOneDownlink:
+		return "only a single downlink data transmission and no further uplink data transmission subsequent to the uplink data transmission is expected (#2)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
@@ -905,7 +1037,7 @@ const (
 	PagingIdentityTMSI PagingIdentity = 1 // TMSI
 )
 
-func (v *PagingIdentity) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *PagingIdentity) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *PagingIdentity) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -928,7 +1060,7 @@ const (
 	ContainerTypeLocationServices ContainerType = 2 // Location services message container
 )
 
-func (v *ContainerType) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *ContainerType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *ContainerType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -943,13 +1075,83 @@ func (v ContainerType) String() string {
 }
 
 // SSCode is the SS Code element (TS 24.301 §9.9.3.39), an octet.
+// TS 29.002 §17.7.5 has all codes; those of single services are here.
 type SSCode uint8
 
-func (v *SSCode) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.39.
+const (
+	SSCodeCLIP  SSCode = 17  // calling line identification presentation
+	SSCodeCLIR  SSCode = 18  // calling line identification restriction
+	SSCodeCOLP  SSCode = 19  // connected line identification presentation
+	SSCodeCOLR  SSCode = 20  // connected line identification restriction
+	SSCodeCNAP  SSCode = 25  // calling name presentation
+	SSCodeCFU   SSCode = 33  // call forwarding unconditional
+	SSCodeCFB   SSCode = 41  // call forwarding on mobile subscriber busy
+	SSCodeCFNRy SSCode = 42  // call forwarding on no reply
+	SSCodeCFNRc SSCode = 43  // call forwarding on mobile subscriber not reachable
+	SSCodeECT   SSCode = 49  // explicit call transfer
+	SSCodeCW    SSCode = 65  // call waiting
+	SSCodeHold  SSCode = 66  // call hold
+	SSCodeCCBS  SSCode = 67  // completion of call to busy subscriber
+	SSCodeMPTY  SSCode = 81  // multi party service
+	SSCodeCUG   SSCode = 97  // closed user group
+	SSCodeAoCI  SSCode = 113 // advice of charge information
+	SSCodeAoCC  SSCode = 114 // advice of charge charging
+	SSCodeBAOC  SSCode = 146 // barring of all outgoing calls
+	SSCodeBOIC  SSCode = 147 // barring of outgoing international calls
+	SSCodeBAIC  SSCode = 154 // barring of all incoming calls
+	SSCodeEMLPP SSCode = 161 // enhanced multilevel precedence and preemption
+)
+
+func (v *SSCode) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *SSCode) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v SSCode) String() string {
+	switch v {
+	case SSCodeCLIP:
+		return "calling line identification presentation (#17)"
+	case SSCodeCLIR:
+		return "calling line identification restriction (#18)"
+	case SSCodeCOLP:
+		return "connected line identification presentation (#19)"
+	case SSCodeCOLR:
+		return "connected line identification restriction (#20)"
+	case SSCodeCNAP:
+		return "calling name presentation (#25)"
+	case SSCodeCFU:
+		return "call forwarding unconditional (#33)"
+	case SSCodeCFB:
+		return "call forwarding on mobile subscriber busy (#41)"
+	case SSCodeCFNRy:
+		return "call forwarding on no reply (#42)"
+	case SSCodeCFNRc:
+		return "call forwarding on mobile subscriber not reachable (#43)"
+	case SSCodeECT:
+		return "explicit call transfer (#49)"
+	case SSCodeCW:
+		return "call waiting (#65)"
+	case SSCodeHold:
+		return "call hold (#66)"
+	case SSCodeCCBS:
+		return "completion of call to busy subscriber (#67)"
+	case SSCodeMPTY:
+		return "multi party service (#81)"
+	case SSCodeCUG:
+		return "closed user group (#97)"
+	case SSCodeAoCI:
+		return "advice of charge information (#113)"
+	case SSCodeAoCC:
+		return "advice of charge charging (#114)"
+	case SSCodeBAOC:
+		return "barring of all outgoing calls (#146)"
+	case SSCodeBOIC:
+		return "barring of outgoing international calls (#147)"
+	case SSCodeBAIC:
+		return "barring of all incoming calls (#154)"
+	case SSCodeEMLPP:
+		return "enhanced multilevel precedence and preemption (#161)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
@@ -961,7 +1163,7 @@ const (
 	LCSIndicatorMTLR LCSIndicator = 1 // MT-LR
 )
 
-func (v *LCSIndicator) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *LCSIndicator) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *LCSIndicator) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -976,45 +1178,106 @@ func (v LCSIndicator) String() string {
 // AdditionalInformationRequested is the Additional information requested element (TS 24.301 §9.9.3.55), an octet.
 type AdditionalInformationRequested uint8
 
-func (v *AdditionalInformationRequested) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The bits of TS 24.301 §9.9.3.55.
+const (
+	AdditionalInformationRequestedNone      AdditionalInformationRequested = 0      // ciphering keys for ciphered broadcast assistance data not requested
+	AdditionalInformationRequestedCipherKey AdditionalInformationRequested = 1 << 0 // ciphering keys for ciphered broadcast assistance data requested
+)
+
+func (v *AdditionalInformationRequested) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *AdditionalInformationRequested) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v AdditionalInformationRequested) Has(f AdditionalInformationRequested) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v AdditionalInformationRequested) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"ciphering keys for ciphered broadcast assistance data not requested", "ciphering keys for ciphered broadcast assistance data requested"})
 }
 
 // LLCSAPI is the LLC service access point identifier element (TS 24.301 §9.9.4.7), an octet.
+// TS 24.008 §10.5.6.9 has the coding.
 type LLCSAPI uint8
 
-func (v *LLCSAPI) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.4.7.
+const (
+	LLCSAPINotAssigned LLCSAPI = 0  // LLC SAPI not assigned
+	LLCSAPI3           LLCSAPI = 3  // SAPI 3
+	LLCSAPI5           LLCSAPI = 5  // SAPI 5
+	LLCSAPI9           LLCSAPI = 9  // SAPI 9
+	LLCSAPI11          LLCSAPI = 11 // SAPI 11
+)
+
+func (v *LLCSAPI) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *LLCSAPI) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v LLCSAPI) String() string {
+	switch v {
+	case LLCSAPINotAssigned:
+		return "LLC SAPI not assigned (#0)"
+	case LLCSAPI3:
+		return "SAPI 3 (#3)"
+	case LLCSAPI5:
+		return "SAPI 5 (#5)"
+	case LLCSAPI9:
+		return "SAPI 9 (#9)"
+	case LLCSAPI11:
+		return "SAPI 11 (#11)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // PacketFlowID is the Packet flow Identifier element (TS 24.301 §9.9.4.8), an octet.
+// 8 to 127 are dynamically assigned (TS 24.008 §10.5.6.11).
 type PacketFlowID uint8
 
-func (v *PacketFlowID) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.4.8.
+const (
+	PacketFlowIDBestEffort PacketFlowID = 0 // best effort
+	PacketFlowIDSignalling PacketFlowID = 1 // signalling
+	PacketFlowIDSMS        PacketFlowID = 2 // SMS
+	PacketFlowIDTOM8       PacketFlowID = 3 // TOM8
+)
+
+func (v *PacketFlowID) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7f) }
 func (v *PacketFlowID) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v PacketFlowID) String() string {
+	switch v {
+	case PacketFlowIDBestEffort:
+		return "best effort (#0)"
+	case PacketFlowIDSignalling:
+		return "signalling (#1)"
+	case PacketFlowIDSMS:
+		return "SMS (#2)"
+	case PacketFlowIDTOM8:
+		return "TOM8 (#3)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // ReattemptIndicator is the Re-attempt indicator element (TS 24.301 §9.9.4.13A), an octet.
+// TS 24.008 §10.5.6.5A has the coding.
 type ReattemptIndicator uint8
 
-func (v *ReattemptIndicator) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The bits of TS 24.301 §9.9.4.13A.
+const (
+	ReattemptIndicatorAllowed ReattemptIndicator = 0      // re-attempt allowed in A/Gb, Iu and N1 mode and in equivalent PLMNs
+	ReattemptIndicatorRATC    ReattemptIndicator = 1 << 0 // re-attempt not allowed in A/Gb, Iu and N1 mode
+	ReattemptIndicatorEPLMNC  ReattemptIndicator = 1 << 1 // re-attempt not allowed in an equivalent PLMN
+)
+
+func (v *ReattemptIndicator) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *ReattemptIndicator) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v ReattemptIndicator) Has(f ReattemptIndicator) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v ReattemptIndicator) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"re-attempt allowed in A/Gb, Iu and N1 mode and in equivalent PLMNs", "re-attempt not allowed in A/Gb, Iu and N1 mode", "re-attempt not allowed in an equivalent PLMN"})
 }
 
 // NotificationIndicator is the Notification indicator element (TS 24.301 §9.9.4.7A), an octet.
@@ -1025,7 +1288,7 @@ const (
 	NotificationIndicatorSRVCCHandoverCancelled NotificationIndicator = 1 // SRVCC handover cancelled, IMS session re-establishment required
 )
 
-func (v *NotificationIndicator) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *NotificationIndicator) decode(b []byte) error    { return octet((*uint8)(v), b, 0xff) }
 func (v *NotificationIndicator) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -1040,12 +1303,21 @@ func (v NotificationIndicator) String() string {
 // UEStatus is the UE status element (TS 24.301 §9.9.3.54), an octet.
 type UEStatus uint8
 
-func (v *UEStatus) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The bits of TS 24.301 §9.9.3.54.
+const (
+	UEStatusS1ModeRegistered UEStatus = 1 << 0 // UE is in EMM-REGISTERED state
+	UEStatusN1ModeRegistered UEStatus = 1 << 1 // UE is in 5GMM-REGISTERED state
+)
+
+func (v *UEStatus) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *UEStatus) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
-// String is the meaning in the spec's words and the number.
+// Has says whether all bits of f are set.
+func (v UEStatus) Has(f UEStatus) bool { return v&f == f }
+
+// String is the meanings of the bits that are set, in the spec's words.
 func (v UEStatus) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
+	return flagText(uint8(v), []string{"", "UE is in EMM-REGISTERED state", "UE is in 5GMM-REGISTERED state"})
 }
 
 // UERequestType is the UE request type element (TS 24.301 §9.9.3.65), an octet.
@@ -1057,7 +1329,7 @@ const (
 	UERequestTypeRejectPaging      UERequestType = 2 // rejection of paging
 )
 
-func (v *UERequestType) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *UERequestType) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *UERequestType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -1074,66 +1346,111 @@ func (v UERequestType) String() string {
 // AdditionalRequestResult is the EPS additional request result element (TS 24.301 §9.9.3.67), an octet.
 type AdditionalRequestResult uint8
 
-func (v *AdditionalRequestResult) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.67.
+const (
+	AdditionalRequestResultNone                      AdditionalRequestResult = 0 // no additional information
+	AdditionalRequestResultPagingRestrictionAccepted AdditionalRequestResult = 1 // paging restriction is accepted
+	AdditionalRequestResultPagingRestrictionRejected AdditionalRequestResult = 2 // paging restriction is rejected
+)
+
+func (v *AdditionalRequestResult) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *AdditionalRequestResult) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v AdditionalRequestResult) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
-}
-
-// ExtendedDRX is the Extended DRX parameters element (TS 24.301 §9.9.3.46), an octet.
-type ExtendedDRX uint8
-
-func (v *ExtendedDRX) decode(b []byte) error    { return octet((*uint8)(v), b) }
-func (v *ExtendedDRX) encode(dst []byte) []byte { return append(dst, byte(*v)) }
-
-// String is the meaning in the spec's words and the number.
-func (v ExtendedDRX) String() string {
+	switch v {
+	case AdditionalRequestResultNone:
+		return "no additional information (#0)"
+	case AdditionalRequestResultPagingRestrictionAccepted:
+		return "paging restriction is accepted (#1)"
+	case AdditionalRequestResultPagingRestrictionRejected:
+		return "paging restriction is rejected (#2)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // NBDRX is the NB-S1 DRX parameter element (TS 24.301 §9.9.3.63), an octet.
+// Any other value means 0.
 type NBDRX uint8
 
-func (v *NBDRX) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.63.
+const (
+	NBDRXNotSpecified NBDRX = 0 // DRX value not specified
+	NBDRXT32          NBDRX = 1 // DRX parameter T = 32
+	NBDRXT64          NBDRX = 2 // DRX parameter T = 64
+	NBDRXT128         NBDRX = 3 // DRX parameter T = 128
+	NBDRXT256         NBDRX = 4 // DRX parameter T = 256
+	NBDRXT512         NBDRX = 5 // DRX parameter T = 512
+	NBDRXT1024        NBDRX = 7 // DRX parameter T = 1024
+)
+
+func (v *NBDRX) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
 func (v *NBDRX) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v NBDRX) String() string {
-	return fmt.Sprintf("#%d", uint8(v))
-}
-
-// VoiceDomain is the Voice domain preference and UE's usage setting element (TS 24.301 §9.9.3.44), an octet.
-type VoiceDomain uint8
-
-func (v *VoiceDomain) decode(b []byte) error    { return octet((*uint8)(v), b) }
-func (v *VoiceDomain) encode(dst []byte) []byte { return append(dst, byte(*v)) }
-
-// String is the meaning in the spec's words and the number.
-func (v VoiceDomain) String() string {
+	switch v {
+	case NBDRXNotSpecified:
+		return "DRX value not specified (#0)"
+	case NBDRXT32:
+		return "DRX parameter T = 32 (#1)"
+	case NBDRXT64:
+		return "DRX parameter T = 64 (#2)"
+	case NBDRXT128:
+		return "DRX parameter T = 128 (#3)"
+	case NBDRXT256:
+		return "DRX parameter T = 256 (#4)"
+	case NBDRXT512:
+		return "DRX parameter T = 512 (#5)"
+	case NBDRXT1024:
+		return "DRX parameter T = 1024 (#7)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // RadioCapabilityIDAvailability is the UE radio capability ID availability element (TS 24.301 §9.9.3.58), an octet.
 type RadioCapabilityIDAvailability uint8
 
-func (v *RadioCapabilityIDAvailability) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.58.
+const (
+	RadioCapabilityIDAvailabilityNo  RadioCapabilityIDAvailability = 0 // UE radio capability ID not available
+	RadioCapabilityIDAvailabilityYes RadioCapabilityIDAvailability = 1 // UE radio capability ID available
+)
+
+func (v *RadioCapabilityIDAvailability) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *RadioCapabilityIDAvailability) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v RadioCapabilityIDAvailability) String() string {
+	switch v {
+	case RadioCapabilityIDAvailabilityNo:
+		return "UE radio capability ID not available (#0)"
+	case RadioCapabilityIDAvailabilityYes:
+		return "UE radio capability ID available (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
 // RadioCapabilityIDRequest is the UE radio capability ID request element (TS 24.301 §9.9.3.59), an octet.
 type RadioCapabilityIDRequest uint8
 
-func (v *RadioCapabilityIDRequest) decode(b []byte) error    { return octet((*uint8)(v), b) }
+// The values of TS 24.301 §9.9.3.59.
+const (
+	RadioCapabilityIDRequestNo  RadioCapabilityIDRequest = 0 // UE radio capability ID not requested
+	RadioCapabilityIDRequestYes RadioCapabilityIDRequest = 1 // UE radio capability ID requested
+)
+
+func (v *RadioCapabilityIDRequest) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *RadioCapabilityIDRequest) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
 func (v RadioCapabilityIDRequest) String() string {
+	switch v {
+	case RadioCapabilityIDRequestNo:
+		return "UE radio capability ID not requested (#0)"
+	case RadioCapabilityIDRequestYes:
+		return "UE radio capability ID requested (#1)"
+	}
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
@@ -1147,7 +1464,7 @@ const (
 	DaylightSavingTwoHours DaylightSaving = 2 // +2 hours adjustment for Daylight Saving Time
 )
 
-func (v *DaylightSaving) decode(b []byte) error    { return octet((*uint8)(v), b) }
+func (v *DaylightSaving) decode(b []byte) error    { return octet((*uint8)(v), b, 0x3) }
 func (v *DaylightSaving) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.
@@ -1163,7 +1480,7 @@ func (v DaylightSaving) String() string {
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
-// RAND is the Authentication parameter RAND element (TS 24.301 §9.9.3.3), 16 octets as they stand on the wire.
+// RAND is the Authentication parameter RAND element (TS 24.301 §9.9.3.3) of 16 octets.
 type RAND [16]byte
 
 func (v *RAND) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1172,25 +1489,27 @@ func (v *RAND) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v RAND) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// AUTN is the Authentication parameter AUTN element (TS 24.301 §9.9.3.2), 16 octets as they stand on the wire.
+// AUTN is the Authentication parameter AUTN element (TS 24.301 §9.9.3.2) of 16 octets, as it stands on the wire.
+// TS 33.102 §6.3.2 has the parts.
 type AUTN [16]byte
 
 func (v *AUTN) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *AUTN) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v AUTN) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v AUTN) String() string { return inline(v.node("")) }
 
-// AUTS is the Authentication failure parameter element (TS 24.301 §9.9.3.1), 14 octets as they stand on the wire.
+// AUTS is the Authentication failure parameter element (TS 24.301 §9.9.3.1) of 14 octets, as it stands on the wire.
+// TS 33.102 §6.3.3 has the parts.
 type AUTS [14]byte
 
 func (v *AUTS) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *AUTS) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v AUTS) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v AUTS) String() string { return inline(v.node("")) }
 
-// Nonce is the Nonce element (TS 24.301 §9.9.3.25), 4 octets as they stand on the wire.
+// Nonce is the Nonce element (TS 24.301 §9.9.3.25) of 4 octets.
 type Nonce [4]byte
 
 func (v *Nonce) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1199,7 +1518,7 @@ func (v *Nonce) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v Nonce) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// HashMME is the HashMME element (TS 24.301 §9.9.3.50), 8 octets as they stand on the wire.
+// HashMME is the HashMME element (TS 24.301 §9.9.3.50) of 8 octets.
 type HashMME [8]byte
 
 func (v *HashMME) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1208,7 +1527,7 @@ func (v *HashMME) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v HashMME) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// ShortMAC is the Short MAC element (TS 24.301 §9.9.3.28), 2 octets as they stand on the wire.
+// ShortMAC is the Short MAC element (TS 24.301 §9.9.3.28) of 2 octets.
 type ShortMAC [2]byte
 
 func (v *ShortMAC) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1217,7 +1536,7 @@ func (v *ShortMAC) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v ShortMAC) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// PTMSISignature is the P-TMSI signature element (TS 24.301 §9.9.3.26), 3 octets as they stand on the wire.
+// PTMSISignature is the P-TMSI signature element (TS 24.301 §9.9.3.26) of 3 octets.
 type PTMSISignature [3]byte
 
 func (v *PTMSISignature) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1226,95 +1545,335 @@ func (v *PTMSISignature) encode(dst []byte) []byte { return append(dst, v[:]...)
 // String is hexadecimal.
 func (v PTMSISignature) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// DRX is the DRX parameter element (TS 24.301 §9.9.3.8), 2 octets as they stand on the wire.
+// DRX is the DRX parameter element (TS 24.301 §9.9.3.8) of 2 octets, as it stands on the wire.
+// TS 24.008 §10.5.5.6 has the coding.
 type DRX [2]byte
 
 func (v *DRX) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *DRX) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v DRX) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v DRX) String() string { return inline(v.node("")) }
 
-// Classmark2 is the Mobile station classmark 2 element (TS 24.301 §9.9.2.4), 3 octets as they stand on the wire.
+// Classmark2 is the Mobile station classmark 2 element (TS 24.301 §9.9.2.4) of 3 octets, as it stands on the wire.
+// TS 24.008 §10.5.1.6 has the coding.
 type Classmark2 [3]byte
 
 func (v *Classmark2) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *Classmark2) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v Classmark2) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v Classmark2) String() string { return inline(v.node("")) }
 
-// DCNID is the DCN-ID element (TS 24.301 §9.9.3.48), 2 octets as they stand on the wire.
-type DCNID [2]byte
+// DCNID is the DCN-ID element (TS 24.301 §9.9.3.48), a number of two octets.
+// TS 24.008 §10.5.5.35 has the coding.
+type DCNID uint16
 
-func (v *DCNID) decode(b []byte) error    { return fixed(v[:], b) }
-func (v *DCNID) encode(dst []byte) []byte { return append(dst, v[:]...) }
+func (v *DCNID) decode(b []byte) error    { return word((*uint16)(v), b) }
+func (v *DCNID) encode(dst []byte) []byte { return append(dst, byte(*v>>8), byte(*v)) }
 
-// String is hexadecimal.
-func (v DCNID) String() string { return fmt.Sprintf("%x", v[:]) }
+// String is decimal.
+func (v DCNID) String() string { return fmt.Sprint(uint16(v)) }
 
-// NRI is the Network resource identifier container element (TS 24.301 §9.9.3.24A), 2 octets as they stand on the wire.
+// NRI is the Network resource identifier container element (TS 24.301 §9.9.3.24A) of 2 octets, as it stands on the wire.
+// TS 24.008 §10.5.5.31 has the coding: ten bits.
 type NRI [2]byte
 
 func (v *NRI) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *NRI) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v NRI) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v NRI) String() string { return inline(v.node("")) }
 
-// IMSIOffset is the IMSI offset element (TS 24.301 §9.9.3.64), 2 octets as they stand on the wire.
-type IMSIOffset [2]byte
+// IMSIOffset is the IMSI offset element (TS 24.301 §9.9.3.64), a number of two octets.
+type IMSIOffset uint16
 
-func (v *IMSIOffset) decode(b []byte) error    { return fixed(v[:], b) }
-func (v *IMSIOffset) encode(dst []byte) []byte { return append(dst, v[:]...) }
+func (v *IMSIOffset) decode(b []byte) error    { return word((*uint16)(v), b) }
+func (v *IMSIOffset) encode(dst []byte) []byte { return append(dst, byte(*v>>8), byte(*v)) }
 
-// String is hexadecimal.
-func (v IMSIOffset) String() string { return fmt.Sprintf("%x", v[:]) }
+// String is decimal.
+func (v IMSIOffset) String() string { return fmt.Sprint(uint16(v)) }
 
-// ServingPLMNRateControl is the Serving PLMN rate control element (TS 24.301 §9.9.4.28), 2 octets as they stand on the wire.
-type ServingPLMNRateControl [2]byte
-
-func (v *ServingPLMNRateControl) decode(b []byte) error    { return fixed(v[:], b) }
-func (v *ServingPLMNRateControl) encode(dst []byte) []byte { return append(dst, v[:]...) }
-
-// String is hexadecimal.
-func (v ServingPLMNRateControl) String() string { return fmt.Sprintf("%x", v[:]) }
-
-// HeaderCompressionStatus is the Header compression configuration status element (TS 24.301 §9.9.4.27), 2 octets as they stand on the wire.
-type HeaderCompressionStatus [2]byte
-
-func (v *HeaderCompressionStatus) decode(b []byte) error    { return fixed(v[:], b) }
-func (v *HeaderCompressionStatus) encode(dst []byte) []byte { return append(dst, v[:]...) }
-
-// String is hexadecimal.
-func (v HeaderCompressionStatus) String() string { return fmt.Sprintf("%x", v[:]) }
-
-// AdditionalSecurityCapability is the UE additional security capability element (TS 24.301 §9.9.3.53), 4 octets as they stand on the wire.
+// AdditionalSecurityCapability is the UE additional security capability element (TS 24.301 §9.9.3.53) of 4 octets, as it stands on the wire.
 type AdditionalSecurityCapability [4]byte
 
 func (v *AdditionalSecurityCapability) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *AdditionalSecurityCapability) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v AdditionalSecurityCapability) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v AdditionalSecurityCapability) String() string { return inline(v.node("")) }
 
-// ExtendedQoS is the Extended quality of service element (TS 24.301 §9.9.4.30), 10 octets as they stand on the wire.
+// ExtendedQoS is the Extended quality of service element (TS 24.301 §9.9.4.30) of 10 octets, as it stands on the wire.
 type ExtendedQoS [10]byte
 
 func (v *ExtendedQoS) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *ExtendedQoS) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v ExtendedQoS) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v ExtendedQoS) String() string { return inline(v.node("")) }
 
-// ExtendedAMBR is the Extended APN aggregate maximum bit rate element (TS 24.301 §9.9.4.29), 6 octets as they stand on the wire.
+// ExtendedAMBR is the Extended APN aggregate maximum bit rate element (TS 24.301 §9.9.4.29) of 6 octets, as it stands on the wire.
 type ExtendedAMBR [6]byte
 
 func (v *ExtendedAMBR) decode(b []byte) error    { return fixed(v[:], b) }
 func (v *ExtendedAMBR) encode(dst []byte) []byte { return append(dst, v[:]...) }
 
-// String is hexadecimal.
-func (v ExtendedAMBR) String() string { return fmt.Sprintf("%x", v[:]) }
+// String names the parts.
+func (v ExtendedAMBR) String() string { return inline(v.node("")) }
+
+// Classmark3 is the Mobile station classmark 3 element (TS 24.301 §9.9.2.5), as it stands on the wire.
+// It is CSN.1 (TS 24.008 §10.5.1.7): bits, some of which say whether others follow.
+type Classmark3 []byte
+
+func (v *Classmark3) decode(b []byte) error {
+	if err := (Classmark3)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *Classmark3) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v Classmark3) String() string { return inline(v.node("")) }
+
+// Codecs is the Supported Codec List element (TS 24.301 §9.9.2.10), as it stands on the wire.
+// Units of system identification, length and bitmap (TS 24.008 §10.5.4.32).
+type Codecs []byte
+
+func (v *Codecs) decode(b []byte) error {
+	if err := (Codecs)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *Codecs) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v Codecs) String() string { return inline(v.node("")) }
+
+// N1Capability is the N1 UE network capability element (TS 24.301 §9.9.3.57), as it stands on the wire.
+type N1Capability []byte
+
+func (v *N1Capability) decode(b []byte) error {
+	if err := (N1Capability)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *N1Capability) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v N1Capability) String() string { return inline(v.node("")) }
+
+// WUS is the WUS assistance information element (TS 24.301 §9.9.3.62), as it stands on the wire.
+// Octets of a type in bits 6 to 8 and a value.
+type WUS []byte
+
+func (v *WUS) decode(b []byte) error {
+	if err := (WUS)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *WUS) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v WUS) String() string { return inline(v.node("")) }
+
+// EmergencyNumbers is the Emergency number list element (TS 24.301 §9.9.3.37), as it stands on the wire.
+// Units of length, category and digits (TS 24.008 §10.5.3.13).
+type EmergencyNumbers []byte
+
+func (v *EmergencyNumbers) decode(b []byte) error {
+	if err := (EmergencyNumbers)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *EmergencyNumbers) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v EmergencyNumbers) String() string { return inline(v.node("")) }
+
+// ExtendedEmergencyNumbers is the Extended emergency number list element (TS 24.301 §9.9.3.37A), as it stands on the wire.
+// Validity, then units of digits and sub-services, each with a length.
+type ExtendedEmergencyNumbers []byte
+
+func (v *ExtendedEmergencyNumbers) decode(b []byte) error {
+	if err := (ExtendedEmergencyNumbers)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *ExtendedEmergencyNumbers) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v ExtendedEmergencyNumbers) String() string { return inline(v.node("")) }
+
+// CipheringKeyData is the Ciphering key data element (TS 24.301 §9.9.3.56), as it stands on the wire.
+// One to 16 ciphering data sets. It holds keys: String does not show them.
+type CipheringKeyData []byte
+
+func (v *CipheringKeyData) decode(b []byte) error {
+	if err := (CipheringKeyData)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *CipheringKeyData) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v CipheringKeyData) String() string { return inline(v.node("")) }
+
+// RadioCapabilityID is the UE radio capability ID element (TS 24.301 §9.9.3.60), as it stands on the wire.
+// Hexadecimal digits (TS 23.003 §29).
+type RadioCapabilityID []byte
+
+func (v *RadioCapabilityID) decode(b []byte) error {
+	if err := (RadioCapabilityID)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *RadioCapabilityID) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v RadioCapabilityID) String() string { return inline(v.node("")) }
+
+// PagingRestriction is the Paging restriction element (TS 24.301 §9.9.3.66), as it stands on the wire.
+// A type and, for two of them, the bearers that are not restricted.
+type PagingRestriction []byte
+
+func (v *PagingRestriction) decode(b []byte) error {
+	if err := (PagingRestriction)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *PagingRestriction) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v PagingRestriction) String() string { return inline(v.node("")) }
+
+// CLI is the CLI element (TS 24.301 §9.9.3.38), as it stands on the wire.
+// A calling party BCD number (TS 24.008 §10.5.4.9). String masks the digits.
+type CLI []byte
+
+func (v *CLI) decode(b []byte) error {
+	if err := (CLI)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *CLI) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v CLI) String() string { return inline(v.node("")) }
+
+// NBIFOM is the NBIFOM container element (TS 24.301 §9.9.4.19), as it stands on the wire.
+// Units of identifier, length and content (TS 24.161 §6.1).
+type NBIFOM []byte
+
+func (v *NBIFOM) decode(b []byte) error {
+	if err := (NBIFOM)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *NBIFOM) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v NBIFOM) String() string { return inline(v.node("")) }
+
+// HeaderCompression is the Header compression configuration element (TS 24.301 §9.9.4.22), as it stands on the wire.
+type HeaderCompression []byte
+
+func (v *HeaderCompression) decode(b []byte) error {
+	if err := (HeaderCompression)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *HeaderCompression) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v HeaderCompression) String() string { return inline(v.node("")) }
+
+// RemoteUEs is the Remote UE context list element (TS 24.301 §9.9.4.20), as it stands on the wire.
+// It holds identities of UEs behind a relay: String masks them.
+type RemoteUEs []byte
+
+func (v *RemoteUEs) decode(b []byte) error {
+	if err := (RemoteUEs)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *RemoteUEs) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v RemoteUEs) String() string { return inline(v.node("")) }
+
+// PKMFAddress is the PKMF address element (TS 24.301 §9.9.4.21), as it stands on the wire.
+// The ProSe key management function, by IPv4 or IPv6.
+type PKMFAddress []byte
+
+func (v *PKMFAddress) decode(b []byte) error {
+	if err := (PKMFAddress)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *PKMFAddress) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v PKMFAddress) String() string { return inline(v.node("")) }
+
+// QoS3G is the Quality of service element (TS 24.301 §9.9.4.12), as it stands on the wire.
+// Quality of service as TS 24.008 §10.5.6.5 codes it for GERAN and UTRAN.
+type QoS3G []byte
+
+func (v *QoS3G) decode(b []byte) error {
+	if err := (QoS3G)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *QoS3G) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v QoS3G) String() string { return inline(v.node("")) }
+
+// TransactionID is the Transaction identifier element (TS 24.301 §9.9.4.17), as it stands on the wire.
+// TS 24.008 §10.5.6.7 has the coding.
+type TransactionID []byte
+
+func (v *TransactionID) decode(b []byte) error {
+	if err := (TransactionID)(b).check(); err != nil {
+		return err
+	}
+	*v = b
+	return nil
+}
+func (v *TransactionID) encode(dst []byte) []byte { return append(dst, *v...) }
+
+// String names the parts.
+func (v TransactionID) String() string { return inline(v.node("")) }
 
 // NetworkDetachType is the Detach type to the UE element (TS 24.301 §9.9.3.7), a half octet.
 type NetworkDetachType uint8
@@ -1326,7 +1885,7 @@ const (
 	NetworkDetachTypeIMSI       NetworkDetachType = 3 // IMSI detach
 )
 
-func (v *NetworkDetachType) decode(b []byte) error    { return halfOctet((*uint8)(v), b, 0x7) }
+func (v *NetworkDetachType) decode(b []byte) error    { return octet((*uint8)(v), b, 0x7) }
 func (v *NetworkDetachType) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // String is the meaning in the spec's words and the number.

@@ -207,7 +207,7 @@ type AttachAccept struct {
 	T3402                     Opt[GPRSTimer]                 // T3402 value, optional
 	T3423                     Opt[GPRSTimer]                 // T3423 value, optional
 	EquivalentPLMNs           Opt[PLMNList]                  // Equivalent PLMNs, optional
-	EmergencyNumbers          Opt[Octets]                    // Emergency number list, optional
+	EmergencyNumbers          Opt[EmergencyNumbers]          // Emergency number list, optional
 	Features                  Opt[NetworkFeatures]           // EPS network feature support, optional
 	AdditionalUpdateResult    Opt[AdditionalUpdateResult]    // Additional update result, optional
 	T3412Extended             Opt[GPRSTimer3]                // T3412 extended value, optional
@@ -219,11 +219,11 @@ type AttachAccept struct {
 	T3448                     Opt[GPRSTimer]                 // T3448 value, optional
 	NetworkPolicy             Opt[NetworkPolicy]             // Network policy, optional
 	T3447                     Opt[GPRSTimer3]                // T3447 value, optional
-	ExtendedEmergencyNumbers  Opt[Octets]                    // Extended emergency number list, optional
-	CipheringKeyData          Opt[Octets]                    // Ciphering key data, optional
-	RadioCapabilityID         Opt[Octets]                    // UE radio capability ID, optional
+	ExtendedEmergencyNumbers  Opt[ExtendedEmergencyNumbers]  // Extended emergency number list, optional
+	CipheringKeyData          Opt[CipheringKeyData]          // Ciphering key data, optional
+	RadioCapabilityID         Opt[RadioCapabilityID]         // UE radio capability ID, optional
 	RadioCapabilityIDDeletion Opt[RadioCapabilityIDDeletion] // UE radio capability ID deletion indication, optional
-	WUS                       Opt[Octets]                    // Negotiated WUS assistance information, optional
+	WUS                       Opt[WUS]                       // Negotiated WUS assistance information, optional
 	NBDRX                     Opt[NBDRX]                     // Negotiated DRX parameter in NB-S1 mode, optional
 	IMSIOffset                Opt[IMSIOffset]                // Negotiated IMSI offset, optional
 	ForbiddenRoaming          Opt[TAIList]                   // Forbidden TAI(s) for the list of "forbidden tracking areas for roaming", optional
@@ -380,8 +380,8 @@ type AttachRequest struct {
 	OldLAI                         Opt[LAI]                            // Old location area identification, optional
 	TMSIStatus                     Opt[TMSIStatus]                     // TMSI status, optional
 	Classmark2                     Opt[Classmark2]                     // Mobile station classmark 2, optional
-	Classmark3                     Opt[Octets]                         // Mobile station classmark 3, optional
-	Codecs                         Opt[Octets]                         // Supported Codecs, optional
+	Classmark3                     Opt[Classmark3]                     // Mobile station classmark 3, optional
+	Codecs                         Opt[Codecs]                         // Supported Codecs, optional
 	AdditionalUpdateType           Opt[AdditionalUpdateType]           // Additional update type, optional
 	VoiceDomain                    Opt[VoiceDomain]                    // Voice domain preference and UE's usage setting, optional
 	DeviceProperties               Opt[DeviceProperties]               // Device properties, optional
@@ -394,9 +394,9 @@ type AttachRequest struct {
 	AdditionalCapability           Opt[AdditionalSecurityCapability]   // UE additional security capability, optional
 	UEStatus                       Opt[UEStatus]                       // UE status, optional
 	AdditionalInformationRequested Opt[AdditionalInformationRequested] // Additional information requested, optional
-	N1Capability                   Opt[Octets]                         // N1 UE network capability, optional
+	N1Capability                   Opt[N1Capability]                   // N1 UE network capability, optional
 	RadioCapabilityIDAvailability  Opt[RadioCapabilityIDAvailability]  // UE radio capability ID availability, optional
-	WUS                            Opt[Octets]                         // Requested WUS assistance information, optional
+	WUS                            Opt[WUS]                            // Requested WUS assistance information, optional
 	NBDRX                          Opt[NBDRX]                          // DRX parameter in NB-S1 mode, optional
 	IMSIOffset                     Opt[IMSIOffset]                     // Requested IMSI offset, optional
 	Unparsed                       Unparsed                            // elements that were not understood
@@ -566,7 +566,7 @@ func (m *AuthenticationResponse) rest() *Unparsed { return &m.Unparsed }
 // CSServiceNotification is CS SERVICE NOTIFICATION, network to UE (TS 24.301 §8.2.9).
 type CSServiceNotification struct {
 	Identity          PagingIdentity    // Paging identity
-	CLI               Opt[Octets]       // CLI, optional
+	CLI               Opt[CLI]          // CLI, optional
 	SSCode            Opt[SSCode]       // SS Code, optional
 	LCSIndicator      Opt[LCSIndicator] // LCS indicator, optional
 	LCSClientIdentity Opt[Octets]       // LCS client identity, optional
@@ -741,15 +741,15 @@ func (m *EMMStatus) rest() *Unparsed { return &m.Unparsed }
 
 // ExtendedServiceRequest is EXTENDED SERVICE REQUEST, UE to network (TS 24.301 §8.2.15).
 type ExtendedServiceRequest struct {
-	Type              ServiceType           // Service type
-	KSI               KSI                   // NAS key set identifier
-	MTMSI             MobileIdentity        // M-TMSI
-	CSFBResponse      Opt[CSFBResponse]     // CSFB response, optional
-	Bearers           Opt[BearerStatus]     // EPS bearer context status, optional
-	DeviceProperties  Opt[DeviceProperties] // Device properties, optional
-	UERequestType     Opt[UERequestType]    // UE request type, optional
-	PagingRestriction Opt[Octets]           // Paging restriction, optional
-	Unparsed          Unparsed              // elements that were not understood
+	Type              ServiceType            // Service type
+	KSI               KSI                    // NAS key set identifier
+	MTMSI             MobileIdentity         // M-TMSI
+	CSFBResponse      Opt[CSFBResponse]      // CSFB response, optional
+	Bearers           Opt[BearerStatus]      // EPS bearer context status, optional
+	DeviceProperties  Opt[DeviceProperties]  // Device properties, optional
+	UERequestType     Opt[UERequestType]     // UE request type, optional
+	PagingRestriction Opt[PagingRestriction] // Paging restriction, optional
+	Unparsed          Unparsed               // elements that were not understood
 }
 
 var tableExtendedServiceRequest = table{name: "EXTENDED SERVICE REQUEST", uplink: true, downlink: false, rows: []row{
@@ -786,7 +786,7 @@ type GUTIReallocationCommand struct {
 	GUTI                      EPSMobileIdentity              // GUTI
 	TAIs                      Opt[TAIList]                   // TAI list, optional
 	DCNID                     Opt[DCNID]                     // DCN-ID, optional
-	RadioCapabilityID         Opt[Octets]                    // UE radio capability ID, optional
+	RadioCapabilityID         Opt[RadioCapabilityID]         // UE radio capability ID, optional
 	RadioCapabilityIDDeletion Opt[RadioCapabilityIDDeletion] // UE radio capability ID deletion indication, optional
 	Unparsed                  Unparsed                       // elements that were not understood
 }
@@ -916,10 +916,10 @@ func (m *SecurityModeCommand) rest() *Unparsed { return &m.Unparsed }
 
 // SecurityModeComplete is SECURITY MODE COMPLETE, UE to network (TS 24.301 §8.2.21).
 type SecurityModeComplete struct {
-	IMEISV            Opt[MobileIdentity] // IMEISV, optional
-	ReplayedMessage   Opt[EMMContainer]   // Replayed NAS message container, optional
-	RadioCapabilityID Opt[Octets]         // UE radio capability ID, optional
-	Unparsed          Unparsed            // elements that were not understood
+	IMEISV            Opt[MobileIdentity]    // IMEISV, optional
+	ReplayedMessage   Opt[EMMContainer]      // Replayed NAS message container, optional
+	RadioCapabilityID Opt[RadioCapabilityID] // UE radio capability ID, optional
+	Unparsed          Unparsed               // elements that were not understood
 }
 
 var tableSecurityModeComplete = table{name: "SECURITY MODE COMPLETE", uplink: true, downlink: false, rows: []row{
@@ -1029,7 +1029,7 @@ type TrackingAreaUpdateAccept struct {
 	T3402                     Opt[GPRSTimer]                 // T3402 value, optional
 	T3423                     Opt[GPRSTimer]                 // T3423 value, optional
 	EquivalentPLMNs           Opt[PLMNList]                  // Equivalent PLMNs, optional
-	EmergencyNumbers          Opt[Octets]                    // Emergency number list, optional
+	EmergencyNumbers          Opt[EmergencyNumbers]          // Emergency number list, optional
 	Features                  Opt[NetworkFeatures]           // EPS network feature support, optional
 	AdditionalUpdateResult    Opt[AdditionalUpdateResult]    // Additional update result, optional
 	T3412Extended             Opt[GPRSTimer3]                // T3412 extended value, optional
@@ -1042,11 +1042,11 @@ type TrackingAreaUpdateAccept struct {
 	T3448                     Opt[GPRSTimer]                 // T3448 value, optional
 	NetworkPolicy             Opt[NetworkPolicy]             // Network policy, optional
 	T3447                     Opt[GPRSTimer3]                // T3447 value, optional
-	ExtendedEmergencyNumbers  Opt[Octets]                    // Extended emergency number list, optional
-	CipheringKeyData          Opt[Octets]                    // Ciphering key data, optional
-	RadioCapabilityID         Opt[Octets]                    // UE radio capability ID, optional
+	ExtendedEmergencyNumbers  Opt[ExtendedEmergencyNumbers]  // Extended emergency number list, optional
+	CipheringKeyData          Opt[CipheringKeyData]          // Ciphering key data, optional
+	RadioCapabilityID         Opt[RadioCapabilityID]         // UE radio capability ID, optional
 	RadioCapabilityIDDeletion Opt[RadioCapabilityIDDeletion] // UE radio capability ID deletion indication, optional
-	WUS                       Opt[Octets]                    // Negotiated WUS assistance information, optional
+	WUS                       Opt[WUS]                       // Negotiated WUS assistance information, optional
 	NBDRX                     Opt[NBDRX]                     // Negotiated DRX parameter in NB-S1 mode, optional
 	IMSIOffset                Opt[IMSIOffset]                // Negotiated IMSI offset, optional
 	AdditionalRequestResult   Opt[AdditionalRequestResult]   // EPS additional request result, optional
@@ -1239,8 +1239,8 @@ type TrackingAreaUpdateRequest struct {
 	OldLAI                         Opt[LAI]                            // Old location area identification, optional
 	TMSIStatus                     Opt[TMSIStatus]                     // TMSI status, optional
 	Classmark2                     Opt[Classmark2]                     // Mobile station classmark 2, optional
-	Classmark3                     Opt[Octets]                         // Mobile station classmark 3, optional
-	Codecs                         Opt[Octets]                         // Supported Codecs, optional
+	Classmark3                     Opt[Classmark3]                     // Mobile station classmark 3, optional
+	Codecs                         Opt[Codecs]                         // Supported Codecs, optional
 	AdditionalUpdateType           Opt[AdditionalUpdateType]           // Additional update type, optional
 	VoiceDomain                    Opt[VoiceDomain]                    // Voice domain preference and UE's usage setting, optional
 	OldGUTIType                    Opt[GUTIType]                       // Old GUTI type, optional
@@ -1253,13 +1253,13 @@ type TrackingAreaUpdateRequest struct {
 	AdditionalCapability           Opt[AdditionalSecurityCapability]   // UE additional security capability, optional
 	UEStatus                       Opt[UEStatus]                       // UE status, optional
 	AdditionalInformationRequested Opt[AdditionalInformationRequested] // Additional information requested, optional
-	N1Capability                   Opt[Octets]                         // N1 UE network capability, optional
+	N1Capability                   Opt[N1Capability]                   // N1 UE network capability, optional
 	RadioCapabilityIDAvailability  Opt[RadioCapabilityIDAvailability]  // UE radio capability ID availability, optional
-	WUS                            Opt[Octets]                         // Requested WUS assistance information, optional
+	WUS                            Opt[WUS]                            // Requested WUS assistance information, optional
 	NBDRX                          Opt[NBDRX]                          // DRX parameter in NB-S1 mode, optional
 	IMSIOffset                     Opt[IMSIOffset]                     // Requested IMSI offset, optional
 	UERequestType                  Opt[UERequestType]                  // UE request type, optional
-	PagingRestriction              Opt[Octets]                         // Paging restriction, optional
+	PagingRestriction              Opt[PagingRestriction]              // Paging restriction, optional
 	Unparsed                       Unparsed                            // elements that were not understood
 }
 
@@ -1457,7 +1457,7 @@ type ControlPlaneServiceRequest struct {
 	Bearers           Opt[BearerStatus]       // EPS bearer context status, optional
 	DeviceProperties  Opt[DeviceProperties]   // Device properties, optional
 	UERequestType     Opt[UERequestType]      // UE request type, optional
-	PagingRestriction Opt[Octets]             // Paging restriction, optional
+	PagingRestriction Opt[PagingRestriction]  // Paging restriction, optional
 	Unparsed          Unparsed                // elements that were not understood
 }
 
@@ -1529,7 +1529,7 @@ type ActivateDedicatedEPSBearerContextAccept struct {
 	EBI             id.EBI      // EPS bearer identity; 0: none assigned
 	PTI             PTI         // procedure transaction identity
 	PCO             Opt[PCO]    // Protocol configuration options, optional
-	NBIFOMContainer Opt[Octets] // NBIFOM container, optional
+	NBIFOMContainer Opt[NBIFOM] // NBIFOM container, optional
 	ExtendedPCO     Opt[PCO]    // Extended protocol configuration options, optional
 	Unparsed        Unparsed    // elements that were not understood
 }
@@ -1568,7 +1568,7 @@ type ActivateDedicatedEPSBearerContextReject struct {
 	PTI             PTI         // procedure transaction identity
 	Cause           ESMCause    // ESM cause
 	PCO             Opt[PCO]    // Protocol configuration options, optional
-	NBIFOMContainer Opt[Octets] // NBIFOM container, optional
+	NBIFOMContainer Opt[NBIFOM] // NBIFOM container, optional
 	ExtendedPCO     Opt[PCO]    // Extended protocol configuration options, optional
 	Unparsed        Unparsed    // elements that were not understood
 }
@@ -1609,14 +1609,14 @@ type ActivateDedicatedEPSBearerContextRequest struct {
 	Linked                id.EBI             // Linked EPS bearer identity
 	QoS                   EPSQoS             // EPS QoS
 	TFT                   TFT                // TFT
-	TI                    Opt[Octets]        // Transaction identifier, optional
-	NegotiatedQoS3G       Opt[Octets]        // Negotiated QoS, optional
+	TI                    Opt[TransactionID] // Transaction identifier, optional
+	NegotiatedQoS3G       Opt[QoS3G]         // Negotiated QoS, optional
 	LLCSAPI               Opt[LLCSAPI]       // Negotiated LLC SAPI, optional
 	RadioPriority         Opt[RadioPriority] // Radio priority, optional
 	PacketFlow            Opt[PacketFlowID]  // Packet flow Identifier, optional
 	PCO                   Opt[PCO]           // Protocol configuration options, optional
 	WLANOffloadIndication Opt[WLANOffload]   // WLAN offload indication, optional
-	NBIFOMContainer       Opt[Octets]        // NBIFOM container, optional
+	NBIFOMContainer       Opt[NBIFOM]        // NBIFOM container, optional
 	ExtendedPCO           Opt[PCO]           // Extended protocol configuration options, optional
 	ExtendedQoS           Opt[ExtendedQoS]   // Extended EPS QoS, optional
 	Unparsed              Unparsed           // elements that were not understood
@@ -1750,8 +1750,8 @@ type ActivateDefaultEPSBearerContextRequest struct {
 	QoS                        EPSQoS                      // EPS QoS
 	APN                        id.APN                      // Access point name
 	Address                    PDNAddress                  // PDN address
-	TI                         Opt[Octets]                 // Transaction identifier, optional
-	NegotiatedQoS3G            Opt[Octets]                 // Negotiated QoS, optional
+	TI                         Opt[TransactionID]          // Transaction identifier, optional
+	NegotiatedQoS3G            Opt[QoS3G]                  // Negotiated QoS, optional
 	LLCSAPI                    Opt[LLCSAPI]                // Negotiated LLC SAPI, optional
 	RadioPriority              Opt[RadioPriority]          // Radio priority, optional
 	PacketFlow                 Opt[PacketFlowID]           // Packet flow Identifier, optional
@@ -1760,8 +1760,8 @@ type ActivateDefaultEPSBearerContextRequest struct {
 	PCO                        Opt[PCO]                    // Protocol configuration options, optional
 	ConnectivityType           Opt[ConnectivityType]       // Connectivity type, optional
 	WLANOffloadIndication      Opt[WLANOffload]            // WLAN offload indication, optional
-	NBIFOMContainer            Opt[Octets]                 // NBIFOM container, optional
-	HeaderCompression          Opt[Octets]                 // Header compression configuration, optional
+	NBIFOMContainer            Opt[NBIFOM]                 // NBIFOM container, optional
+	HeaderCompression          Opt[HeaderCompression]      // Header compression configuration, optional
 	ControlPlaneOnlyIndication Opt[ControlPlaneOnly]       // Control plane only indication, optional
 	ExtendedPCO                Opt[PCO]                    // Extended protocol configuration options, optional
 	ServingPLMNRateControl     Opt[ServingPLMNRateControl] // Serving PLMN rate control, optional
@@ -1849,7 +1849,7 @@ type BearerResourceAllocationReject struct {
 	PCO                Opt[PCO]                // Protocol configuration options, optional
 	Backoff            Opt[GPRSTimer3]         // Back-off timer value, optional
 	ReattemptIndicator Opt[ReattemptIndicator] // Re-attempt indicator, optional
-	NBIFOMContainer    Opt[Octets]             // NBIFOM container, optional
+	NBIFOMContainer    Opt[NBIFOM]             // NBIFOM container, optional
 	ExtendedPCO        Opt[PCO]                // Extended protocol configuration options, optional
 	Unparsed           Unparsed                // elements that were not understood
 }
@@ -1894,7 +1894,7 @@ type BearerResourceAllocationRequest struct {
 	QoS              EPSQoS                // Required traffic flow QoS
 	PCO              Opt[PCO]              // Protocol configuration options, optional
 	DeviceProperties Opt[DeviceProperties] // Device properties, optional
-	NBIFOMContainer  Opt[Octets]           // NBIFOM container, optional
+	NBIFOMContainer  Opt[NBIFOM]           // NBIFOM container, optional
 	ExtendedPCO      Opt[PCO]              // Extended protocol configuration options, optional
 	ExtendedQoS      Opt[ExtendedQoS]      // Extended EPS QoS, optional
 	Unparsed         Unparsed              // elements that were not understood
@@ -1946,7 +1946,7 @@ type BearerResourceModificationReject struct {
 	PCO                Opt[PCO]                // Protocol configuration options, optional
 	Backoff            Opt[GPRSTimer3]         // Back-off timer value, optional
 	ReattemptIndicator Opt[ReattemptIndicator] // Re-attempt indicator, optional
-	NBIFOMContainer    Opt[Octets]             // NBIFOM container, optional
+	NBIFOMContainer    Opt[NBIFOM]             // NBIFOM container, optional
 	ExtendedPCO        Opt[PCO]                // Extended protocol configuration options, optional
 	Unparsed           Unparsed                // elements that were not understood
 }
@@ -1986,19 +1986,19 @@ func (m *BearerResourceModificationReject) setHeader(e id.EBI, p PTI) { m.EBI, m
 
 // BearerResourceModificationRequest is BEARER RESOURCE MODIFICATION REQUEST, UE to network (TS 24.301 §8.3.10).
 type BearerResourceModificationRequest struct {
-	EBI               id.EBI                // EPS bearer identity; 0: none assigned
-	PTI               PTI                   // procedure transaction identity
-	FilterEBI         id.EBI                // EPS bearer identity for packet filter
-	Aggregate         TFT                   // Traffic flow aggregate
-	QoS               Opt[EPSQoS]           // Required traffic flow QoS, optional
-	Cause             Opt[ESMCause]         // ESM cause, optional
-	PCO               Opt[PCO]              // Protocol configuration options, optional
-	DeviceProperties  Opt[DeviceProperties] // Device properties, optional
-	NBIFOMContainer   Opt[Octets]           // NBIFOM container, optional
-	HeaderCompression Opt[Octets]           // Header compression configuration, optional
-	ExtendedPCO       Opt[PCO]              // Extended protocol configuration options, optional
-	ExtendedQoS       Opt[ExtendedQoS]      // Extended EPS QoS, optional
-	Unparsed          Unparsed              // elements that were not understood
+	EBI               id.EBI                 // EPS bearer identity; 0: none assigned
+	PTI               PTI                    // procedure transaction identity
+	FilterEBI         id.EBI                 // EPS bearer identity for packet filter
+	Aggregate         TFT                    // Traffic flow aggregate
+	QoS               Opt[EPSQoS]            // Required traffic flow QoS, optional
+	Cause             Opt[ESMCause]          // ESM cause, optional
+	PCO               Opt[PCO]               // Protocol configuration options, optional
+	DeviceProperties  Opt[DeviceProperties]  // Device properties, optional
+	NBIFOMContainer   Opt[NBIFOM]            // NBIFOM container, optional
+	HeaderCompression Opt[HeaderCompression] // Header compression configuration, optional
+	ExtendedPCO       Opt[PCO]               // Extended protocol configuration options, optional
+	ExtendedQoS       Opt[ExtendedQoS]       // Extended EPS QoS, optional
+	Unparsed          Unparsed               // elements that were not understood
 }
 
 var tableBearerResourceModificationRequest = table{name: "BEARER RESOURCE MODIFICATION REQUEST", uplink: true, downlink: false, rows: []row{
@@ -2087,7 +2087,7 @@ type DeactivateEPSBearerContextRequest struct {
 	PCO                   Opt[PCO]         // Protocol configuration options, optional
 	T3396                 Opt[GPRSTimer3]  // T3396 value, optional
 	WLANOffloadIndication Opt[WLANOffload] // WLAN offload indication, optional
-	NBIFOMContainer       Opt[Octets]      // NBIFOM container, optional
+	NBIFOMContainer       Opt[NBIFOM]      // NBIFOM container, optional
 	ExtendedPCO           Opt[PCO]         // Extended protocol configuration options, optional
 	Unparsed              Unparsed         // elements that were not understood
 }
@@ -2230,7 +2230,7 @@ type ModifyEPSBearerContextAccept struct {
 	EBI             id.EBI      // EPS bearer identity; 0: none assigned
 	PTI             PTI         // procedure transaction identity
 	PCO             Opt[PCO]    // Protocol configuration options, optional
-	NBIFOMContainer Opt[Octets] // NBIFOM container, optional
+	NBIFOMContainer Opt[NBIFOM] // NBIFOM container, optional
 	ExtendedPCO     Opt[PCO]    // Extended protocol configuration options, optional
 	Unparsed        Unparsed    // elements that were not understood
 }
@@ -2265,7 +2265,7 @@ type ModifyEPSBearerContextReject struct {
 	PTI             PTI         // procedure transaction identity
 	Cause           ESMCause    // ESM cause
 	PCO             Opt[PCO]    // Protocol configuration options, optional
-	NBIFOMContainer Opt[Octets] // NBIFOM container, optional
+	NBIFOMContainer Opt[NBIFOM] // NBIFOM container, optional
 	ExtendedPCO     Opt[PCO]    // Extended protocol configuration options, optional
 	Unparsed        Unparsed    // elements that were not understood
 }
@@ -2297,23 +2297,23 @@ func (m *ModifyEPSBearerContextReject) setHeader(e id.EBI, p PTI) { m.EBI, m.PTI
 
 // ModifyEPSBearerContextRequest is MODIFY EPS BEARER CONTEXT REQUEST, network to UE (TS 24.301 §8.3.18).
 type ModifyEPSBearerContextRequest struct {
-	EBI                   id.EBI             // EPS bearer identity; 0: none assigned
-	PTI                   PTI                // procedure transaction identity
-	NewQoS                Opt[EPSQoS]        // New EPS QoS, optional
-	TFT                   Opt[TFT]           // TFT, optional
-	NewQoS3G              Opt[Octets]        // New QoS, optional
-	LLCSAPI               Opt[LLCSAPI]       // Negotiated LLC SAPI, optional
-	RadioPriority         Opt[RadioPriority] // Radio priority, optional
-	PacketFlow            Opt[PacketFlowID]  // Packet flow Identifier, optional
-	AMBR                  Opt[AMBR]          // APN-AMBR, optional
-	PCO                   Opt[PCO]           // Protocol configuration options, optional
-	WLANOffloadIndication Opt[WLANOffload]   // WLAN offload indication, optional
-	NBIFOMContainer       Opt[Octets]        // NBIFOM container, optional
-	HeaderCompression     Opt[Octets]        // Header compression configuration, optional
-	ExtendedPCO           Opt[PCO]           // Extended protocol configuration options, optional
-	ExtendedAMBR          Opt[ExtendedAMBR]  // Extended APN-AMBR, optional
-	ExtendedQoS           Opt[ExtendedQoS]   // Extended EPS QoS, optional
-	Unparsed              Unparsed           // elements that were not understood
+	EBI                   id.EBI                 // EPS bearer identity; 0: none assigned
+	PTI                   PTI                    // procedure transaction identity
+	NewQoS                Opt[EPSQoS]            // New EPS QoS, optional
+	TFT                   Opt[TFT]               // TFT, optional
+	NewQoS3G              Opt[QoS3G]             // New QoS, optional
+	LLCSAPI               Opt[LLCSAPI]           // Negotiated LLC SAPI, optional
+	RadioPriority         Opt[RadioPriority]     // Radio priority, optional
+	PacketFlow            Opt[PacketFlowID]      // Packet flow Identifier, optional
+	AMBR                  Opt[AMBR]              // APN-AMBR, optional
+	PCO                   Opt[PCO]               // Protocol configuration options, optional
+	WLANOffloadIndication Opt[WLANOffload]       // WLAN offload indication, optional
+	NBIFOMContainer       Opt[NBIFOM]            // NBIFOM container, optional
+	HeaderCompression     Opt[HeaderCompression] // Header compression configuration, optional
+	ExtendedPCO           Opt[PCO]               // Extended protocol configuration options, optional
+	ExtendedAMBR          Opt[ExtendedAMBR]      // Extended APN-AMBR, optional
+	ExtendedQoS           Opt[ExtendedQoS]       // Extended EPS QoS, optional
+	Unparsed              Unparsed               // elements that were not understood
 }
 
 var tableModifyEPSBearerContextRequest = table{name: "MODIFY EPS BEARER CONTEXT REQUEST", uplink: false, downlink: true, rows: []row{
@@ -2405,7 +2405,7 @@ type PDNConnectivityReject struct {
 	PCO                Opt[PCO]                // Protocol configuration options, optional
 	Backoff            Opt[GPRSTimer3]         // Back-off timer value, optional
 	ReattemptIndicator Opt[ReattemptIndicator] // Re-attempt indicator, optional
-	NBIFOMContainer    Opt[Octets]             // NBIFOM container, optional
+	NBIFOMContainer    Opt[NBIFOM]             // NBIFOM container, optional
 	ExtendedPCO        Opt[PCO]                // Extended protocol configuration options, optional
 	Unparsed           Unparsed                // elements that were not understood
 }
@@ -2451,8 +2451,8 @@ type PDNConnectivityRequest struct {
 	APN                 Opt[id.APN]                  // Access point name, optional
 	PCO                 Opt[PCO]                     // Protocol configuration options, optional
 	DeviceProperties    Opt[DeviceProperties]        // Device properties, optional
-	NBIFOMContainer     Opt[Octets]                  // NBIFOM container, optional
-	HeaderCompression   Opt[Octets]                  // Header compression configuration, optional
+	NBIFOMContainer     Opt[NBIFOM]                  // NBIFOM container, optional
+	HeaderCompression   Opt[HeaderCompression]       // Header compression configuration, optional
 	ExtendedPCO         Opt[PCO]                     // Extended protocol configuration options, optional
 	Unparsed            Unparsed                     // elements that were not understood
 }
@@ -2562,12 +2562,12 @@ func (m *PDNDisconnectRequest) setHeader(e id.EBI, p PTI) { m.EBI, m.PTI = e, p 
 
 // RemoteUEReport is REMOTE UE REPORT, UE to network (TS 24.301 §8.3.23).
 type RemoteUEReport struct {
-	EBI          id.EBI      // EPS bearer identity; 0: none assigned
-	PTI          PTI         // procedure transaction identity
-	Connected    Opt[Octets] // Remote UE Context Connected, optional
-	Disconnected Opt[Octets] // Remote UE Context Disconnected, optional
-	PKMFAddress  Opt[Octets] // ProSe Key Management Function address, optional
-	Unparsed     Unparsed    // elements that were not understood
+	EBI          id.EBI           // EPS bearer identity; 0: none assigned
+	PTI          PTI              // procedure transaction identity
+	Connected    Opt[RemoteUEs]   // Remote UE Context Connected, optional
+	Disconnected Opt[RemoteUEs]   // Remote UE Context Disconnected, optional
+	PKMFAddress  Opt[PKMFAddress] // ProSe Key Management Function address, optional
+	Unparsed     Unparsed         // elements that were not understood
 }
 
 var tableRemoteUEReport = table{name: "REMOTE UE REPORT", uplink: true, downlink: false, rows: []row{

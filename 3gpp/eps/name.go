@@ -3,50 +3,37 @@ package eps
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"unicode/utf16"
+
+	"campanile.network/3gpp/gsm7"
+	"campanile.network/3gpp/tree"
 )
 
 // NetworkName is the name of a network as phones show it (TS 24.008
 // §10.5.3.5a), in its octets on the wire.
 type NetworkName string
 
-// sevenBit are the characters with the same code in the GSM 7 bit default
-// alphabet (TS 23.038) and in ASCII.
-const sevenBit = "\n\r !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// NewNetworkName writes s in the GSM 7 bit alphabet, or in UCS2 where it has
-// a character that is not ASCII or has another code there. Names longer than
-// 60 characters are cut.
+// NewNetworkName writes s in the GSM 7 bit default alphabet, or in UCS2 where it
+// has a character that is not in it. Names longer than 60 characters are cut.
 func NewNetworkName(s string) NetworkName {
 	r := []rune(s)
 	if len(r) > 60 {
 		r = r[:60]
 	}
-	s = string(r)
-	if strings.Trim(s, sevenBit) != "" || strings.ContainsFunc(s, func(c rune) bool { return !strings.ContainsRune(sevenBit, c) }) {
+	septets, err := gsm7.Alphabet{}.Append(nil, string(r))
+	if err != nil {
 		b := []byte{0x90} // extension bit, UCS2
 		for _, u := range utf16.Encode(r) {
 			b = binary.BigEndian.AppendUint16(b, u)
 		}
 		return NetworkName(b)
 	}
-	b := make([]byte, 1+(len(s)*7+7)/8)
-	for i := range len(s) {
-		at := i * 7
-		w := uint16(s[i]) << (at % 8)
-		b[1+at/8] |= byte(w)
-		if w > 0xff {
-			b[2+at/8] |= byte(w >> 8)
-		}
-	}
-	spare := (len(b)-1)*8 - len(s)*7
-	b[0] = 0x80 | byte(spare)
+	b := gsm7.Pack([]byte{0x80}, septets, 0)
+	b[0] |= byte((len(b)-1)*8 - len(septets)*7) // spare bits
 	return NetworkName(b)
 }
 
-// Text is the name. Characters of the GSM alphabet that ASCII does not have
-// in the same place are shown as U+FFFD.
+// Text is the name.
 func (n NetworkName) Text() string {
 	if n == "" {
 		return ""
@@ -54,20 +41,11 @@ func (n NetworkName) Text() string {
 	b := []byte(n[1:])
 	switch n[0] >> 4 & 7 {
 	case 0:
-		var s strings.Builder
-		bits := len(b)*8 - int(n[0]&7)
-		for at := 0; at+7 <= bits; at += 7 {
-			w := uint16(b[at/8])
-			if at/8+1 < len(b) {
-				w |= uint16(b[at/8+1]) << 8
-			}
-			c := rune(w >> (at % 8) & 0x7f)
-			if !strings.ContainsRune(sevenBit, c) {
-				c = '\ufffd'
-			}
-			s.WriteRune(c)
+		septets, err := gsm7.Unpack(nil, b, 0, max(0, len(b)*8-int(n[0]&7))/7)
+		if err != nil {
+			return ""
 		}
-		return s.String()
+		return gsm7.Alphabet{}.Text(septets)
 	case 1:
 		u := make([]uint16, len(b)/2)
 		for i := range u {
@@ -81,6 +59,10 @@ func (n NetworkName) Text() string {
 func (n *NetworkName) decode(b []byte) error { *n = NetworkName(b); return nil }
 
 func (n *NetworkName) encode(dst []byte) []byte { return append(dst, *n...) }
+
+func (n *NetworkName) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("Text string", n.Text()), tree.Leaf("Add CI", len(*n) > 0 && (*n)[0]&8 != 0))
+}
 
 // String is the name in quotes.
 func (n NetworkName) String() string { return fmt.Sprintf("%q", n.Text()) }

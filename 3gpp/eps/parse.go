@@ -102,7 +102,7 @@ func (r *reader) mandatory() error {
 			continue
 		}
 		el, _ := row.get(r.msg)
-		if err := decode(row, el, val); err != nil {
+		if err := r.decode(row, el, val); err != nil {
 			return r.fail(row, at, err.Error())
 		}
 	}
@@ -148,12 +148,15 @@ func (r *reader) value(row *row) ([]byte, bool) {
 
 // decode checks the length and reads the value. What is longer than the table
 // allows comes from a later release: its known part is read.
-func decode(row *row, el element, val []byte) error {
+func (r *reader) decode(row *row, el element, val []byte) error {
 	if len(val) < int(row.min) {
 		return problem(fmt.Sprintf("%d octets, want at least %d", len(val), row.min))
 	}
 	if len(val) > int(row.max) {
 		val = val[:row.max]
+	}
+	if p, ok := el.(*PCO); ok {
+		return p.decodeFrom(r.dir, val)
 	}
 	return el.decode(val)
 }
@@ -193,7 +196,7 @@ func (r *reader) optional() error {
 			r.keep(at, &r.msg.rest().Repeated)
 		case i < next && r.dir == Downlink:
 			r.keep(at, &r.msg.rest().OutOfSequence)
-		case decode(row, el, val) != nil:
+		case r.decode(row, el, val) != nil:
 			r.keep(at, &r.msg.rest().Malformed)
 			next = max(next, i+1)
 		default:

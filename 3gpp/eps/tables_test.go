@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"campanile.network/3gpp/id"
 )
@@ -96,6 +97,20 @@ func fill(r *rand.Rand, row *row, el element) bool {
 			b = append([]byte{3, 'a', 'p', 'n'}, byte(1), 'a'+byte(r.IntN(26)))
 		case *NetworkName:
 			b[0] = 0x80
+		case *EmergencyNumbers:
+			b = EmergencyNumbers{}.With(EmergencyCategory(b[0]), "112").With(0, "999#")
+		case *ExtendedEmergencyNumbers:
+			b = NewExtendedEmergencyNumbers(b[0]&1 != 0).With(ExtendedEmergencyNumber{"0" + bcd(b[1:2]), "animal-control"})
+		case *CipheringKeyData:
+			b = shapeCipheringKey(r, b)
+		case *RemoteUEs:
+			b = RemoteUEs{}.With(RemoteUE{Identities: []RemoteIdentity{EncryptedRemoteIMSI(b), NewRemoteIdentity(RemoteMSISDN, "491511234567")}})
+		case *PKMFAddress:
+			b = append([]byte{1 + byte(r.IntN(2))}, make([]byte, 16)...)
+		case *NBIFOM:
+			b = NBIFOM{}.With(NBIFOMParameter(r.IntN(10)), b)
+		case *Codecs:
+			b = Codecs{}.With(CodecsGSM, 0x0f, byte(r.Uint32())).With(CodecsUMTS, byte(r.Uint32()))
 		}
 		if len(b) < int(row.min) || len(b) > int(row.max) || el.decode(b) != nil {
 			continue
@@ -105,6 +120,15 @@ func fill(r *rand.Rand, row *row, el element) bool {
 		}
 	}
 	return false
+}
+
+func shapeCipheringKey(r *rand.Rand, c0 []byte) []byte {
+	s := CipheringDataSet{ID: uint16(r.Uint32()), C0: c0, SIBs: PositioningSIB(r.Uint32()) << 5,
+		Start: time.Date(2000+r.IntN(100), time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), r.IntN(60), 0, 0, time.UTC), Duration: time.Hour}
+	if r.IntN(2) == 0 {
+		_ = s.TAIs.decode(shapeTAIs(r))
+	}
+	return CipheringKeyData{}.With(s).With(s)
 }
 
 func shapeIdentity(r *rand.Rand, b []byte) {

@@ -32,7 +32,7 @@ func (t GPRSTimer) Duration() (time.Duration, bool) {
 	return n * time.Minute, true
 }
 
-func (t *GPRSTimer) decode(b []byte) error { return octet((*uint8)(t), b) }
+func (t *GPRSTimer) decode(b []byte) error { return octet((*uint8)(t), b, 0xff) }
 
 func (t *GPRSTimer) encode(dst []byte) []byte { return append(dst, byte(*t)) }
 
@@ -54,7 +54,7 @@ func (t GPRSTimer3) Duration() (time.Duration, bool) {
 	return time.Duration(t&31) * unit, unit != 0
 }
 
-func (t *GPRSTimer3) decode(b []byte) error { return octet((*uint8)(t), b) }
+func (t *GPRSTimer3) decode(b []byte) error { return octet((*uint8)(t), b, 0xff) }
 
 func (t *GPRSTimer3) encode(dst []byte) []byte { return append(dst, byte(*t)) }
 

@@ -229,23 +229,3 @@ func (q *EPSQoS) node(name string) tree.Node {
 func (a *AMBR) node(name string) tree.Node {
 	return tree.Branch(name, tree.Leaf("APN-AMBR for downlink", a.DL), tree.Leaf("APN-AMBR for uplink", a.UL))
 }
-
-func (a *PDNAddress) node(name string) tree.Node {
-	n := tree.Branch(name, tree.Leaf("PDN type", a.Type))
-	if a.Type == PDNTypeIPv6 || a.Type == PDNTypeIPv4v6 {
-		n.Nodes = append(n.Nodes, tree.Leaf("IPv6 interface identifier", a.IID[:]))
-	}
-	if a.IPv4.IsValid() {
-		n.Nodes = append(n.Nodes, tree.Leaf("IPv4 address", a.IPv4))
-	}
-	return n
-}
-
-// node shows units; only addresses in the open, as others hold passwords.
-func (p *PCO) node(name string, _ Direction) tree.Node {
-	n := tree.Branch(name)
-	for c, b := range p.All() {
-		n.Nodes = append(n.Nodes, hidden(c.String(), b))
-	}
-	return n
-}

@@ -17,11 +17,12 @@ import (
 
 // An element is an entry of elements.md.
 type element struct {
-	goType, shape, adapter string
-	size                   int
-	name, clause           string
-	values                 [][]string // value, constant, meaning
-	note                   string     // what else the comment of the Go type says
+	goType, shape string
+	size          int    // bits of half and octet, octets of array
+	kind          string // flags, parts, or the name of an adapter
+	name, clause  string
+	values        [][]string // value or bit, constant, meaning
+	note          string     // what else the comment of the Go type says
 }
 
 // A message is an entry of messages.md.
@@ -67,7 +68,7 @@ func write(name string, src []byte) error {
 }
 
 // lines calls heading for each "### " line, cells for each table row after it
-// but the first two (column names and rule), and text for any other line
+// but the first two (column names and rule), and text for any other line, all
 // behind the first heading.
 func lines(name string, heading func(string) error, cells func([]string) error, text func(string)) error {
 	f, err := os.Open(name)
@@ -83,7 +84,7 @@ func lines(name string, heading func(string) error, cells func([]string) error, 
 		if h, ok := strings.CutPrefix(line, "### "); ok {
 			inTable, begun = 0, true
 			err = heading(h)
-		} else if strings.HasPrefix(line, "|") {
+		} else if begun && strings.HasPrefix(line, "|") {
 			if inTable++; inTable > 2 {
 				c := strings.Split(strings.Trim(line, "|"), "|")
 				for i := range c {
@@ -101,7 +102,7 @@ func lines(name string, heading func(string) error, cells func([]string) error, 
 	return s.Err()
 }
 
-var elementHeading = regexp.MustCompile(`^([\w.]+) ((?:half|array) (\d+)|octet|hand ?(\w*)): (.*) \(§([\w.]+)\)$`)
+var elementHeading = regexp.MustCompile(`^([\w.]+) (half|octet|word|array|octets|hand)(?: (\d+))?(?: (flags|parts|\w+Element))?: (.*) \(§([\w.]+)\)$`)
 
 func readElements(name string) ([]*element, error) {
 	var all []*element
@@ -110,8 +111,10 @@ func readElements(name string) ([]*element, error) {
 		if m == nil {
 			return fmt.Errorf("heading %q not understood", h)
 		}
-		e := &element{goType: m[1], shape: strings.Fields(m[2])[0], adapter: m[4], name: m[5], clause: m[6]}
-		e.size, _ = strconv.Atoi(m[3])
+		e := &element{goType: m[1], shape: m[2], size: 8, kind: m[4], name: m[5], clause: m[6]}
+		if m[3] != "" {
+			e.size, _ = strconv.Atoi(m[3]) // digits: cannot fail
+		}
 		all = append(all, e)
 		return nil
 	}, func(c []string) error {
@@ -170,35 +173,85 @@ func writeElements(all []*element) []byte {
 			continue
 		}
 		done[e.goType] = true
-		if e.shape == "array" {
-			fmt.Fprintf(&b, "\n// %s is the %s element (TS 24.301 §%s), %d octets as they stand on the wire.\n", e.goType, e.name, e.clause, e.size)
-			fmt.Fprintf(&b, "type %s [%d]byte\n", e.goType, e.size)
-			fmt.Fprintf(&b, "func (v *%s) decode(b []byte) error { return fixed(v[:], b) }\n", e.goType)
-			fmt.Fprintf(&b, "func (v *%s) encode(dst []byte) []byte { return append(dst, v[:]...) }\n", e.goType)
-			fmt.Fprintf(&b, "// String is hexadecimal.\nfunc (v %s) String() string { return fmt.Sprintf(\"%%x\", v[:]) }\n", e.goType)
-			continue
+		switch e.shape {
+		case "half", "octet":
+			writeNumber(&b, e)
+		default:
+			writeOctets(&b, e)
 		}
-		writeEnum(&b, e)
 	}
 	return b.Bytes()
 }
 
-func writeEnum(b *bytes.Buffer, e *element) {
-	size, decode := "an octet", "octet((*uint8)(v), b)"
+// writeOctets writes the types whose value is what stands on the wire.
+func writeOctets(b *bytes.Buffer, e *element) {
+	size, goType, decode, encode, text := "", "[]byte", "if err := (%[1]s)(b).check(); err != nil { return err }; *v = b; return nil", "*v...", "inline(v.node(\"\"))"
+	switch e.shape {
+	case "array":
+		size, goType = fmt.Sprintf(" of %d octets", e.size), fmt.Sprintf("[%d]byte", e.size)
+		decode, encode = "return fixed(v[:], b)", "v[:]..."
+		if e.kind != "parts" {
+			text = "fmt.Sprintf(\"%%x\", v[:])"
+		}
+	case "word":
+		size, goType = ", a number of two octets", "uint16"
+		decode, encode = "return word((*uint16)(v), b)", "byte(*v>>8), byte(*v)"
+		text = "fmt.Sprint(uint16(v))"
+	}
+	if e.shape == "octets" || e.kind == "parts" {
+		size += ", as it stands on the wire"
+	}
+	f := strings.NewReplacer("TYPE", e.goType, "NAME", e.name, "CLAUSE", e.clause, "SIZE", size, "GO", goType, "NOTE", e.note,
+		"DECODE", strings.ReplaceAll(decode, "%[1]s", e.goType), "ENCODE", encode, "TEXT", strings.ReplaceAll(text, "%%", "%"))
+	f.WriteString(b, `
+// TYPE is the NAME element (TS 24.301 §CLAUSE)SIZE.NOTE
+type TYPE GO
+func (v *TYPE) decode(b []byte) error { DECODE }
+func (v *TYPE) encode(dst []byte) []byte { return append(dst, ENCODE) }
+`)
+	what := "is hexadecimal"
+	switch {
+	case e.shape == "word":
+		what = "is decimal"
+	case e.shape == "octets" || e.kind == "parts":
+		what = "names the parts"
+	}
+	fmt.Fprintf(b, "// String %s.\nfunc (v %s) String() string { return %s }\n", what, e.goType, strings.ReplaceAll(text, "%%", "%"))
+}
+
+// writeNumber writes the types of half an octet or one, with constants: values,
+// or bits of which any may be set.
+func writeNumber(b *bytes.Buffer, e *element) {
+	size := "an octet"
 	if e.shape == "half" {
-		size, decode = "a half octet", fmt.Sprintf("halfOctet((*uint8)(v), b, %#x)", 1<<e.size-1)
+		size = "a half octet"
+	}
+	value := func(v string) string { return v }
+	of := "values"
+	if e.kind == "flags" {
+		of = "bits"
+		value = func(v string) string {
+			if n, _ := strconv.Atoi(v); n > 0 {
+				return fmt.Sprintf("1 << %d", n-1)
+			}
+			return "0"
+		}
 	}
 	fmt.Fprintf(b, "\n// %s is the %s element (TS 24.301 §%s), %s.%s\n", e.goType, e.name, e.clause, size, e.note)
 	fmt.Fprintf(b, "type %s uint8\n", e.goType)
 	if len(e.values) > 0 {
-		fmt.Fprintf(b, "\n// The values of TS 24.301 §%s.\nconst (\n", e.clause)
+		fmt.Fprintf(b, "\n// The %s of TS 24.301 §%s.\nconst (\n", of, e.clause)
 		for _, v := range e.values {
-			fmt.Fprintf(b, "%s%s %s = %s // %s\n", e.goType, v[1], e.goType, v[0], v[2])
+			fmt.Fprintf(b, "%s%s %s = %s // %s\n", e.goType, v[1], e.goType, value(v[0]), v[2])
 		}
 		b.WriteString(")\n")
 	}
-	fmt.Fprintf(b, "func (v *%s) decode(b []byte) error { return %s }\n", e.goType, decode)
+	fmt.Fprintf(b, "func (v *%s) decode(b []byte) error { return octet((*uint8)(v), b, %#x) }\n", e.goType, 1<<e.size-1)
 	fmt.Fprintf(b, "func (v *%s) encode(dst []byte) []byte { return append(dst, byte(*v)) }\n", e.goType)
+	if e.kind == "flags" {
+		writeFlagText(b, e)
+		return
+	}
 	fmt.Fprintf(b, "// String is the meaning in the spec's words and the number.\nfunc (v %s) String() string {\n", e.goType)
 	if len(e.values) > 0 {
 		b.WriteString("switch v {\n")
@@ -208,6 +261,16 @@ func writeEnum(b *bytes.Buffer, e *element) {
 		b.WriteString("}\n")
 	}
 	fmt.Fprintf(b, "return fmt.Sprintf(\"#%%d\", uint8(v))\n}\n")
+}
+
+func writeFlagText(b *bytes.Buffer, e *element) {
+	fmt.Fprintf(b, "// Has says whether all bits of f are set.\nfunc (v %s) Has(f %s) bool { return v&f == f }\n", e.goType, e.goType)
+	words := make([]string, 9) // of no bit, bit 1 ...
+	for _, v := range e.values {
+		n, _ := strconv.Atoi(v[0])
+		words[n] = v[2]
+	}
+	fmt.Fprintf(b, "// String is the meanings of the bits that are set, in the spec's words.\nfunc (v %s) String() string { return flagText(uint8(v), %#v) }\n", e.goType, words[:e.size+1])
 }
 
 func writeMessages(all []*message, elements []*element) ([]byte, error) {
@@ -360,8 +423,8 @@ func writeRow(fields, rows *bytes.Buffer, m *message, r row, types map[string]*e
 		value += ".V"
 		goType = "Opt[" + goType + "]"
 	}
-	if e.adapter != "" {
-		value = "(*" + e.adapter + ")(" + value + ")"
+	if e.kind != "" && e.shape == "hand" {
+		value = "(*" + e.kind + ")(" + value + ")"
 	}
 	note := r.name
 	if optional {
