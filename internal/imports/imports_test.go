@@ -38,6 +38,7 @@ var rules = []rule{
 	{"billing/rating", []string{"3gpp/", "wire/proof"}, nil, "the chain may rate with this code: nothing in it may vary"},
 	{"billing/", append(role, "billing/"), light, "a role knows no other role; cmd joins them"},
 	{"sdr/", append(role, "sdr/"), light, "a role knows no other role; cmd joins them"},
+	{"decode", append(role, "decode/"), light, "it reads what roles say and is none itself"},
 	{"console", append(role, "console/"), light, "the console shows what it is given"},
 	{"hss-chain/ledger", role, light, "what the chain said, as plain data: the attach path reads it"},
 	{"hss-chain/hss", append(role, "hss-chain/ledger"), light, "the authentication centre never waits for consensus"},

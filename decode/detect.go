@@ -1,0 +1,97 @@
+package decode
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/decode/capture"
+)
+
+// recognise says what octets are that came without a network around them. A
+// kind is taken when the octets are a whole message of it and of no other.
+func recognise(b []byte) (string, error) {
+	var fits []string
+	for _, k := range []struct {
+		name string
+		is   func([]byte) bool
+	}{{"s1ap", isS1AP}, {"nas", isNAS}, {"gtpv2", isGTPv2}, {"gtpu", isGTPU}, {"sms", isSMS}, {"sctp", capture.IsSCTP}, {"ip", isIP}} {
+		if k.is(b) {
+			fits = append(fits, k.name)
+		}
+	}
+	switch len(fits) {
+	case 1:
+		return fits[0], nil
+	case 0:
+		return "", fmt.Errorf("%d octets that are no whole message of any kind known here; --as says what they are", len(b))
+	}
+	return "", fmt.Errorf("%d octets that may be %s; --as says which", len(b), strings.Join(fits, " or "))
+}
+
+func isS1AP(b []byte) bool {
+	if len(b) < 4 || b[0]&0x1f != 0 || b[0] > 0x40 || b[2]&0x3f != 0 {
+		return false
+	}
+	_, err := s1ap.Parse(b)
+	var e *s1ap.SyntaxError
+	return err == nil || errors.As(err, &e) && e.Known && e.Transfer == nil
+}
+
+func isNAS(b []byte) bool {
+	if p, err := eps.ParseProtected(b); err == nil {
+		return len(p.Payload) >= 2
+	}
+	_, up := eps.Parse(eps.Uplink, b)
+	_, down := eps.Parse(eps.Downlink, b)
+	return up == nil || down == nil
+}
+
+func isGTPv2(b []byte) bool {
+	h, err := parseGTPv2(b)
+	return err == nil && messageTypes[h.typ] != ""
+}
+
+func isGTPU(b []byte) bool {
+	m, err := gtpu.Parse(b)
+	if err != nil || gtpu.HeaderLen+int(binary.BigEndian.Uint16(b[2:])) != len(b) {
+		return false
+	}
+	switch m.Type {
+	case gtpu.EchoRequest, gtpu.EchoResponse, gtpu.ErrorIndication, gtpu.SupportedHeaders, gtpu.EndMarker, gtpu.GPDU:
+		return true
+	}
+	return false
+}
+
+// isSMS reports whether b is a CP message (TS 24.011 §8.1).
+func isSMS(b []byte) bool {
+	if len(b) < 2 || b[0]&15 != 9 {
+		return false
+	}
+	switch b[1] {
+	case 1: // CP-DATA
+		return len(b) > 3 && int(b[2]) == len(b)-3
+	case 4: // CP-ACK
+		return len(b) == 2
+	case 16: // CP-ERROR
+		return len(b) == 3
+	}
+	return false
+}
+
+// isIP reports whether b is a whole IP packet of UDP or SCTP.
+func isIP(b []byte) bool {
+	if len(b) < 20 {
+		return false
+	}
+	whole := b[0]>>4 == 4 && int(binary.BigEndian.Uint16(b[2:])) == len(b) && b[0]&15 == 5 ||
+		b[0]>>4 == 6 && int(binary.BigEndian.Uint16(b[4:]))+40 == len(b)
+	var n capture.Network
+	_, ok := n.Open(capture.Packet{Link: capture.LinkRaw, Data: b, Length: len(b)})
+	return whole && ok
+}

@@ -1,0 +1,232 @@
+package decode
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"campanile.network/3gpp/tree"
+	"campanile.network/decode/capture"
+	"campanile.network/decode/observer"
+)
+
+const (
+	maxLine = 1 << 20 // octets of a line of text
+	maxRaw  = 1 << 20 // of a message that is an input of its own
+)
+
+// run is the decoding of one input.
+type run struct {
+	o       Options
+	p       *printer
+	track   *tracker
+	network capture.Network
+	sctp    *capture.Associations
+}
+
+// Run decodes one input to w. What r holds is seen from its beginning: a
+// capture, text, or with Input raw one message. The error is a *Malformed when
+// all was shown and some of it was broken, or says where reading ended.
+func (d *Decoder) Run(ctx context.Context, r io.Reader, w io.Writer) error {
+	x := &run{o: d.o, sctp: capture.NewAssociations(), track: newTracker(observer.New(d.o.Keys))}
+	x.p = &printer{w: bufio.NewWriter(w), format: d.o.Format, view: tree.View{Mask: d.o.Mask}}
+	in := bufio.NewReader(r)
+	err := x.read(ctx, in)
+	x.notes()
+	if e := x.p.w.Flush(); e != nil && err == nil {
+		err = e
+	}
+	if err == nil && x.p.broken > 0 {
+		err = &Malformed{x.p.broken, x.p.shown}
+	}
+	return err
+}
+
+func (x *run) read(ctx context.Context, in *bufio.Reader) error {
+	head, err := in.Peek(512)
+	if len(head) == 0 {
+		return fmt.Errorf("%w: nothing to read", errInput)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch {
+	case x.o.Input == "raw":
+		return x.raw(in)
+	case x.o.Input == "pcap" || x.o.Input == "auto" && capture.Is(head):
+		return x.capture(ctx, in)
+	case x.o.Input == "auto" && !isText(head):
+		return fmt.Errorf("%w: neither a capture nor text; --input raw takes all of it as one message", errInput)
+	}
+	return x.text(ctx, in)
+}
+
+func (x *run) raw(in *bufio.Reader) error {
+	b, err := io.ReadAll(io.LimitReader(in, maxRaw+1))
+	if err != nil {
+		return err
+	}
+	if len(b) > maxRaw {
+		return fmt.Errorf("%w: more than %d octets are no message", errInput, maxRaw)
+	}
+	x.alone(&message{took: "raw"}, b)
+	return x.p.err
+}
+
+// text reads a message in each line, or hex dumps.
+func (x *run) text(ctx context.Context, in *bufio.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	n := 0
+	var dump []byte
+	at := 0 // line where the dump began
+	end := func() {
+		if dump != nil {
+			x.alone(&message{took: "hex", line: at}, dump)
+		}
+		dump = nil
+	}
+	for lines.Scan() && x.p.err == nil && ctx.Err() == nil {
+		n++
+		line := uncommented(lines.Bytes())
+		if line == "" {
+			end()
+			continue
+		}
+		if offset, b, ok := dumpLine(line); ok && x.o.Input != "base64" && (offset == 0 || dump != nil) {
+			if offset == 0 {
+				end()
+				at, dump = n, []byte{}
+			}
+			if offset != len(dump) || len(dump)+len(b) > maxRaw {
+				return fmt.Errorf("%w: line %d: the dump's offset is %#x behind %#x octets", errInput, n, offset, len(dump))
+			}
+			dump = append(dump, b...)
+			continue
+		}
+		if dump != nil && strings.TrimLeft(line, "0123456789abcdefABCDEF") == "" && len(line) < 9 {
+			end() // od's last line: an offset alone
+			continue
+		}
+		end()
+		b, took, err := octets(line, x.o.Input)
+		if err != nil {
+			x.p.print(&message{took: "text", line: n, protocol: "unknown", err: err})
+			continue
+		}
+		x.alone(&message{took: took, line: n}, b)
+		if in.Buffered() == 0 {
+			x.flush()
+		}
+	}
+	end()
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%w: line %d: %w", errInput, n+1, err)
+	}
+	return errors.Join(ctx.Err(), x.p.err)
+}
+
+func (x *run) flush() {
+	if err := x.p.w.Flush(); err != nil && x.p.err == nil {
+		x.p.err = err
+	}
+}
+
+// alone shows octets that came without a network around them. m says where
+// from.
+func (x *run) alone(m *message, b []byte) {
+	as := x.o.As
+	if as == "auto" {
+		var err error
+		if as, err = recognise(b); err != nil {
+			m.protocol, m.err = "unknown", err
+			m.body = []tree.Node{octetsNode("octets", b)}
+			x.show(m)
+			return
+		}
+	}
+	x.take(as, m, b, 0)
+}
+
+// take decodes octets of a kind and shows what they are. cut is how many the
+// capture left out behind them.
+func (x *run) take(as string, m *message, b []byte, cut int) {
+	switch as {
+	case "s1ap":
+		x.s1ap(m, b)
+	case "nas", "nas-up", "nas-down":
+		x.nas(m, as, b)
+	case "gtpv2":
+		x.gtpv2(m, b)
+		return
+	case "gtpu":
+		x.gtpu(m, b, cut)
+		return // what is cut is the user's
+	case "sms", "sms-up", "sms-down":
+		x.sms(m, as, b)
+	case "sctp":
+		x.sctpPacket(m, capture.Datagram{Protocol: capture.SCTP, Payload: b, Cut: cut})
+		return
+	case "ip":
+		if d, ok := x.network.Open(capture.Packet{Link: capture.LinkRaw, Data: b, Length: len(b) + cut}); ok {
+			x.datagram(m, d)
+			return
+		}
+		m.protocol, m.err = "IP", errors.New("no UDP and no SCTP in it")
+	}
+	if cut > 0 {
+		m.err = fmt.Errorf("the capture left %d of %d octets out", cut, len(b)+cut)
+	}
+	x.show(m)
+}
+
+// show prints a message that is wanted.
+func (x *run) show(m *message) {
+	if x.o.Frame > 0 && (m.from == nil || m.from.frame != x.o.Frame) && m.line != x.o.Frame {
+		return
+	}
+	if len(x.o.Only) > 0 && !slices.ContainsFunc(x.o.Only, func(p string) bool { return protocolNames[p] == m.protocol }) {
+		return
+	}
+	if x.o.UE != nil && (m.ue == nil || !m.ue.is(*x.o.UE)) {
+		return
+	}
+	x.p.print(m)
+}
+
+// protocolNames are the names messages carry.
+var protocolNames = map[string]string{"s1ap": "S1AP", "nas": "NAS", "gtpv2": "GTPv2-C", "gtpu": "GTP-U", "sms": "SMS", "sctp": "SCTP"}
+
+// octetsNode is octets that may name a subscriber.
+func octetsNode(name string, b []byte) tree.Node {
+	return tree.Node{Name: name, Value: b, Masked: fmt.Sprintf("%d octets", len(b))}
+}
+
+// Open opens what an argument of the command line names: a file, "-" for
+// standard input, or the octets themselves as hex or base64. For the last,
+// single is true.
+func Open(arg string, stdin io.Reader) (in io.ReadCloser, single bool, err error) {
+	if arg == "-" {
+		return io.NopCloser(stdin), false, nil
+	}
+	f, err := os.Open(arg)
+	if err == nil {
+		return f, false, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) && len(arg) < 256 {
+		return nil, false, err
+	}
+	b, took, e := octets(arg, "auto")
+	if e == nil && took == "base64" {
+		_, e = recognise(b) // any word is base64
+	}
+	if e != nil {
+		return nil, false, fmt.Errorf("%s: no such file, and no message as hex or base64 either (%w)", arg, e)
+	}
+	return io.NopCloser(strings.NewReader(arg)), true, nil
+}

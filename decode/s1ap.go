@@ -1,0 +1,95 @@
+package decode
+
+import (
+	"fmt"
+	"slices"
+
+	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/s1ap"
+	"campanile.network/3gpp/secret"
+	"campanile.network/3gpp/tree"
+)
+
+// s1ap decodes an S1AP-PDU, and the NAS messages in it.
+func (x *run) s1ap(m *message, b []byte) {
+	m.protocol = "S1AP"
+	pdu, err := s1ap.Parse(b)
+	m.err = err
+	if pdu.Message == nil {
+		m.body = []tree.Node{octetsNode("octets", b)}
+		return
+	}
+	m.ue = x.track.leg(pdu.Message)
+	dir := eps.Downlink
+	switch pdu.Message.(type) {
+	case *s1ap.InitialUEMessage, *s1ap.UplinkNASTransport:
+		dir = eps.Uplink
+	}
+	n := s1ap.Tree(&pdu, func(typ string, octets []byte) []tree.Node {
+		if typ != "NAS-PDU" || m.ue == nil {
+			return nil
+		}
+		h := x.track.hear(&m.ue.phone, dir, octets)
+		if h.Err != nil && m.err == nil {
+			m.err = fmt.Errorf("NAS-PDU: %w", h.Err)
+		}
+		m.detail = append(m.detail, heardDetail(h)...)
+		return x.heard(h, dir, octets)
+	})
+	for _, c := range n.Nodes {
+		switch c.Name {
+		case "type":
+			c.Name = "pduType"
+			m.head = append(m.head, c)
+		case "message":
+			m.name = fmt.Sprint(c.Value)
+		case "protocolIEs", "privateIEs":
+			m.body = c.Nodes
+		case "procedureCode", "procedure", "criticality":
+			m.head = append(m.head, c)
+		default:
+			m.body = append(m.body, c)
+		}
+	}
+	m.aside = fmt.Sprintf("%v, procedureCode %d, criticality %v", pdu.Type, pdu.ProcedureCode, pdu.Criticality)
+	m.detail = append(s1apDetail(m), m.detail...)
+	if r, ok := pdu.Message.(*s1ap.InitialContextSetupRequest); ok && m.ue != nil {
+		x.kenb(m, secret.Key256(r.SecurityKey))
+	}
+}
+
+// kenb says whether the key that the eNB gets is the one that was derived.
+func (x *run) kenb(m *message, k secret.Key256) {
+	count, equal, known := m.ue.phone.KeNB(k)
+	if !known {
+		return
+	}
+	text := fmt.Sprintf("equal, for uplink NAS COUNT %d", count)
+	if !equal {
+		text = "not equal, " + text[len("equal, "):]
+	}
+	i := slices.IndexFunc(m.body, func(n tree.Node) bool { return n.Name == "SecurityKey" })
+	if i >= 0 {
+		m.body = slices.Insert(m.body, i+1, tree.Leaf("SecurityKey and K_eNB derived", text))
+	}
+}
+
+// s1apDetail is what a summary says of a message: whose it is, and its cause.
+func s1apDetail(m *message) (d []string) {
+	who := ""
+	if m.ue != nil && m.ue.enb != nil {
+		who = fmt.Sprintf("eNB %d", *m.ue.enb)
+	}
+	if m.ue != nil && m.ue.mme != nil {
+		who += fmt.Sprintf(" MME %d", *m.ue.mme)
+	}
+	if who != "" {
+		d = append(d, who)
+	}
+	for _, n := range m.body {
+		if n.Name == "Cause" && len(n.Nodes) == 1 {
+			d = append(d, fmt.Sprintf("%s: %v", n.Nodes[0].Name, n.Nodes[0].Value))
+		}
+	}
+	return d
+}
