@@ -124,18 +124,26 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 	g.load(k, &iv)
 	var z [16]uint32
 	g.run(&z, 5, false)
-	p := newMul64(uint64(z[0])<<32 | uint64(z[1]))
+	z01 := uint64(z[0])<<32 | uint64(z[1])
+	p := newMul64(z01)
 	q := newMul64(uint64(z[2])<<32 | uint64(z[3]))
+	p2 := newMul64(p.times(z01))
 	var eval uint64
-	for left := n; left > 0; left -= 64 {
-		var m uint64
-		if left >= 64 {
-			m = binary.BigEndian.Uint64(data)
-			data = data[8:]
+	left := n
+	for ; left >= 128; left -= 128 { // two words at once: Horner's rule in P squared
+		lo, mirror := p2.wide(eval ^ binary.BigEndian.Uint64(data))
+		lo1, mirror1 := p.wide(binary.BigEndian.Uint64(data[8:]))
+		eval = reduce128(lo^lo1, mirror^mirror1)
+		data = data[16:]
+	}
+	for ; left > 0; left -= 64 {
+		var last [8]byte
+		copy(last[:], data)
+		m := binary.BigEndian.Uint64(last[:])
+		if left < 64 {
+			m &^= ^uint64(0) >> left
 		} else {
-			var last [8]byte
-			copy(last[:], data)
-			m = binary.BigEndian.Uint64(last[:]) &^ (^uint64(0) >> left)
+			data = data[8:]
 		}
 		eval = p.times(eval ^ m)
 	}
@@ -143,29 +151,24 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 	return uint32(eval>>32) ^ z[4]
 }
 
-// mul64 multiplies by a fixed element of GF(2^64) mod x^64+x^4+x^3+x+1, four
-// bits at a time (MUL of TS 35.215 §4).
-type mul64 [16]uint64
+// mul64 multiplies by a fixed element of GF(2^64) mod x^64+x^4+x^3+x+1 (MUL of
+// TS 35.215 §4), in constant time: it holds the element and its mirror image.
+type mul64 struct{ p, mirror nibbles }
 
-func newMul64(p uint64) (t mul64) {
-	t[1] = p
-	for i := 2; i < 16; i += 2 {
-		h := t[i/2]
-		t[i] = h<<1 ^ (-(h >> 63) & 0x1b)
-		t[i+1] = t[i] ^ p
-	}
-	return t
+func newMul64(p uint64) mul64 { return mul64{spread(p), spread(bits.Reverse64(p))} }
+
+func (t *mul64) times(v uint64) uint64 { return reduce128(t.wide(v)) }
+
+// wide gives the low half of the product without carries, and the low half of
+// that of the mirror images, which is the high half in reverse.
+func (t *mul64) wide(v uint64) (lo, mirror uint64) {
+	return clmul(t.p, spread(v)), clmul(t.mirror, spread(bits.Reverse64(v)))
 }
 
-// times is Horner's rule over the hexadecimal digits of v, in two halves that
-// a processor works on side by side.
-func (t *mul64) times(v uint64) uint64 {
-	var hi, lo uint64
-	for shift := 28; shift >= 0; shift -= 4 {
-		hi = hi<<4 ^ reduce64(hi>>60) ^ t[v>>(32+shift)&15]
-		lo = lo<<4 ^ reduce64(lo>>60) ^ t[v>>shift&15]
-	}
-	return hi<<32 ^ reduce64(hi>>32) ^ lo
+func reduce128(lo, mirror uint64) uint64 {
+	hi := bits.Reverse64(mirror) >> 1
+	over := hi>>63 ^ hi>>61 ^ hi>>60 // what the reduction of hi shifts out itself
+	return lo ^ reduce64(hi) ^ reduce64(over)
 }
 
 // reduce64 takes what was shifted out at the top back in: x^64 = x^4+x^3+x+1.

@@ -53,6 +53,31 @@ func dickson(x byte) byte {
 	return y
 }
 
+// TestMul64 holds MUL against its definition in TS 35.215 §4.3.4, bit by bit.
+func TestMul64(t *testing.T) {
+	slow := func(v, p uint64) (r uint64) {
+		for i := range 64 {
+			if p>>i&1 != 0 {
+				r ^= v
+			}
+			v = v<<1 ^ -(v>>63)&0x1b
+		}
+		return r
+	}
+	v, p := uint64(0x9e3779b97f4a7c15), uint64(0xd1342543de82ef95)
+	for range 1000 {
+		m := newMul64(p)
+		if got, want := m.times(v), slow(v, p); got != want {
+			t.Fatalf("%x times %x is %x, want %x", v, p, got, want)
+		}
+		v, p = p, v*0x2545f4914f6cdd1d+1
+	}
+	all := newMul64(^uint64(0)) // as many carries as there can be
+	if got, want := all.times(^uint64(0)), slow(^uint64(0), ^uint64(0)); got != want {
+		t.Errorf("all ones: %x, want %x", got, want)
+	}
+}
+
 func pack(a, b, c, d byte) uint32 {
 	return uint32(a)<<24 | uint32(b)<<16 | uint32(c)<<8 | uint32(d)
 }

@@ -131,18 +131,9 @@ func eia3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte, n
 
 // fold sums the 32-bit windows of w at the positions of the set bits of m: the
 // upper half of the low 64 bits of the product, without carries, of w and m
-// mirrored. Four-bit gaps keep the carries of ordinary multiplications apart, so
-// that no table and no branch depends on the message or the key.
+// mirrored.
 func fold(m uint32, w uint64) uint32 {
-	const gap = 0x1111111111111111
-	r := uint64(bits.Reverse32(m))
-	r0, r1, r2, r3 := r&gap, r&(gap<<1), r&(gap<<2), r&(gap<<3)
-	w0, w1, w2, w3 := w&gap, w&(gap<<1), w&(gap<<2), w&(gap<<3)
-	z0 := w0*r0 ^ w1*r3 ^ w2*r2 ^ w3*r1
-	z1 := w0*r1 ^ w1*r0 ^ w2*r3 ^ w3*r2
-	z2 := w0*r2 ^ w1*r1 ^ w2*r0 ^ w3*r3
-	z3 := w0*r3 ^ w1*r2 ^ w2*r1 ^ w3*r0
-	return uint32((z0&gap | z1&(gap<<1) | z2&(gap<<2) | z3&(gap<<3)) >> 32)
+	return uint32(clmul(spread(w), spread(uint64(bits.Reverse32(m)))) >> 32)
 }
 
 // zucStream hands out keystream word by word, never computing more than words.
