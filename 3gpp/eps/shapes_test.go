@@ -10,8 +10,14 @@ import (
 // shapes write the values of elements whose content random octets do not make:
 // octets laid out as the clause says, whatever the Go type of the element is.
 var shapes = map[string]func(r *rand.Rand, dir Direction) []byte{
-	"NAS message container":     shapeSMS,
-	"Generic message container": func(r *rand.Rand, _ Direction) []byte { return []byte{byte(r.IntN(2)) << 3} }, // LPP: nothing but endTransaction, TS 37.355 §6.2
+	"NAS message container": shapeSMS,
+	"Generic message container type": func(r *rand.Rand, _ Direction) []byte { // not 2, location services: the content is LPP
+		return []byte{[]byte{1, 1, 3, 255}[r.IntN(4)]}
+	},
+	"Generic message container": func(r *rand.Rand, _ Direction) []byte { // RequestCapabilities or none, TS 37.355 §6.2
+		return []byte{0x90, byte(r.IntN(128)), byte(r.IntN(2)) << 7, 8}
+	},
+	"Additional information": func(r *rand.Rand, _ Direction) []byte { return randomOctets(r, 4) }, // the correlation identifier of TS 29.171 §7.4.28
 	"Mobile station classmark 3": func(r *rand.Rand, _ Direction) []byte { // TS 24.008 §10.5.1.7: no bands, A5/4 to A5/7, nothing else
 		return append([]byte{byte(r.IntN(16))}, make([]byte, 10)...)
 	},
