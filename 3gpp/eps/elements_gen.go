@@ -1381,7 +1381,7 @@ const (
 	NBDRXT128         NBDRX = 3 // DRX parameter T = 128
 	NBDRXT256         NBDRX = 4 // DRX parameter T = 256
 	NBDRXT512         NBDRX = 5 // DRX parameter T = 512
-	NBDRXT1024        NBDRX = 7 // DRX parameter T = 1024
+	NBDRXT1024        NBDRX = 6 // DRX parameter T = 1024
 )
 
 func (v *NBDRX) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
@@ -1403,7 +1403,7 @@ func (v NBDRX) String() string {
 	case NBDRXT512:
 		return "DRX parameter T = 512 (#5)"
 	case NBDRXT1024:
-		return "DRX parameter T = 1024 (#7)"
+		return "DRX parameter T = 1024 (#6)"
 	}
 	return fmt.Sprintf("#%d", uint8(v))
 }

@@ -251,7 +251,7 @@ var tableAttachAccept = table{name: "ATTACH ACCEPT", uplink: false, downlink: tr
 	{"Emergency number list", tlv, 0x34, true, 3, 48, func(m Message) (element, *bool) {
 		return &m.(*AttachAccept).EmergencyNumbers.V, &m.(*AttachAccept).EmergencyNumbers.OK
 	}},
-	{"EPS network feature support", tlv, 0x64, true, 1, 2, func(m Message) (element, *bool) { return &m.(*AttachAccept).Features.V, &m.(*AttachAccept).Features.OK }},
+	{"EPS network feature support", tlv, 0x64, true, 1, 3, func(m Message) (element, *bool) { return &m.(*AttachAccept).Features.V, &m.(*AttachAccept).Features.OK }},
 	{"Additional update result", tv1, 0xf0, true, 1, 1, func(m Message) (element, *bool) {
 		return &m.(*AttachAccept).AdditionalUpdateResult.V, &m.(*AttachAccept).AdditionalUpdateResult.OK
 	}},
@@ -653,10 +653,10 @@ var tableNetworkDetachRequest = table{name: "DETACH REQUEST", uplink: false, dow
 	{"Lower bound timer value", tlv, 0x1c, true, 1, 1, func(m Message) (element, *bool) {
 		return &m.(*NetworkDetachRequest).LowerBound.V, &m.(*NetworkDetachRequest).LowerBound.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*NetworkDetachRequest).ForbiddenRoaming.V, &m.(*NetworkDetachRequest).ForbiddenRoaming.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*NetworkDetachRequest).ForbiddenRegional.V, &m.(*NetworkDetachRequest).ForbiddenRegional.OK
 	}},
 }}
@@ -980,10 +980,10 @@ var tableServiceReject = table{name: "SERVICE REJECT", uplink: false, downlink: 
 	{"Lower bound timer value", tlv, 0x1c, true, 1, 1, func(m Message) (element, *bool) {
 		return &m.(*ServiceReject).LowerBound.V, &m.(*ServiceReject).LowerBound.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*ServiceReject).ForbiddenRoaming.V, &m.(*ServiceReject).ForbiddenRoaming.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*ServiceReject).ForbiddenRegional.V, &m.(*ServiceReject).ForbiddenRegional.OK
 	}},
 }}
@@ -1091,7 +1091,7 @@ var tableTrackingAreaUpdateAccept = table{name: "TRACKING AREA UPDATE ACCEPT", u
 	{"Emergency number list", tlv, 0x34, true, 3, 48, func(m Message) (element, *bool) {
 		return &m.(*TrackingAreaUpdateAccept).EmergencyNumbers.V, &m.(*TrackingAreaUpdateAccept).EmergencyNumbers.OK
 	}},
-	{"EPS network feature support", tlv, 0x64, true, 1, 2, func(m Message) (element, *bool) {
+	{"EPS network feature support", tlv, 0x64, true, 1, 3, func(m Message) (element, *bool) {
 		return &m.(*TrackingAreaUpdateAccept).Features.V, &m.(*TrackingAreaUpdateAccept).Features.OK
 	}},
 	{"Additional update result", tv1, 0xf0, true, 1, 1, func(m Message) (element, *bool) {
@@ -1204,10 +1204,10 @@ var tableTrackingAreaUpdateReject = table{name: "TRACKING AREA UPDATE REJECT", u
 	{"Lower bound timer value", tlv, 0x1c, true, 1, 1, func(m Message) (element, *bool) {
 		return &m.(*TrackingAreaUpdateReject).LowerBound.V, &m.(*TrackingAreaUpdateReject).LowerBound.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for roaming\"", tlv, 0x1d, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*TrackingAreaUpdateReject).ForbiddenRoaming.V, &m.(*TrackingAreaUpdateReject).ForbiddenRoaming.OK
 	}},
-	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 7, 96, func(m Message) (element, *bool) {
+	{"Forbidden TAI(s) for the list of \"forbidden tracking areas for regional provision of service\"", tlv, 0x1e, true, 6, 96, func(m Message) (element, *bool) {
 		return &m.(*TrackingAreaUpdateReject).ForbiddenRegional.V, &m.(*TrackingAreaUpdateReject).ForbiddenRegional.OK
 	}},
 }}

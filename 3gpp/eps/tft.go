@@ -1,9 +1,12 @@
 package eps
 
 import (
+	"encoding/binary"
 	"fmt"
 	"iter"
-	"strings"
+	"net/netip"
+
+	"campanile.network/3gpp/tree"
 )
 
 // TFTOperation is what a traffic flow template does to the one the UE has (TS
@@ -72,27 +75,53 @@ const (
 	FilterSecurityParameter uint8 = 0x60 // IPsec SPI
 	FilterTypeOfService     uint8 = 0x70 // value and mask
 	FilterFlowLabel         uint8 = 0x80
+	FilterDestinationMAC    uint8 = 0x81
+	FilterSourceMAC         uint8 = 0x82
+	FilterCTagVID           uint8 = 0x83 // 802.1Q
+	FilterSTagVID           uint8 = 0x84 // 802.1Q
+	FilterCTagPriority      uint8 = 0x85 // 802.1Q PCP and DEI
+	FilterSTagPriority      uint8 = 0x86 // 802.1Q PCP and DEI
+	FilterEthertype         uint8 = 0x87
 )
 
-// componentLength is the length of the value of a component type.
-func componentLength(kind uint8) (int, bool) {
-	switch kind {
-	case FilterProtocol:
-		return 1, true
-	case FilterLocalPort, FilterRemotePort, FilterTypeOfService:
-		return 2, true
-	case FilterFlowLabel:
-		return 3, true
-	case FilterLocalPortRange, FilterRemotePortRange, FilterSecurityParameter:
-		return 4, true
-	case FilterIPv4Remote, FilterIPv4Local:
-		return 8, true
-	case FilterIPv6RemotePrefix, FilterIPv6LocalPrefix:
-		return 17, true
-	case FilterIPv6Remote:
-		return 32, true
+// A componentKind has the length of a component's value and what it is.
+type componentKind struct {
+	kind uint8
+	size int
+	name string
+}
+
+var componentKinds = []componentKind{
+	{FilterIPv4Remote, 8, "IPv4 remote address"},
+	{FilterIPv4Local, 8, "IPv4 local address"},
+	{FilterIPv6Remote, 32, "IPv6 remote address"},
+	{FilterIPv6RemotePrefix, 17, "IPv6 remote address/prefix length"},
+	{FilterIPv6LocalPrefix, 17, "IPv6 local address/prefix length"},
+	{FilterProtocol, 1, "Protocol identifier/Next header"},
+	{FilterLocalPort, 2, "Single local port"},
+	{FilterLocalPortRange, 4, "Local port range"},
+	{FilterRemotePort, 2, "Single remote port"},
+	{FilterRemotePortRange, 4, "Remote port range"},
+	{FilterSecurityParameter, 4, "Security parameter index"},
+	{FilterTypeOfService, 2, "Type of service/Traffic class"},
+	{FilterFlowLabel, 3, "Flow label"},
+	{FilterDestinationMAC, 6, "Destination MAC address"},
+	{FilterSourceMAC, 6, "Source MAC address"},
+	{FilterCTagVID, 2, "802.1Q C-TAG VID"},
+	{FilterSTagVID, 2, "802.1Q S-TAG VID"},
+	{FilterCTagPriority, 1, "802.1Q C-TAG PCP/DEI"},
+	{FilterSTagPriority, 1, "802.1Q S-TAG PCP/DEI"},
+	{FilterEthertype, 2, "Ethertype"},
+}
+
+// component finds a kind; false says that it is unknown.
+func component(kind uint8) (componentKind, bool) {
+	for _, c := range componentKinds {
+		if c.kind == kind {
+			return c, true
+		}
 	}
-	return 0, false
+	return componentKind{}, false
 }
 
 // With appends a component; the value must have the length of its type.
@@ -104,11 +133,11 @@ func (f FilterComponents) With(kind uint8, value ...byte) FilterComponents {
 func (f FilterComponents) All() iter.Seq2[uint8, []byte] {
 	return func(yield func(uint8, []byte) bool) {
 		for b := f; len(b) > 0; {
-			n, ok := componentLength(b[0])
-			if !ok || len(b) < 1+n || !yield(b[0], b[1:1+n]) {
+			c, ok := component(b[0])
+			if !ok || len(b) < 1+c.size || !yield(b[0], b[1:1+c.size]) {
 				return
 			}
-			b = b[1+n:]
+			b = b[1+c.size:]
 		}
 	}
 }
@@ -190,10 +219,64 @@ func (t *TFT) encode(dst []byte) []byte {
 }
 
 // String names the operation and the filters.
-func (t TFT) String() string {
-	s := []string{t.Operation.String()}
-	for _, f := range t.Filters {
-		s = append(s, fmt.Sprintf("filter %d direction %d precedence %d: %x", f.ID, f.Direction, f.Precedence, []byte(f.Components)))
+func (t TFT) String() string { return inline(t.node("")) }
+
+func (t *TFT) node(name string) tree.Node {
+	n := tree.Branch(name, tree.Leaf("TFT operation code", t.Operation))
+	if len(t.Filters) > 0 {
+		list := tree.Node{Name: "Packet filter list", List: true}
+		for i := range t.Filters {
+			list.Nodes = append(list.Nodes, t.Filters[i].node(t.Operation == TFTDeleteFilters))
+		}
+		n.Nodes = append(n.Nodes, list)
 	}
-	return strings.Join(s, "; ")
+	for id, b := range units(t.Parameters) {
+		words := [...]string{1: "Authorization Token", 2: "Flow Identifier", 3: "Packet Filter Identifier"}
+		if int(id) < len(words) && words[id] != "" {
+			n.Nodes = append(n.Nodes, tree.Leaf(words[id], b))
+		} else {
+			n.Nodes = append(n.Nodes, tree.Leaf(fmt.Sprintf("Parameter %d", id), b))
+		}
+	}
+	return n
+}
+
+func (f *PacketFilter) node(idOnly bool) tree.Node {
+	n := tree.Branch("", tree.Leaf("Packet filter identifier", f.ID))
+	if idOnly {
+		return n
+	}
+	direction := [...]string{"pre Rel-7 TFT filter", "downlink only", "uplink only", "bidirectional"}[f.Direction&3]
+	n.Nodes = append(n.Nodes, tree.Leaf("Packet filter direction", fmt.Sprintf("%s (#%d)", direction, f.Direction)),
+		tree.Leaf("Packet filter evaluation precedence", f.Precedence))
+	read := 0
+	for kind, b := range f.Components.All() {
+		c, _ := component(kind) // All gives known ones alone
+		n.Nodes = append(n.Nodes, c.node(b))
+		read += 1 + len(b)
+	}
+	if read < len(f.Components) {
+		n.Nodes = append(n.Nodes, tree.Leaf("Components that are not understood", []byte(f.Components[read:])))
+	}
+	return n
+}
+
+// node shows b, whose length is the kind's.
+func (c *componentKind) node(b []byte) tree.Node {
+	u16 := binary.BigEndian.Uint16
+	switch c.kind {
+	case FilterIPv4Remote, FilterIPv4Local:
+		return tree.Leaf(c.name, fmt.Sprintf("%v mask %v", netip.AddrFrom4([4]byte(b)), netip.AddrFrom4([4]byte(b[4:]))))
+	case FilterIPv6Remote:
+		return tree.Leaf(c.name, fmt.Sprintf("%v mask %v", netip.AddrFrom16([16]byte(b)), netip.AddrFrom16([16]byte(b[16:]))))
+	case FilterIPv6RemotePrefix, FilterIPv6LocalPrefix:
+		return tree.Leaf(c.name, fmt.Sprintf("%v/%d", netip.AddrFrom16([16]byte(b)), b[16]))
+	case FilterProtocol:
+		return tree.Leaf(c.name, b[0])
+	case FilterLocalPort, FilterRemotePort, FilterCTagVID, FilterSTagVID:
+		return tree.Leaf(c.name, u16(b))
+	case FilterLocalPortRange, FilterRemotePortRange:
+		return tree.Leaf(c.name, fmt.Sprintf("%d to %d", u16(b), u16(b[2:])))
+	}
+	return tree.Leaf(c.name, b)
 }
