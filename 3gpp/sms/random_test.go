@@ -101,7 +101,11 @@ func (g *gen) number() Address {
 	if t == TypeAlphanumeric {
 		t = TypeInternational
 	}
-	return must(NewAddressOf(t, NumberingPlan(g.IntN(16)), g.digits(1+g.IntN(maxDigits))))
+	plan, n := NumberingPlan(g.IntN(16)), 1+g.IntN(maxDigits)
+	if t == TypeInternational && plan == PlanISDN {
+		return must(NewAddressOf(t, plan, g.text("0123456789", min(n+3, 15))))
+	}
+	return must(NewAddressOf(t, plan, g.digits(n)))
 }
 
 // address is a number or a name.
