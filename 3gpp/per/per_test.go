@@ -174,7 +174,8 @@ func TestRefused(t *testing.T) {
 		{"0101", "", func(r *Reader) { r.Leave(r.Enter()) }},
 		{"00804101", "character 0x01", func(r *Reader) { r.Text(Size{1, 150, true}) }},
 		{"00", "size 0 is not in 1..", func(r *Reader) { r.Octets(Size{Min: 1, Max: Unbounded}) }},
-		{"0000c0", "criticality 3", func(r *Reader) { r.Field() }},
+		{"0000c000", "criticality 3", func(r *Reader) { r.EnterField() }},
+		{"0000c0", "input ends", func(r *Reader) { r.EnterField() }},
 		{"0000", "needs 100000 octets of memory", func(r *Reader) { r.Grow(100000) }},
 		{"0000", "needs 800000 octets of memory", func(r *Reader) { _ = List(r, []uint64(nil), 100000) }},
 	} {

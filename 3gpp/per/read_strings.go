@@ -3,6 +3,11 @@ package per
 // size reads extension bit and length. oneField says that the units follow as
 // one field; if not, the general procedure follows.
 func (r *Reader) size(s Size) (n int, oneField bool) {
+	if span := s.Max - s.Min; s.Ext && span > 0 && span < 255 {
+		if v, ok := r.rootBits(bitsFor(uint64(span))); ok {
+			return s.Min + int(r.upTo(uint64(span), v)), true
+		}
+	}
 	if s.Ext && r.Bit() {
 		return 0, false
 	}
@@ -82,12 +87,20 @@ func (r *Reader) BitField(n int) uint64 {
 	if n > 16 {
 		r.Align()
 	}
+	if n > 57 {
+		return r.Bits(n-32)<<32 | r.Bits(32)
+	}
 	return r.Bits(n)
 }
 
 // BitFieldExt reads a BIT STRING (SIZE (n, ...)). Of a longer string the first
 // n bits are kept, a shorter one is filled with zero bits.
 func (r *Reader) BitFieldExt(n int) uint64 {
+	if n <= 16 {
+		if v, ok := r.rootBits(n); ok {
+			return v
+		}
+	}
 	if !r.Bit() {
 		return r.BitField(n)
 	}
@@ -189,12 +202,12 @@ func (r *Reader) general(unit int) ([]byte, int) {
 // length reads a general length determinant; more says that it is a fragment
 // and another length follows its content (§11.9.3.5-8).
 func (r *Reader) length() (n int, more bool) {
-	n = int(r.octets(1))
+	n = int(r.Octet())
 	switch {
 	case n < 0x80:
 		return n, false
 	case n < 0xc0:
-		return n&0x3f<<8 | int(r.octets(1)), false
+		return n&0x3f<<8 | int(r.Octet()), false
 	}
 	if k := n & 0x3f; k >= 1 && k <= 4 {
 		return k * fragment, true

@@ -1,6 +1,7 @@
 package per
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unsafe"
 )
@@ -15,6 +16,7 @@ type Reader struct {
 	pos    int // in bits
 	end    int // in bits
 	budget int // octets that may still be allocated
+	outers []outer
 	at     string
 	err    *Error
 }
@@ -39,16 +41,19 @@ func (r *Reader) Failed() bool { return r.err != nil }
 // At names the component read next; it appears in the error.
 func (r *Reader) At(field string) { r.at = field }
 
+// failed is the position after an error, behind the end of any input.
+const failed = 1 << 62
+
 // Fail records an error unless there is one already, and ends the input.
 func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = &Error{Field: r.at, Bit: r.pos, Reason: fmt.Sprintf(format, args...)}
+		r.pos = failed
 	}
-	r.pos = r.end
 }
 
 // Left is the number of bits not yet read in the present open type.
-func (r *Reader) Left() int { return r.end - r.pos }
+func (r *Reader) Left() int { return max(0, r.end-r.pos) }
 
 // Grow takes n octets from the budget and reports whether they were there.
 func (r *Reader) Grow(n int) bool {
@@ -61,35 +66,35 @@ func (r *Reader) Grow(n int) bool {
 }
 
 func (r *Reader) short(n int) {
-	r.Fail("input ends: %d bits wanted, %d left", n, r.end-r.pos)
+	if r.err == nil {
+		r.Fail("input ends: %d bits wanted, %d left", n, r.end-r.pos)
+	}
 }
 
 // Align skips to the next octet boundary.
 func (r *Reader) Align() { r.pos = (r.pos + 7) &^ 7 }
 
-// Bits reads n bits, at most 64.
+// Bits reads n bits, 1 to 57.
 func (r *Reader) Bits(n int) uint64 {
-	if n > r.end-r.pos {
+	p := r.pos
+	if p+n > r.end {
 		r.short(n)
 		return 0
 	}
-	if n == 0 {
-		return 0
+	r.pos = p + n
+	i := p >> 3
+	if i+8 > len(r.buf) {
+		return tail(r.buf[i:]) << (p & 7) >> (-n & 63)
 	}
-	i, off := r.pos>>3, r.pos&7
-	r.pos += n
-	if off+n <= 8 {
-		return uint64(r.buf[i]>>(8-off-n)) & (1<<n - 1)
-	}
-	v := uint64(r.buf[i]) & (0xff >> off)
-	n -= 8 - off
-	for n >= 8 {
-		i++
-		v = v<<8 | uint64(r.buf[i])
-		n -= 8
-	}
-	if n > 0 {
-		v = v<<n | uint64(r.buf[i+1]>>(8-n))
+	return binary.BigEndian.Uint64(r.buf[i:i+8]) << (p & 7) >> (-n & 63)
+}
+
+// tail gives the last octets of the input, fewer than eight, as the most
+// significant ones of a number.
+func tail(b []byte) uint64 {
+	var v uint64
+	for i, x := range b {
+		v |= uint64(x) << (56 - 8*i)
 	}
 	return v
 }
@@ -105,19 +110,30 @@ func (r *Reader) Bit() bool {
 	return b != 0
 }
 
-// octets reads n octets, at most eight, as a number after aligning.
+// octets reads n octets, one to eight, as a number after aligning.
 func (r *Reader) octets(n int) uint64 {
 	r.Align()
 	if n*8 > r.end-r.pos {
 		r.short(n * 8)
 		return 0
 	}
-	var v uint64
-	for _, x := range r.buf[r.pos>>3 : r.pos>>3+n] {
-		v = v<<8 | uint64(x)
-	}
+	i := r.pos >> 3
 	r.pos += n * 8
-	return v
+	if i+8 > len(r.buf) {
+		return tail(r.buf[i:]) >> (-8 * n & 63)
+	}
+	return binary.BigEndian.Uint64(r.buf[i:i+8]) >> (-8 * n & 63)
+}
+
+// Octet reads one octet after aligning: an INTEGER (0..255).
+func (r *Reader) Octet() uint8 {
+	i := (r.pos + 7) >> 3
+	if i >= r.end>>3 {
+		r.short(8)
+		return 0
+	}
+	r.pos = i<<3 + 8
+	return r.buf[i]
 }
 
 // raw returns the next n octets of the input after aligning.

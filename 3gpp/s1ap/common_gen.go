@@ -93,7 +93,7 @@ type ProcedureCode uint8
 
 func (v ProcedureCode) encode(w *encoder) { w.Int(uint64(v), 0, 255) }
 
-func (v *ProcedureCode) decode(r *decoder) { *v = ProcedureCode(r.Int(0, 255)) }
+func (v *ProcedureCode) decode(r *decoder) { *v = ProcedureCode(r.Octet()) }
 
 // ProtocolExtensionID is ProtocolExtensionID (TS 36.413 §9.3.5): INTEGER (0..65535).
 type ProtocolExtensionID uint16

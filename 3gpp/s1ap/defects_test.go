@@ -62,7 +62,14 @@ func TestChoiceExtensionAlternatives(t *testing.T) {
 	}
 	// One of a later release is kept.
 	m := request(ENBID{Choice: ENBIDChoiceUnknown, Unknown: &UnknownChoice{Index: 7, Value: []byte{1, 2}}})
-	roundTrip(t, m)
+	b, err := Append(nil, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, fault := parseFault(t, b)
+	if d := sameMessage(m, p.Message); d != "" || len(fault.IEs) != 1 || fault.IEs[0] != (IEDiagnostic{IDGlobalENBID, CriticalityReject, NotUnderstood}) {
+		t.Errorf("%s %v", d, fault)
+	}
 	m.GlobalENBID.ENBID.Unknown.Index = 1
 	if _, err := Append(nil, m); err == nil {
 		t.Error("a known alternative is written as unknown")

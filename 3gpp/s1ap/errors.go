@@ -14,7 +14,7 @@ type IEError uint8
 
 // What can be wrong with an IE (TS 36.413 §10.3).
 const (
-	NotUnderstood IEError = iota // its id is not of this release, §10.3.4.2
+	NotUnderstood IEError = iota // its id, or a value or alternative in it, is not of this release, §10.3.4.2
 	Missing                      // it is mandatory and absent, §10.3.5
 	Repeated                     // it occurs too often, §10.3.6
 	OutOfOrder                   // it stands behind an IE that should follow it, §10.3.6
@@ -104,9 +104,10 @@ func (e *SyntaxError) falselyConstructed() bool {
 	return false
 }
 
+// has says that an IE of criticality c is missing or not understood.
 func (e *SyntaxError) has(c Criticality) bool {
 	for _, d := range e.IEs {
-		if d.Criticality == c {
+		if d.Criticality == c && d.Error <= Missing {
 			return true
 		}
 	}
@@ -128,25 +129,25 @@ func (e *SyntaxError) Complete() bool {
 	if e.Transfer != nil || e.NotComprehended {
 		return false
 	}
-	for _, d := range e.IEs {
-		if d.Criticality == CriticalityReject && d.Error <= Missing {
-			return false
-		}
-	}
-	return true
+	return !e.has(CriticalityReject)
 }
 
 // Report reports whether the peer is to be told: in the procedure's response
-// or, if it has none, in an Error Indication. Faults of criticality ignore are
-// not told.
+// or, if it has none or the message is a response itself, in an Error
+// Indication. Not told are faults of criticality ignore, those that end a
+// procedure by its response, and any of an Error Indication (TS 36.413 §10.5).
 func (e *SyntaxError) Report() bool {
 	switch {
-	case e.Transfer != nil, e.falselyConstructed():
+	case e.Known && e.ProcedureCode == ProcedureErrorIndication:
+		return false
+	case e.Transfer != nil:
 		return true
 	case e.NotComprehended:
 		return e.Criticality != CriticalityIgnore
+	case e.Type != InitiatingMessage:
+		return e.has(CriticalityNotify)
 	}
-	return e.has(CriticalityReject) || e.has(CriticalityNotify)
+	return e.falselyConstructed() || e.has(CriticalityReject) || e.has(CriticalityNotify)
 }
 
 // Cause is the protocol cause to report (TS 36.413 §9.2.1.3).

@@ -13,12 +13,12 @@ type ERABToBeSetupItemHOReqExtIEs struct {
 	Unknown                   []UnknownIE                `asn1:"unknownIEs"`                   // not of this release, written after the others
 }
 
-var eRABToBeSetupItemHOReqExtIEsTable = [...]ieSpec{
-	{IDDataForwardingNotPossible, CriticalityIgnore, false},
-	{IDBearerType, CriticalityReject, false},
-	{IDEthernetType, CriticalityIgnore, false},
-	{IDSecurityIndication, CriticalityReject, false},
-}
+var eRABToBeSetupItemHOReqExtIEsSet = ieSet{0, []ieRow{
+	{IDDataForwardingNotPossible, CriticalityIgnore},
+	{IDBearerType, CriticalityReject},
+	{IDEthernetType, CriticalityIgnore},
+	{IDSecurityIndication, CriticalityReject},
+}}
 
 func (m *ERABToBeSetupItemHOReqExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -46,7 +46,8 @@ func (m *ERABToBeSetupItemHOReqExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABToBeSetupItemHOReqExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABToBeSetupItemHOReqExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABToBeSetupItemHOReqExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -64,16 +65,16 @@ func (m *ERABToBeSetupItemHOReqExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.DataForwardingNotPossible != nil && l.seen&(1<<0) == 0 {
 		m.DataForwardingNotPossible = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.BearerType != nil && l.seen&(1<<1) == 0 {
 		m.BearerType = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.EthernetType != nil && l.seen&(1<<2) == 0 {
 		m.EthernetType = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.SecurityIndication != nil && l.seen&(1<<3) == 0 {
 		m.SecurityIndication = nil
 	}
 }
@@ -92,9 +93,9 @@ type ERABToBeSwitchedDLItemExtIEs struct {
 	Unknown            []UnknownIE         `asn1:"unknownIEs"`         // not of this release, written after the others
 }
 
-var eRABToBeSwitchedDLItemExtIEsTable = [...]ieSpec{
-	{IDSecurityIndication, CriticalityIgnore, false},
-}
+var eRABToBeSwitchedDLItemExtIEsSet = ieSet{0, []ieRow{
+	{IDSecurityIndication, CriticalityIgnore},
+}}
 
 func (m *ERABToBeSwitchedDLItemExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -107,7 +108,8 @@ func (m *ERABToBeSwitchedDLItemExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABToBeSwitchedDLItemExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABToBeSwitchedDLItemExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABToBeSwitchedDLItemExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -116,7 +118,7 @@ func (m *ERABToBeSwitchedDLItemExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.SecurityIndication != nil && l.seen&(1<<0) == 0 {
 		m.SecurityIndication = nil
 	}
 }
@@ -136,13 +138,13 @@ type ERABToBeSetupItemBearerSUReqExtIEs struct {
 	Unknown            []UnknownIE         `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
-var eRABToBeSetupItemBearerSUReqExtIEsTable = [...]ieSpec{
-	{IDCorrelationID, CriticalityIgnore, false},
-	{IDSIPTOCorrelationID, CriticalityIgnore, false},
-	{IDBearerType, CriticalityReject, false},
-	{IDEthernetType, CriticalityIgnore, false},
-	{IDSecurityIndication, CriticalityReject, false},
-}
+var eRABToBeSetupItemBearerSUReqExtIEsSet = ieSet{0, []ieRow{
+	{IDCorrelationID, CriticalityIgnore},
+	{IDSIPTOCorrelationID, CriticalityIgnore},
+	{IDBearerType, CriticalityReject},
+	{IDEthernetType, CriticalityIgnore},
+	{IDSecurityIndication, CriticalityReject},
+}}
 
 func (m *ERABToBeSetupItemBearerSUReqExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -175,7 +177,8 @@ func (m *ERABToBeSetupItemBearerSUReqExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABToBeSetupItemBearerSUReqExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABToBeSetupItemBearerSUReqExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABToBeSetupItemBearerSUReqExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -196,19 +199,19 @@ func (m *ERABToBeSetupItemBearerSUReqExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.CorrelationID != nil && l.seen&(1<<0) == 0 {
 		m.CorrelationID = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.SIPTOCorrelationID != nil && l.seen&(1<<1) == 0 {
 		m.SIPTOCorrelationID = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.BearerType != nil && l.seen&(1<<2) == 0 {
 		m.BearerType = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.EthernetType != nil && l.seen&(1<<3) == 0 {
 		m.EthernetType = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.SecurityIndication != nil && l.seen&(1<<4) == 0 {
 		m.SecurityIndication = nil
 	}
 }
@@ -228,9 +231,9 @@ type ERABToBeModifyItemBearerModReqExtIEs struct {
 	Unknown              []UnknownIE           `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
-var eRABToBeModifyItemBearerModReqExtIEsTable = [...]ieSpec{
-	{IDTransportInformation, CriticalityReject, false},
-}
+var eRABToBeModifyItemBearerModReqExtIEsSet = ieSet{0, []ieRow{
+	{IDTransportInformation, CriticalityReject},
+}}
 
 func (m *ERABToBeModifyItemBearerModReqExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -243,7 +246,8 @@ func (m *ERABToBeModifyItemBearerModReqExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABToBeModifyItemBearerModReqExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABToBeModifyItemBearerModReqExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABToBeModifyItemBearerModReqExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -252,7 +256,7 @@ func (m *ERABToBeModifyItemBearerModReqExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.TransportInformation != nil && l.seen&(1<<0) == 0 {
 		m.TransportInformation = nil
 	}
 }
@@ -272,13 +276,13 @@ type ERABToBeSetupItemCtxtSUReqExtIEs struct {
 	Unknown            []UnknownIE         `asn1:"unknownIEs"`           // not of this release, written after the others
 }
 
-var eRABToBeSetupItemCtxtSUReqExtIEsTable = [...]ieSpec{
-	{IDCorrelationID, CriticalityIgnore, false},
-	{IDSIPTOCorrelationID, CriticalityIgnore, false},
-	{IDBearerType, CriticalityReject, false},
-	{IDEthernetType, CriticalityIgnore, false},
-	{IDSecurityIndication, CriticalityReject, false},
-}
+var eRABToBeSetupItemCtxtSUReqExtIEsSet = ieSet{0, []ieRow{
+	{IDCorrelationID, CriticalityIgnore},
+	{IDSIPTOCorrelationID, CriticalityIgnore},
+	{IDBearerType, CriticalityReject},
+	{IDEthernetType, CriticalityIgnore},
+	{IDSecurityIndication, CriticalityReject},
+}}
 
 func (m *ERABToBeSetupItemCtxtSUReqExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -311,7 +315,8 @@ func (m *ERABToBeSetupItemCtxtSUReqExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABToBeSetupItemCtxtSUReqExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABToBeSetupItemCtxtSUReqExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABToBeSetupItemCtxtSUReqExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -332,19 +337,19 @@ func (m *ERABToBeSetupItemCtxtSUReqExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.CorrelationID != nil && l.seen&(1<<0) == 0 {
 		m.CorrelationID = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.SIPTOCorrelationID != nil && l.seen&(1<<1) == 0 {
 		m.SIPTOCorrelationID = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.BearerType != nil && l.seen&(1<<2) == 0 {
 		m.BearerType = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.EthernetType != nil && l.seen&(1<<3) == 0 {
 		m.EthernetType = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.SecurityIndication != nil && l.seen&(1<<4) == 0 {
 		m.SecurityIndication = nil
 	}
 }
@@ -369,14 +374,14 @@ type BearersSubjectToStatusTransferItemExtIEs struct {
 	Unknown                                 []UnknownIE                             `asn1:"unknownIEs"`                               // not of this release, written after the others
 }
 
-var bearersSubjectToStatusTransferItemExtIEsTable = [...]ieSpec{
-	{IDULCOUNTValueExtended, CriticalityIgnore, false},
-	{IDDLCOUNTValueExtended, CriticalityIgnore, false},
-	{IDReceiveStatusOfULPDCPSDUsExtended, CriticalityIgnore, false},
-	{IDULCOUNTValuePDCPSNlength18, CriticalityIgnore, false},
-	{IDDLCOUNTValuePDCPSNlength18, CriticalityIgnore, false},
-	{IDReceiveStatusOfULPDCPSDUsPDCPSNlength18, CriticalityIgnore, false},
-}
+var bearersSubjectToStatusTransferItemExtIEsSet = ieSet{0, []ieRow{
+	{IDULCOUNTValueExtended, CriticalityIgnore},
+	{IDDLCOUNTValueExtended, CriticalityIgnore},
+	{IDReceiveStatusOfULPDCPSDUsExtended, CriticalityIgnore},
+	{IDULCOUNTValuePDCPSNlength18, CriticalityIgnore},
+	{IDDLCOUNTValuePDCPSNlength18, CriticalityIgnore},
+	{IDReceiveStatusOfULPDCPSDUsPDCPSNlength18, CriticalityIgnore},
+}}
 
 func (m *BearersSubjectToStatusTransferItemExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -414,7 +419,8 @@ func (m *BearersSubjectToStatusTransferItemExtIEs) encode(w *encoder) {
 }
 
 func (m *BearersSubjectToStatusTransferItemExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(bearersSubjectToStatusTransferItemExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &bearersSubjectToStatusTransferItemExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -438,19 +444,19 @@ func (m *BearersSubjectToStatusTransferItemExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.ULCOUNTValueExtended != nil && l.seen&(1<<0) == 0 {
 		m.ULCOUNTValueExtended = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.DLCOUNTValueExtended != nil && l.seen&(1<<1) == 0 {
 		m.DLCOUNTValueExtended = nil
 	}
 	if l.seen&(1<<2) == 0 {
 		m.ReceiveStatusOfULPDCPSDUsExtended = ReceiveStatusOfULPDCPSDUsExtended{}
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.ULCOUNTValuePDCPSNlength18 != nil && l.seen&(1<<3) == 0 {
 		m.ULCOUNTValuePDCPSNlength18 = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.DLCOUNTValuePDCPSNlength18 != nil && l.seen&(1<<4) == 0 {
 		m.DLCOUNTValuePDCPSNlength18 = nil
 	}
 	if l.seen&(1<<5) == 0 {
@@ -477,12 +483,12 @@ type ERABInformationListItemExtIEs struct {
 	Unknown                         []UnknownIE           `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var eRABInformationListItemExtIEsTable = [...]ieSpec{
-	{IDDAPSRequestInfo, CriticalityIgnore, false},
-	{IDSourceTransportLayerAddress, CriticalityIgnore, false},
-	{IDSecurityIndication, CriticalityIgnore, false},
-	{IDSourceNodeTransportLayerAddress, CriticalityIgnore, false},
-}
+var eRABInformationListItemExtIEsSet = ieSet{0, []ieRow{
+	{IDDAPSRequestInfo, CriticalityIgnore},
+	{IDSourceTransportLayerAddress, CriticalityIgnore},
+	{IDSecurityIndication, CriticalityIgnore},
+	{IDSourceNodeTransportLayerAddress, CriticalityIgnore},
+}}
 
 func (m *ERABInformationListItemExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -510,7 +516,8 @@ func (m *ERABInformationListItemExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABInformationListItemExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABInformationListItemExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABInformationListItemExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -528,13 +535,13 @@ func (m *ERABInformationListItemExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.DAPSRequestInfo != nil && l.seen&(1<<0) == 0 {
 		m.DAPSRequestInfo = nil
 	}
 	if l.seen&(1<<1) == 0 {
 		m.SourceTransportLayerAddress = TransportLayerAddress{}
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.SecurityIndication != nil && l.seen&(1<<2) == 0 {
 		m.SecurityIndication = nil
 	}
 	if l.seen&(1<<3) == 0 {
@@ -557,10 +564,10 @@ type ERABQoSParametersExtIEs struct {
 	Unknown                []UnknownIE     `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var eRABQoSParametersExtIEsTable = [...]ieSpec{
-	{IDDownlinkPacketLossRate, CriticalityIgnore, false},
-	{IDUplinkPacketLossRate, CriticalityIgnore, false},
-}
+var eRABQoSParametersExtIEsSet = ieSet{0, []ieRow{
+	{IDDownlinkPacketLossRate, CriticalityIgnore},
+	{IDUplinkPacketLossRate, CriticalityIgnore},
+}}
 
 func (m *ERABQoSParametersExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -578,7 +585,8 @@ func (m *ERABQoSParametersExtIEs) encode(w *encoder) {
 }
 
 func (m *ERABQoSParametersExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(eRABQoSParametersExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &eRABQoSParametersExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -590,10 +598,10 @@ func (m *ERABQoSParametersExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.DownlinkPacketLossRate != nil && l.seen&(1<<0) == 0 {
 		m.DownlinkPacketLossRate = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.UplinkPacketLossRate != nil && l.seen&(1<<1) == 0 {
 		m.UplinkPacketLossRate = nil
 	}
 }
@@ -613,12 +621,12 @@ type GBRQosInformationExtIEs struct {
 	Unknown                         []UnknownIE      `asn1:"unknownIEs"`                         // not of this release, written after the others
 }
 
-var gBRQosInformationExtIEsTable = [...]ieSpec{
-	{IDExtendedERABMaximumBitrateDL, CriticalityIgnore, false},
-	{IDExtendedERABMaximumBitrateUL, CriticalityIgnore, false},
-	{IDExtendedERABGuaranteedBitrateDL, CriticalityIgnore, false},
-	{IDExtendedERABGuaranteedBitrateUL, CriticalityIgnore, false},
-}
+var gBRQosInformationExtIEsSet = ieSet{0, []ieRow{
+	{IDExtendedERABMaximumBitrateDL, CriticalityIgnore},
+	{IDExtendedERABMaximumBitrateUL, CriticalityIgnore},
+	{IDExtendedERABGuaranteedBitrateDL, CriticalityIgnore},
+	{IDExtendedERABGuaranteedBitrateUL, CriticalityIgnore},
+}}
 
 func (m *GBRQosInformationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -646,7 +654,8 @@ func (m *GBRQosInformationExtIEs) encode(w *encoder) {
 }
 
 func (m *GBRQosInformationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(gBRQosInformationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &gBRQosInformationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -664,16 +673,16 @@ func (m *GBRQosInformationExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.ExtendedERABMaximumBitrateDL != nil && l.seen&(1<<0) == 0 {
 		m.ExtendedERABMaximumBitrateDL = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.ExtendedERABMaximumBitrateUL != nil && l.seen&(1<<1) == 0 {
 		m.ExtendedERABMaximumBitrateUL = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.ExtendedERABGuaranteedBitrateDL != nil && l.seen&(1<<2) == 0 {
 		m.ExtendedERABGuaranteedBitrateDL = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.ExtendedERABGuaranteedBitrateUL != nil && l.seen&(1<<3) == 0 {
 		m.ExtendedERABGuaranteedBitrateUL = nil
 	}
 }
@@ -697,14 +706,14 @@ type HandoverRestrictionListExtIEs struct {
 	Unknown                          []UnknownIE                       `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
-var handoverRestrictionListExtIEsTable = [...]ieSpec{
-	{IDNRrestrictioninEPSasSecondaryRAT, CriticalityIgnore, false},
-	{IDUnlicensedSpectrumRestriction, CriticalityIgnore, false},
-	{IDCNTypeRestrictions, CriticalityIgnore, false},
-	{IDNRrestrictionin5GS, CriticalityIgnore, false},
-	{IDLastNGRANPLMNIdentity, CriticalityIgnore, false},
-	{IDRATRestrictions, CriticalityIgnore, false},
-}
+var handoverRestrictionListExtIEsSet = ieSet{0, []ieRow{
+	{IDNRrestrictioninEPSasSecondaryRAT, CriticalityIgnore},
+	{IDUnlicensedSpectrumRestriction, CriticalityIgnore},
+	{IDCNTypeRestrictions, CriticalityIgnore},
+	{IDNRrestrictionin5GS, CriticalityIgnore},
+	{IDLastNGRANPLMNIdentity, CriticalityIgnore},
+	{IDRATRestrictions, CriticalityIgnore},
+}}
 
 func (m *HandoverRestrictionListExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -742,7 +751,8 @@ func (m *HandoverRestrictionListExtIEs) encode(w *encoder) {
 }
 
 func (m *HandoverRestrictionListExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(handoverRestrictionListExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &handoverRestrictionListExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -766,19 +776,19 @@ func (m *HandoverRestrictionListExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.NRrestrictioninEPSasSecondaryRAT != nil && l.seen&(1<<0) == 0 {
 		m.NRrestrictioninEPSasSecondaryRAT = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.UnlicensedSpectrumRestriction != nil && l.seen&(1<<1) == 0 {
 		m.UnlicensedSpectrumRestriction = nil
 	}
 	if l.seen&(1<<2) == 0 {
 		m.CNTypeRestrictions = m.CNTypeRestrictions[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.NRrestrictionin5GS != nil && l.seen&(1<<3) == 0 {
 		m.NRrestrictionin5GS = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.LastNGRANPLMNIdentity != nil && l.seen&(1<<4) == 0 {
 		m.LastNGRANPLMNIdentity = nil
 	}
 	if l.seen&(1<<5) == 0 {
@@ -810,17 +820,17 @@ type ImmediateMDTExtIEs struct {
 	Unknown                           []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
-var immediateMDTExtIEsTable = [...]ieSpec{
-	{IDM3Configuration, CriticalityIgnore, false},
-	{IDM4Configuration, CriticalityIgnore, false},
-	{IDM5Configuration, CriticalityIgnore, false},
-	{IDMDTLocationInfo, CriticalityIgnore, false},
-	{IDM6Configuration, CriticalityIgnore, false},
-	{IDM7Configuration, CriticalityIgnore, false},
-	{IDBluetoothMeasurementConfiguration, CriticalityIgnore, false},
-	{IDWLANMeasurementConfiguration, CriticalityIgnore, false},
-	{IDSensorMeasurementConfiguration, CriticalityIgnore, false},
-}
+var immediateMDTExtIEsSet = ieSet{0, []ieRow{
+	{IDM3Configuration, CriticalityIgnore},
+	{IDM4Configuration, CriticalityIgnore},
+	{IDM5Configuration, CriticalityIgnore},
+	{IDMDTLocationInfo, CriticalityIgnore},
+	{IDM6Configuration, CriticalityIgnore},
+	{IDM7Configuration, CriticalityIgnore},
+	{IDBluetoothMeasurementConfiguration, CriticalityIgnore},
+	{IDWLANMeasurementConfiguration, CriticalityIgnore},
+	{IDSensorMeasurementConfiguration, CriticalityIgnore},
+}}
 
 func (m *ImmediateMDTExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -873,7 +883,8 @@ func (m *ImmediateMDTExtIEs) encode(w *encoder) {
 }
 
 func (m *ImmediateMDTExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(immediateMDTExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &immediateMDTExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -906,31 +917,31 @@ func (m *ImmediateMDTExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.M3Configuration != nil && l.seen&(1<<0) == 0 {
 		m.M3Configuration = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.M4Configuration != nil && l.seen&(1<<1) == 0 {
 		m.M4Configuration = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.M5Configuration != nil && l.seen&(1<<2) == 0 {
 		m.M5Configuration = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.MDTLocationInfo != nil && l.seen&(1<<3) == 0 {
 		m.MDTLocationInfo = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.M6Configuration != nil && l.seen&(1<<4) == 0 {
 		m.M6Configuration = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.M7Configuration != nil && l.seen&(1<<5) == 0 {
 		m.M7Configuration = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.BluetoothMeasurementConfiguration != nil && l.seen&(1<<6) == 0 {
 		m.BluetoothMeasurementConfiguration = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.WLANMeasurementConfiguration != nil && l.seen&(1<<7) == 0 {
 		m.WLANMeasurementConfiguration = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.SensorMeasurementConfiguration != nil && l.seen&(1<<8) == 0 {
 		m.SensorMeasurementConfiguration = nil
 	}
 }
@@ -956,11 +967,11 @@ type LastVisitedEUTRANCellInformationExtIEs struct {
 	Unknown                               []UnknownIE                            `asn1:"unknownIEs"`                               // not of this release, written after the others
 }
 
-var lastVisitedEUTRANCellInformationExtIEsTable = [...]ieSpec{
-	{IDTimeUEStayedInCellEnhancedGranularity, CriticalityIgnore, false},
-	{IDHOCause, CriticalityIgnore, false},
-	{IDLastVisitedPSCellList, CriticalityIgnore, false},
-}
+var lastVisitedEUTRANCellInformationExtIEsSet = ieSet{0, []ieRow{
+	{IDTimeUEStayedInCellEnhancedGranularity, CriticalityIgnore},
+	{IDHOCause, CriticalityIgnore},
+	{IDLastVisitedPSCellList, CriticalityIgnore},
+}}
 
 func (m *LastVisitedEUTRANCellInformationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -983,7 +994,8 @@ func (m *LastVisitedEUTRANCellInformationExtIEs) encode(w *encoder) {
 }
 
 func (m *LastVisitedEUTRANCellInformationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(lastVisitedEUTRANCellInformationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &lastVisitedEUTRANCellInformationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -998,10 +1010,10 @@ func (m *LastVisitedEUTRANCellInformationExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.TimeUEStayedInCellEnhancedGranularity != nil && l.seen&(1<<0) == 0 {
 		m.TimeUEStayedInCellEnhancedGranularity = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.HOCause != nil && l.seen&(1<<1) == 0 {
 		m.HOCause = nil
 	}
 	if l.seen&(1<<2) == 0 {
@@ -1025,12 +1037,12 @@ type LoggedMDTExtIEs struct {
 	Unknown                           []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
-var loggedMDTExtIEsTable = [...]ieSpec{
-	{IDBluetoothMeasurementConfiguration, CriticalityIgnore, false},
-	{IDWLANMeasurementConfiguration, CriticalityIgnore, false},
-	{IDLoggedMDTTrigger, CriticalityIgnore, false},
-	{IDSensorMeasurementConfiguration, CriticalityIgnore, false},
-}
+var loggedMDTExtIEsSet = ieSet{0, []ieRow{
+	{IDBluetoothMeasurementConfiguration, CriticalityIgnore},
+	{IDWLANMeasurementConfiguration, CriticalityIgnore},
+	{IDLoggedMDTTrigger, CriticalityIgnore},
+	{IDSensorMeasurementConfiguration, CriticalityIgnore},
+}}
 
 func (m *LoggedMDTExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1058,7 +1070,8 @@ func (m *LoggedMDTExtIEs) encode(w *encoder) {
 }
 
 func (m *LoggedMDTExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(loggedMDTExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &loggedMDTExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1076,16 +1089,16 @@ func (m *LoggedMDTExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.BluetoothMeasurementConfiguration != nil && l.seen&(1<<0) == 0 {
 		m.BluetoothMeasurementConfiguration = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.WLANMeasurementConfiguration != nil && l.seen&(1<<1) == 0 {
 		m.WLANMeasurementConfiguration = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.LoggedMDTTrigger != nil && l.seen&(1<<2) == 0 {
 		m.LoggedMDTTrigger = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.SensorMeasurementConfiguration != nil && l.seen&(1<<3) == 0 {
 		m.SensorMeasurementConfiguration = nil
 	}
 }
@@ -1104,9 +1117,9 @@ type MDTConfigurationExtIEs struct {
 	Unknown                    []UnknownIE `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var mDTConfigurationExtIEsTable = [...]ieSpec{
-	{IDSignallingBasedMDTPLMNList, CriticalityIgnore, false},
-}
+var mDTConfigurationExtIEsSet = ieSet{0, []ieRow{
+	{IDSignallingBasedMDTPLMNList, CriticalityIgnore},
+}}
 
 func (m *MDTConfigurationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1119,7 +1132,8 @@ func (m *MDTConfigurationExtIEs) encode(w *encoder) {
 }
 
 func (m *MDTConfigurationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(mDTConfigurationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &mDTConfigurationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1144,9 +1158,9 @@ type ProSeAuthorizedExtIEs struct {
 	Unknown                  []UnknownIE               `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
-var proSeAuthorizedExtIEsTable = [...]ieSpec{
-	{IDProSeUEtoNetworkRelaying, CriticalityIgnore, false},
-}
+var proSeAuthorizedExtIEsSet = ieSet{0, []ieRow{
+	{IDProSeUEtoNetworkRelaying, CriticalityIgnore},
+}}
 
 func (m *ProSeAuthorizedExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1159,7 +1173,8 @@ func (m *ProSeAuthorizedExtIEs) encode(w *encoder) {
 }
 
 func (m *ProSeAuthorizedExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(proSeAuthorizedExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &proSeAuthorizedExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1168,7 +1183,7 @@ func (m *ProSeAuthorizedExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.ProSeUEtoNetworkRelaying != nil && l.seen&(1<<0) == 0 {
 		m.ProSeUEtoNetworkRelaying = nil
 	}
 }
@@ -1184,9 +1199,9 @@ type RequestTypeExtIEs struct {
 	Unknown                   []UnknownIE                `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
-var requestTypeExtIEsTable = [...]ieSpec{
-	{IDRequestTypeAdditionalInfo, CriticalityIgnore, false},
-}
+var requestTypeExtIEsSet = ieSet{0, []ieRow{
+	{IDRequestTypeAdditionalInfo, CriticalityIgnore},
+}}
 
 func (m *RequestTypeExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1199,7 +1214,8 @@ func (m *RequestTypeExtIEs) encode(w *encoder) {
 }
 
 func (m *RequestTypeExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(requestTypeExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &requestTypeExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1208,7 +1224,7 @@ func (m *RequestTypeExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.RequestTypeAdditionalInfo != nil && l.seen&(1<<0) == 0 {
 		m.RequestTypeAdditionalInfo = nil
 	}
 }
@@ -1224,9 +1240,9 @@ type RLFReportInformationExtIEs struct {
 	Unknown                 []UnknownIE             `asn1:"unknownIEs"`                  // not of this release, written after the others
 }
 
-var rLFReportInformationExtIEsTable = [...]ieSpec{
-	{IDNBIoTRLFReportContainer, CriticalityIgnore, false},
-}
+var rLFReportInformationExtIEsSet = ieSet{0, []ieRow{
+	{IDNBIoTRLFReportContainer, CriticalityIgnore},
+}}
 
 func (m *RLFReportInformationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1239,7 +1255,8 @@ func (m *RLFReportInformationExtIEs) encode(w *encoder) {
 }
 
 func (m *RLFReportInformationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(rLFReportInformationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &rLFReportInformationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1248,7 +1265,7 @@ func (m *RLFReportInformationExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.NBIoTRLFReportContainer != nil && l.seen&(1<<0) == 0 {
 		m.NBIoTRLFReportContainer = nil
 	}
 }
@@ -1265,10 +1282,10 @@ type SONInformationReplyExtIEs struct {
 	Unknown                  []UnknownIE               `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var sONInformationReplyExtIEsTable = [...]ieSpec{
-	{IDTimeSynchronisationInfo, CriticalityIgnore, false},
-	{IDMutingPatternInformation, CriticalityIgnore, false},
-}
+var sONInformationReplyExtIEsSet = ieSet{0, []ieRow{
+	{IDTimeSynchronisationInfo, CriticalityIgnore},
+	{IDMutingPatternInformation, CriticalityIgnore},
+}}
 
 func (m *SONInformationReplyExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1286,7 +1303,8 @@ func (m *SONInformationReplyExtIEs) encode(w *encoder) {
 }
 
 func (m *SONInformationReplyExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(sONInformationReplyExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &sONInformationReplyExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1298,10 +1316,10 @@ func (m *SONInformationReplyExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.TimeSynchronisationInfo != nil && l.seen&(1<<0) == 0 {
 		m.TimeSynchronisationInfo = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.MutingPatternInformation != nil && l.seen&(1<<1) == 0 {
 		m.MutingPatternInformation = nil
 	}
 }
@@ -1319,10 +1337,10 @@ type SONConfigurationTransferExtIEs struct {
 	Unknown                    []UnknownIE                 `asn1:"unknownIEs"`                  // not of this release, written after the others
 }
 
-var sONConfigurationTransferExtIEsTable = [...]ieSpec{
-	{IDX2TNLConfigurationInfo, CriticalityIgnore, false},
-	{IDSynchronisationInformation, CriticalityIgnore, false},
-}
+var sONConfigurationTransferExtIEsSet = ieSet{0, []ieRow{
+	{IDX2TNLConfigurationInfo, CriticalityIgnore},
+	{IDSynchronisationInformation, CriticalityIgnore},
+}}
 
 func (m *SONConfigurationTransferExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1340,7 +1358,8 @@ func (m *SONConfigurationTransferExtIEs) encode(w *encoder) {
 }
 
 func (m *SONConfigurationTransferExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(sONConfigurationTransferExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &sONConfigurationTransferExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1352,10 +1371,10 @@ func (m *SONConfigurationTransferExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.X2TNLConfigurationInfo != nil && l.seen&(1<<0) == 0 {
 		m.X2TNLConfigurationInfo = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.SynchronisationInformation != nil && l.seen&(1<<1) == 0 {
 		m.SynchronisationInformation = nil
 	}
 }
@@ -1382,19 +1401,19 @@ type SourceeNBToTargeteNBTransparentContainerExtIEs struct {
 	Unknown                             []UnknownIE                          `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
-var sourceeNBToTargeteNBTransparentContainerExtIEsTable = [...]ieSpec{
-	{IDMobilityInformation, CriticalityIgnore, false},
-	{IDUEHistoryInformationFromTheUE, CriticalityIgnore, false},
-	{IDIMSvoiceEPSfallbackfrom5G, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDContextatSource, CriticalityIgnore, false},
-	{IDIntersystemMeasurementConfiguration, CriticalityIgnore, false},
-	{IDSourceNodeID, CriticalityIgnore, false},
-	{IDEmergencyIndicator, CriticalityIgnore, false},
-	{IDUEContextReferenceatSourceeNB, CriticalityIgnore, false},
-	{IDSourceSNID, CriticalityIgnore, false},
-	{IDDirectForwardingPathAvailability, CriticalityIgnore, false},
-}
+var sourceeNBToTargeteNBTransparentContainerExtIEsSet = ieSet{0, []ieRow{
+	{IDMobilityInformation, CriticalityIgnore},
+	{IDUEHistoryInformationFromTheUE, CriticalityIgnore},
+	{IDIMSvoiceEPSfallbackfrom5G, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDContextatSource, CriticalityIgnore},
+	{IDIntersystemMeasurementConfiguration, CriticalityIgnore},
+	{IDSourceNodeID, CriticalityIgnore},
+	{IDEmergencyIndicator, CriticalityIgnore},
+	{IDUEContextReferenceatSourceeNB, CriticalityIgnore},
+	{IDSourceSNID, CriticalityIgnore},
+	{IDDirectForwardingPathAvailability, CriticalityIgnore},
+}}
 
 func (m *SourceeNBToTargeteNBTransparentContainerExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1457,7 +1476,8 @@ func (m *SourceeNBToTargeteNBTransparentContainerExtIEs) encode(w *encoder) {
 }
 
 func (m *SourceeNBToTargeteNBTransparentContainerExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(sourceeNBToTargeteNBTransparentContainerExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &sourceeNBToTargeteNBTransparentContainerExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1496,37 +1516,37 @@ func (m *SourceeNBToTargeteNBTransparentContainerExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.MobilityInformation != nil && l.seen&(1<<0) == 0 {
 		m.MobilityInformation = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.UEHistoryInformationFromTheUE != nil && l.seen&(1<<1) == 0 {
 		m.UEHistoryInformationFromTheUE = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.IMSvoiceEPSfallbackfrom5G != nil && l.seen&(1<<2) == 0 {
 		m.IMSvoiceEPSfallbackfrom5G = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<3) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.ContextatSource != nil && l.seen&(1<<4) == 0 {
 		m.ContextatSource = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.IntersystemMeasurementConfiguration != nil && l.seen&(1<<5) == 0 {
 		m.IntersystemMeasurementConfiguration = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.SourceNodeID != nil && l.seen&(1<<6) == 0 {
 		m.SourceNodeID = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.EmergencyIndicator != nil && l.seen&(1<<7) == 0 {
 		m.EmergencyIndicator = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.UEContextReferenceatSourceeNB != nil && l.seen&(1<<8) == 0 {
 		m.UEContextReferenceatSourceeNB = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.SourceSNID != nil && l.seen&(1<<9) == 0 {
 		m.SourceSNID = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.DirectForwardingPathAvailability != nil && l.seen&(1<<10) == 0 {
 		m.DirectForwardingPathAvailability = nil
 	}
 }
@@ -1552,9 +1572,9 @@ type ServedGUMMEIsItemExtIEs struct {
 	Unknown    []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var servedGUMMEIsItemExtIEsTable = [...]ieSpec{
-	{IDGUMMEIType, CriticalityIgnore, false},
-}
+var servedGUMMEIsItemExtIEsSet = ieSet{0, []ieRow{
+	{IDGUMMEIType, CriticalityIgnore},
+}}
 
 func (m *ServedGUMMEIsItemExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1567,7 +1587,8 @@ func (m *ServedGUMMEIsItemExtIEs) encode(w *encoder) {
 }
 
 func (m *ServedGUMMEIsItemExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(servedGUMMEIsItemExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &servedGUMMEIsItemExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1576,7 +1597,7 @@ func (m *ServedGUMMEIsItemExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.GUMMEIType != nil && l.seen&(1<<0) == 0 {
 		m.GUMMEIType = nil
 	}
 }
@@ -1592,9 +1613,9 @@ type SupportedTAsItemExtIEs struct {
 	Unknown []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var supportedTAsItemExtIEsTable = [...]ieSpec{
-	{IDRATType, CriticalityReject, false},
-}
+var supportedTAsItemExtIEsSet = ieSet{0, []ieRow{
+	{IDRATType, CriticalityReject},
+}}
 
 func (m *SupportedTAsItemExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1607,7 +1628,8 @@ func (m *SupportedTAsItemExtIEs) encode(w *encoder) {
 }
 
 func (m *SupportedTAsItemExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(supportedTAsItemExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &supportedTAsItemExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1616,7 +1638,7 @@ func (m *SupportedTAsItemExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.RATType != nil && l.seen&(1<<0) == 0 {
 		m.RATType = nil
 	}
 }
@@ -1632,9 +1654,9 @@ type TimeSynchronisationInfoExtIEs struct {
 	Unknown                      []UnknownIE                   `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
-var timeSynchronisationInfoExtIEsTable = [...]ieSpec{
-	{IDMutingAvailabilityIndication, CriticalityIgnore, false},
-}
+var timeSynchronisationInfoExtIEsSet = ieSet{0, []ieRow{
+	{IDMutingAvailabilityIndication, CriticalityIgnore},
+}}
 
 func (m *TimeSynchronisationInfoExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1647,7 +1669,8 @@ func (m *TimeSynchronisationInfoExtIEs) encode(w *encoder) {
 }
 
 func (m *TimeSynchronisationInfoExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(timeSynchronisationInfoExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &timeSynchronisationInfoExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1656,7 +1679,7 @@ func (m *TimeSynchronisationInfoExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.MutingAvailabilityIndication != nil && l.seen&(1<<0) == 0 {
 		m.MutingAvailabilityIndication = nil
 	}
 }
@@ -1675,12 +1698,12 @@ type TargeteNBToSourceeNBTransparentContainerExtIEs struct {
 	Unknown                          []UnknownIE                       `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
-var targeteNBToSourceeNBTransparentContainerExtIEsTable = [...]ieSpec{
-	{IDDAPSResponseInfoList, CriticalityIgnore, false},
-	{IDRACSIndication, CriticalityIgnore, false},
-	{IDERABSecurityResultList, CriticalityIgnore, false},
-	{IDDirectForwardingPathAvailability, CriticalityIgnore, false},
-}
+var targeteNBToSourceeNBTransparentContainerExtIEsSet = ieSet{0, []ieRow{
+	{IDDAPSResponseInfoList, CriticalityIgnore},
+	{IDRACSIndication, CriticalityIgnore},
+	{IDERABSecurityResultList, CriticalityIgnore},
+	{IDDirectForwardingPathAvailability, CriticalityIgnore},
+}}
 
 func (m *TargeteNBToSourceeNBTransparentContainerExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1708,7 +1731,8 @@ func (m *TargeteNBToSourceeNBTransparentContainerExtIEs) encode(w *encoder) {
 }
 
 func (m *TargeteNBToSourceeNBTransparentContainerExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(targeteNBToSourceeNBTransparentContainerExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &targeteNBToSourceeNBTransparentContainerExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1729,13 +1753,13 @@ func (m *TargeteNBToSourceeNBTransparentContainerExtIEs) decode(r *decoder) {
 	if l.seen&(1<<0) == 0 {
 		m.DAPSResponseInfoList = m.DAPSResponseInfoList[:0]
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.RACSIndication != nil && l.seen&(1<<1) == 0 {
 		m.RACSIndication = nil
 	}
 	if l.seen&(1<<2) == 0 {
 		m.ERABSecurityResultList = m.ERABSecurityResultList[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.DirectForwardingPathAvailability != nil && l.seen&(1<<3) == 0 {
 		m.DirectForwardingPathAvailability = nil
 	}
 }
@@ -1757,12 +1781,12 @@ type TraceActivationExtIEs struct {
 	Unknown                  []UnknownIE           `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
-var traceActivationExtIEsTable = [...]ieSpec{
-	{IDMDTConfiguration, CriticalityIgnore, false},
-	{IDUEAppLayerMeasConfig, CriticalityIgnore, false},
-	{IDMDTConfigurationNR, CriticalityIgnore, false},
-	{IDTraceCollectionEntityURI, CriticalityIgnore, false},
-}
+var traceActivationExtIEsSet = ieSet{0, []ieRow{
+	{IDMDTConfiguration, CriticalityIgnore},
+	{IDUEAppLayerMeasConfig, CriticalityIgnore},
+	{IDMDTConfigurationNR, CriticalityIgnore},
+	{IDTraceCollectionEntityURI, CriticalityIgnore},
+}}
 
 func (m *TraceActivationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1790,7 +1814,8 @@ func (m *TraceActivationExtIEs) encode(w *encoder) {
 }
 
 func (m *TraceActivationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(traceActivationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &traceActivationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1808,16 +1833,16 @@ func (m *TraceActivationExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.MDTConfiguration != nil && l.seen&(1<<0) == 0 {
 		m.MDTConfiguration = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.UEAppLayerMeasConfig != nil && l.seen&(1<<1) == 0 {
 		m.UEAppLayerMeasConfig = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.MDTConfigurationNR != nil && l.seen&(1<<2) == 0 {
 		m.MDTConfigurationNR = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.TraceCollectionEntityURI != nil && l.seen&(1<<3) == 0 {
 		m.TraceCollectionEntityURI = nil
 	}
 }
@@ -1837,10 +1862,10 @@ type UEAggregateMaximumBitratesExtIEs struct {
 	Unknown                             []UnknownIE      `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
-var uEAggregateMaximumBitratesExtIEsTable = [...]ieSpec{
-	{IDExtendedUEaggregateMaximumBitRateDL, CriticalityIgnore, false},
-	{IDExtendedUEaggregateMaximumBitRateUL, CriticalityIgnore, false},
-}
+var uEAggregateMaximumBitratesExtIEsSet = ieSet{0, []ieRow{
+	{IDExtendedUEaggregateMaximumBitRateDL, CriticalityIgnore},
+	{IDExtendedUEaggregateMaximumBitRateUL, CriticalityIgnore},
+}}
 
 func (m *UEAggregateMaximumBitratesExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1858,7 +1883,8 @@ func (m *UEAggregateMaximumBitratesExtIEs) encode(w *encoder) {
 }
 
 func (m *UEAggregateMaximumBitratesExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(uEAggregateMaximumBitratesExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &uEAggregateMaximumBitratesExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1870,10 +1896,10 @@ func (m *UEAggregateMaximumBitratesExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.ExtendedUEaggregateMaximumBitRateDL != nil && l.seen&(1<<0) == 0 {
 		m.ExtendedUEaggregateMaximumBitRateDL = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.ExtendedUEaggregateMaximumBitRateUL != nil && l.seen&(1<<1) == 0 {
 		m.ExtendedUEaggregateMaximumBitRateUL = nil
 	}
 }
@@ -1890,9 +1916,9 @@ type UEAppLayerMeasConfigExtIEs struct {
 	Unknown     []UnknownIE  `asn1:"unknownIEs"`  // not of this release, written after the others
 }
 
-var uEAppLayerMeasConfigExtIEsTable = [...]ieSpec{
-	{IDServiceType, CriticalityIgnore, false},
-}
+var uEAppLayerMeasConfigExtIEsSet = ieSet{0, []ieRow{
+	{IDServiceType, CriticalityIgnore},
+}}
 
 func (m *UEAppLayerMeasConfigExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1905,7 +1931,8 @@ func (m *UEAppLayerMeasConfigExtIEs) encode(w *encoder) {
 }
 
 func (m *UEAppLayerMeasConfigExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(uEAppLayerMeasConfigExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &uEAppLayerMeasConfigExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1914,7 +1941,7 @@ func (m *UEAppLayerMeasConfigExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.ServiceType != nil && l.seen&(1<<0) == 0 {
 		m.ServiceType = nil
 	}
 }
@@ -1931,10 +1958,10 @@ type UserLocationInformationExtIEs struct {
 	Unknown              []UnknownIE           `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
-var userLocationInformationExtIEsTable = [...]ieSpec{
-	{IDPSCellInformation, CriticalityIgnore, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var userLocationInformationExtIEsSet = ieSet{0, []ieRow{
+	{IDPSCellInformation, CriticalityIgnore},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *UserLocationInformationExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -1952,7 +1979,8 @@ func (m *UserLocationInformationExtIEs) encode(w *encoder) {
 }
 
 func (m *UserLocationInformationExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(userLocationInformationExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &userLocationInformationExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1964,10 +1992,10 @@ func (m *UserLocationInformationExtIEs) decode(r *decoder) {
 		}
 	}
 	m.Unknown = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.PSCellInformation != nil && l.seen&(1<<0) == 0 {
 		m.PSCellInformation = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<1) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -1985,10 +2013,10 @@ type X2TNLConfigurationInfoExtIEs struct {
 	Unknown                              []UnknownIE                          `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
-var x2TNLConfigurationInfoExtIEsTable = [...]ieSpec{
-	{IDENBX2ExtendedTransportLayerAddresses, CriticalityIgnore, false},
-	{IDENBIndirectX2TransportLayerAddresses, CriticalityIgnore, false},
-}
+var x2TNLConfigurationInfoExtIEsSet = ieSet{0, []ieRow{
+	{IDENBX2ExtendedTransportLayerAddresses, CriticalityIgnore},
+	{IDENBIndirectX2TransportLayerAddresses, CriticalityIgnore},
+}}
 
 func (m *X2TNLConfigurationInfoExtIEs) encode(w *encoder) {
 	c := w.extensionsStart()
@@ -2006,7 +2034,8 @@ func (m *X2TNLConfigurationInfoExtIEs) encode(w *encoder) {
 }
 
 func (m *X2TNLConfigurationInfoExtIEs) decode(r *decoder) {
-	l := r.extensionsStart(x2TNLConfigurationInfoExtIEsTable[:], m.Unknown)
+	var l ieLoop
+	l.extensions(r, &x2TNLConfigurationInfoExtIEsSet, m.Unknown)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:

@@ -79,7 +79,7 @@ func (v AerialUEsubscriptionInformation) String() string {
 func (v AerialUEsubscriptionInformation) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *AerialUEsubscriptionInformation) decode(r *decoder) {
-	*v = AerialUEsubscriptionInformation(r.EnumExt(2))
+	*v = AerialUEsubscriptionInformation(r.enum(2, 2))
 }
 
 // AreaScopeOfMDT is AreaScopeOfMDT (TS 36.413 §9.3.4), a CHOICE.
@@ -488,9 +488,9 @@ func (v *BearersSubjectToStatusTransferList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDBearersSubjectToStatusTransferItem); ok {
+		if f, ok := r.element(IDBearersSubjectToStatusTransferItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -578,9 +578,9 @@ func (v *BearersSubjectToEarlyStatusTransferList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDBearersSubjectToEarlyStatusTransferItem); ok {
+		if f, ok := r.element(IDBearersSubjectToEarlyStatusTransferItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -652,7 +652,7 @@ func (v BearerType) String() string {
 
 func (v BearerType) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *BearerType) decode(r *decoder) { *v = BearerType(r.EnumExt(1)) }
+func (v *BearerType) decode(r *decoder) { *v = BearerType(r.enum(1, 1)) }
 
 // BitRate is BitRate (TS 36.413 §9.3.4): INTEGER (0..10000000000).
 type BitRate uint64
@@ -744,7 +744,7 @@ func (v BluetoothMeasurementConfigurationBtRssi) String() string {
 func (v BluetoothMeasurementConfigurationBtRssi) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *BluetoothMeasurementConfigurationBtRssi) decode(r *decoder) {
-	*v = BluetoothMeasurementConfigurationBtRssi(r.EnumExt(1))
+	*v = BluetoothMeasurementConfigurationBtRssi(r.enum(1, 1))
 }
 
 // BluetoothMeasConfigNameList is BluetoothMeasConfigNameList (TS 36.413 §9.3.4), 1..4 elements.
@@ -787,7 +787,7 @@ func (v BluetoothMeasConfig) String() string {
 
 func (v BluetoothMeasConfig) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *BluetoothMeasConfig) decode(r *decoder) { *v = BluetoothMeasConfig(r.EnumExt(1)) }
+func (v *BluetoothMeasConfig) decode(r *decoder) { *v = BluetoothMeasConfig(r.enum(1, 1)) }
 
 // BluetoothName is BluetoothName (TS 36.413 §9.3.4): OCTET STRING (SIZE (1..248)).
 type BluetoothName []byte
@@ -1222,7 +1222,7 @@ func (v CauseMisc) String() string {
 
 func (v CauseMisc) encode(w *encoder) { w.EnumExt(uint8(v), 6) }
 
-func (v *CauseMisc) decode(r *decoder) { *v = CauseMisc(r.EnumExt(6)) }
+func (v *CauseMisc) decode(r *decoder) { *v = CauseMisc(r.enum(6, 6)) }
 
 // CauseProtocol is CauseProtocol (TS 36.413 §9.3.4).
 type CauseProtocol uint8
@@ -1261,7 +1261,7 @@ func (v CauseProtocol) String() string {
 
 func (v CauseProtocol) encode(w *encoder) { w.EnumExt(uint8(v), 7) }
 
-func (v *CauseProtocol) decode(r *decoder) { *v = CauseProtocol(r.EnumExt(7)) }
+func (v *CauseProtocol) decode(r *decoder) { *v = CauseProtocol(r.enum(7, 7)) }
 
 // CauseRadioNetwork is CauseRadioNetwork (TS 36.413 §9.3.4).
 type CauseRadioNetwork uint8
@@ -1411,7 +1411,7 @@ func (v CauseRadioNetwork) String() string {
 
 func (v CauseRadioNetwork) encode(w *encoder) { w.EnumExt(uint8(v), 36) }
 
-func (v *CauseRadioNetwork) decode(r *decoder) { *v = CauseRadioNetwork(r.EnumExt(36)) }
+func (v *CauseRadioNetwork) decode(r *decoder) { *v = CauseRadioNetwork(r.enum(36, 44)) }
 
 // CauseTransport is CauseTransport (TS 36.413 §9.3.4).
 type CauseTransport uint8
@@ -1435,7 +1435,7 @@ func (v CauseTransport) String() string {
 
 func (v CauseTransport) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *CauseTransport) decode(r *decoder) { *v = CauseTransport(r.EnumExt(2)) }
+func (v *CauseTransport) decode(r *decoder) { *v = CauseTransport(r.enum(2, 2)) }
 
 // CauseNas is CauseNas (TS 36.413 §9.3.4).
 type CauseNas uint8
@@ -1471,7 +1471,7 @@ func (v CauseNas) String() string {
 
 func (v CauseNas) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *CauseNas) decode(r *decoder) { *v = CauseNas(r.EnumExt(4)) }
+func (v *CauseNas) decode(r *decoder) { *v = CauseNas(r.enum(4, 6)) }
 
 // CellAccessMode is CellAccessMode (TS 36.413 §9.3.4).
 type CellAccessMode uint8
@@ -1492,7 +1492,7 @@ func (v CellAccessMode) String() string {
 
 func (v CellAccessMode) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *CellAccessMode) decode(r *decoder) { *v = CellAccessMode(r.EnumExt(1)) }
+func (v *CellAccessMode) decode(r *decoder) { *v = CellAccessMode(r.enum(1, 1)) }
 
 // CellIdentifierAndCELevelForCECapableUEs is CellIdentifierAndCELevelForCECapableUEs (TS 36.413 §9.3.4).
 type CellIdentifierAndCELevelForCECapableUEs struct {
@@ -1560,7 +1560,7 @@ func (v CEModeBSupportIndicator) String() string {
 
 func (v CEModeBSupportIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *CEModeBSupportIndicator) decode(r *decoder) { *v = CEModeBSupportIndicator(r.EnumExt(1)) }
+func (v *CEModeBSupportIndicator) decode(r *decoder) { *v = CEModeBSupportIndicator(r.enum(1, 1)) }
 
 // CellIdentity is CellIdentity (TS 36.413 §9.3.4): BIT STRING (SIZE (28)).
 type CellIdentity uint32
@@ -1830,7 +1830,7 @@ func (v Cdma2000RATType) String() string {
 
 func (v Cdma2000RATType) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *Cdma2000RATType) decode(r *decoder) { *v = Cdma2000RATType(r.EnumExt(2)) }
+func (v *Cdma2000RATType) decode(r *decoder) { *v = Cdma2000RATType(r.enum(2, 2)) }
 
 // Cdma2000SectorID is Cdma2000SectorID (TS 36.413 §9.3.4): OCTET STRING.
 type Cdma2000SectorID []byte
@@ -1861,7 +1861,7 @@ func (v Cdma2000HOStatus) String() string {
 
 func (v Cdma2000HOStatus) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *Cdma2000HOStatus) decode(r *decoder) { *v = Cdma2000HOStatus(r.EnumExt(2)) }
+func (v *Cdma2000HOStatus) decode(r *decoder) { *v = Cdma2000HOStatus(r.enum(2, 2)) }
 
 // Cdma2000HORequiredIndication is Cdma2000HORequiredIndication (TS 36.413 §9.3.4).
 type Cdma2000HORequiredIndication uint8
@@ -1883,7 +1883,7 @@ func (v Cdma2000HORequiredIndication) String() string {
 func (v Cdma2000HORequiredIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *Cdma2000HORequiredIndication) decode(r *decoder) {
-	*v = Cdma2000HORequiredIndication(r.EnumExt(1))
+	*v = Cdma2000HORequiredIndication(r.enum(1, 1))
 }
 
 // Cdma2000OneXSRVCCInfo is Cdma2000OneXSRVCCInfo (TS 36.413 §9.3.4).
@@ -1987,7 +1987,7 @@ func (v CellSize) String() string {
 
 func (v CellSize) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *CellSize) decode(r *decoder) { *v = CellSize(r.EnumExt(4)) }
+func (v *CellSize) decode(r *decoder) { *v = CellSize(r.enum(4, 4)) }
 
 // CellType is CellType (TS 36.413 §9.3.4).
 type CellType struct {
@@ -2112,7 +2112,7 @@ func (v CNDomain) String() string {
 
 func (v CNDomain) encode(w *encoder) { w.Enum(uint8(v), 2) }
 
-func (v *CNDomain) decode(r *decoder) { *v = CNDomain(r.Enum(2)) }
+func (v *CNDomain) decode(r *decoder) { *v = CNDomain(r.Bits(1)) }
 
 // CNTypeRestrictions is CNTypeRestrictions (TS 36.413 §9.3.4), 1..16 elements.
 type CNTypeRestrictions []CNTypeRestrictionsItem
@@ -2197,7 +2197,7 @@ func (v CNType) String() string {
 
 func (v CNType) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *CNType) decode(r *decoder) { *v = CNType(r.EnumExt(1)) }
+func (v *CNType) decode(r *decoder) { *v = CNType(r.enum(1, 2)) }
 
 // ConcurrentWarningMessageIndicator is ConcurrentWarningMessageIndicator (TS 36.413 §9.3.4).
 type ConcurrentWarningMessageIndicator uint8
@@ -2352,7 +2352,7 @@ func (v CSFallbackIndicator) String() string {
 
 func (v CSFallbackIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *CSFallbackIndicator) decode(r *decoder) { *v = CSFallbackIndicator(r.EnumExt(1)) }
+func (v *CSFallbackIndicator) decode(r *decoder) { *v = CSFallbackIndicator(r.enum(1, 2)) }
 
 // AdditionalCSFallbackIndicator is AdditionalCSFallbackIndicator (TS 36.413 §9.3.4).
 type AdditionalCSFallbackIndicator uint8
@@ -2377,7 +2377,7 @@ func (v AdditionalCSFallbackIndicator) String() string {
 func (v AdditionalCSFallbackIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *AdditionalCSFallbackIndicator) decode(r *decoder) {
-	*v = AdditionalCSFallbackIndicator(r.EnumExt(2))
+	*v = AdditionalCSFallbackIndicator(r.enum(2, 2))
 }
 
 // CSGId is CSG-Id (TS 36.413 §9.3.4): BIT STRING (SIZE (27)).
@@ -2468,7 +2468,7 @@ func (v CSGMembershipStatus) String() string {
 
 func (v CSGMembershipStatus) encode(w *encoder) { w.Enum(uint8(v), 2) }
 
-func (v *CSGMembershipStatus) decode(r *decoder) { *v = CSGMembershipStatus(r.Enum(2)) }
+func (v *CSGMembershipStatus) decode(r *decoder) { *v = CSGMembershipStatus(r.Bits(1)) }
 
 // COUNTvalue is COUNTvalue (TS 36.413 §9.3.4).
 type COUNTvalue struct {
@@ -2609,7 +2609,7 @@ func (v CoverageLevel) String() string {
 
 func (v CoverageLevel) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *CoverageLevel) decode(r *decoder) { *v = CoverageLevel(r.EnumExt(1)) }
+func (v *CoverageLevel) decode(r *decoder) { *v = CoverageLevel(r.enum(1, 1)) }
 
 // CriticalityDiagnostics is CriticalityDiagnostics (TS 36.413 §9.3.4).
 type CriticalityDiagnostics struct {
@@ -2818,7 +2818,7 @@ func (v DAPSRequestInfoDAPSIndicator) String() string {
 func (v DAPSRequestInfoDAPSIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *DAPSRequestInfoDAPSIndicator) decode(r *decoder) {
-	*v = DAPSRequestInfoDAPSIndicator(r.EnumExt(1))
+	*v = DAPSRequestInfoDAPSIndicator(r.enum(1, 1))
 }
 
 // DAPSResponseInfoList is DAPSResponseInfoList (TS 36.413 §9.3.4), 1..256 items, each in a container of its own with id-DAPSResponseInfoItem.
@@ -2837,9 +2837,9 @@ func (v *DAPSResponseInfoList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDDAPSResponseInfoItem); ok {
+		if f, ok := r.element(IDDAPSResponseInfoItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -2950,7 +2950,7 @@ func (v DAPSResponseInfoDapsresponseindicator) String() string {
 func (v DAPSResponseInfoDapsresponseindicator) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *DAPSResponseInfoDapsresponseindicator) decode(r *decoder) {
-	*v = DAPSResponseInfoDapsresponseindicator(r.EnumExt(2))
+	*v = DAPSResponseInfoDapsresponseindicator(r.enum(2, 2))
 }
 
 // DataCodingScheme is DataCodingScheme (TS 36.413 §9.3.4): BIT STRING (SIZE (8)).
@@ -3092,7 +3092,7 @@ func (v DLForwarding) String() string {
 
 func (v DLForwarding) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *DLForwarding) decode(r *decoder) { *v = DLForwarding(r.EnumExt(1)) }
+func (v *DLForwarding) decode(r *decoder) { *v = DLForwarding(r.enum(1, 1)) }
 
 // DLNASMAC is DL-NAS-MAC (TS 36.413 §9.3.4): BIT STRING (SIZE (16)).
 type DLNASMAC uint16
@@ -3213,7 +3213,7 @@ func (v DirectForwardingPathAvailability) String() string {
 func (v DirectForwardingPathAvailability) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *DirectForwardingPathAvailability) decode(r *decoder) {
-	*v = DirectForwardingPathAvailability(r.EnumExt(1))
+	*v = DirectForwardingPathAvailability(r.enum(1, 1))
 }
 
 // DataForwardingNotPossible is Data-Forwarding-Not-Possible (TS 36.413 §9.3.4).
@@ -3235,7 +3235,7 @@ func (v DataForwardingNotPossible) String() string {
 
 func (v DataForwardingNotPossible) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *DataForwardingNotPossible) decode(r *decoder) { *v = DataForwardingNotPossible(r.EnumExt(1)) }
+func (v *DataForwardingNotPossible) decode(r *decoder) { *v = DataForwardingNotPossible(r.enum(1, 1)) }
 
 // DLNASPDUDeliveryAckRequest is DLNASPDUDeliveryAckRequest (TS 36.413 §9.3.4).
 type DLNASPDUDeliveryAckRequest uint8
@@ -3257,7 +3257,7 @@ func (v DLNASPDUDeliveryAckRequest) String() string {
 func (v DLNASPDUDeliveryAckRequest) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *DLNASPDUDeliveryAckRequest) decode(r *decoder) {
-	*v = DLNASPDUDeliveryAckRequest(r.EnumExt(1))
+	*v = DLNASPDUDeliveryAckRequest(r.enum(1, 1))
 }
 
 // EARFCN is EARFCN (TS 36.413 §9.3.4): INTEGER (0..262143, ...).
@@ -3328,7 +3328,7 @@ func (v EDTSession) String() string {
 
 func (v EDTSession) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *EDTSession) decode(r *decoder) { *v = EDTSession(r.EnumExt(1)) }
+func (v *EDTSession) decode(r *decoder) { *v = EDTSession(r.enum(1, 1)) }
 
 // EmergencyAreaIDList is EmergencyAreaIDList (TS 36.413 §9.3.4), 1..65535 elements.
 type EmergencyAreaIDList []EmergencyAreaID
@@ -3597,7 +3597,7 @@ func (v EmergencyIndicator) String() string {
 
 func (v EmergencyIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *EmergencyIndicator) decode(r *decoder) { *v = EmergencyIndicator(r.EnumExt(1)) }
+func (v *EmergencyIndicator) decode(r *decoder) { *v = EmergencyIndicator(r.enum(1, 1)) }
 
 // ENBEarlyStatusTransferTransparentContainer is ENB-EarlyStatusTransfer-TransparentContainer (TS 36.413 §9.3.4).
 type ENBEarlyStatusTransferTransparentContainer struct {
@@ -4319,7 +4319,7 @@ func (v EndIndication) String() string {
 
 func (v EndIndication) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *EndIndication) decode(r *decoder) { *v = EndIndication(r.EnumExt(2)) }
+func (v *EndIndication) decode(r *decoder) { *v = EndIndication(r.enum(2, 2)) }
 
 // EnhancedCoverageRestricted is EnhancedCoverageRestricted (TS 36.413 §9.3.4).
 type EnhancedCoverageRestricted uint8
@@ -4341,7 +4341,7 @@ func (v EnhancedCoverageRestricted) String() string {
 func (v EnhancedCoverageRestricted) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *EnhancedCoverageRestricted) decode(r *decoder) {
-	*v = EnhancedCoverageRestricted(r.EnumExt(1))
+	*v = EnhancedCoverageRestricted(r.enum(1, 1))
 }
 
 // CEModeBRestricted is CE-ModeBRestricted (TS 36.413 §9.3.4).
@@ -4366,7 +4366,7 @@ func (v CEModeBRestricted) String() string {
 
 func (v CEModeBRestricted) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *CEModeBRestricted) decode(r *decoder) { *v = CEModeBRestricted(r.EnumExt(2)) }
+func (v *CEModeBRestricted) decode(r *decoder) { *v = CEModeBRestricted(r.enum(2, 2)) }
 
 // EPLMNs is EPLMNs (TS 36.413 §9.3.4), 1..15 elements.
 type EPLMNs []PLMNidentity
@@ -4414,7 +4414,7 @@ func (v EventType) String() string {
 
 func (v EventType) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
-func (v *EventType) decode(r *decoder) { *v = EventType(r.EnumExt(3)) }
+func (v *EventType) decode(r *decoder) { *v = EventType(r.enum(3, 3)) }
 
 // ERABID is E-RAB-ID (TS 36.413 §9.3.4): INTEGER (0..15, ...).
 type ERABID uint8
@@ -4439,9 +4439,9 @@ func (v *ERABInformationList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABInformationListItem); ok {
+		if f, ok := r.element(IDERABInformationListItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -4519,9 +4519,9 @@ func (v *ERABList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABItem); ok {
+		if f, ok := r.element(IDERABItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -4644,9 +4644,9 @@ func (v *ERABSecurityResultList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABSecurityResultItem); ok {
+		if f, ok := r.element(IDERABSecurityResultItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -4715,9 +4715,9 @@ func (v *ERABUsageReportList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 2, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABUsageReportItem); ok {
+		if f, ok := r.element(IDERABUsageReportItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -4799,7 +4799,7 @@ func (v EthernetType) String() string {
 
 func (v EthernetType) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *EthernetType) decode(r *decoder) { *v = EthernetType(r.EnumExt(1)) }
+func (v *EthernetType) decode(r *decoder) { *v = EthernetType(r.enum(1, 1)) }
 
 // EUTRANCGI is EUTRAN-CGI (TS 36.413 §9.3.4).
 type EUTRANCGI struct {
@@ -4984,7 +4984,7 @@ func (v EventTriggerOutOfCoverage) String() string {
 
 func (v EventTriggerOutOfCoverage) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *EventTriggerOutOfCoverage) decode(r *decoder) { *v = EventTriggerOutOfCoverage(r.EnumExt(1)) }
+func (v *EventTriggerOutOfCoverage) decode(r *decoder) { *v = EventTriggerOutOfCoverage(r.enum(1, 1)) }
 
 // EventTriggerChoiceExtensions is the alternative choice-Extensions of EventTrigger, one IE of the set EventTrigger-ExtIEs.
 type EventTriggerChoiceExtensions struct {
@@ -5000,13 +5000,13 @@ func (v *EventTriggerChoiceExtensions) encode(w *encoder) {
 
 func (v *EventTriggerChoiceExtensions) decode(r *decoder) {
 	*v = EventTriggerChoiceExtensions{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -5185,7 +5185,7 @@ func (v SourceOfUEActivityBehaviourInformation) String() string {
 func (v SourceOfUEActivityBehaviourInformation) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *SourceOfUEActivityBehaviourInformation) decode(r *decoder) {
-	*v = SourceOfUEActivityBehaviourInformation(r.EnumExt(2))
+	*v = SourceOfUEActivityBehaviourInformation(r.enum(2, 2))
 }
 
 // ExpectedHOInterval is ExpectedHOInterval (TS 36.413 §9.3.4).
@@ -5225,7 +5225,7 @@ func (v ExpectedHOInterval) String() string {
 
 func (v ExpectedHOInterval) encode(w *encoder) { w.EnumExt(uint8(v), 7) }
 
-func (v *ExpectedHOInterval) decode(r *decoder) { *v = ExpectedHOInterval(r.EnumExt(7)) }
+func (v *ExpectedHOInterval) decode(r *decoder) { *v = ExpectedHOInterval(r.enum(7, 7)) }
 
 // ExtendedBitRate is ExtendedBitRate (TS 36.413 §9.3.4): INTEGER (10000000001..4000000000000, ...).
 type ExtendedBitRate uint64
@@ -5352,7 +5352,7 @@ func (v ForbiddenInterRATs) String() string {
 
 func (v ForbiddenInterRATs) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *ForbiddenInterRATs) decode(r *decoder) { *v = ForbiddenInterRATs(r.EnumExt(4)) }
+func (v *ForbiddenInterRATs) decode(r *decoder) { *v = ForbiddenInterRATs(r.enum(4, 6)) }
 
 // ForbiddenTAs is ForbiddenTAs (TS 36.413 §9.3.4), 1..16 elements.
 type ForbiddenTAs []ForbiddenTAsItem
@@ -5645,7 +5645,7 @@ func (v GUMMEIType) String() string {
 
 func (v GUMMEIType) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *GUMMEIType) decode(r *decoder) { *v = GUMMEIType(r.EnumExt(2)) }
+func (v *GUMMEIType) decode(r *decoder) { *v = GUMMEIType(r.enum(2, 3)) }
 
 // GWContextReleaseIndication is GWContextReleaseIndication (TS 36.413 §9.3.4).
 type GWContextReleaseIndication uint8
@@ -5667,7 +5667,7 @@ func (v GWContextReleaseIndication) String() string {
 func (v GWContextReleaseIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *GWContextReleaseIndication) decode(r *decoder) {
-	*v = GWContextReleaseIndication(r.EnumExt(1))
+	*v = GWContextReleaseIndication(r.enum(1, 1))
 }
 
 // HandoverFlag is HandoverFlag (TS 36.413 §9.3.4).
@@ -5689,7 +5689,7 @@ func (v HandoverFlag) String() string {
 
 func (v HandoverFlag) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *HandoverFlag) decode(r *decoder) { *v = HandoverFlag(r.EnumExt(1)) }
+func (v *HandoverFlag) decode(r *decoder) { *v = HandoverFlag(r.enum(1, 1)) }
 
 // HandoverRestrictionList is HandoverRestrictionList (TS 36.413 §9.3.4).
 type HandoverRestrictionList struct {
@@ -5819,7 +5819,7 @@ func (v HandoverType) String() string {
 
 func (v HandoverType) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
-func (v *HandoverType) decode(r *decoder) { *v = HandoverType(r.EnumExt(5)) }
+func (v *HandoverType) decode(r *decoder) { *v = HandoverType(r.enum(5, 7)) }
 
 // HFN is HFN (TS 36.413 §9.3.4): INTEGER (0..1048575).
 type HFN uint32
@@ -6012,7 +6012,7 @@ func (v IntegrityProtectionIndication) String() string {
 func (v IntegrityProtectionIndication) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
 func (v *IntegrityProtectionIndication) decode(r *decoder) {
-	*v = IntegrityProtectionIndication(r.EnumExt(3))
+	*v = IntegrityProtectionIndication(r.enum(3, 3))
 }
 
 // IntegrityProtectionResult is IntegrityProtectionResult (TS 36.413 §9.3.4).
@@ -6037,7 +6037,7 @@ func (v IntegrityProtectionResult) String() string {
 
 func (v IntegrityProtectionResult) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *IntegrityProtectionResult) decode(r *decoder) { *v = IntegrityProtectionResult(r.EnumExt(2)) }
+func (v *IntegrityProtectionResult) decode(r *decoder) { *v = IntegrityProtectionResult(r.enum(2, 2)) }
 
 // IntendedNumberOfPagingAttempts is IntendedNumberOfPagingAttempts (TS 36.413 §9.3.4): INTEGER (1..16, ...).
 type IntendedNumberOfPagingAttempts uint8
@@ -6106,19 +6106,19 @@ func (v *IntersystemMeasurementConfiguration) decode(r *decoder) {
 	p := r.Bits(5)
 	if p&(1<<3) != 0 {
 		r.At("IntersystemMeasurementConfiguration.RSRP")
-		*per.Pointee(&r.Reader, &v.RSRP) = uint8(r.Int(0, 127))
+		*per.Pointee(&r.Reader, &v.RSRP) = uint8(r.Bits(7))
 	} else {
 		v.RSRP = nil
 	}
 	if p&(1<<2) != 0 {
 		r.At("IntersystemMeasurementConfiguration.RSRQ")
-		*per.Pointee(&r.Reader, &v.RSRQ) = uint8(r.Int(0, 127))
+		*per.Pointee(&r.Reader, &v.RSRQ) = uint8(r.Bits(7))
 	} else {
 		v.RSRQ = nil
 	}
 	if p&(1<<1) != 0 {
 		r.At("IntersystemMeasurementConfiguration.SINR")
-		*per.Pointee(&r.Reader, &v.SINR) = uint8(r.Int(0, 127))
+		*per.Pointee(&r.Reader, &v.SINR) = uint8(r.Bits(7))
 	} else {
 		v.SINR = nil
 	}
@@ -6377,7 +6377,7 @@ func (v InterSystemMeasurementItemSubcarrierSpacingSSB) String() string {
 func (v InterSystemMeasurementItemSubcarrierSpacingSSB) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
 func (v *InterSystemMeasurementItemSubcarrierSpacingSSB) decode(r *decoder) {
-	*v = InterSystemMeasurementItemSubcarrierSpacingSSB(r.EnumExt(5))
+	*v = InterSystemMeasurementItemSubcarrierSpacingSSB(r.enum(5, 5))
 }
 
 // IntersystemSONConfigurationTransfer is IntersystemSONConfigurationTransfer (TS 36.413 §9.3.4): OCTET STRING.
@@ -6410,7 +6410,7 @@ func (v IMSvoiceEPSfallbackfrom5G) String() string {
 
 func (v IMSvoiceEPSfallbackfrom5G) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *IMSvoiceEPSfallbackfrom5G) decode(r *decoder) { *v = IMSvoiceEPSfallbackfrom5G(r.EnumExt(1)) }
+func (v *IMSvoiceEPSfallbackfrom5G) decode(r *decoder) { *v = IMSvoiceEPSfallbackfrom5G(r.enum(1, 1)) }
 
 // IABAuthorized is IAB-Authorized (TS 36.413 §9.3.4).
 type IABAuthorized uint8
@@ -6434,7 +6434,7 @@ func (v IABAuthorized) String() string {
 
 func (v IABAuthorized) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *IABAuthorized) decode(r *decoder) { *v = IABAuthorized(r.EnumExt(2)) }
+func (v *IABAuthorized) decode(r *decoder) { *v = IABAuthorized(r.enum(2, 2)) }
 
 // IABNodeIndication is IAB-Node-Indication (TS 36.413 §9.3.4).
 type IABNodeIndication uint8
@@ -6455,7 +6455,7 @@ func (v IABNodeIndication) String() string {
 
 func (v IABNodeIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *IABNodeIndication) decode(r *decoder) { *v = IABNodeIndication(r.EnumExt(1)) }
+func (v *IABNodeIndication) decode(r *decoder) { *v = IABNodeIndication(r.enum(1, 1)) }
 
 // IABSupported is IAB-Supported (TS 36.413 §9.3.4).
 type IABSupported uint8
@@ -6476,7 +6476,7 @@ func (v IABSupported) String() string {
 
 func (v IABSupported) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *IABSupported) decode(r *decoder) { *v = IABSupported(r.EnumExt(1)) }
+func (v *IABSupported) decode(r *decoder) { *v = IABSupported(r.enum(1, 1)) }
 
 // KillAllWarningMessages is KillAllWarningMessages (TS 36.413 §9.3.4).
 type KillAllWarningMessages uint8
@@ -6881,7 +6881,7 @@ func (v LinksToLog) String() string {
 
 func (v LinksToLog) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
-func (v *LinksToLog) decode(r *decoder) { *v = LinksToLog(r.EnumExt(3)) }
+func (v *LinksToLog) decode(r *decoder) { *v = LinksToLog(r.enum(3, 3)) }
 
 // ListeningSubframePattern is ListeningSubframePattern (TS 36.413 §9.3.4).
 type ListeningSubframePattern struct {
@@ -6952,7 +6952,7 @@ func (v ListeningSubframePatternPatternPeriod) String() string {
 func (v ListeningSubframePatternPatternPeriod) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
 func (v *ListeningSubframePatternPatternPeriod) decode(r *decoder) {
-	*v = ListeningSubframePatternPatternPeriod(r.EnumExt(4))
+	*v = ListeningSubframePatternPatternPeriod(r.enum(4, 4))
 }
 
 // LoggedMDT is LoggedMDT (TS 36.413 §9.3.4).
@@ -7035,7 +7035,7 @@ func (v LoggingInterval) String() string {
 
 func (v LoggingInterval) encode(w *encoder) { w.Enum(uint8(v), 8) }
 
-func (v *LoggingInterval) decode(r *decoder) { *v = LoggingInterval(r.Enum(8)) }
+func (v *LoggingInterval) decode(r *decoder) { *v = LoggingInterval(r.Bits(3)) }
 
 // LoggingDuration is LoggingDuration (TS 36.413 §9.3.4).
 type LoggingDuration uint8
@@ -7213,7 +7213,7 @@ func (v LTEMIndication) String() string {
 
 func (v LTEMIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *LTEMIndication) decode(r *decoder) { *v = LTEMIndication(r.EnumExt(1)) }
+func (v *LTEMIndication) decode(r *decoder) { *v = LTEMIndication(r.enum(1, 1)) }
 
 // LTENTNTAIInformation is LTE-NTN-TAI-Information (TS 36.413 §9.3.4).
 type LTENTNTAIInformation struct {
@@ -7350,7 +7350,7 @@ func (v M3period) String() string {
 
 func (v M3period) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
-func (v *M3period) decode(r *decoder) { *v = M3period(r.EnumExt(3)) }
+func (v *M3period) decode(r *decoder) { *v = M3period(r.enum(3, 10)) }
 
 // M4Configuration is M4Configuration (TS 36.413 §9.3.4).
 type M4Configuration struct {
@@ -7423,7 +7423,7 @@ func (v M4period) String() string {
 
 func (v M4period) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
-func (v *M4period) decode(r *decoder) { *v = M4period(r.EnumExt(5)) }
+func (v *M4period) decode(r *decoder) { *v = M4period(r.enum(5, 5)) }
 
 // M5Configuration is M5Configuration (TS 36.413 §9.3.4).
 type M5Configuration struct {
@@ -7496,7 +7496,7 @@ func (v M5period) String() string {
 
 func (v M5period) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
-func (v *M5period) decode(r *decoder) { *v = M5period(r.EnumExt(5)) }
+func (v *M5period) decode(r *decoder) { *v = M5period(r.enum(5, 5)) }
 
 // M6Configuration is M6Configuration (TS 36.413 §9.3.4).
 type M6Configuration struct {
@@ -7580,7 +7580,7 @@ func (v M6reportInterval) String() string {
 
 func (v M6reportInterval) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *M6reportInterval) decode(r *decoder) { *v = M6reportInterval(r.EnumExt(4)) }
+func (v *M6reportInterval) decode(r *decoder) { *v = M6reportInterval(r.enum(4, 4)) }
 
 // M6delayThreshold is M6delay-threshold (TS 36.413 §9.3.4).
 type M6delayThreshold uint8
@@ -7634,7 +7634,7 @@ func (v M6delayThreshold) String() string {
 
 func (v M6delayThreshold) encode(w *encoder) { w.EnumExt(uint8(v), 12) }
 
-func (v *M6delayThreshold) decode(r *decoder) { *v = M6delayThreshold(r.EnumExt(12)) }
+func (v *M6delayThreshold) decode(r *decoder) { *v = M6delayThreshold(r.enum(12, 12)) }
 
 // M7Configuration is M7Configuration (TS 36.413 §9.3.4).
 type M7Configuration struct {
@@ -7711,7 +7711,7 @@ func (v MDTActivation) String() string {
 
 func (v MDTActivation) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
-func (v *MDTActivation) decode(r *decoder) { *v = MDTActivation(r.EnumExt(3)) }
+func (v *MDTActivation) decode(r *decoder) { *v = MDTActivation(r.enum(3, 4)) }
 
 // MDTLocationInfo is MDT-Location-Info (TS 36.413 §9.3.4): BIT STRING (SIZE (8)).
 type MDTLocationInfo uint8
@@ -7787,7 +7787,7 @@ func (v ManagementBasedMDTAllowed) String() string {
 
 func (v ManagementBasedMDTAllowed) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *ManagementBasedMDTAllowed) decode(r *decoder) { *v = ManagementBasedMDTAllowed(r.EnumExt(1)) }
+func (v *ManagementBasedMDTAllowed) decode(r *decoder) { *v = ManagementBasedMDTAllowed(r.enum(1, 1)) }
 
 // MBSFNResultToLog is MBSFN-ResultToLog (TS 36.413 §9.3.4), 1..8 elements.
 type MBSFNResultToLog []MBSFNResultToLogInfo
@@ -7842,7 +7842,7 @@ func (v *MBSFNResultToLogInfo) decode(r *decoder) {
 	p := r.Bits(3)
 	if p&(1<<1) != 0 {
 		r.At("MBSFNResultToLogInfo.MBSFNAreaId")
-		*per.Pointee(&r.Reader, &v.MBSFNAreaId) = uint8(r.Int(0, 255))
+		*per.Pointee(&r.Reader, &v.MBSFNAreaId) = uint8(r.Octet())
 	} else {
 		v.MBSFNAreaId = nil
 	}
@@ -7902,7 +7902,7 @@ func (v PrivacyIndicator) String() string {
 
 func (v PrivacyIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *PrivacyIndicator) decode(r *decoder) { *v = PrivacyIndicator(r.EnumExt(2)) }
+func (v *PrivacyIndicator) decode(r *decoder) { *v = PrivacyIndicator(r.enum(2, 2)) }
 
 // MDTMode is MDTMode (TS 36.413 §9.3.4), a CHOICE.
 type MDTMode struct {
@@ -8012,17 +8012,16 @@ func (v *MDTModeExtension) encode(w *encoder) {
 
 func (v *MDTModeExtension) decode(r *decoder) {
 	*v = MDTModeExtension{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	case IDLoggedMBSFNMDT:
-		in := r.Enter()
 		per.Pointee(&r.Reader, &v.LoggedMBSFNMDT).decode(r)
-		r.Leave(in)
+		r.leave(&f)
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -8184,13 +8183,13 @@ func (v *MeasurementThresholdL1LoggedMDTChoiceExtensions) encode(w *encoder) {
 
 func (v *MeasurementThresholdL1LoggedMDTChoiceExtensions) decode(r *decoder) {
 	*v = MeasurementThresholdL1LoggedMDTChoiceExtensions{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -8316,7 +8315,7 @@ func (v MMERelaySupportIndicator) String() string {
 
 func (v MMERelaySupportIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *MMERelaySupportIndicator) decode(r *decoder) { *v = MMERelaySupportIndicator(r.EnumExt(1)) }
+func (v *MMERelaySupportIndicator) decode(r *decoder) { *v = MMERelaySupportIndicator(r.enum(1, 1)) }
 
 // MMEGroupID is MME-Group-ID (TS 36.413 §9.3.4): OCTET STRING (SIZE (2)).
 type MMEGroupID [2]byte
@@ -8383,7 +8382,7 @@ func (v MutingAvailabilityIndication) String() string {
 func (v MutingAvailabilityIndication) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *MutingAvailabilityIndication) decode(r *decoder) {
-	*v = MutingAvailabilityIndication(r.EnumExt(2))
+	*v = MutingAvailabilityIndication(r.enum(2, 2))
 }
 
 // MutingPatternInformation is MutingPatternInformation (TS 36.413 §9.3.4).
@@ -8467,7 +8466,7 @@ func (v MutingPatternInformationMutingPatternPeriod) String() string {
 func (v MutingPatternInformationMutingPatternPeriod) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
 func (v *MutingPatternInformationMutingPatternPeriod) decode(r *decoder) {
-	*v = MutingPatternInformationMutingPatternPeriod(r.EnumExt(5))
+	*v = MutingPatternInformationMutingPatternPeriod(r.enum(5, 5))
 }
 
 // MDTConfigurationNR is MDT-ConfigurationNR (TS 36.413 §9.3.4): OCTET STRING.
@@ -8532,7 +8531,7 @@ func (v NBIoTDefaultPagingDRX) String() string {
 
 func (v NBIoTDefaultPagingDRX) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *NBIoTDefaultPagingDRX) decode(r *decoder) { *v = NBIoTDefaultPagingDRX(r.EnumExt(4)) }
+func (v *NBIoTDefaultPagingDRX) decode(r *decoder) { *v = NBIoTDefaultPagingDRX(r.enum(4, 4)) }
 
 // NBIoTPagingDRX is NB-IoT-PagingDRX (TS 36.413 §9.3.4).
 type NBIoTPagingDRX uint8
@@ -8568,7 +8567,7 @@ func (v NBIoTPagingDRX) String() string {
 
 func (v NBIoTPagingDRX) encode(w *encoder) { w.EnumExt(uint8(v), 6) }
 
-func (v *NBIoTPagingDRX) decode(r *decoder) { *v = NBIoTPagingDRX(r.EnumExt(6)) }
+func (v *NBIoTPagingDRX) decode(r *decoder) { *v = NBIoTPagingDRX(r.enum(6, 6)) }
 
 // NBIoTPagingEDRXInformation is NB-IoT-Paging-eDRXInformation (TS 36.413 §9.3.4).
 type NBIoTPagingEDRXInformation struct {
@@ -8677,7 +8676,7 @@ func (v NBIoTPagingEDRXCycle) String() string {
 
 func (v NBIoTPagingEDRXCycle) encode(w *encoder) { w.EnumExt(uint8(v), 14) }
 
-func (v *NBIoTPagingEDRXCycle) decode(r *decoder) { *v = NBIoTPagingEDRXCycle(r.EnumExt(14)) }
+func (v *NBIoTPagingEDRXCycle) decode(r *decoder) { *v = NBIoTPagingEDRXCycle(r.enum(14, 14)) }
 
 // NBIoTPagingTimeWindow is NB-IoT-PagingTimeWindow (TS 36.413 §9.3.4).
 type NBIoTPagingTimeWindow uint8
@@ -8743,7 +8742,7 @@ func (v NBIoTPagingTimeWindow) String() string {
 
 func (v NBIoTPagingTimeWindow) encode(w *encoder) { w.EnumExt(uint8(v), 16) }
 
-func (v *NBIoTPagingTimeWindow) decode(r *decoder) { *v = NBIoTPagingTimeWindow(r.EnumExt(16)) }
+func (v *NBIoTPagingTimeWindow) decode(r *decoder) { *v = NBIoTPagingTimeWindow(r.enum(16, 16)) }
 
 // NBIoTRLFReportContainer is NB-IoT-RLF-Report-Container (TS 36.413 §9.3.4): OCTET STRING.
 type NBIoTRLFReportContainer []byte
@@ -8786,7 +8785,7 @@ func (v NextPagingAreaScope) String() string {
 
 func (v NextPagingAreaScope) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *NextPagingAreaScope) decode(r *decoder) { *v = NextPagingAreaScope(r.EnumExt(2)) }
+func (v *NextPagingAreaScope) decode(r *decoder) { *v = NextPagingAreaScope(r.enum(2, 2)) }
 
 // NotifySourceeNB is NotifySourceeNB (TS 36.413 §9.3.4).
 type NotifySourceeNB uint8
@@ -8807,7 +8806,7 @@ func (v NotifySourceeNB) String() string {
 
 func (v NotifySourceeNB) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *NotifySourceeNB) decode(r *decoder) { *v = NotifySourceeNB(r.EnumExt(1)) }
+func (v *NotifySourceeNB) decode(r *decoder) { *v = NotifySourceeNB(r.enum(1, 1)) }
 
 // NRCellIdentity is NRCellIdentity (TS 36.413 §9.3.4): BIT STRING (SIZE (36)).
 type NRCellIdentity uint64
@@ -8901,7 +8900,7 @@ func (v NRrestrictioninEPSasSecondaryRAT) String() string {
 func (v NRrestrictioninEPSasSecondaryRAT) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *NRrestrictioninEPSasSecondaryRAT) decode(r *decoder) {
-	*v = NRrestrictioninEPSasSecondaryRAT(r.EnumExt(1))
+	*v = NRrestrictioninEPSasSecondaryRAT(r.enum(1, 1))
 }
 
 // NRrestrictionin5GS is NRrestrictionin5GS (TS 36.413 §9.3.4).
@@ -8923,7 +8922,7 @@ func (v NRrestrictionin5GS) String() string {
 
 func (v NRrestrictionin5GS) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *NRrestrictionin5GS) decode(r *decoder) { *v = NRrestrictionin5GS(r.EnumExt(1)) }
+func (v *NRrestrictionin5GS) decode(r *decoder) { *v = NRrestrictionin5GS(r.enum(1, 1)) }
 
 // NRUESecurityCapabilities is NRUESecurityCapabilities (TS 36.413 §9.3.4).
 type NRUESecurityCapabilities struct {
@@ -9116,7 +9115,7 @@ func (v OverloadAction) String() string {
 
 func (v OverloadAction) encode(w *encoder) { w.EnumExt(uint8(v), 3) }
 
-func (v *OverloadAction) decode(r *decoder) { *v = OverloadAction(r.EnumExt(3)) }
+func (v *OverloadAction) decode(r *decoder) { *v = OverloadAction(r.enum(3, 7)) }
 
 // OverloadResponse is OverloadResponse (TS 36.413 §9.3.4), a CHOICE.
 type OverloadResponse struct {
@@ -9352,7 +9351,7 @@ func (v PagingEDRXCycle) String() string {
 
 func (v PagingEDRXCycle) encode(w *encoder) { w.EnumExt(uint8(v), 14) }
 
-func (v *PagingEDRXCycle) decode(r *decoder) { *v = PagingEDRXCycle(r.EnumExt(14)) }
+func (v *PagingEDRXCycle) decode(r *decoder) { *v = PagingEDRXCycle(r.enum(14, 14)) }
 
 // PagingTimeWindow is PagingTimeWindow (TS 36.413 §9.3.4).
 type PagingTimeWindow uint8
@@ -9418,7 +9417,7 @@ func (v PagingTimeWindow) String() string {
 
 func (v PagingTimeWindow) encode(w *encoder) { w.EnumExt(uint8(v), 16) }
 
-func (v *PagingTimeWindow) decode(r *decoder) { *v = PagingTimeWindow(r.EnumExt(16)) }
+func (v *PagingTimeWindow) decode(r *decoder) { *v = PagingTimeWindow(r.enum(16, 16)) }
 
 // PagingDRX is PagingDRX (TS 36.413 §9.3.4).
 type PagingDRX uint8
@@ -9448,7 +9447,7 @@ func (v PagingDRX) String() string {
 
 func (v PagingDRX) encode(w *encoder) { w.EnumExt(uint8(v), 4) }
 
-func (v *PagingDRX) decode(r *decoder) { *v = PagingDRX(r.EnumExt(4)) }
+func (v *PagingDRX) decode(r *decoder) { *v = PagingDRX(r.enum(4, 4)) }
 
 // PagingPriority is PagingPriority (TS 36.413 §9.3.4).
 type PagingPriority uint8
@@ -9490,7 +9489,7 @@ func (v PagingPriority) String() string {
 
 func (v PagingPriority) encode(w *encoder) { w.EnumExt(uint8(v), 8) }
 
-func (v *PagingPriority) decode(r *decoder) { *v = PagingPriority(r.EnumExt(8)) }
+func (v *PagingPriority) decode(r *decoder) { *v = PagingPriority(r.enum(8, 8)) }
 
 // PagingProbabilityInformation is PagingProbabilityInformation (TS 36.413 §9.3.4).
 type PagingProbabilityInformation uint8
@@ -9572,7 +9571,7 @@ func (v PagingProbabilityInformation) String() string {
 func (v PagingProbabilityInformation) encode(w *encoder) { w.EnumExt(uint8(v), 21) }
 
 func (v *PagingProbabilityInformation) decode(r *decoder) {
-	*v = PagingProbabilityInformation(r.EnumExt(21))
+	*v = PagingProbabilityInformation(r.enum(21, 21))
 }
 
 // PagingCause is PagingCause (TS 36.413 §9.3.4).
@@ -9594,7 +9593,7 @@ func (v PagingCause) String() string {
 
 func (v PagingCause) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *PagingCause) decode(r *decoder) { *v = PagingCause(r.EnumExt(1)) }
+func (v *PagingCause) decode(r *decoder) { *v = PagingCause(r.enum(1, 1)) }
 
 // PC5QoSParameters is PC5QoSParameters (TS 36.413 §9.3.4).
 type PC5QoSParameters struct {
@@ -9809,7 +9808,7 @@ func (v PendingDataIndication) String() string {
 
 func (v PendingDataIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *PendingDataIndication) decode(r *decoder) { *v = PendingDataIndication(r.EnumExt(1)) }
+func (v *PendingDataIndication) decode(r *decoder) { *v = PendingDataIndication(r.enum(1, 1)) }
 
 // M1PeriodicReporting is M1PeriodicReporting (TS 36.413 §9.3.4).
 type M1PeriodicReporting struct {
@@ -9943,7 +9942,7 @@ func (v PreEmptionCapability) String() string {
 
 func (v PreEmptionCapability) encode(w *encoder) { w.Enum(uint8(v), 2) }
 
-func (v *PreEmptionCapability) decode(r *decoder) { *v = PreEmptionCapability(r.Enum(2)) }
+func (v *PreEmptionCapability) decode(r *decoder) { *v = PreEmptionCapability(r.Bits(1)) }
 
 // PreEmptionVulnerability is Pre-emptionVulnerability (TS 36.413 §9.3.4).
 type PreEmptionVulnerability uint8
@@ -9967,14 +9966,14 @@ func (v PreEmptionVulnerability) String() string {
 
 func (v PreEmptionVulnerability) encode(w *encoder) { w.Enum(uint8(v), 2) }
 
-func (v *PreEmptionVulnerability) decode(r *decoder) { *v = PreEmptionVulnerability(r.Enum(2)) }
+func (v *PreEmptionVulnerability) decode(r *decoder) { *v = PreEmptionVulnerability(r.Bits(1)) }
 
 // PriorityLevel is PriorityLevel (TS 36.413 §9.3.4): INTEGER (0..15).
 type PriorityLevel uint8
 
 func (v PriorityLevel) encode(w *encoder) { w.Int(uint64(v), 0, 15) }
 
-func (v *PriorityLevel) decode(r *decoder) { *v = PriorityLevel(r.Int(0, 15)) }
+func (v *PriorityLevel) decode(r *decoder) { *v = PriorityLevel(r.Bits(4)) }
 
 // ProSeAuthorized is ProSeAuthorized (TS 36.413 §9.3.4).
 type ProSeAuthorized struct {
@@ -10056,7 +10055,7 @@ func (v ProSeDirectDiscovery) String() string {
 
 func (v ProSeDirectDiscovery) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *ProSeDirectDiscovery) decode(r *decoder) { *v = ProSeDirectDiscovery(r.EnumExt(2)) }
+func (v *ProSeDirectDiscovery) decode(r *decoder) { *v = ProSeDirectDiscovery(r.enum(2, 2)) }
 
 // ProSeUEtoNetworkRelaying is ProSeUEtoNetworkRelaying (TS 36.413 §9.3.4).
 type ProSeUEtoNetworkRelaying uint8
@@ -10080,7 +10079,7 @@ func (v ProSeUEtoNetworkRelaying) String() string {
 
 func (v ProSeUEtoNetworkRelaying) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *ProSeUEtoNetworkRelaying) decode(r *decoder) { *v = ProSeUEtoNetworkRelaying(r.EnumExt(2)) }
+func (v *ProSeUEtoNetworkRelaying) decode(r *decoder) { *v = ProSeUEtoNetworkRelaying(r.enum(2, 2)) }
 
 // ProSeDirectCommunication is ProSeDirectCommunication (TS 36.413 §9.3.4).
 type ProSeDirectCommunication uint8
@@ -10104,7 +10103,7 @@ func (v ProSeDirectCommunication) String() string {
 
 func (v ProSeDirectCommunication) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *ProSeDirectCommunication) decode(r *decoder) { *v = ProSeDirectCommunication(r.EnumExt(2)) }
+func (v *ProSeDirectCommunication) decode(r *decoder) { *v = ProSeDirectCommunication(r.enum(2, 2)) }
 
 // PSServiceNotAvailable is PS-ServiceNotAvailable (TS 36.413 §9.3.4).
 type PSServiceNotAvailable uint8
@@ -10125,7 +10124,7 @@ func (v PSServiceNotAvailable) String() string {
 
 func (v PSServiceNotAvailable) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *PSServiceNotAvailable) decode(r *decoder) { *v = PSServiceNotAvailable(r.EnumExt(1)) }
+func (v *PSServiceNotAvailable) decode(r *decoder) { *v = PSServiceNotAvailable(r.enum(1, 1)) }
 
 // PSCellInformation is PSCellInformation (TS 36.413 §9.3.4).
 type PSCellInformation struct {
@@ -10167,7 +10166,7 @@ type QCI uint8
 
 func (v QCI) encode(w *encoder) { w.Int(uint64(v), 0, 255) }
 
-func (v *QCI) decode(r *decoder) { *v = QCI(r.Int(0, 255)) }
+func (v *QCI) decode(r *decoder) { *v = QCI(r.Octet()) }
 
 // RACSIndication is RACSIndication (TS 36.413 §9.3.4).
 type RACSIndication uint8
@@ -10188,7 +10187,7 @@ func (v RACSIndication) String() string {
 
 func (v RACSIndication) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *RACSIndication) decode(r *decoder) { *v = RACSIndication(r.EnumExt(1)) }
+func (v *RACSIndication) decode(r *decoder) { *v = RACSIndication(r.enum(1, 1)) }
 
 // RANUENGAPID is RAN-UE-NGAP-ID (TS 36.413 §9.3.4): INTEGER (0..4294967295).
 type RANUENGAPID uint32
@@ -10240,7 +10239,7 @@ func (v Range) String() string {
 
 func (v Range) encode(w *encoder) { w.EnumExt(uint8(v), 9) }
 
-func (v *Range) decode(r *decoder) { *v = Range(r.EnumExt(9)) }
+func (v *Range) decode(r *decoder) { *v = Range(r.enum(9, 9)) }
 
 // ReceiveStatusofULPDCPSDUs is ReceiveStatusofULPDCPSDUs (TS 36.413 §9.3.4): BIT STRING (SIZE (4096)).
 type ReceiveStatusofULPDCPSDUs [512]byte
@@ -10322,9 +10321,9 @@ func (v *RecommendedCellList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 16, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDRecommendedCellItem); ok {
+		if f, ok := r.element(IDRecommendedCellItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -10437,9 +10436,9 @@ func (v *RecommendedENBList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 16, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDRecommendedENBItem); ok {
+		if f, ok := r.element(IDRecommendedENBItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -10492,7 +10491,7 @@ type RelativeMMECapacity uint8
 
 func (v RelativeMMECapacity) encode(w *encoder) { w.Int(uint64(v), 0, 255) }
 
-func (v *RelativeMMECapacity) decode(r *decoder) { *v = RelativeMMECapacity(r.Int(0, 255)) }
+func (v *RelativeMMECapacity) decode(r *decoder) { *v = RelativeMMECapacity(r.Octet()) }
 
 // RelayNodeIndicator is RelayNode-Indicator (TS 36.413 §9.3.4).
 type RelayNodeIndicator uint8
@@ -10513,7 +10512,7 @@ func (v RelayNodeIndicator) String() string {
 
 func (v RelayNodeIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *RelayNodeIndicator) decode(r *decoder) { *v = RelayNodeIndicator(r.EnumExt(1)) }
+func (v *RelayNodeIndicator) decode(r *decoder) { *v = RelayNodeIndicator(r.enum(1, 1)) }
 
 // RAC is RAC (TS 36.413 §9.3.4): OCTET STRING (SIZE (1)).
 type RAC [1]byte
@@ -10626,7 +10625,7 @@ func (v RATType) String() string {
 
 func (v RATType) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *RATType) decode(r *decoder) { *v = RATType(r.EnumExt(1)) }
+func (v *RATType) decode(r *decoder) { *v = RATType(r.enum(1, 9)) }
 
 // ReportAmountMDT is ReportAmountMDT (TS 36.413 §9.3.4).
 type ReportAmountMDT uint8
@@ -10668,7 +10667,7 @@ func (v ReportAmountMDT) String() string {
 
 func (v ReportAmountMDT) encode(w *encoder) { w.Enum(uint8(v), 8) }
 
-func (v *ReportAmountMDT) decode(r *decoder) { *v = ReportAmountMDT(r.Enum(8)) }
+func (v *ReportAmountMDT) decode(r *decoder) { *v = ReportAmountMDT(r.Bits(3)) }
 
 // ReportIntervalMDT is ReportIntervalMDT (TS 36.413 §9.3.4).
 type ReportIntervalMDT uint8
@@ -10752,7 +10751,7 @@ func (v M1ReportingTrigger) String() string {
 
 func (v M1ReportingTrigger) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *M1ReportingTrigger) decode(r *decoder) { *v = M1ReportingTrigger(r.EnumExt(2)) }
+func (v *M1ReportingTrigger) decode(r *decoder) { *v = M1ReportingTrigger(r.enum(2, 3)) }
 
 // RequestType is RequestType (TS 36.413 §9.3.4).
 type RequestType struct {
@@ -10813,7 +10812,7 @@ func (v RequestTypeAdditionalInfo) String() string {
 
 func (v RequestTypeAdditionalInfo) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *RequestTypeAdditionalInfo) decode(r *decoder) { *v = RequestTypeAdditionalInfo(r.EnumExt(1)) }
+func (v *RequestTypeAdditionalInfo) decode(r *decoder) { *v = RequestTypeAdditionalInfo(r.enum(1, 1)) }
 
 // RIMTransfer is RIMTransfer (TS 36.413 §9.3.4).
 type RIMTransfer struct {
@@ -10983,7 +10982,7 @@ func (v ReportArea) String() string {
 
 func (v ReportArea) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *ReportArea) decode(r *decoder) { *v = ReportArea(r.EnumExt(1)) }
+func (v *ReportArea) decode(r *decoder) { *v = ReportArea(r.enum(1, 1)) }
 
 // RepetitionPeriod is RepetitionPeriod (TS 36.413 §9.3.4): INTEGER (0..4095).
 type RepetitionPeriod uint16
@@ -11095,7 +11094,7 @@ func (v RRCEstablishmentCause) String() string {
 
 func (v RRCEstablishmentCause) encode(w *encoder) { w.EnumExt(uint8(v), 5) }
 
-func (v *RRCEstablishmentCause) decode(r *decoder) { *v = RRCEstablishmentCause(r.EnumExt(5)) }
+func (v *RRCEstablishmentCause) decode(r *decoder) { *v = RRCEstablishmentCause(r.enum(5, 8)) }
 
 // ECGIListForRestart is ECGIListForRestart (TS 36.413 §9.3.4), 1..256 elements.
 type ECGIListForRestart []EUTRANCGI
@@ -11123,7 +11122,7 @@ type RoutingID uint8
 
 func (v RoutingID) encode(w *encoder) { w.Int(uint64(v), 0, 255) }
 
-func (v *RoutingID) decode(r *decoder) { *v = RoutingID(r.Int(0, 255)) }
+func (v *RoutingID) decode(r *decoder) { *v = RoutingID(r.Octet()) }
 
 // SecurityKey is SecurityKey (TS 36.413 §9.3.4): BIT STRING (SIZE (256)).
 type SecurityKey [32]byte
@@ -11158,7 +11157,7 @@ func (v *SecurityContext) encode(w *encoder) {
 func (v *SecurityContext) decode(r *decoder) {
 	p := r.Bits(2)
 	r.At("SecurityContext.NextHopChainingCount")
-	v.NextHopChainingCount = uint8(r.Int(0, 7))
+	v.NextHopChainingCount = uint8(r.Bits(3))
 	r.At("SecurityContext.NextHopParameter")
 	v.NextHopParameter.decode(r)
 	if p&(1<<0) != 0 {
@@ -11194,7 +11193,7 @@ func (v SecondaryRATType) String() string {
 
 func (v SecondaryRATType) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *SecondaryRATType) decode(r *decoder) { *v = SecondaryRATType(r.EnumExt(1)) }
+func (v *SecondaryRATType) decode(r *decoder) { *v = SecondaryRATType(r.enum(1, 2)) }
 
 // SecondaryRATDataUsageRequest is SecondaryRATDataUsageRequest (TS 36.413 §9.3.4).
 type SecondaryRATDataUsageRequest uint8
@@ -11216,7 +11215,7 @@ func (v SecondaryRATDataUsageRequest) String() string {
 func (v SecondaryRATDataUsageRequest) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *SecondaryRATDataUsageRequest) decode(r *decoder) {
-	*v = SecondaryRATDataUsageRequest(r.EnumExt(1))
+	*v = SecondaryRATDataUsageRequest(r.enum(1, 1))
 }
 
 // SecondaryRATDataUsageReportList is SecondaryRATDataUsageReportList (TS 36.413 §9.3.4), 1..256 items, each in a container of its own with id-SecondaryRATDataUsageReportItem.
@@ -11235,9 +11234,9 @@ func (v *SecondaryRATDataUsageReportList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDSecondaryRATDataUsageReportItem); ok {
+		if f, ok := r.element(IDSecondaryRATDataUsageReportItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -11384,7 +11383,7 @@ func (v SensorMeasConfig) String() string {
 
 func (v SensorMeasConfig) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *SensorMeasConfig) decode(r *decoder) { *v = SensorMeasConfig(r.EnumExt(1)) }
+func (v *SensorMeasConfig) decode(r *decoder) { *v = SensorMeasConfig(r.enum(1, 1)) }
 
 // SensorMeasConfigNameItem is SensorMeasConfigNameItem (TS 36.413 §9.3.4).
 type SensorMeasConfigNameItem struct {
@@ -11568,7 +11567,7 @@ func (v SensorNameConfigUncompensatedBarometricConfig) String() string {
 func (v SensorNameConfigUncompensatedBarometricConfig) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *SensorNameConfigUncompensatedBarometricConfig) decode(r *decoder) {
-	*v = SensorNameConfigUncompensatedBarometricConfig(r.EnumExt(1))
+	*v = SensorNameConfigUncompensatedBarometricConfig(r.enum(1, 1))
 }
 
 // SensorNameConfigChoiceExtensions is the alternative choice-Extensions of SensorNameConfig, one IE of the set SensorNameConfig-ExtIEs.
@@ -11585,13 +11584,13 @@ func (v *SensorNameConfigChoiceExtensions) encode(w *encoder) {
 
 func (v *SensorNameConfigChoiceExtensions) decode(r *decoder) {
 	*v = SensorNameConfigChoiceExtensions{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -11627,7 +11626,7 @@ func (v ServiceType) String() string {
 
 func (v ServiceType) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *ServiceType) decode(r *decoder) { *v = ServiceType(r.EnumExt(2)) }
+func (v *ServiceType) decode(r *decoder) { *v = ServiceType(r.enum(2, 2)) }
 
 // SONInformation is SONInformation (TS 36.413 §9.3.4), a CHOICE.
 type SONInformation struct {
@@ -11733,17 +11732,16 @@ func (v *SONInformationExtension) encode(w *encoder) {
 
 func (v *SONInformationExtension) decode(r *decoder) {
 	*v = SONInformationExtension{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	case IDSONInformationReport:
-		in := r.Enter()
 		per.Pointee(&r.Reader, &v.SONInformationReport).decode(r)
-		r.Leave(in)
+		r.leave(&f)
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -11775,7 +11773,7 @@ func (v SONInformationRequest) String() string {
 
 func (v SONInformationRequest) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *SONInformationRequest) decode(r *decoder) { *v = SONInformationRequest(r.EnumExt(1)) }
+func (v *SONInformationRequest) decode(r *decoder) { *v = SONInformationRequest(r.enum(1, 4)) }
 
 // SONInformationReply is SONInformationReply (TS 36.413 §9.3.4).
 type SONInformationReply struct {
@@ -12079,7 +12077,7 @@ func (v SRVCCOperationNotPossible) String() string {
 
 func (v SRVCCOperationNotPossible) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *SRVCCOperationNotPossible) decode(r *decoder) { *v = SRVCCOperationNotPossible(r.EnumExt(1)) }
+func (v *SRVCCOperationNotPossible) decode(r *decoder) { *v = SRVCCOperationNotPossible(r.enum(1, 1)) }
 
 // SRVCCOperationPossible is SRVCCOperationPossible (TS 36.413 §9.3.4).
 type SRVCCOperationPossible uint8
@@ -12100,7 +12098,7 @@ func (v SRVCCOperationPossible) String() string {
 
 func (v SRVCCOperationPossible) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *SRVCCOperationPossible) decode(r *decoder) { *v = SRVCCOperationPossible(r.EnumExt(1)) }
+func (v *SRVCCOperationPossible) decode(r *decoder) { *v = SRVCCOperationPossible(r.enum(1, 1)) }
 
 // SRVCCHOIndication is SRVCCHOIndication (TS 36.413 §9.3.4).
 type SRVCCHOIndication uint8
@@ -12124,7 +12122,7 @@ func (v SRVCCHOIndication) String() string {
 
 func (v SRVCCHOIndication) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *SRVCCHOIndication) decode(r *decoder) { *v = SRVCCHOIndication(r.EnumExt(2)) }
+func (v *SRVCCHOIndication) decode(r *decoder) { *v = SRVCCHOIndication(r.enum(2, 2)) }
 
 // SourceNodeID is SourceNodeID (TS 36.413 §9.3.4), a CHOICE.
 type SourceNodeID struct {
@@ -12201,13 +12199,13 @@ func (v *SourceNodeIDExtension) encode(w *encoder) {
 
 func (v *SourceNodeIDExtension) decode(r *decoder) {
 	*v = SourceNodeIDExtension{}
-	id, crit := r.ieField()
+	f := r.single()
 	if r.Failed() {
 		return
 	}
-	switch id {
+	switch f.id {
 	default:
-		v.Unknown = r.unknownSingle(id, crit)
+		v.Unknown = r.unknownSingle(&f)
 	}
 }
 
@@ -12621,7 +12619,7 @@ func (v SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator) en
 }
 
 func (v *SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator) decode(r *decoder) {
-	*v = SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator(r.EnumExt(2))
+	*v = SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator(r.enum(2, 2))
 }
 
 // SubscriptionBasedUEDifferentiationInfoStationaryIndication is the component stationaryIndication of SubscriptionBasedUEDifferentiationInfo.
@@ -12649,7 +12647,7 @@ func (v SubscriptionBasedUEDifferentiationInfoStationaryIndication) encode(w *en
 }
 
 func (v *SubscriptionBasedUEDifferentiationInfoStationaryIndication) decode(r *decoder) {
-	*v = SubscriptionBasedUEDifferentiationInfoStationaryIndication(r.EnumExt(2))
+	*v = SubscriptionBasedUEDifferentiationInfoStationaryIndication(r.enum(2, 2))
 }
 
 // SubscriptionBasedUEDifferentiationInfoTrafficProfile is the component trafficProfile of SubscriptionBasedUEDifferentiationInfo.
@@ -12680,7 +12678,7 @@ func (v SubscriptionBasedUEDifferentiationInfoTrafficProfile) encode(w *encoder)
 }
 
 func (v *SubscriptionBasedUEDifferentiationInfoTrafficProfile) decode(r *decoder) {
-	*v = SubscriptionBasedUEDifferentiationInfoTrafficProfile(r.EnumExt(3))
+	*v = SubscriptionBasedUEDifferentiationInfoTrafficProfile(r.enum(3, 3))
 }
 
 // SubscriptionBasedUEDifferentiationInfoBatteryIndication is the component batteryIndication of SubscriptionBasedUEDifferentiationInfo.
@@ -12711,7 +12709,7 @@ func (v SubscriptionBasedUEDifferentiationInfoBatteryIndication) encode(w *encod
 }
 
 func (v *SubscriptionBasedUEDifferentiationInfoBatteryIndication) decode(r *decoder) {
-	*v = SubscriptionBasedUEDifferentiationInfoBatteryIndication(r.EnumExt(3))
+	*v = SubscriptionBasedUEDifferentiationInfoBatteryIndication(r.enum(3, 3))
 }
 
 // ScheduledCommunicationTime is ScheduledCommunicationTime (TS 36.413 §9.3.4).
@@ -12876,7 +12874,7 @@ func (v SynchronisationStatus) String() string {
 
 func (v SynchronisationStatus) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *SynchronisationStatus) decode(r *decoder) { *v = SynchronisationStatus(r.EnumExt(2)) }
+func (v *SynchronisationStatus) decode(r *decoder) { *v = SynchronisationStatus(r.enum(2, 2)) }
 
 // TimeSynchronisationInfo is TimeSynchronisationInfo (TS 36.413 §9.3.4).
 type TimeSynchronisationInfo struct {
@@ -14154,7 +14152,7 @@ func (v TimeToTrigger) String() string {
 
 func (v TimeToTrigger) encode(w *encoder) { w.Enum(uint8(v), 16) }
 
-func (v *TimeToTrigger) decode(r *decoder) { *v = TimeToTrigger(r.Enum(16)) }
+func (v *TimeToTrigger) decode(r *decoder) { *v = TimeToTrigger(r.Bits(4)) }
 
 // TimeToWait is TimeToWait (TS 36.413 §9.3.4).
 type TimeToWait uint8
@@ -14190,7 +14188,7 @@ func (v TimeToWait) String() string {
 
 func (v TimeToWait) encode(w *encoder) { w.EnumExt(uint8(v), 6) }
 
-func (v *TimeToWait) decode(r *decoder) { *v = TimeToWait(r.EnumExt(6)) }
+func (v *TimeToWait) decode(r *decoder) { *v = TimeToWait(r.enum(6, 6)) }
 
 // TimeUEStayedInCell is Time-UE-StayedInCell (TS 36.413 §9.3.4): INTEGER (0..4095).
 type TimeUEStayedInCell uint16
@@ -14335,7 +14333,7 @@ func (v TraceDepth) String() string {
 
 func (v TraceDepth) encode(w *encoder) { w.EnumExt(uint8(v), 6) }
 
-func (v *TraceDepth) decode(r *decoder) { *v = TraceDepth(r.EnumExt(6)) }
+func (v *TraceDepth) decode(r *decoder) { *v = TraceDepth(r.enum(6, 6)) }
 
 // EUTRANTraceID is E-UTRAN-Trace-ID (TS 36.413 §9.3.4): OCTET STRING (SIZE (8)).
 type EUTRANTraceID [8]byte
@@ -14424,7 +14422,7 @@ func (v TypeOfError) String() string {
 
 func (v TypeOfError) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *TypeOfError) decode(r *decoder) { *v = TypeOfError(r.EnumExt(2)) }
+func (v *TypeOfError) decode(r *decoder) { *v = TypeOfError(r.enum(2, 2)) }
 
 // TAIListForRestart is TAIListForRestart (TS 36.413 §9.3.4), 1..2048 elements.
 type TAIListForRestart []TAI
@@ -14546,7 +14544,7 @@ func (v UECapabilityInfoRequest) String() string {
 
 func (v UECapabilityInfoRequest) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *UECapabilityInfoRequest) decode(r *decoder) { *v = UECapabilityInfoRequest(r.EnumExt(1)) }
+func (v *UECapabilityInfoRequest) decode(r *decoder) { *v = UECapabilityInfoRequest(r.enum(1, 1)) }
 
 // UERetentionInformation is UE-RetentionInformation (TS 36.413 §9.3.4).
 type UERetentionInformation uint8
@@ -14567,7 +14565,7 @@ func (v UERetentionInformation) String() string {
 
 func (v UERetentionInformation) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *UERetentionInformation) decode(r *decoder) { *v = UERetentionInformation(r.EnumExt(1)) }
+func (v *UERetentionInformation) decode(r *decoder) { *v = UERetentionInformation(r.enum(1, 1)) }
 
 // UES1APIDs is UE-S1AP-IDs (TS 36.413 §9.3.4), a CHOICE.
 type UES1APIDs struct {
@@ -14970,7 +14968,7 @@ type UEUsageType uint8
 
 func (v UEUsageType) encode(w *encoder) { w.Int(uint64(v), 0, 255) }
 
-func (v *UEUsageType) decode(r *decoder) { *v = UEUsageType(r.Int(0, 255)) }
+func (v *UEUsageType) decode(r *decoder) { *v = UEUsageType(r.Octet()) }
 
 // ULCPSecurityInformation is UL-CP-SecurityInformation (TS 36.413 §9.3.4).
 type ULCPSecurityInformation struct {
@@ -15052,7 +15050,7 @@ func (v UnlicensedSpectrumRestriction) String() string {
 func (v UnlicensedSpectrumRestriction) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *UnlicensedSpectrumRestriction) decode(r *decoder) {
-	*v = UnlicensedSpectrumRestriction(r.EnumExt(1))
+	*v = UnlicensedSpectrumRestriction(r.enum(1, 1))
 }
 
 // URIAddress is URI-Address (TS 36.413 §9.3.4): character string.
@@ -15122,7 +15120,7 @@ func (v UEUserPlaneCIoTSupportIndicator) String() string {
 func (v UEUserPlaneCIoTSupportIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *UEUserPlaneCIoTSupportIndicator) decode(r *decoder) {
-	*v = UEUserPlaneCIoTSupportIndicator(r.EnumExt(1))
+	*v = UEUserPlaneCIoTSupportIndicator(r.enum(1, 1))
 }
 
 // UEApplicationLayerMeasurementCapability is UE-Application-Layer-Measurement-Capability (TS 36.413 §9.3.4): BIT STRING (SIZE (8)).
@@ -15160,7 +15158,7 @@ func (v VoiceSupportMatchIndicator) String() string {
 func (v VoiceSupportMatchIndicator) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
 func (v *VoiceSupportMatchIndicator) decode(r *decoder) {
-	*v = VoiceSupportMatchIndicator(r.EnumExt(2))
+	*v = VoiceSupportMatchIndicator(r.enum(2, 2))
 }
 
 // V2XServicesAuthorized is V2XServicesAuthorized (TS 36.413 §9.3.4).
@@ -15243,7 +15241,7 @@ func (v VehicleUE) String() string {
 
 func (v VehicleUE) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *VehicleUE) decode(r *decoder) { *v = VehicleUE(r.EnumExt(2)) }
+func (v *VehicleUE) decode(r *decoder) { *v = VehicleUE(r.enum(2, 2)) }
 
 // PedestrianUE is PedestrianUE (TS 36.413 §9.3.4).
 type PedestrianUE uint8
@@ -15267,7 +15265,7 @@ func (v PedestrianUE) String() string {
 
 func (v PedestrianUE) encode(w *encoder) { w.EnumExt(uint8(v), 2) }
 
-func (v *PedestrianUE) decode(r *decoder) { *v = PedestrianUE(r.EnumExt(2)) }
+func (v *PedestrianUE) decode(r *decoder) { *v = PedestrianUE(r.enum(2, 2)) }
 
 // WarningAreaCoordinates is WarningAreaCoordinates (TS 36.413 §9.3.4): OCTET STRING (SIZE (1..1024)).
 type WarningAreaCoordinates []byte
@@ -15471,7 +15469,7 @@ func (v WLANMeasurementConfigurationWlanRssi) String() string {
 func (v WLANMeasurementConfigurationWlanRssi) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *WLANMeasurementConfigurationWlanRssi) decode(r *decoder) {
-	*v = WLANMeasurementConfigurationWlanRssi(r.EnumExt(1))
+	*v = WLANMeasurementConfigurationWlanRssi(r.enum(1, 1))
 }
 
 // WLANMeasurementConfigurationWlanRtt is the component wlan-rtt of WLANMeasurementConfiguration.
@@ -15494,7 +15492,7 @@ func (v WLANMeasurementConfigurationWlanRtt) String() string {
 func (v WLANMeasurementConfigurationWlanRtt) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
 func (v *WLANMeasurementConfigurationWlanRtt) decode(r *decoder) {
-	*v = WLANMeasurementConfigurationWlanRtt(r.EnumExt(1))
+	*v = WLANMeasurementConfigurationWlanRtt(r.enum(1, 1))
 }
 
 // WLANMeasConfigNameList is WLANMeasConfigNameList (TS 36.413 §9.3.4), 1..4 elements.
@@ -15537,7 +15535,7 @@ func (v WLANMeasConfig) String() string {
 
 func (v WLANMeasConfig) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *WLANMeasConfig) decode(r *decoder) { *v = WLANMeasConfig(r.EnumExt(1)) }
+func (v *WLANMeasConfig) decode(r *decoder) { *v = WLANMeasConfig(r.enum(1, 1)) }
 
 // WLANName is WLANName (TS 36.413 §9.3.4): OCTET STRING (SIZE (1..32)).
 type WLANName []byte

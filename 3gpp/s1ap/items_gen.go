@@ -20,9 +20,9 @@ func (v *ERABSubjecttoDataForwardingList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABDataForwardingItem); ok {
+		if f, ok := r.element(IDERABDataForwardingItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -142,9 +142,9 @@ func (v *ERABToBeSetupListHOReq) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeSetupItemHOReq); ok {
+		if f, ok := r.element(IDERABToBeSetupItemHOReq); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -223,9 +223,9 @@ func (v *ERABAdmittedList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABAdmittedItem); ok {
+		if f, ok := r.element(IDERABAdmittedItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -355,9 +355,9 @@ func (v *ERABFailedtoSetupListHOReqAck) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABFailedtoSetupItemHOReqAck); ok {
+		if f, ok := r.element(IDERABFailedtoSetupItemHOReqAck); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -426,9 +426,9 @@ func (v *ERABToBeSwitchedDLList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeSwitchedDLItem); ok {
+		if f, ok := r.element(IDERABToBeSwitchedDLItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -502,9 +502,9 @@ func (v *ERABToBeSwitchedULList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeSwitchedULItem); ok {
+		if f, ok := r.element(IDERABToBeSwitchedULItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -578,9 +578,9 @@ func (v *ERABToBeUpdatedList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeUpdatedItem); ok {
+		if f, ok := r.element(IDERABToBeUpdatedItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -658,9 +658,9 @@ func (v *ERABToBeSetupListBearerSUReq) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeSetupItemBearerSUReq); ok {
+		if f, ok := r.element(IDERABToBeSetupItemBearerSUReq); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -744,9 +744,9 @@ func (v *ERABSetupListBearerSURes) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABSetupItemBearerSURes); ok {
+		if f, ok := r.element(IDERABSetupItemBearerSURes); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -820,9 +820,9 @@ func (v *ERABToBeModifiedListBearerModReq) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeModifiedItemBearerModReq); ok {
+		if f, ok := r.element(IDERABToBeModifiedItemBearerModReq); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -896,9 +896,9 @@ func (v *ERABModifyListBearerModRes) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABModifyItemBearerModRes); ok {
+		if f, ok := r.element(IDERABModifyItemBearerModRes); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -962,9 +962,9 @@ func (v *ERABReleaseListBearerRelComp) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABReleaseItemBearerRelComp); ok {
+		if f, ok := r.element(IDERABReleaseItemBearerRelComp); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1028,9 +1028,9 @@ func (v *ERABToBeSetupListCtxtSUReq) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeSetupItemCtxtSUReq); ok {
+		if f, ok := r.element(IDERABToBeSetupItemCtxtSUReq); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1123,9 +1123,9 @@ func (v *ERABSetupListCtxtSURes) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABSetupItemCtxtSURes); ok {
+		if f, ok := r.element(IDERABSetupItemCtxtSURes); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1199,9 +1199,9 @@ func (v *TAIList) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDTAIItem); ok {
+		if f, ok := r.element(IDTAIItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1336,7 +1336,7 @@ func (v ResetAll) String() string {
 
 func (v ResetAll) encode(w *encoder) { w.EnumExt(uint8(v), 1) }
 
-func (v *ResetAll) decode(r *decoder) { *v = ResetAll(r.EnumExt(1)) }
+func (v *ResetAll) decode(r *decoder) { *v = ResetAll(r.enum(1, 1)) }
 
 // UEAssociatedLogicalS1ConnectionListRes is UE-associatedLogicalS1-ConnectionListRes (TS 36.413 §9.3.3), 1..256 items, each in a container of its own with id-UE-associatedLogicalS1-ConnectionItem.
 type UEAssociatedLogicalS1ConnectionListRes []UEAssociatedLogicalS1ConnectionItem
@@ -1354,9 +1354,9 @@ func (v *UEAssociatedLogicalS1ConnectionListRes) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDUEAssociatedLogicalS1ConnectionItem); ok {
+		if f, ok := r.element(IDUEAssociatedLogicalS1ConnectionItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1385,9 +1385,9 @@ func (v *UEAssociatedLogicalS1ConnectionListResAck) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDUEAssociatedLogicalS1ConnectionItem); ok {
+		if f, ok := r.element(IDUEAssociatedLogicalS1ConnectionItem); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1479,9 +1479,9 @@ func (v *ERABToBeModifiedListBearerModInd) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABToBeModifiedItemBearerModInd); ok {
+		if f, ok := r.element(IDERABToBeModifiedItemBearerModInd); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1555,9 +1555,9 @@ func (v *ERABNotToBeModifiedListBearerModInd) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABNotToBeModifiedItemBearerModInd); ok {
+		if f, ok := r.element(IDERABNotToBeModifiedItemBearerModInd); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1699,9 +1699,9 @@ func (v *ERABModifyListBearerModConf) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABModifyItemBearerModConf); ok {
+		if f, ok := r.element(IDERABModifyItemBearerModConf); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1765,9 +1765,9 @@ func (v *ERABFailedToResumeListResumeReq) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABFailedToResumeItemResumeReq); ok {
+		if f, ok := r.element(IDERABFailedToResumeItemResumeReq); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {
@@ -1836,9 +1836,9 @@ func (v *ERABFailedToResumeListResumeRes) decode(r *decoder) {
 	s := per.List(&r.Reader, *v, r.Count(1, 256, 40))
 	n := 0
 	for range len(s) {
-		if in, ok := r.single(IDERABFailedToResumeItemResumeRes); ok {
+		if f, ok := r.element(IDERABFailedToResumeItemResumeRes); ok {
 			s[n].decode(r)
-			r.Leave(in)
+			r.leave(&f)
 			n++
 		}
 		if r.Failed() {

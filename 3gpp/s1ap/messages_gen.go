@@ -23,22 +23,22 @@ type HandoverRequired struct {
 	UnknownIEs                                  []UnknownIE                        `asn1:"unknownIEs"`                                     // not of this release, written after the others
 }
 
-var handoverRequiredTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDHandoverType, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDTargetID, CriticalityReject, true},
-	{IDDirectForwardingPathAvailability, CriticalityIgnore, false},
-	{IDSRVCCHOIndication, CriticalityReject, false},
-	{IDSourceToTargetTransparentContainer, CriticalityReject, true},
-	{IDSourceToTargetTransparentContainerSecondary, CriticalityReject, false},
-	{IDMSClassmark2, CriticalityReject, false},
-	{IDMSClassmark3, CriticalityIgnore, false},
-	{IDCSGId, CriticalityReject, false},
-	{IDCellAccessMode, CriticalityReject, false},
-	{IDPSServiceNotAvailable, CriticalityIgnore, false},
-}
+var handoverRequiredSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<7, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDHandoverType, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+	{IDTargetID, CriticalityReject},
+	{IDDirectForwardingPathAvailability, CriticalityIgnore},
+	{IDSRVCCHOIndication, CriticalityReject},
+	{IDSourceToTargetTransparentContainer, CriticalityReject},
+	{IDSourceToTargetTransparentContainerSecondary, CriticalityReject},
+	{IDMSClassmark2, CriticalityReject},
+	{IDMSClassmark3, CriticalityIgnore},
+	{IDCSGId, CriticalityReject},
+	{IDCellAccessMode, CriticalityReject},
+	{IDPSServiceNotAvailable, CriticalityIgnore},
+}}
 
 func (m *HandoverRequired) encode(w *encoder) {
 	c := w.messageStart()
@@ -104,7 +104,8 @@ func (m *HandoverRequired) encode(w *encoder) {
 }
 
 func (m *HandoverRequired) decode(r *decoder) {
-	l := r.messageStart(handoverRequiredTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverRequiredSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -172,32 +173,32 @@ func (m *HandoverRequired) decode(r *decoder) {
 		var zero TargetID
 		m.TargetID = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.DirectForwardingPathAvailability != nil && l.seen&(1<<5) == 0 {
 		m.DirectForwardingPathAvailability = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.SRVCCHOIndication != nil && l.seen&(1<<6) == 0 {
 		m.SRVCCHOIndication = nil
 	}
 	if l.seen&(1<<7) == 0 {
 		var zero SourceToTargetTransparentContainer
 		m.SourceToTargetTransparentContainer = zero
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.SourceToTargetTransparentContainerSecondary != nil && l.seen&(1<<8) == 0 {
 		m.SourceToTargetTransparentContainerSecondary = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.MSClassmark2 != nil && l.seen&(1<<9) == 0 {
 		m.MSClassmark2 = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.MSClassmark3 != nil && l.seen&(1<<10) == 0 {
 		m.MSClassmark3 = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.CSGId != nil && l.seen&(1<<11) == 0 {
 		m.CSGId = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.CellAccessMode != nil && l.seen&(1<<12) == 0 {
 		m.CellAccessMode = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.PSServiceNotAvailable != nil && l.seen&(1<<13) == 0 {
 		m.PSServiceNotAvailable = nil
 	}
 }
@@ -224,17 +225,17 @@ type HandoverCommand struct {
 	UnknownIEs                                  []UnknownIE                        `asn1:"unknownIEs"`                                     // not of this release, written after the others
 }
 
-var handoverCommandTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDHandoverType, CriticalityReject, true},
-	{IDNASSecurityParametersfromEUTRAN, CriticalityReject, false},
-	{IDERABSubjecttoDataForwardingList, CriticalityIgnore, false},
-	{IDERABtoReleaseListHOCmd, CriticalityIgnore, false},
-	{IDTargetToSourceTransparentContainer, CriticalityReject, true},
-	{IDTargetToSourceTransparentContainerSecondary, CriticalityReject, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var handoverCommandSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<6, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDHandoverType, CriticalityReject},
+	{IDNASSecurityParametersfromEUTRAN, CriticalityReject},
+	{IDERABSubjecttoDataForwardingList, CriticalityIgnore},
+	{IDERABtoReleaseListHOCmd, CriticalityIgnore},
+	{IDTargetToSourceTransparentContainer, CriticalityReject},
+	{IDTargetToSourceTransparentContainerSecondary, CriticalityReject},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *HandoverCommand) encode(w *encoder) {
 	c := w.messageStart()
@@ -279,7 +280,8 @@ func (m *HandoverCommand) encode(w *encoder) {
 }
 
 func (m *HandoverCommand) decode(r *decoder) {
-	l := r.messageStart(handoverCommandTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverCommandSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -324,7 +326,7 @@ func (m *HandoverCommand) decode(r *decoder) {
 		var zero HandoverType
 		m.HandoverType = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.NASSecurityParametersfromEUTRAN != nil && l.seen&(1<<3) == 0 {
 		m.NASSecurityParametersfromEUTRAN = nil
 	}
 	if l.seen&(1<<4) == 0 {
@@ -337,10 +339,10 @@ func (m *HandoverCommand) decode(r *decoder) {
 		var zero TargetToSourceTransparentContainer
 		m.TargetToSourceTransparentContainer = zero
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.TargetToSourceTransparentContainerSecondary != nil && l.seen&(1<<7) == 0 {
 		m.TargetToSourceTransparentContainerSecondary = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<8) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -362,12 +364,12 @@ type HandoverPreparationFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var handoverPreparationFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var handoverPreparationFailureSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *HandoverPreparationFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -389,7 +391,8 @@ func (m *HandoverPreparationFailure) encode(w *encoder) {
 }
 
 func (m *HandoverPreparationFailure) decode(r *decoder) {
-	l := r.messageStart(handoverPreparationFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverPreparationFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -419,7 +422,7 @@ func (m *HandoverPreparationFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -474,45 +477,45 @@ type HandoverRequest struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var handoverRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDHandoverType, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDUEaggregateMaximumBitrate, CriticalityReject, true},
-	{IDERABToBeSetupListHOReq, CriticalityReject, true},
-	{IDSourceToTargetTransparentContainer, CriticalityReject, true},
-	{IDUESecurityCapabilities, CriticalityReject, true},
-	{IDHandoverRestrictionList, CriticalityIgnore, false},
-	{IDTraceActivation, CriticalityIgnore, false},
-	{IDRequestType, CriticalityIgnore, false},
-	{IDSRVCCOperationPossible, CriticalityIgnore, false},
-	{IDSecurityContext, CriticalityReject, true},
-	{IDNASSecurityParameterstoEUTRAN, CriticalityReject, false},
-	{IDCSGId, CriticalityReject, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDGUMMEIID, CriticalityIgnore, false},
-	{IDMMEUES1APID2, CriticalityIgnore, false},
-	{IDManagementBasedMDTAllowed, CriticalityIgnore, false},
-	{IDManagementBasedMDTPLMNList, CriticalityIgnore, false},
-	{IDMaskedIMEISV, CriticalityIgnore, false},
-	{IDExpectedUEBehaviour, CriticalityIgnore, false},
-	{IDProSeAuthorized, CriticalityIgnore, false},
-	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore, false},
-	{IDV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDAerialUEsubscriptionInformation, CriticalityIgnore, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDIABAuthorized, CriticalityReject, false},
-	{IDNRV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDPC5QoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-}
+var handoverRequestSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<11, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDHandoverType, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+	{IDUEaggregateMaximumBitrate, CriticalityReject},
+	{IDERABToBeSetupListHOReq, CriticalityReject},
+	{IDSourceToTargetTransparentContainer, CriticalityReject},
+	{IDUESecurityCapabilities, CriticalityReject},
+	{IDHandoverRestrictionList, CriticalityIgnore},
+	{IDTraceActivation, CriticalityIgnore},
+	{IDRequestType, CriticalityIgnore},
+	{IDSRVCCOperationPossible, CriticalityIgnore},
+	{IDSecurityContext, CriticalityReject},
+	{IDNASSecurityParameterstoEUTRAN, CriticalityReject},
+	{IDCSGId, CriticalityReject},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDGUMMEIID, CriticalityIgnore},
+	{IDMMEUES1APID2, CriticalityIgnore},
+	{IDManagementBasedMDTAllowed, CriticalityIgnore},
+	{IDManagementBasedMDTPLMNList, CriticalityIgnore},
+	{IDMaskedIMEISV, CriticalityIgnore},
+	{IDExpectedUEBehaviour, CriticalityIgnore},
+	{IDProSeAuthorized, CriticalityIgnore},
+	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore},
+	{IDV2XServicesAuthorized, CriticalityIgnore},
+	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDAerialUEsubscriptionInformation, CriticalityIgnore},
+	{IDPendingDataIndication, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDIABAuthorized, CriticalityReject},
+	{IDNRV2XServicesAuthorized, CriticalityIgnore},
+	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDPC5QoSParameters, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+}}
 
 func (m *HandoverRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -689,7 +692,8 @@ func (m *HandoverRequest) encode(w *encoder) {
 }
 
 func (m *HandoverRequest) decode(r *decoder) {
-	l := r.messageStart(handoverRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -834,95 +838,95 @@ func (m *HandoverRequest) decode(r *decoder) {
 		var zero UESecurityCapabilities
 		m.UESecurityCapabilities = zero
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.HandoverRestrictionList != nil && l.seen&(1<<7) == 0 {
 		m.HandoverRestrictionList = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.TraceActivation != nil && l.seen&(1<<8) == 0 {
 		m.TraceActivation = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.RequestType != nil && l.seen&(1<<9) == 0 {
 		m.RequestType = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.SRVCCOperationPossible != nil && l.seen&(1<<10) == 0 {
 		m.SRVCCOperationPossible = nil
 	}
 	if l.seen&(1<<11) == 0 {
 		var zero SecurityContext
 		m.SecurityContext = zero
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.NASSecurityParameterstoEUTRAN != nil && l.seen&(1<<12) == 0 {
 		m.NASSecurityParameterstoEUTRAN = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.CSGId != nil && l.seen&(1<<13) == 0 {
 		m.CSGId = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<14) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.GUMMEIID != nil && l.seen&(1<<15) == 0 {
 		m.GUMMEIID = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.MMEUES1APID2 != nil && l.seen&(1<<16) == 0 {
 		m.MMEUES1APID2 = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.ManagementBasedMDTAllowed != nil && l.seen&(1<<17) == 0 {
 		m.ManagementBasedMDTAllowed = nil
 	}
 	if l.seen&(1<<18) == 0 {
 		m.ManagementBasedMDTPLMNList = m.ManagementBasedMDTPLMNList[:0]
 	}
-	if l.seen&(1<<19) == 0 {
+	if m.MaskedIMEISV != nil && l.seen&(1<<19) == 0 {
 		m.MaskedIMEISV = nil
 	}
-	if l.seen&(1<<20) == 0 {
+	if m.ExpectedUEBehaviour != nil && l.seen&(1<<20) == 0 {
 		m.ExpectedUEBehaviour = nil
 	}
-	if l.seen&(1<<21) == 0 {
+	if m.ProSeAuthorized != nil && l.seen&(1<<21) == 0 {
 		m.ProSeAuthorized = nil
 	}
-	if l.seen&(1<<22) == 0 {
+	if m.UEUserPlaneCIoTSupportIndicator != nil && l.seen&(1<<22) == 0 {
 		m.UEUserPlaneCIoTSupportIndicator = nil
 	}
-	if l.seen&(1<<23) == 0 {
+	if m.V2XServicesAuthorized != nil && l.seen&(1<<23) == 0 {
 		m.V2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<24) == 0 {
+	if m.UESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<24) == 0 {
 		m.UESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<25) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<25) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<26) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<26) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<27) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<27) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<28) == 0 {
+	if m.AerialUEsubscriptionInformation != nil && l.seen&(1<<28) == 0 {
 		m.AerialUEsubscriptionInformation = nil
 	}
-	if l.seen&(1<<29) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<29) == 0 {
 		m.PendingDataIndication = nil
 	}
-	if l.seen&(1<<30) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<30) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<31) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<31) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<32) == 0 {
+	if m.IABAuthorized != nil && l.seen&(1<<32) == 0 {
 		m.IABAuthorized = nil
 	}
-	if l.seen&(1<<33) == 0 {
+	if m.NRV2XServicesAuthorized != nil && l.seen&(1<<33) == 0 {
 		m.NRV2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<34) == 0 {
+	if m.NRUESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<34) == 0 {
 		m.NRUESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<35) == 0 {
+	if m.PC5QoSParameters != nil && l.seen&(1<<35) == 0 {
 		m.PC5QoSParameters = nil
 	}
-	if l.seen&(1<<36) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<36) == 0 {
 		m.UERadioCapabilityID = nil
 	}
 }
@@ -949,17 +953,17 @@ type HandoverRequestAcknowledge struct {
 	UnknownIEs                         []UnknownIE                        `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
-var handoverRequestAcknowledgeTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABAdmittedList, CriticalityIgnore, true},
-	{IDERABFailedToSetupListHOReqAck, CriticalityIgnore, false},
-	{IDTargetToSourceTransparentContainer, CriticalityReject, true},
-	{IDCSGId, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDCellAccessMode, CriticalityIgnore, false},
-	{IDCEModeBSupportIndicator, CriticalityIgnore, false},
-}
+var handoverRequestAcknowledgeSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<4, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABAdmittedList, CriticalityIgnore},
+	{IDERABFailedToSetupListHOReqAck, CriticalityIgnore},
+	{IDTargetToSourceTransparentContainer, CriticalityReject},
+	{IDCSGId, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDCellAccessMode, CriticalityIgnore},
+	{IDCEModeBSupportIndicator, CriticalityIgnore},
+}}
 
 func (m *HandoverRequestAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -1004,7 +1008,8 @@ func (m *HandoverRequestAcknowledge) encode(w *encoder) {
 }
 
 func (m *HandoverRequestAcknowledge) decode(r *decoder) {
-	l := r.messageStart(handoverRequestAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverRequestAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1056,16 +1061,16 @@ func (m *HandoverRequestAcknowledge) decode(r *decoder) {
 		var zero TargetToSourceTransparentContainer
 		m.TargetToSourceTransparentContainer = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.CSGId != nil && l.seen&(1<<5) == 0 {
 		m.CSGId = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<6) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.CellAccessMode != nil && l.seen&(1<<7) == 0 {
 		m.CellAccessMode = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.CEModeBSupportIndicator != nil && l.seen&(1<<8) == 0 {
 		m.CEModeBSupportIndicator = nil
 	}
 }
@@ -1086,11 +1091,11 @@ type HandoverFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var handoverFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var handoverFailureSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *HandoverFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -1109,7 +1114,8 @@ func (m *HandoverFailure) encode(w *encoder) {
 }
 
 func (m *HandoverFailure) decode(r *decoder) {
-	l := r.messageStart(handoverFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1132,7 +1138,7 @@ func (m *HandoverFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -1159,17 +1165,17 @@ type HandoverNotify struct {
 	UnknownIEs              []UnknownIE           `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var handoverNotifyTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTAI, CriticalityIgnore, true},
-	{IDTunnelInformationForBBF, CriticalityIgnore, false},
-	{IDLHNID, CriticalityIgnore, false},
-	{IDPSCellInformation, CriticalityIgnore, false},
-	{IDNotifySourceeNB, CriticalityIgnore, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var handoverNotifySet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTAI, CriticalityIgnore},
+	{IDTunnelInformationForBBF, CriticalityIgnore},
+	{IDLHNID, CriticalityIgnore},
+	{IDPSCellInformation, CriticalityIgnore},
+	{IDNotifySourceeNB, CriticalityIgnore},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *HandoverNotify) encode(w *encoder) {
 	c := w.messageStart()
@@ -1214,7 +1220,8 @@ func (m *HandoverNotify) encode(w *encoder) {
 }
 
 func (m *HandoverNotify) decode(r *decoder) {
-	l := r.messageStart(handoverNotifyTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverNotifySet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1263,19 +1270,19 @@ func (m *HandoverNotify) decode(r *decoder) {
 		var zero TAI
 		m.TAI = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.TunnelInformationForBBF != nil && l.seen&(1<<4) == 0 {
 		m.TunnelInformationForBBF = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.LHNID != nil && l.seen&(1<<5) == 0 {
 		m.LHNID = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.PSCellInformation != nil && l.seen&(1<<6) == 0 {
 		m.PSCellInformation = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.NotifySourceeNB != nil && l.seen&(1<<7) == 0 {
 		m.NotifySourceeNB = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<8) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -1309,24 +1316,24 @@ type PathSwitchRequest struct {
 	UnknownIEs               []UnknownIE               `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var pathSwitchRequestTable = [...]ieSpec{
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDERABToBeSwitchedDLList, CriticalityReject, true},
-	{IDSourceMMEUES1APID, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTAI, CriticalityIgnore, true},
-	{IDUESecurityCapabilities, CriticalityIgnore, true},
-	{IDCSGId, CriticalityIgnore, false},
-	{IDCellAccessMode, CriticalityIgnore, false},
-	{IDSourceMMEGUMMEI, CriticalityIgnore, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDTunnelInformationForBBF, CriticalityIgnore, false},
-	{IDLHNID, CriticalityIgnore, false},
-	{IDRRCResumeCause, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDPSCellInformation, CriticalityIgnore, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var pathSwitchRequestSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5, []ieRow{
+	{IDENBUES1APID, CriticalityReject},
+	{IDERABToBeSwitchedDLList, CriticalityReject},
+	{IDSourceMMEUES1APID, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTAI, CriticalityIgnore},
+	{IDUESecurityCapabilities, CriticalityIgnore},
+	{IDCSGId, CriticalityIgnore},
+	{IDCellAccessMode, CriticalityIgnore},
+	{IDSourceMMEGUMMEI, CriticalityIgnore},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDTunnelInformationForBBF, CriticalityIgnore},
+	{IDLHNID, CriticalityIgnore},
+	{IDRRCResumeCause, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDPSCellInformation, CriticalityIgnore},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *PathSwitchRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -1402,7 +1409,8 @@ func (m *PathSwitchRequest) encode(w *encoder) {
 }
 
 func (m *PathSwitchRequest) decode(r *decoder) {
-	l := r.messageStart(pathSwitchRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pathSwitchRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1480,34 +1488,34 @@ func (m *PathSwitchRequest) decode(r *decoder) {
 		var zero UESecurityCapabilities
 		m.UESecurityCapabilities = zero
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.CSGId != nil && l.seen&(1<<6) == 0 {
 		m.CSGId = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.CellAccessMode != nil && l.seen&(1<<7) == 0 {
 		m.CellAccessMode = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.SourceMMEGUMMEI != nil && l.seen&(1<<8) == 0 {
 		m.SourceMMEGUMMEI = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<9) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.TunnelInformationForBBF != nil && l.seen&(1<<10) == 0 {
 		m.TunnelInformationForBBF = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.LHNID != nil && l.seen&(1<<11) == 0 {
 		m.LHNID = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.RRCResumeCause != nil && l.seen&(1<<12) == 0 {
 		m.RRCResumeCause = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<13) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.PSCellInformation != nil && l.seen&(1<<14) == 0 {
 		m.PSCellInformation = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<15) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -1552,35 +1560,35 @@ type PathSwitchRequestAcknowledge struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var pathSwitchRequestAcknowledgeTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDUEaggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDERABToBeSwitchedULList, CriticalityIgnore, false},
-	{IDERABToBeReleasedList, CriticalityIgnore, false},
-	{IDSecurityContext, CriticalityReject, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDMMEUES1APID2, CriticalityIgnore, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDProSeAuthorized, CriticalityIgnore, false},
-	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore, false},
-	{IDV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDAerialUEsubscriptionInformation, CriticalityIgnore, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDHandoverRestrictionList, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDNRV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDPC5QoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-	{IDUESecurityCapabilities, CriticalityIgnore, false},
-	{IDERABToBeUpdatedList, CriticalityIgnore, false},
-}
+var pathSwitchRequestAcknowledgeSet = ieSet{1<<0 | 1<<1 | 1<<5, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDUEaggregateMaximumBitrate, CriticalityIgnore},
+	{IDERABToBeSwitchedULList, CriticalityIgnore},
+	{IDERABToBeReleasedList, CriticalityIgnore},
+	{IDSecurityContext, CriticalityReject},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDMMEUES1APID2, CriticalityIgnore},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDProSeAuthorized, CriticalityIgnore},
+	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore},
+	{IDV2XServicesAuthorized, CriticalityIgnore},
+	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDAerialUEsubscriptionInformation, CriticalityIgnore},
+	{IDPendingDataIndication, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDHandoverRestrictionList, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDNRV2XServicesAuthorized, CriticalityIgnore},
+	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDPC5QoSParameters, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+	{IDUESecurityCapabilities, CriticalityIgnore},
+	{IDERABToBeUpdatedList, CriticalityIgnore},
+}}
 
 func (m *PathSwitchRequestAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -1717,7 +1725,8 @@ func (m *PathSwitchRequestAcknowledge) encode(w *encoder) {
 }
 
 func (m *PathSwitchRequestAcknowledge) decode(r *decoder) {
-	l := r.messageStart(pathSwitchRequestAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pathSwitchRequestAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1812,7 +1821,7 @@ func (m *PathSwitchRequestAcknowledge) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UEAggregateMaximumBitrate != nil && l.seen&(1<<2) == 0 {
 		m.UEAggregateMaximumBitrate = nil
 	}
 	if l.seen&(1<<3) == 0 {
@@ -1825,64 +1834,64 @@ func (m *PathSwitchRequestAcknowledge) decode(r *decoder) {
 		var zero SecurityContext
 		m.SecurityContext = zero
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<6) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.MMEUES1APID2 != nil && l.seen&(1<<7) == 0 {
 		m.MMEUES1APID2 = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<8) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.ProSeAuthorized != nil && l.seen&(1<<9) == 0 {
 		m.ProSeAuthorized = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.UEUserPlaneCIoTSupportIndicator != nil && l.seen&(1<<10) == 0 {
 		m.UEUserPlaneCIoTSupportIndicator = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.V2XServicesAuthorized != nil && l.seen&(1<<11) == 0 {
 		m.V2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.UESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<12) == 0 {
 		m.UESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<13) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<14) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<15) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.AerialUEsubscriptionInformation != nil && l.seen&(1<<16) == 0 {
 		m.AerialUEsubscriptionInformation = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<17) == 0 {
 		m.PendingDataIndication = nil
 	}
-	if l.seen&(1<<18) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<18) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<19) == 0 {
+	if m.HandoverRestrictionList != nil && l.seen&(1<<19) == 0 {
 		m.HandoverRestrictionList = nil
 	}
-	if l.seen&(1<<20) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<20) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<21) == 0 {
+	if m.NRV2XServicesAuthorized != nil && l.seen&(1<<21) == 0 {
 		m.NRV2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<22) == 0 {
+	if m.NRUESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<22) == 0 {
 		m.NRUESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<23) == 0 {
+	if m.PC5QoSParameters != nil && l.seen&(1<<23) == 0 {
 		m.PC5QoSParameters = nil
 	}
-	if l.seen&(1<<24) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<24) == 0 {
 		m.UERadioCapabilityID = nil
 	}
-	if l.seen&(1<<25) == 0 {
+	if m.UESecurityCapabilities != nil && l.seen&(1<<25) == 0 {
 		m.UESecurityCapabilities = nil
 	}
 	if l.seen&(1<<26) == 0 {
@@ -1907,12 +1916,12 @@ type PathSwitchRequestFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var pathSwitchRequestFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var pathSwitchRequestFailureSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *PathSwitchRequestFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -1934,7 +1943,8 @@ func (m *PathSwitchRequestFailure) encode(w *encoder) {
 }
 
 func (m *PathSwitchRequestFailure) decode(r *decoder) {
-	l := r.messageStart(pathSwitchRequestFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pathSwitchRequestFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -1964,7 +1974,7 @@ func (m *PathSwitchRequestFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -1986,12 +1996,12 @@ type ERABSetupRequest struct {
 	UnknownIEs                   []UnknownIE                  `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
-var eRABSetupRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUEaggregateMaximumBitrate, CriticalityReject, false},
-	{IDERABToBeSetupListBearerSUReq, CriticalityReject, true},
-}
+var eRABSetupRequestSet = ieSet{1<<0 | 1<<1 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUEaggregateMaximumBitrate, CriticalityReject},
+	{IDERABToBeSetupListBearerSUReq, CriticalityReject},
+}}
 
 func (m *ERABSetupRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -2013,7 +2023,8 @@ func (m *ERABSetupRequest) encode(w *encoder) {
 }
 
 func (m *ERABSetupRequest) decode(r *decoder) {
-	l := r.messageStart(eRABSetupRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABSetupRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2039,7 +2050,7 @@ func (m *ERABSetupRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UEAggregateMaximumBitrate != nil && l.seen&(1<<2) == 0 {
 		m.UEAggregateMaximumBitrate = nil
 	}
 	if l.seen&(1<<3) == 0 {
@@ -2067,14 +2078,14 @@ type ERABSetupResponse struct {
 	UnknownIEs                       []UnknownIE              `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
-var eRABSetupResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABSetupListBearerSURes, CriticalityIgnore, false},
-	{IDERABFailedToSetupListBearerSURes, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-}
+var eRABSetupResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABSetupListBearerSURes, CriticalityIgnore},
+	{IDERABFailedToSetupListBearerSURes, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+}}
 
 func (m *ERABSetupResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -2108,7 +2119,8 @@ func (m *ERABSetupResponse) encode(w *encoder) {
 }
 
 func (m *ERABSetupResponse) decode(r *decoder) {
-	l := r.messageStart(eRABSetupResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABSetupResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2146,10 +2158,10 @@ func (m *ERABSetupResponse) decode(r *decoder) {
 	if l.seen&(1<<3) == 0 {
 		m.ERABFailedToSetupListBearerSURes = m.ERABFailedToSetupListBearerSURes[:0]
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<4) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<5) == 0 {
 		m.UserLocationInformation = nil
 	}
 }
@@ -2172,13 +2184,13 @@ type ERABModifyRequest struct {
 	UnknownIEs                       []UnknownIE                      `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
-var eRABModifyRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUEaggregateMaximumBitrate, CriticalityReject, false},
-	{IDERABToBeModifiedListBearerModReq, CriticalityReject, true},
-	{IDSecondaryRATDataUsageRequest, CriticalityIgnore, false},
-}
+var eRABModifyRequestSet = ieSet{1<<0 | 1<<1 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUEaggregateMaximumBitrate, CriticalityReject},
+	{IDERABToBeModifiedListBearerModReq, CriticalityReject},
+	{IDSecondaryRATDataUsageRequest, CriticalityIgnore},
+}}
 
 func (m *ERABModifyRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -2205,7 +2217,8 @@ func (m *ERABModifyRequest) encode(w *encoder) {
 }
 
 func (m *ERABModifyRequest) decode(r *decoder) {
-	l := r.messageStart(eRABModifyRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABModifyRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2234,14 +2247,14 @@ func (m *ERABModifyRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UEAggregateMaximumBitrate != nil && l.seen&(1<<2) == 0 {
 		m.UEAggregateMaximumBitrate = nil
 	}
 	if l.seen&(1<<3) == 0 {
 		var zero ERABToBeModifiedListBearerModReq
 		m.ERABToBeModifiedListBearerModReq = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.SecondaryRATDataUsageRequest != nil && l.seen&(1<<4) == 0 {
 		m.SecondaryRATDataUsageRequest = nil
 	}
 }
@@ -2266,15 +2279,15 @@ type ERABModifyResponse struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var eRABModifyResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABModifyListBearerModRes, CriticalityIgnore, false},
-	{IDERABFailedToModifyList, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-}
+var eRABModifyResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABModifyListBearerModRes, CriticalityIgnore},
+	{IDERABFailedToModifyList, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+}}
 
 func (m *ERABModifyResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -2313,7 +2326,8 @@ func (m *ERABModifyResponse) encode(w *encoder) {
 }
 
 func (m *ERABModifyResponse) decode(r *decoder) {
-	l := r.messageStart(eRABModifyResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABModifyResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2354,13 +2368,13 @@ func (m *ERABModifyResponse) decode(r *decoder) {
 	if l.seen&(1<<3) == 0 {
 		m.ERABFailedToModifyList = m.ERABFailedToModifyList[:0]
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<4) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 	if l.seen&(1<<5) == 0 {
 		m.SecondaryRATDataUsageReportList = m.SecondaryRATDataUsageReportList[:0]
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<6) == 0 {
 		m.UserLocationInformation = nil
 	}
 }
@@ -2383,13 +2397,13 @@ type ERABReleaseCommand struct {
 	UnknownIEs                []UnknownIE                `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
-var eRABReleaseCommandTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUEaggregateMaximumBitrate, CriticalityReject, false},
-	{IDERABToBeReleasedList, CriticalityIgnore, true},
-	{IDNASPDU, CriticalityIgnore, false},
-}
+var eRABReleaseCommandSet = ieSet{1<<0 | 1<<1 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUEaggregateMaximumBitrate, CriticalityReject},
+	{IDERABToBeReleasedList, CriticalityIgnore},
+	{IDNASPDU, CriticalityIgnore},
+}}
 
 func (m *ERABReleaseCommand) encode(w *encoder) {
 	c := w.messageStart()
@@ -2416,7 +2430,8 @@ func (m *ERABReleaseCommand) encode(w *encoder) {
 }
 
 func (m *ERABReleaseCommand) decode(r *decoder) {
-	l := r.messageStart(eRABReleaseCommandTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABReleaseCommandSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2445,14 +2460,14 @@ func (m *ERABReleaseCommand) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UEAggregateMaximumBitrate != nil && l.seen&(1<<2) == 0 {
 		m.UEAggregateMaximumBitrate = nil
 	}
 	if l.seen&(1<<3) == 0 {
 		var zero ERABList
 		m.ERABToBeReleasedList = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.NASPDU != nil && l.seen&(1<<4) == 0 {
 		m.NASPDU = nil
 	}
 }
@@ -2477,15 +2492,15 @@ type ERABReleaseResponse struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var eRABReleaseResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABReleaseListBearerRelComp, CriticalityIgnore, false},
-	{IDERABFailedToReleaseList, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-}
+var eRABReleaseResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABReleaseListBearerRelComp, CriticalityIgnore},
+	{IDERABFailedToReleaseList, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+}}
 
 func (m *ERABReleaseResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -2524,7 +2539,8 @@ func (m *ERABReleaseResponse) encode(w *encoder) {
 }
 
 func (m *ERABReleaseResponse) decode(r *decoder) {
-	l := r.messageStart(eRABReleaseResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABReleaseResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2565,10 +2581,10 @@ func (m *ERABReleaseResponse) decode(r *decoder) {
 	if l.seen&(1<<3) == 0 {
 		m.ERABFailedToReleaseList = m.ERABFailedToReleaseList[:0]
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<4) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<5) == 0 {
 		m.UserLocationInformation = nil
 	}
 	if l.seen&(1<<6) == 0 {
@@ -2594,13 +2610,13 @@ type ERABReleaseIndication struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var eRABReleaseIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDERABReleasedList, CriticalityIgnore, true},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-}
+var eRABReleaseIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDERABReleasedList, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+}}
 
 func (m *ERABReleaseIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -2627,7 +2643,8 @@ func (m *ERABReleaseIndication) encode(w *encoder) {
 }
 
 func (m *ERABReleaseIndication) decode(r *decoder) {
-	l := r.messageStart(eRABReleaseIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABReleaseIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -2660,7 +2677,7 @@ func (m *ERABReleaseIndication) decode(r *decoder) {
 		var zero ERABList
 		m.ERABReleasedList = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<3) == 0 {
 		m.UserLocationInformation = nil
 	}
 	if l.seen&(1<<4) == 0 {
@@ -2718,45 +2735,45 @@ type InitialContextSetupRequest struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var initialContextSetupRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUEaggregateMaximumBitrate, CriticalityReject, true},
-	{IDERABToBeSetupListCtxtSUReq, CriticalityReject, true},
-	{IDUESecurityCapabilities, CriticalityReject, true},
-	{IDSecurityKey, CriticalityReject, true},
-	{IDTraceActivation, CriticalityIgnore, false},
-	{IDHandoverRestrictionList, CriticalityIgnore, false},
-	{IDUERadioCapability, CriticalityIgnore, false},
-	{IDSubscriberProfileIDforRFP, CriticalityIgnore, false},
-	{IDCSFallbackIndicator, CriticalityReject, false},
-	{IDSRVCCOperationPossible, CriticalityIgnore, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDRegisteredLAI, CriticalityIgnore, false},
-	{IDGUMMEIID, CriticalityIgnore, false},
-	{IDMMEUES1APID2, CriticalityIgnore, false},
-	{IDManagementBasedMDTAllowed, CriticalityIgnore, false},
-	{IDManagementBasedMDTPLMNList, CriticalityIgnore, false},
-	{IDAdditionalCSFallbackIndicator, CriticalityIgnore, false},
-	{IDMaskedIMEISV, CriticalityIgnore, false},
-	{IDExpectedUEBehaviour, CriticalityIgnore, false},
-	{IDProSeAuthorized, CriticalityIgnore, false},
-	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore, false},
-	{IDV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDAerialUEsubscriptionInformation, CriticalityIgnore, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDIABAuthorized, CriticalityIgnore, false},
-	{IDNRV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDPC5QoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-}
+var initialContextSetupRequestSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUEaggregateMaximumBitrate, CriticalityReject},
+	{IDERABToBeSetupListCtxtSUReq, CriticalityReject},
+	{IDUESecurityCapabilities, CriticalityReject},
+	{IDSecurityKey, CriticalityReject},
+	{IDTraceActivation, CriticalityIgnore},
+	{IDHandoverRestrictionList, CriticalityIgnore},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDSubscriberProfileIDforRFP, CriticalityIgnore},
+	{IDCSFallbackIndicator, CriticalityReject},
+	{IDSRVCCOperationPossible, CriticalityIgnore},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDRegisteredLAI, CriticalityIgnore},
+	{IDGUMMEIID, CriticalityIgnore},
+	{IDMMEUES1APID2, CriticalityIgnore},
+	{IDManagementBasedMDTAllowed, CriticalityIgnore},
+	{IDManagementBasedMDTPLMNList, CriticalityIgnore},
+	{IDAdditionalCSFallbackIndicator, CriticalityIgnore},
+	{IDMaskedIMEISV, CriticalityIgnore},
+	{IDExpectedUEBehaviour, CriticalityIgnore},
+	{IDProSeAuthorized, CriticalityIgnore},
+	{IDUEUserPlaneCIoTSupportIndicator, CriticalityIgnore},
+	{IDV2XServicesAuthorized, CriticalityIgnore},
+	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDAerialUEsubscriptionInformation, CriticalityIgnore},
+	{IDPendingDataIndication, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDIABAuthorized, CriticalityIgnore},
+	{IDNRV2XServicesAuthorized, CriticalityIgnore},
+	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDPC5QoSParameters, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+}}
 
 func (m *InitialContextSetupRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -2937,7 +2954,8 @@ func (m *InitialContextSetupRequest) encode(w *encoder) {
 }
 
 func (m *InitialContextSetupRequest) decode(r *decoder) {
-	l := r.messageStart(initialContextSetupRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &initialContextSetupRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3078,97 +3096,97 @@ func (m *InitialContextSetupRequest) decode(r *decoder) {
 		var zero SecurityKey
 		m.SecurityKey = zero
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.TraceActivation != nil && l.seen&(1<<6) == 0 {
 		m.TraceActivation = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.HandoverRestrictionList != nil && l.seen&(1<<7) == 0 {
 		m.HandoverRestrictionList = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.UERadioCapability != nil && l.seen&(1<<8) == 0 {
 		m.UERadioCapability = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.SubscriberProfileIDforRFP != nil && l.seen&(1<<9) == 0 {
 		m.SubscriberProfileIDforRFP = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.CSFallbackIndicator != nil && l.seen&(1<<10) == 0 {
 		m.CSFallbackIndicator = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.SRVCCOperationPossible != nil && l.seen&(1<<11) == 0 {
 		m.SRVCCOperationPossible = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<12) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.RegisteredLAI != nil && l.seen&(1<<13) == 0 {
 		m.RegisteredLAI = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.GUMMEIID != nil && l.seen&(1<<14) == 0 {
 		m.GUMMEIID = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.MMEUES1APID2 != nil && l.seen&(1<<15) == 0 {
 		m.MMEUES1APID2 = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.ManagementBasedMDTAllowed != nil && l.seen&(1<<16) == 0 {
 		m.ManagementBasedMDTAllowed = nil
 	}
 	if l.seen&(1<<17) == 0 {
 		m.ManagementBasedMDTPLMNList = m.ManagementBasedMDTPLMNList[:0]
 	}
-	if l.seen&(1<<18) == 0 {
+	if m.AdditionalCSFallbackIndicator != nil && l.seen&(1<<18) == 0 {
 		m.AdditionalCSFallbackIndicator = nil
 	}
-	if l.seen&(1<<19) == 0 {
+	if m.MaskedIMEISV != nil && l.seen&(1<<19) == 0 {
 		m.MaskedIMEISV = nil
 	}
-	if l.seen&(1<<20) == 0 {
+	if m.ExpectedUEBehaviour != nil && l.seen&(1<<20) == 0 {
 		m.ExpectedUEBehaviour = nil
 	}
-	if l.seen&(1<<21) == 0 {
+	if m.ProSeAuthorized != nil && l.seen&(1<<21) == 0 {
 		m.ProSeAuthorized = nil
 	}
-	if l.seen&(1<<22) == 0 {
+	if m.UEUserPlaneCIoTSupportIndicator != nil && l.seen&(1<<22) == 0 {
 		m.UEUserPlaneCIoTSupportIndicator = nil
 	}
-	if l.seen&(1<<23) == 0 {
+	if m.V2XServicesAuthorized != nil && l.seen&(1<<23) == 0 {
 		m.V2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<24) == 0 {
+	if m.UESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<24) == 0 {
 		m.UESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<25) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<25) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<26) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<26) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<27) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<27) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<28) == 0 {
+	if m.AerialUEsubscriptionInformation != nil && l.seen&(1<<28) == 0 {
 		m.AerialUEsubscriptionInformation = nil
 	}
-	if l.seen&(1<<29) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<29) == 0 {
 		m.PendingDataIndication = nil
 	}
-	if l.seen&(1<<30) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<30) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<31) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<31) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<32) == 0 {
+	if m.IABAuthorized != nil && l.seen&(1<<32) == 0 {
 		m.IABAuthorized = nil
 	}
-	if l.seen&(1<<33) == 0 {
+	if m.NRV2XServicesAuthorized != nil && l.seen&(1<<33) == 0 {
 		m.NRV2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<34) == 0 {
+	if m.NRUESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<34) == 0 {
 		m.NRUESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<35) == 0 {
+	if m.PC5QoSParameters != nil && l.seen&(1<<35) == 0 {
 		m.PC5QoSParameters = nil
 	}
-	if l.seen&(1<<36) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<36) == 0 {
 		m.UERadioCapabilityID = nil
 	}
 }
@@ -3191,13 +3209,13 @@ type InitialContextSetupResponse struct {
 	UnknownIEs                     []UnknownIE             `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var initialContextSetupResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABSetupListCtxtSURes, CriticalityIgnore, true},
-	{IDERABFailedToSetupListCtxtSURes, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var initialContextSetupResponseSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABSetupListCtxtSURes, CriticalityIgnore},
+	{IDERABFailedToSetupListCtxtSURes, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *InitialContextSetupResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -3224,7 +3242,8 @@ func (m *InitialContextSetupResponse) encode(w *encoder) {
 }
 
 func (m *InitialContextSetupResponse) decode(r *decoder) {
-	l := r.messageStart(initialContextSetupResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &initialContextSetupResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3260,7 +3279,7 @@ func (m *InitialContextSetupResponse) decode(r *decoder) {
 	if l.seen&(1<<3) == 0 {
 		m.ERABFailedToSetupListCtxtSURes = m.ERABFailedToSetupListCtxtSURes[:0]
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<4) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -3282,12 +3301,12 @@ type InitialContextSetupFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var initialContextSetupFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var initialContextSetupFailureSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *InitialContextSetupFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -3309,7 +3328,8 @@ func (m *InitialContextSetupFailure) encode(w *encoder) {
 }
 
 func (m *InitialContextSetupFailure) decode(r *decoder) {
-	l := r.messageStart(initialContextSetupFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &initialContextSetupFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3339,7 +3359,7 @@ func (m *InitialContextSetupFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -3362,13 +3382,13 @@ type UEContextReleaseRequest struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var uEContextReleaseRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDGWContextReleaseIndication, CriticalityReject, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-}
+var uEContextReleaseRequestSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+	{IDGWContextReleaseIndication, CriticalityReject},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+}}
 
 func (m *UEContextReleaseRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -3395,7 +3415,8 @@ func (m *UEContextReleaseRequest) encode(w *encoder) {
 }
 
 func (m *UEContextReleaseRequest) decode(r *decoder) {
-	l := r.messageStart(uEContextReleaseRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextReleaseRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3428,7 +3449,7 @@ func (m *UEContextReleaseRequest) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.GWContextReleaseIndication != nil && l.seen&(1<<3) == 0 {
 		m.GWContextReleaseIndication = nil
 	}
 	if l.seen&(1<<4) == 0 {
@@ -3468,27 +3489,27 @@ type Paging struct {
 	UnknownIEs                   []UnknownIE                   `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
-var pagingTable = [...]ieSpec{
-	{IDUEIdentityIndexValue, CriticalityIgnore, true},
-	{IDUEPagingID, CriticalityIgnore, true},
-	{IDPagingDRX, CriticalityIgnore, false},
-	{IDCNDomain, CriticalityIgnore, true},
-	{IDTAIList, CriticalityIgnore, true},
-	{IDCSGIdList, CriticalityIgnore, false},
-	{IDPagingPriority, CriticalityIgnore, false},
-	{IDUERadioCapabilityForPaging, CriticalityIgnore, false},
-	{IDAssistanceDataForPaging, CriticalityIgnore, false},
-	{IDPagingEDRXInformation, CriticalityIgnore, false},
-	{IDExtendedUEIdentityIndexValue, CriticalityIgnore, false},
-	{IDNBIoTPagingEDRXInformation, CriticalityIgnore, false},
-	{IDNBIoTUEIdentityIndexValue, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDDataSize, CriticalityIgnore, false},
-	{IDWUSAssistanceInformation, CriticalityIgnore, false},
-	{IDNBIoTPagingDRX, CriticalityIgnore, false},
-	{IDPagingCause, CriticalityIgnore, false},
-}
+var pagingSet = ieSet{1<<0 | 1<<1 | 1<<3 | 1<<4, []ieRow{
+	{IDUEIdentityIndexValue, CriticalityIgnore},
+	{IDUEPagingID, CriticalityIgnore},
+	{IDPagingDRX, CriticalityIgnore},
+	{IDCNDomain, CriticalityIgnore},
+	{IDTAIList, CriticalityIgnore},
+	{IDCSGIdList, CriticalityIgnore},
+	{IDPagingPriority, CriticalityIgnore},
+	{IDUERadioCapabilityForPaging, CriticalityIgnore},
+	{IDAssistanceDataForPaging, CriticalityIgnore},
+	{IDPagingEDRXInformation, CriticalityIgnore},
+	{IDExtendedUEIdentityIndexValue, CriticalityIgnore},
+	{IDNBIoTPagingEDRXInformation, CriticalityIgnore},
+	{IDNBIoTUEIdentityIndexValue, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDDataSize, CriticalityIgnore},
+	{IDWUSAssistanceInformation, CriticalityIgnore},
+	{IDNBIoTPagingDRX, CriticalityIgnore},
+	{IDPagingCause, CriticalityIgnore},
+}}
 
 func (m *Paging) encode(w *encoder) {
 	c := w.messageStart()
@@ -3583,7 +3604,8 @@ func (m *Paging) encode(w *encoder) {
 }
 
 func (m *Paging) decode(r *decoder) {
-	l := r.messageStart(pagingTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pagingSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3654,7 +3676,7 @@ func (m *Paging) decode(r *decoder) {
 		var zero UEPagingID
 		m.UEPagingID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.PagingDRX != nil && l.seen&(1<<2) == 0 {
 		m.PagingDRX = nil
 	}
 	if l.seen&(1<<3) == 0 {
@@ -3668,43 +3690,43 @@ func (m *Paging) decode(r *decoder) {
 	if l.seen&(1<<5) == 0 {
 		m.CSGIdList = m.CSGIdList[:0]
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.PagingPriority != nil && l.seen&(1<<6) == 0 {
 		m.PagingPriority = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.UERadioCapabilityForPaging != nil && l.seen&(1<<7) == 0 {
 		m.UERadioCapabilityForPaging = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.AssistanceDataForPaging != nil && l.seen&(1<<8) == 0 {
 		m.AssistanceDataForPaging = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.PagingEDRXInformation != nil && l.seen&(1<<9) == 0 {
 		m.PagingEDRXInformation = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.ExtendedUEIdentityIndexValue != nil && l.seen&(1<<10) == 0 {
 		m.ExtendedUEIdentityIndexValue = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.NBIoTPagingEDRXInformation != nil && l.seen&(1<<11) == 0 {
 		m.NBIoTPagingEDRXInformation = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.NBIoTUEIdentityIndexValue != nil && l.seen&(1<<12) == 0 {
 		m.NBIoTUEIdentityIndexValue = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<13) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<14) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.DataSize != nil && l.seen&(1<<15) == 0 {
 		m.DataSize = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.WUSAssistanceInformation != nil && l.seen&(1<<16) == 0 {
 		m.WUSAssistanceInformation = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.NBIoTPagingDRX != nil && l.seen&(1<<17) == 0 {
 		m.NBIoTPagingDRX = nil
 	}
-	if l.seen&(1<<18) == 0 {
+	if m.PagingCause != nil && l.seen&(1<<18) == 0 {
 		m.PagingCause = nil
 	}
 }
@@ -3740,26 +3762,26 @@ type DownlinkNASTransport struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var downlinkNASTransportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDNASPDU, CriticalityReject, true},
-	{IDHandoverRestrictionList, CriticalityIgnore, false},
-	{IDSubscriberProfileIDforRFP, CriticalityIgnore, false},
-	{IDSRVCCOperationPossible, CriticalityIgnore, false},
-	{IDUERadioCapability, CriticalityIgnore, false},
-	{IDDLNASPDUDeliveryAckRequest, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDUECapabilityInfoRequest, CriticalityIgnore, false},
-	{IDEndIndication, CriticalityIgnore, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-	{IDMaskedIMEISV, CriticalityIgnore, false},
-}
+var downlinkNASTransportSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDNASPDU, CriticalityReject},
+	{IDHandoverRestrictionList, CriticalityIgnore},
+	{IDSubscriberProfileIDforRFP, CriticalityIgnore},
+	{IDSRVCCOperationPossible, CriticalityIgnore},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDDLNASPDUDeliveryAckRequest, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDUECapabilityInfoRequest, CriticalityIgnore},
+	{IDEndIndication, CriticalityIgnore},
+	{IDPendingDataIndication, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+	{IDMaskedIMEISV, CriticalityIgnore},
+}}
 
 func (m *DownlinkNASTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -3851,7 +3873,8 @@ func (m *DownlinkNASTransport) encode(w *encoder) {
 }
 
 func (m *DownlinkNASTransport) decode(r *decoder) {
-	l := r.messageStart(downlinkNASTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &downlinkNASTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -3923,49 +3946,49 @@ func (m *DownlinkNASTransport) decode(r *decoder) {
 		var zero NASPDU
 		m.NASPDU = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.HandoverRestrictionList != nil && l.seen&(1<<3) == 0 {
 		m.HandoverRestrictionList = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.SubscriberProfileIDforRFP != nil && l.seen&(1<<4) == 0 {
 		m.SubscriberProfileIDforRFP = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.SRVCCOperationPossible != nil && l.seen&(1<<5) == 0 {
 		m.SRVCCOperationPossible = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.UERadioCapability != nil && l.seen&(1<<6) == 0 {
 		m.UERadioCapability = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.DLNASPDUDeliveryAckRequest != nil && l.seen&(1<<7) == 0 {
 		m.DLNASPDUDeliveryAckRequest = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<8) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<9) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<10) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.UECapabilityInfoRequest != nil && l.seen&(1<<11) == 0 {
 		m.UECapabilityInfoRequest = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.EndIndication != nil && l.seen&(1<<12) == 0 {
 		m.EndIndication = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<13) == 0 {
 		m.PendingDataIndication = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<14) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<15) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<16) == 0 {
 		m.UERadioCapabilityID = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.MaskedIMEISV != nil && l.seen&(1<<17) == 0 {
 		m.MaskedIMEISV = nil
 	}
 }
@@ -4007,32 +4030,32 @@ type InitialUEMessage struct {
 	UnknownIEs                              []UnknownIE                              `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
-var initialUEMessageTable = [...]ieSpec{
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDNASPDU, CriticalityReject, true},
-	{IDTAI, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDRRCEstablishmentCause, CriticalityIgnore, true},
-	{IDSTMSI, CriticalityReject, false},
-	{IDCSGId, CriticalityReject, false},
-	{IDGUMMEIID, CriticalityReject, false},
-	{IDCellAccessMode, CriticalityReject, false},
-	{IDGWTransportLayerAddress, CriticalityIgnore, false},
-	{IDRelayNodeIndicator, CriticalityReject, false},
-	{IDGUMMEIType, CriticalityIgnore, false},
-	{IDTunnelInformationForBBF, CriticalityIgnore, false},
-	{IDSIPTOLGWTransportLayerAddress, CriticalityIgnore, false},
-	{IDLHNID, CriticalityIgnore, false},
-	{IDMMEGroupID, CriticalityIgnore, false},
-	{IDUEUsageType, CriticalityIgnore, false},
-	{IDCEModeBSupportIndicator, CriticalityIgnore, false},
-	{IDDCNID, CriticalityIgnore, false},
-	{IDCoverageLevel, CriticalityIgnore, false},
-	{IDUEApplicationLayerMeasurementCapability, CriticalityIgnore, false},
-	{IDEDTSession, CriticalityIgnore, false},
-	{IDIABNodeIndication, CriticalityReject, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var initialUEMessageSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4, []ieRow{
+	{IDENBUES1APID, CriticalityReject},
+	{IDNASPDU, CriticalityReject},
+	{IDTAI, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDRRCEstablishmentCause, CriticalityIgnore},
+	{IDSTMSI, CriticalityReject},
+	{IDCSGId, CriticalityReject},
+	{IDGUMMEIID, CriticalityReject},
+	{IDCellAccessMode, CriticalityReject},
+	{IDGWTransportLayerAddress, CriticalityIgnore},
+	{IDRelayNodeIndicator, CriticalityReject},
+	{IDGUMMEIType, CriticalityIgnore},
+	{IDTunnelInformationForBBF, CriticalityIgnore},
+	{IDSIPTOLGWTransportLayerAddress, CriticalityIgnore},
+	{IDLHNID, CriticalityIgnore},
+	{IDMMEGroupID, CriticalityIgnore},
+	{IDUEUsageType, CriticalityIgnore},
+	{IDCEModeBSupportIndicator, CriticalityIgnore},
+	{IDDCNID, CriticalityIgnore},
+	{IDCoverageLevel, CriticalityIgnore},
+	{IDUEApplicationLayerMeasurementCapability, CriticalityIgnore},
+	{IDEDTSession, CriticalityIgnore},
+	{IDIABNodeIndication, CriticalityReject},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *InitialUEMessage) encode(w *encoder) {
 	c := w.messageStart()
@@ -4150,7 +4173,8 @@ func (m *InitialUEMessage) encode(w *encoder) {
 }
 
 func (m *InitialUEMessage) decode(r *decoder) {
-	l := r.messageStart(initialUEMessageTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &initialUEMessageSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4248,61 +4272,61 @@ func (m *InitialUEMessage) decode(r *decoder) {
 		var zero RRCEstablishmentCause
 		m.RRCEstablishmentCause = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.STMSI != nil && l.seen&(1<<5) == 0 {
 		m.STMSI = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.CSGId != nil && l.seen&(1<<6) == 0 {
 		m.CSGId = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.GUMMEIID != nil && l.seen&(1<<7) == 0 {
 		m.GUMMEIID = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.CellAccessMode != nil && l.seen&(1<<8) == 0 {
 		m.CellAccessMode = nil
 	}
 	if l.seen&(1<<9) == 0 {
 		m.GWTransportLayerAddress = TransportLayerAddress{}
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.RelayNodeIndicator != nil && l.seen&(1<<10) == 0 {
 		m.RelayNodeIndicator = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.GUMMEIType != nil && l.seen&(1<<11) == 0 {
 		m.GUMMEIType = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.TunnelInformationForBBF != nil && l.seen&(1<<12) == 0 {
 		m.TunnelInformationForBBF = nil
 	}
 	if l.seen&(1<<13) == 0 {
 		m.SIPTOLGWTransportLayerAddress = TransportLayerAddress{}
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.LHNID != nil && l.seen&(1<<14) == 0 {
 		m.LHNID = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.MMEGroupID != nil && l.seen&(1<<15) == 0 {
 		m.MMEGroupID = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.UEUsageType != nil && l.seen&(1<<16) == 0 {
 		m.UEUsageType = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.CEModeBSupportIndicator != nil && l.seen&(1<<17) == 0 {
 		m.CEModeBSupportIndicator = nil
 	}
-	if l.seen&(1<<18) == 0 {
+	if m.DCNID != nil && l.seen&(1<<18) == 0 {
 		m.DCNID = nil
 	}
-	if l.seen&(1<<19) == 0 {
+	if m.CoverageLevel != nil && l.seen&(1<<19) == 0 {
 		m.CoverageLevel = nil
 	}
-	if l.seen&(1<<20) == 0 {
+	if m.UEApplicationLayerMeasurementCapability != nil && l.seen&(1<<20) == 0 {
 		m.UEApplicationLayerMeasurementCapability = nil
 	}
-	if l.seen&(1<<21) == 0 {
+	if m.EDTSession != nil && l.seen&(1<<21) == 0 {
 		m.EDTSession = nil
 	}
-	if l.seen&(1<<22) == 0 {
+	if m.IABNodeIndication != nil && l.seen&(1<<22) == 0 {
 		m.IABNodeIndication = nil
 	}
-	if l.seen&(1<<23) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<23) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -4330,18 +4354,18 @@ type UplinkNASTransport struct {
 	UnknownIEs                    []UnknownIE           `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
-var uplinkNASTransportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDNASPDU, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTAI, CriticalityIgnore, true},
-	{IDGWTransportLayerAddress, CriticalityIgnore, false},
-	{IDSIPTOLGWTransportLayerAddress, CriticalityIgnore, false},
-	{IDLHNID, CriticalityIgnore, false},
-	{IDPSCellInformation, CriticalityIgnore, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var uplinkNASTransportSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDNASPDU, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTAI, CriticalityIgnore},
+	{IDGWTransportLayerAddress, CriticalityIgnore},
+	{IDSIPTOLGWTransportLayerAddress, CriticalityIgnore},
+	{IDLHNID, CriticalityIgnore},
+	{IDPSCellInformation, CriticalityIgnore},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *UplinkNASTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -4389,7 +4413,8 @@ func (m *UplinkNASTransport) encode(w *encoder) {
 }
 
 func (m *UplinkNASTransport) decode(r *decoder) {
-	l := r.messageStart(uplinkNASTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uplinkNASTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4451,13 +4476,13 @@ func (m *UplinkNASTransport) decode(r *decoder) {
 	if l.seen&(1<<6) == 0 {
 		m.SIPTOLGWTransportLayerAddress = TransportLayerAddress{}
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.LHNID != nil && l.seen&(1<<7) == 0 {
 		m.LHNID = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.PSCellInformation != nil && l.seen&(1<<8) == 0 {
 		m.PSCellInformation = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<9) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -4479,12 +4504,12 @@ type NASNonDeliveryIndication struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var nASNonDeliveryIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDNASPDU, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-}
+var nASNonDeliveryIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDNASPDU, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+}}
 
 func (m *NASNonDeliveryIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -4504,7 +4529,8 @@ func (m *NASNonDeliveryIndication) encode(w *encoder) {
 }
 
 func (m *NASNonDeliveryIndication) decode(r *decoder) {
-	l := r.messageStart(nASNonDeliveryIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &nASNonDeliveryIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4556,11 +4582,11 @@ type HandoverCancel struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var handoverCancelTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-}
+var handoverCancelSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+}}
 
 func (m *HandoverCancel) encode(w *encoder) {
 	c := w.messageStart()
@@ -4577,7 +4603,8 @@ func (m *HandoverCancel) encode(w *encoder) {
 }
 
 func (m *HandoverCancel) decode(r *decoder) {
-	l := r.messageStart(handoverCancelTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverCancelSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4622,11 +4649,11 @@ type HandoverCancelAcknowledge struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var handoverCancelAcknowledgeTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var handoverCancelAcknowledgeSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *HandoverCancelAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -4645,7 +4672,8 @@ func (m *HandoverCancelAcknowledge) encode(w *encoder) {
 }
 
 func (m *HandoverCancelAcknowledge) decode(r *decoder) {
-	l := r.messageStart(handoverCancelAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverCancelAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4668,7 +4696,7 @@ func (m *HandoverCancelAcknowledge) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -4688,10 +4716,10 @@ type Reset struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var resetTable = [...]ieSpec{
-	{IDCause, CriticalityIgnore, true},
-	{IDResetType, CriticalityReject, true},
-}
+var resetSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDCause, CriticalityIgnore},
+	{IDResetType, CriticalityReject},
+}}
 
 func (m *Reset) encode(w *encoder) {
 	c := w.messageStart()
@@ -4705,7 +4733,8 @@ func (m *Reset) encode(w *encoder) {
 }
 
 func (m *Reset) decode(r *decoder) {
-	l := r.messageStart(resetTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &resetSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4742,10 +4771,10 @@ type ResetAcknowledge struct {
 	UnknownIEs                                []UnknownIE                               `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
-var resetAcknowledgeTable = [...]ieSpec{
-	{IDUEAssociatedLogicalS1ConnectionListResAck, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var resetAcknowledgeSet = ieSet{0, []ieRow{
+	{IDUEAssociatedLogicalS1ConnectionListResAck, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *ResetAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -4763,7 +4792,8 @@ func (m *ResetAcknowledge) encode(w *encoder) {
 }
 
 func (m *ResetAcknowledge) decode(r *decoder) {
-	l := r.messageStart(resetAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &resetAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4778,7 +4808,7 @@ func (m *ResetAcknowledge) decode(r *decoder) {
 	if l.seen&(1<<0) == 0 {
 		m.UEAssociatedLogicalS1ConnectionListResAck = m.UEAssociatedLogicalS1ConnectionListResAck[:0]
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<1) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -4801,13 +4831,13 @@ type ErrorIndication struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var errorIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, false},
-	{IDENBUES1APID, CriticalityIgnore, false},
-	{IDCause, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDSTMSI, CriticalityIgnore, false},
-}
+var errorIndicationSet = ieSet{0, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDSTMSI, CriticalityIgnore},
+}}
 
 func (m *ErrorIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -4840,7 +4870,8 @@ func (m *ErrorIndication) encode(w *encoder) {
 }
 
 func (m *ErrorIndication) decode(r *decoder) {
-	l := r.messageStart(errorIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &errorIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4861,19 +4892,19 @@ func (m *ErrorIndication) decode(r *decoder) {
 		}
 	}
 	m.UnknownIEs = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.MMEUES1APID != nil && l.seen&(1<<0) == 0 {
 		m.MMEUES1APID = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.ENBUES1APID != nil && l.seen&(1<<1) == 0 {
 		m.ENBUES1APID = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.Cause != nil && l.seen&(1<<2) == 0 {
 		m.Cause = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.STMSI != nil && l.seen&(1<<4) == 0 {
 		m.STMSI = nil
 	}
 }
@@ -4899,16 +4930,16 @@ type S1SetupRequest struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
-var s1SetupRequestTable = [...]ieSpec{
-	{IDGlobalENBID, CriticalityReject, true},
-	{IDENBname, CriticalityIgnore, false},
-	{IDSupportedTAs, CriticalityReject, true},
-	{IDDefaultPagingDRX, CriticalityIgnore, true},
-	{IDCSGIdList, CriticalityReject, false},
-	{IDUERetentionInformation, CriticalityIgnore, false},
-	{IDNBIoTDefaultPagingDRX, CriticalityIgnore, false},
-	{IDConnectedengNBList, CriticalityIgnore, false},
-}
+var s1SetupRequestSet = ieSet{1<<0 | 1<<2 | 1<<3, []ieRow{
+	{IDGlobalENBID, CriticalityReject},
+	{IDENBname, CriticalityIgnore},
+	{IDSupportedTAs, CriticalityReject},
+	{IDDefaultPagingDRX, CriticalityIgnore},
+	{IDCSGIdList, CriticalityReject},
+	{IDUERetentionInformation, CriticalityIgnore},
+	{IDNBIoTDefaultPagingDRX, CriticalityIgnore},
+	{IDConnectedengNBList, CriticalityIgnore},
+}}
 
 func (m *S1SetupRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -4950,7 +4981,8 @@ func (m *S1SetupRequest) encode(w *encoder) {
 }
 
 func (m *S1SetupRequest) decode(r *decoder) {
-	l := r.messageStart(s1SetupRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &s1SetupRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -4998,10 +5030,10 @@ func (m *S1SetupRequest) decode(r *decoder) {
 	if l.seen&(1<<4) == 0 {
 		m.CSGIdList = m.CSGIdList[:0]
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UERetentionInformation != nil && l.seen&(1<<5) == 0 {
 		m.UERetentionInformation = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.NBIoTDefaultPagingDRX != nil && l.seen&(1<<6) == 0 {
 		m.NBIoTDefaultPagingDRX = nil
 	}
 	if l.seen&(1<<7) == 0 {
@@ -5030,16 +5062,16 @@ type S1SetupResponse struct {
 	UnknownIEs               []UnknownIE               `asn1:"unknownIEs"`               // not of this release, written after the others
 }
 
-var s1SetupResponseTable = [...]ieSpec{
-	{IDMMEname, CriticalityIgnore, false},
-	{IDServedGUMMEIs, CriticalityReject, true},
-	{IDRelativeMMECapacity, CriticalityIgnore, true},
-	{IDMMERelaySupportIndicator, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDUERetentionInformation, CriticalityIgnore, false},
-	{IDServedDCNs, CriticalityIgnore, false},
-	{IDIABSupported, CriticalityIgnore, false},
-}
+var s1SetupResponseSet = ieSet{1<<1 | 1<<2, []ieRow{
+	{IDMMEname, CriticalityIgnore},
+	{IDServedGUMMEIs, CriticalityReject},
+	{IDRelativeMMECapacity, CriticalityIgnore},
+	{IDMMERelaySupportIndicator, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDUERetentionInformation, CriticalityIgnore},
+	{IDServedDCNs, CriticalityIgnore},
+	{IDIABSupported, CriticalityIgnore},
+}}
 
 func (m *S1SetupResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -5083,7 +5115,8 @@ func (m *S1SetupResponse) encode(w *encoder) {
 }
 
 func (m *S1SetupResponse) decode(r *decoder) {
-	l := r.messageStart(s1SetupResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &s1SetupResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5124,19 +5157,19 @@ func (m *S1SetupResponse) decode(r *decoder) {
 		var zero RelativeMMECapacity
 		m.RelativeMMECapacity = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.MMERelaySupportIndicator != nil && l.seen&(1<<3) == 0 {
 		m.MMERelaySupportIndicator = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<4) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UERetentionInformation != nil && l.seen&(1<<5) == 0 {
 		m.UERetentionInformation = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.ServedDCNs != nil && l.seen&(1<<6) == 0 {
 		m.ServedDCNs = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.IABSupported != nil && l.seen&(1<<7) == 0 {
 		m.IABSupported = nil
 	}
 }
@@ -5157,11 +5190,11 @@ type S1SetupFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var s1SetupFailureTable = [...]ieSpec{
-	{IDCause, CriticalityIgnore, true},
-	{IDTimeToWait, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var s1SetupFailureSet = ieSet{1 << 0, []ieRow{
+	{IDCause, CriticalityIgnore},
+	{IDTimeToWait, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *S1SetupFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -5182,7 +5215,8 @@ func (m *S1SetupFailure) encode(w *encoder) {
 }
 
 func (m *S1SetupFailure) decode(r *decoder) {
-	l := r.messageStart(s1SetupFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &s1SetupFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5201,10 +5235,10 @@ func (m *S1SetupFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.TimeToWait != nil && l.seen&(1<<1) == 0 {
 		m.TimeToWait = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -5229,15 +5263,15 @@ type ENBConfigurationUpdate struct {
 	UnknownIEs                 []UnknownIE            `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var eNBConfigurationUpdateTable = [...]ieSpec{
-	{IDENBname, CriticalityIgnore, false},
-	{IDSupportedTAs, CriticalityReject, false},
-	{IDCSGIdList, CriticalityReject, false},
-	{IDDefaultPagingDRX, CriticalityIgnore, false},
-	{IDNBIoTDefaultPagingDRX, CriticalityIgnore, false},
-	{IDConnectedengNBToAddList, CriticalityIgnore, false},
-	{IDConnectedengNBToRemoveList, CriticalityIgnore, false},
-}
+var eNBConfigurationUpdateSet = ieSet{0, []ieRow{
+	{IDENBname, CriticalityIgnore},
+	{IDSupportedTAs, CriticalityReject},
+	{IDCSGIdList, CriticalityReject},
+	{IDDefaultPagingDRX, CriticalityIgnore},
+	{IDNBIoTDefaultPagingDRX, CriticalityIgnore},
+	{IDConnectedengNBToAddList, CriticalityIgnore},
+	{IDConnectedengNBToRemoveList, CriticalityIgnore},
+}}
 
 func (m *ENBConfigurationUpdate) encode(w *encoder) {
 	c := w.messageStart()
@@ -5280,7 +5314,8 @@ func (m *ENBConfigurationUpdate) encode(w *encoder) {
 }
 
 func (m *ENBConfigurationUpdate) decode(r *decoder) {
-	l := r.messageStart(eNBConfigurationUpdateTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBConfigurationUpdateSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5316,10 +5351,10 @@ func (m *ENBConfigurationUpdate) decode(r *decoder) {
 	if l.seen&(1<<2) == 0 {
 		m.CSGIdList = m.CSGIdList[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.DefaultPagingDRX != nil && l.seen&(1<<3) == 0 {
 		m.DefaultPagingDRX = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.NBIoTDefaultPagingDRX != nil && l.seen&(1<<4) == 0 {
 		m.NBIoTDefaultPagingDRX = nil
 	}
 	if l.seen&(1<<5) == 0 {
@@ -5344,9 +5379,9 @@ type ENBConfigurationUpdateAcknowledge struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var eNBConfigurationUpdateAcknowledgeTable = [...]ieSpec{
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var eNBConfigurationUpdateAcknowledgeSet = ieSet{0, []ieRow{
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *ENBConfigurationUpdateAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -5359,7 +5394,8 @@ func (m *ENBConfigurationUpdateAcknowledge) encode(w *encoder) {
 }
 
 func (m *ENBConfigurationUpdateAcknowledge) decode(r *decoder) {
-	l := r.messageStart(eNBConfigurationUpdateAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBConfigurationUpdateAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5368,7 +5404,7 @@ func (m *ENBConfigurationUpdateAcknowledge) decode(r *decoder) {
 		}
 	}
 	m.UnknownIEs = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<0) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -5389,11 +5425,11 @@ type ENBConfigurationUpdateFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var eNBConfigurationUpdateFailureTable = [...]ieSpec{
-	{IDCause, CriticalityIgnore, true},
-	{IDTimeToWait, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var eNBConfigurationUpdateFailureSet = ieSet{1 << 0, []ieRow{
+	{IDCause, CriticalityIgnore},
+	{IDTimeToWait, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *ENBConfigurationUpdateFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -5414,7 +5450,8 @@ func (m *ENBConfigurationUpdateFailure) encode(w *encoder) {
 }
 
 func (m *ENBConfigurationUpdateFailure) decode(r *decoder) {
-	l := r.messageStart(eNBConfigurationUpdateFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBConfigurationUpdateFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5433,10 +5470,10 @@ func (m *ENBConfigurationUpdateFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.TimeToWait != nil && l.seen&(1<<1) == 0 {
 		m.TimeToWait = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -5458,12 +5495,12 @@ type MMEConfigurationUpdate struct {
 	UnknownIEs          []UnknownIE          `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
-var mMEConfigurationUpdateTable = [...]ieSpec{
-	{IDMMEname, CriticalityIgnore, false},
-	{IDServedGUMMEIs, CriticalityReject, false},
-	{IDRelativeMMECapacity, CriticalityReject, false},
-	{IDServedDCNs, CriticalityIgnore, false},
-}
+var mMEConfigurationUpdateSet = ieSet{0, []ieRow{
+	{IDMMEname, CriticalityIgnore},
+	{IDServedGUMMEIs, CriticalityReject},
+	{IDRelativeMMECapacity, CriticalityReject},
+	{IDServedDCNs, CriticalityIgnore},
+}}
 
 func (m *MMEConfigurationUpdate) encode(w *encoder) {
 	c := w.messageStart()
@@ -5491,7 +5528,8 @@ func (m *MMEConfigurationUpdate) encode(w *encoder) {
 }
 
 func (m *MMEConfigurationUpdate) decode(r *decoder) {
-	l := r.messageStart(mMEConfigurationUpdateTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEConfigurationUpdateSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5515,10 +5553,10 @@ func (m *MMEConfigurationUpdate) decode(r *decoder) {
 	if l.seen&(1<<1) == 0 {
 		m.ServedGUMMEIs = m.ServedGUMMEIs[:0]
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.RelativeMMECapacity != nil && l.seen&(1<<2) == 0 {
 		m.RelativeMMECapacity = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.ServedDCNs != nil && l.seen&(1<<3) == 0 {
 		m.ServedDCNs = nil
 	}
 }
@@ -5537,9 +5575,9 @@ type MMEConfigurationUpdateAcknowledge struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var mMEConfigurationUpdateAcknowledgeTable = [...]ieSpec{
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var mMEConfigurationUpdateAcknowledgeSet = ieSet{0, []ieRow{
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *MMEConfigurationUpdateAcknowledge) encode(w *encoder) {
 	c := w.messageStart()
@@ -5552,7 +5590,8 @@ func (m *MMEConfigurationUpdateAcknowledge) encode(w *encoder) {
 }
 
 func (m *MMEConfigurationUpdateAcknowledge) decode(r *decoder) {
-	l := r.messageStart(mMEConfigurationUpdateAcknowledgeTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEConfigurationUpdateAcknowledgeSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5561,7 +5600,7 @@ func (m *MMEConfigurationUpdateAcknowledge) decode(r *decoder) {
 		}
 	}
 	m.UnknownIEs = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<0) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -5582,11 +5621,11 @@ type MMEConfigurationUpdateFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var mMEConfigurationUpdateFailureTable = [...]ieSpec{
-	{IDCause, CriticalityIgnore, true},
-	{IDTimeToWait, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var mMEConfigurationUpdateFailureSet = ieSet{1 << 0, []ieRow{
+	{IDCause, CriticalityIgnore},
+	{IDTimeToWait, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *MMEConfigurationUpdateFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -5607,7 +5646,8 @@ func (m *MMEConfigurationUpdateFailure) encode(w *encoder) {
 }
 
 func (m *MMEConfigurationUpdateFailure) decode(r *decoder) {
-	l := r.messageStart(mMEConfigurationUpdateFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEConfigurationUpdateFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5626,10 +5666,10 @@ func (m *MMEConfigurationUpdateFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.TimeToWait != nil && l.seen&(1<<1) == 0 {
 		m.TimeToWait = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -5653,14 +5693,14 @@ type DownlinkS1cdma2000tunnelling struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
-var downlinkS1cdma2000tunnellingTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDERABSubjecttoDataForwardingList, CriticalityIgnore, false},
-	{IDCdma2000HOStatus, CriticalityIgnore, false},
-	{IDCdma2000RATType, CriticalityReject, true},
-	{IDCdma2000PDU, CriticalityReject, true},
-}
+var downlinkS1cdma2000tunnellingSet = ieSet{1<<0 | 1<<1 | 1<<4 | 1<<5, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDERABSubjecttoDataForwardingList, CriticalityIgnore},
+	{IDCdma2000HOStatus, CriticalityIgnore},
+	{IDCdma2000RATType, CriticalityReject},
+	{IDCdma2000PDU, CriticalityReject},
+}}
 
 func (m *DownlinkS1cdma2000tunnelling) encode(w *encoder) {
 	c := w.messageStart()
@@ -5690,7 +5730,8 @@ func (m *DownlinkS1cdma2000tunnelling) encode(w *encoder) {
 }
 
 func (m *DownlinkS1cdma2000tunnelling) decode(r *decoder) {
-	l := r.messageStart(downlinkS1cdma2000tunnellingTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &downlinkS1cdma2000tunnellingSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5725,7 +5766,7 @@ func (m *DownlinkS1cdma2000tunnelling) decode(r *decoder) {
 	if l.seen&(1<<2) == 0 {
 		m.ERABSubjecttoDataForwardingList = m.ERABSubjecttoDataForwardingList[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.Cdma2000HOStatus != nil && l.seen&(1<<3) == 0 {
 		m.Cdma2000HOStatus = nil
 	}
 	if l.seen&(1<<4) == 0 {
@@ -5760,17 +5801,17 @@ type UplinkS1cdma2000tunnelling struct {
 	UnknownIEs                         []UnknownIE                         `asn1:"unknownIEs"`                         // not of this release, written after the others
 }
 
-var uplinkS1cdma2000tunnellingTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDCdma2000RATType, CriticalityReject, true},
-	{IDCdma2000SectorID, CriticalityReject, true},
-	{IDCdma2000HORequiredIndication, CriticalityIgnore, false},
-	{IDCdma2000OneXSRVCCInfo, CriticalityReject, false},
-	{IDCdma2000OneXRAND, CriticalityReject, false},
-	{IDCdma2000PDU, CriticalityReject, true},
-	{IDEUTRANRoundTripDelayEstimationInfo, CriticalityIgnore, false},
-}
+var uplinkS1cdma2000tunnellingSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<7, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDCdma2000RATType, CriticalityReject},
+	{IDCdma2000SectorID, CriticalityReject},
+	{IDCdma2000HORequiredIndication, CriticalityIgnore},
+	{IDCdma2000OneXSRVCCInfo, CriticalityReject},
+	{IDCdma2000OneXRAND, CriticalityReject},
+	{IDCdma2000PDU, CriticalityReject},
+	{IDEUTRANRoundTripDelayEstimationInfo, CriticalityIgnore},
+}}
 
 func (m *UplinkS1cdma2000tunnelling) encode(w *encoder) {
 	c := w.messageStart()
@@ -5813,7 +5854,8 @@ func (m *UplinkS1cdma2000tunnelling) encode(w *encoder) {
 }
 
 func (m *UplinkS1cdma2000tunnelling) decode(r *decoder) {
-	l := r.messageStart(uplinkS1cdma2000tunnellingTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uplinkS1cdma2000tunnellingSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -5862,20 +5904,20 @@ func (m *UplinkS1cdma2000tunnelling) decode(r *decoder) {
 		var zero Cdma2000SectorID
 		m.Cdma2000SectorID = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.Cdma2000HORequiredIndication != nil && l.seen&(1<<4) == 0 {
 		m.Cdma2000HORequiredIndication = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.Cdma2000OneXSRVCCInfo != nil && l.seen&(1<<5) == 0 {
 		m.Cdma2000OneXSRVCCInfo = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.Cdma2000OneXRAND != nil && l.seen&(1<<6) == 0 {
 		m.Cdma2000OneXRAND = nil
 	}
 	if l.seen&(1<<7) == 0 {
 		var zero Cdma2000PDU
 		m.Cdma2000PDU = zero
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.EUTRANRoundTripDelayEstimationInfo != nil && l.seen&(1<<8) == 0 {
 		m.EUTRANRoundTripDelayEstimationInfo = nil
 	}
 }
@@ -5916,31 +5958,31 @@ type UEContextModificationRequest struct {
 	UnknownIEs                          []UnknownIE                          `asn1:"unknownIEs"`                          // not of this release, written after the others
 }
 
-var uEContextModificationRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDSecurityKey, CriticalityReject, false},
-	{IDSubscriberProfileIDforRFP, CriticalityIgnore, false},
-	{IDUEaggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDCSFallbackIndicator, CriticalityReject, false},
-	{IDUESecurityCapabilities, CriticalityReject, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDRegisteredLAI, CriticalityIgnore, false},
-	{IDAdditionalCSFallbackIndicator, CriticalityIgnore, false},
-	{IDProSeAuthorized, CriticalityIgnore, false},
-	{IDSRVCCOperationPossible, CriticalityIgnore, false},
-	{IDSRVCCOperationNotPossible, CriticalityIgnore, false},
-	{IDV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDNRUESecurityCapabilities, CriticalityIgnore, false},
-	{IDAerialUEsubscriptionInformation, CriticalityIgnore, false},
-	{IDAdditionalRRMPriorityIndex, CriticalityIgnore, false},
-	{IDIABAuthorized, CriticalityIgnore, false},
-	{IDNRV2XServicesAuthorized, CriticalityIgnore, false},
-	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore, false},
-	{IDPC5QoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-}
+var uEContextModificationRequestSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDSecurityKey, CriticalityReject},
+	{IDSubscriberProfileIDforRFP, CriticalityIgnore},
+	{IDUEaggregateMaximumBitrate, CriticalityIgnore},
+	{IDCSFallbackIndicator, CriticalityReject},
+	{IDUESecurityCapabilities, CriticalityReject},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDRegisteredLAI, CriticalityIgnore},
+	{IDAdditionalCSFallbackIndicator, CriticalityIgnore},
+	{IDProSeAuthorized, CriticalityIgnore},
+	{IDSRVCCOperationPossible, CriticalityIgnore},
+	{IDSRVCCOperationNotPossible, CriticalityIgnore},
+	{IDV2XServicesAuthorized, CriticalityIgnore},
+	{IDUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDNRUESecurityCapabilities, CriticalityIgnore},
+	{IDAerialUEsubscriptionInformation, CriticalityIgnore},
+	{IDAdditionalRRMPriorityIndex, CriticalityIgnore},
+	{IDIABAuthorized, CriticalityIgnore},
+	{IDNRV2XServicesAuthorized, CriticalityIgnore},
+	{IDNRUESidelinkAggregateMaximumBitrate, CriticalityIgnore},
+	{IDPC5QoSParameters, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+}}
 
 func (m *UEContextModificationRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -6059,7 +6101,8 @@ func (m *UEContextModificationRequest) encode(w *encoder) {
 }
 
 func (m *UEContextModificationRequest) decode(r *decoder) {
-	l := r.messageStart(uEContextModificationRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextModificationRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6142,67 +6185,67 @@ func (m *UEContextModificationRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.SecurityKey != nil && l.seen&(1<<2) == 0 {
 		m.SecurityKey = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.SubscriberProfileIDforRFP != nil && l.seen&(1<<3) == 0 {
 		m.SubscriberProfileIDforRFP = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.UEAggregateMaximumBitrate != nil && l.seen&(1<<4) == 0 {
 		m.UEAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.CSFallbackIndicator != nil && l.seen&(1<<5) == 0 {
 		m.CSFallbackIndicator = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.UESecurityCapabilities != nil && l.seen&(1<<6) == 0 {
 		m.UESecurityCapabilities = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<7) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.RegisteredLAI != nil && l.seen&(1<<8) == 0 {
 		m.RegisteredLAI = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.AdditionalCSFallbackIndicator != nil && l.seen&(1<<9) == 0 {
 		m.AdditionalCSFallbackIndicator = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.ProSeAuthorized != nil && l.seen&(1<<10) == 0 {
 		m.ProSeAuthorized = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.SRVCCOperationPossible != nil && l.seen&(1<<11) == 0 {
 		m.SRVCCOperationPossible = nil
 	}
-	if l.seen&(1<<12) == 0 {
+	if m.SRVCCOperationNotPossible != nil && l.seen&(1<<12) == 0 {
 		m.SRVCCOperationNotPossible = nil
 	}
-	if l.seen&(1<<13) == 0 {
+	if m.V2XServicesAuthorized != nil && l.seen&(1<<13) == 0 {
 		m.V2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<14) == 0 {
+	if m.UESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<14) == 0 {
 		m.UESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<15) == 0 {
+	if m.NRUESecurityCapabilities != nil && l.seen&(1<<15) == 0 {
 		m.NRUESecurityCapabilities = nil
 	}
-	if l.seen&(1<<16) == 0 {
+	if m.AerialUEsubscriptionInformation != nil && l.seen&(1<<16) == 0 {
 		m.AerialUEsubscriptionInformation = nil
 	}
-	if l.seen&(1<<17) == 0 {
+	if m.AdditionalRRMPriorityIndex != nil && l.seen&(1<<17) == 0 {
 		m.AdditionalRRMPriorityIndex = nil
 	}
-	if l.seen&(1<<18) == 0 {
+	if m.IABAuthorized != nil && l.seen&(1<<18) == 0 {
 		m.IABAuthorized = nil
 	}
-	if l.seen&(1<<19) == 0 {
+	if m.NRV2XServicesAuthorized != nil && l.seen&(1<<19) == 0 {
 		m.NRV2XServicesAuthorized = nil
 	}
-	if l.seen&(1<<20) == 0 {
+	if m.NRUESidelinkAggregateMaximumBitrate != nil && l.seen&(1<<20) == 0 {
 		m.NRUESidelinkAggregateMaximumBitrate = nil
 	}
-	if l.seen&(1<<21) == 0 {
+	if m.PC5QoSParameters != nil && l.seen&(1<<21) == 0 {
 		m.PC5QoSParameters = nil
 	}
-	if l.seen&(1<<22) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<22) == 0 {
 		m.UERadioCapabilityID = nil
 	}
 }
@@ -6223,11 +6266,11 @@ type UEContextModificationResponse struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uEContextModificationResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uEContextModificationResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UEContextModificationResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -6246,7 +6289,8 @@ func (m *UEContextModificationResponse) encode(w *encoder) {
 }
 
 func (m *UEContextModificationResponse) decode(r *decoder) {
-	l := r.messageStart(uEContextModificationResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextModificationResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6269,7 +6313,7 @@ func (m *UEContextModificationResponse) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -6291,12 +6335,12 @@ type UEContextModificationFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uEContextModificationFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uEContextModificationFailureSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UEContextModificationFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -6318,7 +6362,8 @@ func (m *UEContextModificationFailure) encode(w *encoder) {
 }
 
 func (m *UEContextModificationFailure) decode(r *decoder) {
-	l := r.messageStart(uEContextModificationFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextModificationFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6348,7 +6393,7 @@ func (m *UEContextModificationFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -6374,16 +6419,16 @@ type UECapabilityInfoIndication struct {
 	UnknownIEs                              []UnknownIE                              `asn1:"unknownIEs"`                                  // not of this release, written after the others
 }
 
-var uECapabilityInfoIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUERadioCapability, CriticalityIgnore, true},
-	{IDUERadioCapabilityForPaging, CriticalityIgnore, false},
-	{IDUEApplicationLayerMeasurementCapability, CriticalityIgnore, false},
-	{IDLTEMIndication, CriticalityIgnore, false},
-	{IDUERadioCapabilityNRFormat, CriticalityIgnore, false},
-	{IDUERadioCapabilityForPagingNRFormat, CriticalityIgnore, false},
-}
+var uECapabilityInfoIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDUERadioCapabilityForPaging, CriticalityIgnore},
+	{IDUEApplicationLayerMeasurementCapability, CriticalityIgnore},
+	{IDLTEMIndication, CriticalityIgnore},
+	{IDUERadioCapabilityNRFormat, CriticalityIgnore},
+	{IDUERadioCapabilityForPagingNRFormat, CriticalityIgnore},
+}}
 
 func (m *UECapabilityInfoIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -6425,7 +6470,8 @@ func (m *UECapabilityInfoIndication) encode(w *encoder) {
 }
 
 func (m *UECapabilityInfoIndication) decode(r *decoder) {
-	l := r.messageStart(uECapabilityInfoIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uECapabilityInfoIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6467,19 +6513,19 @@ func (m *UECapabilityInfoIndication) decode(r *decoder) {
 		var zero UERadioCapability
 		m.UERadioCapability = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.UERadioCapabilityForPaging != nil && l.seen&(1<<3) == 0 {
 		m.UERadioCapabilityForPaging = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.UEApplicationLayerMeasurementCapability != nil && l.seen&(1<<4) == 0 {
 		m.UEApplicationLayerMeasurementCapability = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.LTEMIndication != nil && l.seen&(1<<5) == 0 {
 		m.LTEMIndication = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.UERadioCapabilityNRFormat != nil && l.seen&(1<<6) == 0 {
 		m.UERadioCapabilityNRFormat = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.UERadioCapabilityForPagingNRFormat != nil && l.seen&(1<<7) == 0 {
 		m.UERadioCapabilityForPagingNRFormat = nil
 	}
 }
@@ -6499,10 +6545,10 @@ type UEContextReleaseCommand struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"`  // not of this release, written after the others
 }
 
-var uEContextReleaseCommandTable = [...]ieSpec{
-	{IDUES1APIDs, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-}
+var uEContextReleaseCommandSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDUES1APIDs, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+}}
 
 func (m *UEContextReleaseCommand) encode(w *encoder) {
 	c := w.messageStart()
@@ -6516,7 +6562,8 @@ func (m *UEContextReleaseCommand) encode(w *encoder) {
 }
 
 func (m *UEContextReleaseCommand) decode(r *decoder) {
-	l := r.messageStart(uEContextReleaseCommandTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextReleaseCommandSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6559,16 +6606,16 @@ type UEContextReleaseComplete struct {
 	UnknownIEs                                    []UnknownIE                                    `asn1:"unknownIEs"`                                    // not of this release, written after the others
 }
 
-var uEContextReleaseCompleteTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-	{IDInformationOnRecommendedCellsAndENBsForPaging, CriticalityIgnore, false},
-	{IDCellIdentifierAndCELevelForCECapableUEs, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore, false},
-}
+var uEContextReleaseCompleteSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+	{IDInformationOnRecommendedCellsAndENBsForPaging, CriticalityIgnore},
+	{IDCellIdentifierAndCELevelForCECapableUEs, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore},
+}}
 
 func (m *UEContextReleaseComplete) encode(w *encoder) {
 	c := w.messageStart()
@@ -6612,7 +6659,8 @@ func (m *UEContextReleaseComplete) encode(w *encoder) {
 }
 
 func (m *UEContextReleaseComplete) decode(r *decoder) {
-	l := r.messageStart(uEContextReleaseCompleteTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextReleaseCompleteSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6650,22 +6698,22 @@ func (m *UEContextReleaseComplete) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<3) == 0 {
 		m.UserLocationInformation = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.InformationOnRecommendedCellsAndENBsForPaging != nil && l.seen&(1<<4) == 0 {
 		m.InformationOnRecommendedCellsAndENBsForPaging = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.CellIdentifierAndCELevelForCECapableUEs != nil && l.seen&(1<<5) == 0 {
 		m.CellIdentifierAndCELevelForCECapableUEs = nil
 	}
 	if l.seen&(1<<6) == 0 {
 		m.SecondaryRATDataUsageReportList = m.SecondaryRATDataUsageReportList[:0]
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.TimeSinceSecondaryNodeRelease != nil && l.seen&(1<<7) == 0 {
 		m.TimeSinceSecondaryNodeRelease = nil
 	}
 }
@@ -6686,11 +6734,11 @@ type ENBStatusTransfer struct {
 	UnknownIEs                            []UnknownIE                           `asn1:"unknownIEs"`                              // not of this release, written after the others
 }
 
-var eNBStatusTransferTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDENBStatusTransferTransparentContainer, CriticalityReject, true},
-}
+var eNBStatusTransferSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDENBStatusTransferTransparentContainer, CriticalityReject},
+}}
 
 func (m *ENBStatusTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -6707,7 +6755,8 @@ func (m *ENBStatusTransfer) encode(w *encoder) {
 }
 
 func (m *ENBStatusTransfer) decode(r *decoder) {
-	l := r.messageStart(eNBStatusTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBStatusTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6752,11 +6801,11 @@ type MMEStatusTransfer struct {
 	UnknownIEs                            []UnknownIE                           `asn1:"unknownIEs"`                              // not of this release, written after the others
 }
 
-var mMEStatusTransferTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDENBStatusTransferTransparentContainer, CriticalityReject, true},
-}
+var mMEStatusTransferSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDENBStatusTransferTransparentContainer, CriticalityReject},
+}}
 
 func (m *MMEStatusTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -6773,7 +6822,8 @@ func (m *MMEStatusTransfer) encode(w *encoder) {
 }
 
 func (m *MMEStatusTransfer) decode(r *decoder) {
-	l := r.messageStart(mMEStatusTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEStatusTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6818,11 +6868,11 @@ type DeactivateTrace struct {
 	UnknownIEs    []UnknownIE   `asn1:"unknownIEs"`       // not of this release, written after the others
 }
 
-var deactivateTraceTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDEUTRANTraceID, CriticalityIgnore, true},
-}
+var deactivateTraceSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDEUTRANTraceID, CriticalityIgnore},
+}}
 
 func (m *DeactivateTrace) encode(w *encoder) {
 	c := w.messageStart()
@@ -6839,7 +6889,8 @@ func (m *DeactivateTrace) encode(w *encoder) {
 }
 
 func (m *DeactivateTrace) decode(r *decoder) {
-	l := r.messageStart(deactivateTraceTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &deactivateTraceSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6884,11 +6935,11 @@ type TraceStart struct {
 	UnknownIEs      []UnknownIE     `asn1:"unknownIEs"`      // not of this release, written after the others
 }
 
-var traceStartTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDTraceActivation, CriticalityIgnore, true},
-}
+var traceStartSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDTraceActivation, CriticalityIgnore},
+}}
 
 func (m *TraceStart) encode(w *encoder) {
 	c := w.messageStart()
@@ -6905,7 +6956,8 @@ func (m *TraceStart) encode(w *encoder) {
 }
 
 func (m *TraceStart) decode(r *decoder) {
-	l := r.messageStart(traceStartTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &traceStartSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -6951,12 +7003,12 @@ type TraceFailureIndication struct {
 	UnknownIEs    []UnknownIE   `asn1:"unknownIEs"`       // not of this release, written after the others
 }
 
-var traceFailureIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDEUTRANTraceID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-}
+var traceFailureIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDEUTRANTraceID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+}}
 
 func (m *TraceFailureIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -6976,7 +7028,8 @@ func (m *TraceFailureIndication) encode(w *encoder) {
 }
 
 func (m *TraceFailureIndication) decode(r *decoder) {
-	l := r.messageStart(traceFailureIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &traceFailureIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7031,14 +7084,14 @@ type CellTrafficTrace struct {
 	UnknownIEs                     []UnknownIE           `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
-var cellTrafficTraceTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDEUTRANTraceID, CriticalityIgnore, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTraceCollectionEntityIPAddress, CriticalityIgnore, true},
-	{IDPrivacyIndicator, CriticalityIgnore, false},
-}
+var cellTrafficTraceSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDEUTRANTraceID, CriticalityIgnore},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTraceCollectionEntityIPAddress, CriticalityIgnore},
+	{IDPrivacyIndicator, CriticalityIgnore},
+}}
 
 func (m *CellTrafficTrace) encode(w *encoder) {
 	c := w.messageStart()
@@ -7066,7 +7119,8 @@ func (m *CellTrafficTrace) encode(w *encoder) {
 }
 
 func (m *CellTrafficTrace) decode(r *decoder) {
-	l := r.messageStart(cellTrafficTraceTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &cellTrafficTraceSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7110,7 +7164,7 @@ func (m *CellTrafficTrace) decode(r *decoder) {
 		var zero TransportLayerAddress
 		m.TraceCollectionEntityIPAddress = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.PrivacyIndicator != nil && l.seen&(1<<5) == 0 {
 		m.PrivacyIndicator = nil
 	}
 }
@@ -7131,11 +7185,11 @@ type LocationReportingControl struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var locationReportingControlTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDRequestType, CriticalityIgnore, true},
-}
+var locationReportingControlSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDRequestType, CriticalityIgnore},
+}}
 
 func (m *LocationReportingControl) encode(w *encoder) {
 	c := w.messageStart()
@@ -7152,7 +7206,8 @@ func (m *LocationReportingControl) encode(w *encoder) {
 }
 
 func (m *LocationReportingControl) decode(r *decoder) {
-	l := r.messageStart(locationReportingControlTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &locationReportingControlSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7197,11 +7252,11 @@ type LocationReportingFailureIndication struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var locationReportingFailureIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDCause, CriticalityIgnore, true},
-}
+var locationReportingFailureIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDCause, CriticalityIgnore},
+}}
 
 func (m *LocationReportingFailureIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -7218,7 +7273,8 @@ func (m *LocationReportingFailureIndication) encode(w *encoder) {
 }
 
 func (m *LocationReportingFailureIndication) decode(r *decoder) {
-	l := r.messageStart(locationReportingFailureIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &locationReportingFailureIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7267,15 +7323,15 @@ type LocationReport struct {
 	UnknownIEs           []UnknownIE           `asn1:"unknownIEs"`              // not of this release, written after the others
 }
 
-var locationReportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTAI, CriticalityIgnore, true},
-	{IDRequestType, CriticalityIgnore, true},
-	{IDPSCellInformation, CriticalityIgnore, false},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var locationReportSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTAI, CriticalityIgnore},
+	{IDRequestType, CriticalityIgnore},
+	{IDPSCellInformation, CriticalityIgnore},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *LocationReport) encode(w *encoder) {
 	c := w.messageStart()
@@ -7308,7 +7364,8 @@ func (m *LocationReport) encode(w *encoder) {
 }
 
 func (m *LocationReport) decode(r *decoder) {
-	l := r.messageStart(locationReportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &locationReportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7355,10 +7412,10 @@ func (m *LocationReport) decode(r *decoder) {
 		var zero RequestType
 		m.RequestType = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.PSCellInformation != nil && l.seen&(1<<5) == 0 {
 		m.PSCellInformation = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<6) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -7379,11 +7436,11 @@ type OverloadStart struct {
 	UnknownIEs                     []UnknownIE                     `asn1:"unknownIEs"`                     // not of this release, written after the others
 }
 
-var overloadStartTable = [...]ieSpec{
-	{IDOverloadResponse, CriticalityReject, true},
-	{IDGUMMEIList, CriticalityIgnore, false},
-	{IDTrafficLoadReductionIndication, CriticalityIgnore, false},
-}
+var overloadStartSet = ieSet{1 << 0, []ieRow{
+	{IDOverloadResponse, CriticalityReject},
+	{IDGUMMEIList, CriticalityIgnore},
+	{IDTrafficLoadReductionIndication, CriticalityIgnore},
+}}
 
 func (m *OverloadStart) encode(w *encoder) {
 	c := w.messageStart()
@@ -7404,7 +7461,8 @@ func (m *OverloadStart) encode(w *encoder) {
 }
 
 func (m *OverloadStart) decode(r *decoder) {
-	l := r.messageStart(overloadStartTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &overloadStartSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7426,7 +7484,7 @@ func (m *OverloadStart) decode(r *decoder) {
 	if l.seen&(1<<1) == 0 {
 		m.GUMMEIList = m.GUMMEIList[:0]
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.TrafficLoadReductionIndication != nil && l.seen&(1<<2) == 0 {
 		m.TrafficLoadReductionIndication = nil
 	}
 }
@@ -7445,9 +7503,9 @@ type OverloadStop struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var overloadStopTable = [...]ieSpec{
-	{IDGUMMEIList, CriticalityIgnore, false},
-}
+var overloadStopSet = ieSet{0, []ieRow{
+	{IDGUMMEIList, CriticalityIgnore},
+}}
 
 func (m *OverloadStop) encode(w *encoder) {
 	c := w.messageStart()
@@ -7460,7 +7518,8 @@ func (m *OverloadStop) encode(w *encoder) {
 }
 
 func (m *OverloadStop) decode(r *decoder) {
-	l := r.messageStart(overloadStopTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &overloadStopSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7499,20 +7558,20 @@ type WriteReplaceWarningRequest struct {
 	UnknownIEs                        []UnknownIE                        `asn1:"unknownIEs"`                        // not of this release, written after the others
 }
 
-var writeReplaceWarningRequestTable = [...]ieSpec{
-	{IDMessageIdentifier, CriticalityReject, true},
-	{IDSerialNumber, CriticalityReject, true},
-	{IDWarningAreaList, CriticalityIgnore, false},
-	{IDRepetitionPeriod, CriticalityReject, true},
-	{IDExtendedRepetitionPeriod, CriticalityReject, false},
-	{IDNumberofBroadcastRequest, CriticalityReject, true},
-	{IDWarningType, CriticalityIgnore, false},
-	{IDWarningSecurityInfo, CriticalityIgnore, false},
-	{IDDataCodingScheme, CriticalityIgnore, false},
-	{IDWarningMessageContents, CriticalityIgnore, false},
-	{IDConcurrentWarningMessageIndicator, CriticalityReject, false},
-	{IDWarningAreaCoordinates, CriticalityIgnore, false},
-}
+var writeReplaceWarningRequestSet = ieSet{1<<0 | 1<<1 | 1<<3 | 1<<5, []ieRow{
+	{IDMessageIdentifier, CriticalityReject},
+	{IDSerialNumber, CriticalityReject},
+	{IDWarningAreaList, CriticalityIgnore},
+	{IDRepetitionPeriod, CriticalityReject},
+	{IDExtendedRepetitionPeriod, CriticalityReject},
+	{IDNumberofBroadcastRequest, CriticalityReject},
+	{IDWarningType, CriticalityIgnore},
+	{IDWarningSecurityInfo, CriticalityIgnore},
+	{IDDataCodingScheme, CriticalityIgnore},
+	{IDWarningMessageContents, CriticalityIgnore},
+	{IDConcurrentWarningMessageIndicator, CriticalityReject},
+	{IDWarningAreaCoordinates, CriticalityIgnore},
+}}
 
 func (m *WriteReplaceWarningRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -7572,7 +7631,8 @@ func (m *WriteReplaceWarningRequest) encode(w *encoder) {
 }
 
 func (m *WriteReplaceWarningRequest) decode(r *decoder) {
-	l := r.messageStart(writeReplaceWarningRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &writeReplaceWarningRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7622,36 +7682,36 @@ func (m *WriteReplaceWarningRequest) decode(r *decoder) {
 		var zero SerialNumber
 		m.SerialNumber = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.WarningAreaList != nil && l.seen&(1<<2) == 0 {
 		m.WarningAreaList = nil
 	}
 	if l.seen&(1<<3) == 0 {
 		var zero RepetitionPeriod
 		m.RepetitionPeriod = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.ExtendedRepetitionPeriod != nil && l.seen&(1<<4) == 0 {
 		m.ExtendedRepetitionPeriod = nil
 	}
 	if l.seen&(1<<5) == 0 {
 		var zero NumberofBroadcastRequest
 		m.NumberofBroadcastRequest = zero
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.WarningType != nil && l.seen&(1<<6) == 0 {
 		m.WarningType = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.WarningSecurityInfo != nil && l.seen&(1<<7) == 0 {
 		m.WarningSecurityInfo = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.DataCodingScheme != nil && l.seen&(1<<8) == 0 {
 		m.DataCodingScheme = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.WarningMessageContents != nil && l.seen&(1<<9) == 0 {
 		m.WarningMessageContents = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.ConcurrentWarningMessageIndicator != nil && l.seen&(1<<10) == 0 {
 		m.ConcurrentWarningMessageIndicator = nil
 	}
-	if l.seen&(1<<11) == 0 {
+	if m.WarningAreaCoordinates != nil && l.seen&(1<<11) == 0 {
 		m.WarningAreaCoordinates = nil
 	}
 }
@@ -7673,12 +7733,12 @@ type WriteReplaceWarningResponse struct {
 	UnknownIEs                 []UnknownIE                 `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var writeReplaceWarningResponseTable = [...]ieSpec{
-	{IDMessageIdentifier, CriticalityReject, true},
-	{IDSerialNumber, CriticalityReject, true},
-	{IDBroadcastCompletedAreaList, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var writeReplaceWarningResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMessageIdentifier, CriticalityReject},
+	{IDSerialNumber, CriticalityReject},
+	{IDBroadcastCompletedAreaList, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *WriteReplaceWarningResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -7702,7 +7762,8 @@ func (m *WriteReplaceWarningResponse) encode(w *encoder) {
 }
 
 func (m *WriteReplaceWarningResponse) decode(r *decoder) {
-	l := r.messageStart(writeReplaceWarningResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &writeReplaceWarningResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7728,10 +7789,10 @@ func (m *WriteReplaceWarningResponse) decode(r *decoder) {
 		var zero SerialNumber
 		m.SerialNumber = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.BroadcastCompletedAreaList != nil && l.seen&(1<<2) == 0 {
 		m.BroadcastCompletedAreaList = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -7750,9 +7811,9 @@ type ENBDirectInformationTransfer struct {
 	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
-var eNBDirectInformationTransferTable = [...]ieSpec{
-	{IDInterSystemInformationTransferTypeEDT, CriticalityReject, true},
-}
+var eNBDirectInformationTransferSet = ieSet{1 << 0, []ieRow{
+	{IDInterSystemInformationTransferTypeEDT, CriticalityReject},
+}}
 
 func (m *ENBDirectInformationTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -7763,7 +7824,8 @@ func (m *ENBDirectInformationTransfer) encode(w *encoder) {
 }
 
 func (m *ENBDirectInformationTransfer) decode(r *decoder) {
-	l := r.messageStart(eNBDirectInformationTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBDirectInformationTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7792,9 +7854,9 @@ type MMEDirectInformationTransfer struct {
 	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
-var mMEDirectInformationTransferTable = [...]ieSpec{
-	{IDInterSystemInformationTransferTypeMDT, CriticalityReject, true},
-}
+var mMEDirectInformationTransferSet = ieSet{1 << 0, []ieRow{
+	{IDInterSystemInformationTransferTypeMDT, CriticalityReject},
+}}
 
 func (m *MMEDirectInformationTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -7805,7 +7867,8 @@ func (m *MMEDirectInformationTransfer) encode(w *encoder) {
 }
 
 func (m *MMEDirectInformationTransfer) decode(r *decoder) {
-	l := r.messageStart(mMEDirectInformationTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEDirectInformationTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7836,11 +7899,11 @@ type ENBConfigurationTransfer struct {
 	UnknownIEs                             []UnknownIE                         `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
-var eNBConfigurationTransferTable = [...]ieSpec{
-	{IDSONConfigurationTransferECT, CriticalityIgnore, false},
-	{IDENDCSONConfigurationTransferECT, CriticalityIgnore, false},
-	{IDIntersystemSONConfigurationTransferECT, CriticalityIgnore, false},
-}
+var eNBConfigurationTransferSet = ieSet{0, []ieRow{
+	{IDSONConfigurationTransferECT, CriticalityIgnore},
+	{IDENDCSONConfigurationTransferECT, CriticalityIgnore},
+	{IDIntersystemSONConfigurationTransferECT, CriticalityIgnore},
+}}
 
 func (m *ENBConfigurationTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -7863,7 +7926,8 @@ func (m *ENBConfigurationTransfer) encode(w *encoder) {
 }
 
 func (m *ENBConfigurationTransfer) decode(r *decoder) {
-	l := r.messageStart(eNBConfigurationTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBConfigurationTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7878,13 +7942,13 @@ func (m *ENBConfigurationTransfer) decode(r *decoder) {
 		}
 	}
 	m.UnknownIEs = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.SONConfigurationTransferECT != nil && l.seen&(1<<0) == 0 {
 		m.SONConfigurationTransferECT = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.ENDCSONConfigurationTransferECT != nil && l.seen&(1<<1) == 0 {
 		m.ENDCSONConfigurationTransferECT = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.IntersystemSONConfigurationTransferECT != nil && l.seen&(1<<2) == 0 {
 		m.IntersystemSONConfigurationTransferECT = nil
 	}
 }
@@ -7905,11 +7969,11 @@ type MMEConfigurationTransfer struct {
 	UnknownIEs                             []UnknownIE                         `asn1:"unknownIEs"`                             // not of this release, written after the others
 }
 
-var mMEConfigurationTransferTable = [...]ieSpec{
-	{IDSONConfigurationTransferMCT, CriticalityIgnore, false},
-	{IDENDCSONConfigurationTransferMCT, CriticalityIgnore, false},
-	{IDIntersystemSONConfigurationTransferMCT, CriticalityIgnore, false},
-}
+var mMEConfigurationTransferSet = ieSet{0, []ieRow{
+	{IDSONConfigurationTransferMCT, CriticalityIgnore},
+	{IDENDCSONConfigurationTransferMCT, CriticalityIgnore},
+	{IDIntersystemSONConfigurationTransferMCT, CriticalityIgnore},
+}}
 
 func (m *MMEConfigurationTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -7932,7 +7996,8 @@ func (m *MMEConfigurationTransfer) encode(w *encoder) {
 }
 
 func (m *MMEConfigurationTransfer) decode(r *decoder) {
-	l := r.messageStart(mMEConfigurationTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEConfigurationTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -7947,13 +8012,13 @@ func (m *MMEConfigurationTransfer) decode(r *decoder) {
 		}
 	}
 	m.UnknownIEs = l.end(r)
-	if l.seen&(1<<0) == 0 {
+	if m.SONConfigurationTransferMCT != nil && l.seen&(1<<0) == 0 {
 		m.SONConfigurationTransferMCT = nil
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.ENDCSONConfigurationTransferMCT != nil && l.seen&(1<<1) == 0 {
 		m.ENDCSONConfigurationTransferMCT = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.IntersystemSONConfigurationTransferMCT != nil && l.seen&(1<<2) == 0 {
 		m.IntersystemSONConfigurationTransferMCT = nil
 	}
 }
@@ -7992,12 +8057,12 @@ type PWSRestartIndication struct {
 	UnknownIEs                    []UnknownIE                   `asn1:"unknownIEs"`                    // not of this release, written after the others
 }
 
-var pWSRestartIndicationTable = [...]ieSpec{
-	{IDECGIListForRestart, CriticalityReject, true},
-	{IDGlobalENBID, CriticalityReject, true},
-	{IDTAIListForRestart, CriticalityReject, true},
-	{IDEmergencyAreaIDListForRestart, CriticalityReject, false},
-}
+var pWSRestartIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDECGIListForRestart, CriticalityReject},
+	{IDGlobalENBID, CriticalityReject},
+	{IDTAIListForRestart, CriticalityReject},
+	{IDEmergencyAreaIDListForRestart, CriticalityReject},
+}}
 
 func (m *PWSRestartIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -8019,7 +8084,8 @@ func (m *PWSRestartIndication) encode(w *encoder) {
 }
 
 func (m *PWSRestartIndication) decode(r *decoder) {
-	l := r.messageStart(pWSRestartIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pWSRestartIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8071,12 +8137,12 @@ type KillRequest struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var killRequestTable = [...]ieSpec{
-	{IDMessageIdentifier, CriticalityReject, true},
-	{IDSerialNumber, CriticalityReject, true},
-	{IDWarningAreaList, CriticalityIgnore, false},
-	{IDKillAllWarningMessages, CriticalityReject, false},
-}
+var killRequestSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMessageIdentifier, CriticalityReject},
+	{IDSerialNumber, CriticalityReject},
+	{IDWarningAreaList, CriticalityIgnore},
+	{IDKillAllWarningMessages, CriticalityReject},
+}}
 
 func (m *KillRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -8100,7 +8166,8 @@ func (m *KillRequest) encode(w *encoder) {
 }
 
 func (m *KillRequest) decode(r *decoder) {
-	l := r.messageStart(killRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &killRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8126,10 +8193,10 @@ func (m *KillRequest) decode(r *decoder) {
 		var zero SerialNumber
 		m.SerialNumber = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.WarningAreaList != nil && l.seen&(1<<2) == 0 {
 		m.WarningAreaList = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.KillAllWarningMessages != nil && l.seen&(1<<3) == 0 {
 		m.KillAllWarningMessages = nil
 	}
 }
@@ -8151,12 +8218,12 @@ type KillResponse struct {
 	UnknownIEs                 []UnknownIE                 `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var killResponseTable = [...]ieSpec{
-	{IDMessageIdentifier, CriticalityReject, true},
-	{IDSerialNumber, CriticalityReject, true},
-	{IDBroadcastCancelledAreaList, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var killResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMessageIdentifier, CriticalityReject},
+	{IDSerialNumber, CriticalityReject},
+	{IDBroadcastCancelledAreaList, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *KillResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -8180,7 +8247,8 @@ func (m *KillResponse) encode(w *encoder) {
 }
 
 func (m *KillResponse) decode(r *decoder) {
-	l := r.messageStart(killResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &killResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8206,10 +8274,10 @@ func (m *KillResponse) decode(r *decoder) {
 		var zero SerialNumber
 		m.SerialNumber = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.BroadcastCancelledAreaList != nil && l.seen&(1<<2) == 0 {
 		m.BroadcastCancelledAreaList = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -8231,12 +8299,12 @@ type DownlinkUEAssociatedLPPaTransport struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var downlinkUEAssociatedLPPaTransportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDRoutingID, CriticalityReject, true},
-	{IDLPPaPDU, CriticalityReject, true},
-}
+var downlinkUEAssociatedLPPaTransportSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDRoutingID, CriticalityReject},
+	{IDLPPaPDU, CriticalityReject},
+}}
 
 func (m *DownlinkUEAssociatedLPPaTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -8256,7 +8324,8 @@ func (m *DownlinkUEAssociatedLPPaTransport) encode(w *encoder) {
 }
 
 func (m *DownlinkUEAssociatedLPPaTransport) decode(r *decoder) {
-	l := r.messageStart(downlinkUEAssociatedLPPaTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &downlinkUEAssociatedLPPaTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8309,12 +8378,12 @@ type UplinkUEAssociatedLPPaTransport struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var uplinkUEAssociatedLPPaTransportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDRoutingID, CriticalityReject, true},
-	{IDLPPaPDU, CriticalityReject, true},
-}
+var uplinkUEAssociatedLPPaTransportSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDRoutingID, CriticalityReject},
+	{IDLPPaPDU, CriticalityReject},
+}}
 
 func (m *UplinkUEAssociatedLPPaTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -8334,7 +8403,8 @@ func (m *UplinkUEAssociatedLPPaTransport) encode(w *encoder) {
 }
 
 func (m *UplinkUEAssociatedLPPaTransport) decode(r *decoder) {
-	l := r.messageStart(uplinkUEAssociatedLPPaTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uplinkUEAssociatedLPPaTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8385,10 +8455,10 @@ type DownlinkNonUEAssociatedLPPaTransport struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var downlinkNonUEAssociatedLPPaTransportTable = [...]ieSpec{
-	{IDRoutingID, CriticalityReject, true},
-	{IDLPPaPDU, CriticalityReject, true},
-}
+var downlinkNonUEAssociatedLPPaTransportSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDRoutingID, CriticalityReject},
+	{IDLPPaPDU, CriticalityReject},
+}}
 
 func (m *DownlinkNonUEAssociatedLPPaTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -8402,7 +8472,8 @@ func (m *DownlinkNonUEAssociatedLPPaTransport) encode(w *encoder) {
 }
 
 func (m *DownlinkNonUEAssociatedLPPaTransport) decode(r *decoder) {
-	l := r.messageStart(downlinkNonUEAssociatedLPPaTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &downlinkNonUEAssociatedLPPaTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8439,10 +8510,10 @@ type UplinkNonUEAssociatedLPPaTransport struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var uplinkNonUEAssociatedLPPaTransportTable = [...]ieSpec{
-	{IDRoutingID, CriticalityReject, true},
-	{IDLPPaPDU, CriticalityReject, true},
-}
+var uplinkNonUEAssociatedLPPaTransportSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDRoutingID, CriticalityReject},
+	{IDLPPaPDU, CriticalityReject},
+}}
 
 func (m *UplinkNonUEAssociatedLPPaTransport) encode(w *encoder) {
 	c := w.messageStart()
@@ -8456,7 +8527,8 @@ func (m *UplinkNonUEAssociatedLPPaTransport) encode(w *encoder) {
 }
 
 func (m *UplinkNonUEAssociatedLPPaTransport) decode(r *decoder) {
-	l := r.messageStart(uplinkNonUEAssociatedLPPaTransportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uplinkNonUEAssociatedLPPaTransportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8495,12 +8567,12 @@ type UERadioCapabilityMatchRequest struct {
 	UnknownIEs          []UnknownIE         `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
-var uERadioCapabilityMatchRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDUERadioCapability, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-}
+var uERadioCapabilityMatchRequestSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+}}
 
 func (m *UERadioCapabilityMatchRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -8524,7 +8596,8 @@ func (m *UERadioCapabilityMatchRequest) encode(w *encoder) {
 }
 
 func (m *UERadioCapabilityMatchRequest) decode(r *decoder) {
-	l := r.messageStart(uERadioCapabilityMatchRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uERadioCapabilityMatchRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8550,10 +8623,10 @@ func (m *UERadioCapabilityMatchRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UERadioCapability != nil && l.seen&(1<<2) == 0 {
 		m.UERadioCapability = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<3) == 0 {
 		m.UERadioCapabilityID = nil
 	}
 }
@@ -8575,12 +8648,12 @@ type UERadioCapabilityMatchResponse struct {
 	UnknownIEs                 []UnknownIE                `asn1:"unknownIEs"`                 // not of this release, written after the others
 }
 
-var uERadioCapabilityMatchResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDVoiceSupportMatchIndicator, CriticalityReject, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uERadioCapabilityMatchResponseSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDVoiceSupportMatchIndicator, CriticalityReject},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UERadioCapabilityMatchResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -8602,7 +8675,8 @@ func (m *UERadioCapabilityMatchResponse) encode(w *encoder) {
 }
 
 func (m *UERadioCapabilityMatchResponse) decode(r *decoder) {
-	l := r.messageStart(uERadioCapabilityMatchResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uERadioCapabilityMatchResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8632,7 +8706,7 @@ func (m *UERadioCapabilityMatchResponse) decode(r *decoder) {
 		var zero VoiceSupportMatchIndicator
 		m.VoiceSupportMatchIndicator = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -8658,16 +8732,16 @@ type ERABModificationIndication struct {
 	UnknownIEs                          []UnknownIE                         `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
-var eRABModificationIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDERABToBeModifiedListBearerModInd, CriticalityReject, true},
-	{IDERABNotToBeModifiedListBearerModInd, CriticalityReject, false},
-	{IDCSGMembershipInfo, CriticalityReject, false},
-	{IDTunnelInformationForBBF, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-}
+var eRABModificationIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDERABToBeModifiedListBearerModInd, CriticalityReject},
+	{IDERABNotToBeModifiedListBearerModInd, CriticalityReject},
+	{IDCSGMembershipInfo, CriticalityReject},
+	{IDTunnelInformationForBBF, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+}}
 
 func (m *ERABModificationIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -8709,7 +8783,8 @@ func (m *ERABModificationIndication) encode(w *encoder) {
 }
 
 func (m *ERABModificationIndication) decode(r *decoder) {
-	l := r.messageStart(eRABModificationIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABModificationIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8754,16 +8829,16 @@ func (m *ERABModificationIndication) decode(r *decoder) {
 	if l.seen&(1<<3) == 0 {
 		m.ERABNotToBeModifiedListBearerModInd = m.ERABNotToBeModifiedListBearerModInd[:0]
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.CSGMembershipInfo != nil && l.seen&(1<<4) == 0 {
 		m.CSGMembershipInfo = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.TunnelInformationForBBF != nil && l.seen&(1<<5) == 0 {
 		m.TunnelInformationForBBF = nil
 	}
 	if l.seen&(1<<6) == 0 {
 		m.SecondaryRATDataUsageReportList = m.SecondaryRATDataUsageReportList[:0]
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<7) == 0 {
 		m.UserLocationInformation = nil
 	}
 }
@@ -8788,15 +8863,15 @@ type ERABModificationConfirm struct {
 	UnknownIEs                          []UnknownIE                 `asn1:"unknownIEs"`                           // not of this release, written after the others
 }
 
-var eRABModificationConfirmTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABModifyListBearerModConf, CriticalityIgnore, false},
-	{IDERABFailedToModifyListBearerModConf, CriticalityIgnore, false},
-	{IDERABToBeReleasedListBearerModConf, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-}
+var eRABModificationConfirmSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABModifyListBearerModConf, CriticalityIgnore},
+	{IDERABFailedToModifyListBearerModConf, CriticalityIgnore},
+	{IDERABToBeReleasedListBearerModConf, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+}}
 
 func (m *ERABModificationConfirm) encode(w *encoder) {
 	c := w.messageStart()
@@ -8835,7 +8910,8 @@ func (m *ERABModificationConfirm) encode(w *encoder) {
 }
 
 func (m *ERABModificationConfirm) decode(r *decoder) {
-	l := r.messageStart(eRABModificationConfirmTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eRABModificationConfirmSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8879,10 +8955,10 @@ func (m *ERABModificationConfirm) decode(r *decoder) {
 	if l.seen&(1<<4) == 0 {
 		m.ERABToBeReleasedListBearerModConf = m.ERABToBeReleasedListBearerModConf[:0]
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<5) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<6) == 0 {
 		m.CSGMembershipStatus = nil
 	}
 }
@@ -8903,11 +8979,11 @@ type UEContextModificationIndication struct {
 	UnknownIEs        []UnknownIE        `asn1:"unknownIEs"`        // not of this release, written after the others
 }
 
-var uEContextModificationIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDCSGMembershipInfo, CriticalityReject, false},
-}
+var uEContextModificationIndicationSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDCSGMembershipInfo, CriticalityReject},
+}}
 
 func (m *UEContextModificationIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -8926,7 +9002,8 @@ func (m *UEContextModificationIndication) encode(w *encoder) {
 }
 
 func (m *UEContextModificationIndication) decode(r *decoder) {
-	l := r.messageStart(uEContextModificationIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextModificationIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -8949,7 +9026,7 @@ func (m *UEContextModificationIndication) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CSGMembershipInfo != nil && l.seen&(1<<2) == 0 {
 		m.CSGMembershipInfo = nil
 	}
 }
@@ -8971,12 +9048,12 @@ type UEContextModificationConfirm struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uEContextModificationConfirmTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCSGMembershipStatus, CriticalityIgnore, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uEContextModificationConfirmSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCSGMembershipStatus, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UEContextModificationConfirm) encode(w *encoder) {
 	c := w.messageStart()
@@ -9000,7 +9077,8 @@ func (m *UEContextModificationConfirm) encode(w *encoder) {
 }
 
 func (m *UEContextModificationConfirm) decode(r *decoder) {
-	l := r.messageStart(uEContextModificationConfirmTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextModificationConfirmSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9026,10 +9104,10 @@ func (m *UEContextModificationConfirm) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CSGMembershipStatus != nil && l.seen&(1<<2) == 0 {
 		m.CSGMembershipStatus = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -9053,14 +9131,14 @@ type RerouteNASRequest struct {
 	UnknownIEs     []UnknownIE     `asn1:"unknownIEs"`      // not of this release, written after the others
 }
 
-var rerouteNASRequestTable = [...]ieSpec{
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDMMEUES1APID, CriticalityIgnore, false},
-	{IDS1Message, CriticalityReject, true},
-	{IDMMEGroupID, CriticalityReject, true},
-	{IDAdditionalGUTI, CriticalityIgnore, false},
-	{IDUEUsageType, CriticalityIgnore, false},
-}
+var rerouteNASRequestSet = ieSet{1<<0 | 1<<2 | 1<<3, []ieRow{
+	{IDENBUES1APID, CriticalityReject},
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDS1Message, CriticalityReject},
+	{IDMMEGroupID, CriticalityReject},
+	{IDAdditionalGUTI, CriticalityIgnore},
+	{IDUEUsageType, CriticalityIgnore},
+}}
 
 func (m *RerouteNASRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -9092,7 +9170,8 @@ func (m *RerouteNASRequest) encode(w *encoder) {
 }
 
 func (m *RerouteNASRequest) decode(r *decoder) {
-	l := r.messageStart(rerouteNASRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &rerouteNASRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9120,7 +9199,7 @@ func (m *RerouteNASRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.MMEUES1APID != nil && l.seen&(1<<1) == 0 {
 		m.MMEUES1APID = nil
 	}
 	if l.seen&(1<<2) == 0 {
@@ -9131,10 +9210,10 @@ func (m *RerouteNASRequest) decode(r *decoder) {
 		var zero MMEGroupID
 		m.MMEGroupID = zero
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.AdditionalGUTI != nil && l.seen&(1<<4) == 0 {
 		m.AdditionalGUTI = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UEUsageType != nil && l.seen&(1<<5) == 0 {
 		m.UEUsageType = nil
 	}
 }
@@ -9154,10 +9233,10 @@ type PWSFailureIndication struct {
 	UnknownIEs        []UnknownIE       `asn1:"unknownIEs"`        // not of this release, written after the others
 }
 
-var pWSFailureIndicationTable = [...]ieSpec{
-	{IDPWSfailedECGIList, CriticalityReject, true},
-	{IDGlobalENBID, CriticalityReject, true},
-}
+var pWSFailureIndicationSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDPWSfailedECGIList, CriticalityReject},
+	{IDGlobalENBID, CriticalityReject},
+}}
 
 func (m *PWSFailureIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -9171,7 +9250,8 @@ func (m *PWSFailureIndication) encode(w *encoder) {
 }
 
 func (m *PWSFailureIndication) decode(r *decoder) {
-	l := r.messageStart(pWSFailureIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &pWSFailureIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9213,15 +9293,15 @@ type UEContextSuspendRequest struct {
 	UnknownIEs                                    []UnknownIE                                    `asn1:"unknownIEs"`                                    // not of this release, written after the others
 }
 
-var uEContextSuspendRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDInformationOnRecommendedCellsAndENBsForPaging, CriticalityIgnore, false},
-	{IDCellIdentifierAndCELevelForCECapableUEs, CriticalityIgnore, false},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore, false},
-}
+var uEContextSuspendRequestSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDInformationOnRecommendedCellsAndENBsForPaging, CriticalityIgnore},
+	{IDCellIdentifierAndCELevelForCECapableUEs, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore},
+}}
 
 func (m *UEContextSuspendRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -9260,7 +9340,8 @@ func (m *UEContextSuspendRequest) encode(w *encoder) {
 }
 
 func (m *UEContextSuspendRequest) decode(r *decoder) {
-	l := r.messageStart(uEContextSuspendRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextSuspendRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9295,19 +9376,19 @@ func (m *UEContextSuspendRequest) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.InformationOnRecommendedCellsAndENBsForPaging != nil && l.seen&(1<<2) == 0 {
 		m.InformationOnRecommendedCellsAndENBsForPaging = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CellIdentifierAndCELevelForCECapableUEs != nil && l.seen&(1<<3) == 0 {
 		m.CellIdentifierAndCELevelForCECapableUEs = nil
 	}
 	if l.seen&(1<<4) == 0 {
 		m.SecondaryRATDataUsageReportList = m.SecondaryRATDataUsageReportList[:0]
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<5) == 0 {
 		m.UserLocationInformation = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.TimeSinceSecondaryNodeRelease != nil && l.seen&(1<<6) == 0 {
 		m.TimeSinceSecondaryNodeRelease = nil
 	}
 }
@@ -9329,12 +9410,12 @@ type UEContextSuspendResponse struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uEContextSuspendResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDSecurityContext, CriticalityReject, false},
-}
+var uEContextSuspendResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDSecurityContext, CriticalityReject},
+}}
 
 func (m *UEContextSuspendResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -9358,7 +9439,8 @@ func (m *UEContextSuspendResponse) encode(w *encoder) {
 }
 
 func (m *UEContextSuspendResponse) decode(r *decoder) {
-	l := r.messageStart(uEContextSuspendResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextSuspendResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9384,10 +9466,10 @@ func (m *UEContextSuspendResponse) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.SecurityContext != nil && l.seen&(1<<3) == 0 {
 		m.SecurityContext = nil
 	}
 }
@@ -9409,12 +9491,12 @@ type UEContextResumeRequest struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
-var uEContextResumeRequestTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDERABFailedToResumeListResumeReq, CriticalityReject, false},
-	{IDRRCResumeCause, CriticalityIgnore, false},
-}
+var uEContextResumeRequestSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDERABFailedToResumeListResumeReq, CriticalityReject},
+	{IDRRCResumeCause, CriticalityIgnore},
+}}
 
 func (m *UEContextResumeRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -9438,7 +9520,8 @@ func (m *UEContextResumeRequest) encode(w *encoder) {
 }
 
 func (m *UEContextResumeRequest) decode(r *decoder) {
-	l := r.messageStart(uEContextResumeRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextResumeRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9467,7 +9550,7 @@ func (m *UEContextResumeRequest) decode(r *decoder) {
 	if l.seen&(1<<2) == 0 {
 		m.ERABFailedToResumeListResumeReq = m.ERABFailedToResumeListResumeReq[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.RRCResumeCause != nil && l.seen&(1<<3) == 0 {
 		m.RRCResumeCause = nil
 	}
 }
@@ -9491,14 +9574,14 @@ type UEContextResumeResponse struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                       // not of this release, written after the others
 }
 
-var uEContextResumeResponseTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDERABFailedToResumeListResumeRes, CriticalityReject, false},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-	{IDSecurityContext, CriticalityReject, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-}
+var uEContextResumeResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDERABFailedToResumeListResumeRes, CriticalityReject},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+	{IDSecurityContext, CriticalityReject},
+	{IDPendingDataIndication, CriticalityIgnore},
+}}
 
 func (m *UEContextResumeResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -9532,7 +9615,8 @@ func (m *UEContextResumeResponse) encode(w *encoder) {
 }
 
 func (m *UEContextResumeResponse) decode(r *decoder) {
-	l := r.messageStart(uEContextResumeResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextResumeResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9567,13 +9651,13 @@ func (m *UEContextResumeResponse) decode(r *decoder) {
 	if l.seen&(1<<2) == 0 {
 		m.ERABFailedToResumeListResumeRes = m.ERABFailedToResumeListResumeRes[:0]
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.SecurityContext != nil && l.seen&(1<<4) == 0 {
 		m.SecurityContext = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<5) == 0 {
 		m.PendingDataIndication = nil
 	}
 }
@@ -9595,12 +9679,12 @@ type UEContextResumeFailure struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uEContextResumeFailureTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDCause, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uEContextResumeFailureSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDCause, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UEContextResumeFailure) encode(w *encoder) {
 	c := w.messageStart()
@@ -9622,7 +9706,8 @@ func (m *UEContextResumeFailure) encode(w *encoder) {
 }
 
 func (m *UEContextResumeFailure) decode(r *decoder) {
-	l := r.messageStart(uEContextResumeFailureTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEContextResumeFailureSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9652,7 +9737,7 @@ func (m *UEContextResumeFailure) decode(r *decoder) {
 		var zero Cause
 		m.Cause = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<3) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -9681,19 +9766,19 @@ type ConnectionEstablishmentIndication struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var connectionEstablishmentIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDUERadioCapability, CriticalityIgnore, false},
-	{IDEnhancedCoverageRestricted, CriticalityIgnore, false},
-	{IDDLCPSecurityInformation, CriticalityIgnore, false},
-	{IDCEModeBRestricted, CriticalityIgnore, false},
-	{IDEndIndication, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDUELevelQoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapabilityID, CriticalityReject, false},
-	{IDMaskedIMEISV, CriticalityIgnore, false},
-}
+var connectionEstablishmentIndicationSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDEnhancedCoverageRestricted, CriticalityIgnore},
+	{IDDLCPSecurityInformation, CriticalityIgnore},
+	{IDCEModeBRestricted, CriticalityIgnore},
+	{IDEndIndication, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDUELevelQoSParameters, CriticalityIgnore},
+	{IDUERadioCapabilityID, CriticalityReject},
+	{IDMaskedIMEISV, CriticalityIgnore},
+}}
 
 func (m *ConnectionEstablishmentIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -9752,7 +9837,8 @@ func (m *ConnectionEstablishmentIndication) encode(w *encoder) {
 }
 
 func (m *ConnectionEstablishmentIndication) decode(r *decoder) {
-	l := r.messageStart(connectionEstablishmentIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &connectionEstablishmentIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9799,31 +9885,31 @@ func (m *ConnectionEstablishmentIndication) decode(r *decoder) {
 		var zero ENBUES1APID
 		m.ENBUES1APID = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UERadioCapability != nil && l.seen&(1<<2) == 0 {
 		m.UERadioCapability = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.EnhancedCoverageRestricted != nil && l.seen&(1<<3) == 0 {
 		m.EnhancedCoverageRestricted = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.DLCPSecurityInformation != nil && l.seen&(1<<4) == 0 {
 		m.DLCPSecurityInformation = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.CEModeBRestricted != nil && l.seen&(1<<5) == 0 {
 		m.CEModeBRestricted = nil
 	}
-	if l.seen&(1<<6) == 0 {
+	if m.EndIndication != nil && l.seen&(1<<6) == 0 {
 		m.EndIndication = nil
 	}
-	if l.seen&(1<<7) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<7) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<8) == 0 {
+	if m.UELevelQoSParameters != nil && l.seen&(1<<8) == 0 {
 		m.UELevelQoSParameters = nil
 	}
-	if l.seen&(1<<9) == 0 {
+	if m.UERadioCapabilityID != nil && l.seen&(1<<9) == 0 {
 		m.UERadioCapabilityID = nil
 	}
-	if l.seen&(1<<10) == 0 {
+	if m.MaskedIMEISV != nil && l.seen&(1<<10) == 0 {
 		m.MaskedIMEISV = nil
 	}
 }
@@ -9843,10 +9929,10 @@ type NASDeliveryIndication struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var nASDeliveryIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-}
+var nASDeliveryIndicationSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+}}
 
 func (m *NASDeliveryIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -9860,7 +9946,8 @@ func (m *NASDeliveryIndication) encode(w *encoder) {
 }
 
 func (m *NASDeliveryIndication) decode(r *decoder) {
-	l := r.messageStart(nASDeliveryIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &nASDeliveryIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9896,9 +9983,9 @@ type RetrieveUEInformation struct {
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
 }
 
-var retrieveUEInformationTable = [...]ieSpec{
-	{IDSTMSI, CriticalityReject, true},
-}
+var retrieveUEInformationSet = ieSet{1 << 0, []ieRow{
+	{IDSTMSI, CriticalityReject},
+}}
 
 func (m *RetrieveUEInformation) encode(w *encoder) {
 	c := w.messageStart()
@@ -9909,7 +9996,8 @@ func (m *RetrieveUEInformation) encode(w *encoder) {
 }
 
 func (m *RetrieveUEInformation) decode(r *decoder) {
-	l := r.messageStart(retrieveUEInformationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &retrieveUEInformationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -9943,14 +10031,14 @@ type UEInformationTransfer struct {
 	UnknownIEs                             []UnknownIE                             `asn1:"unknownIEs"`                                // not of this release, written after the others
 }
 
-var uEInformationTransferTable = [...]ieSpec{
-	{IDSTMSI, CriticalityReject, true},
-	{IDUELevelQoSParameters, CriticalityIgnore, false},
-	{IDUERadioCapability, CriticalityIgnore, false},
-	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore, false},
-	{IDPendingDataIndication, CriticalityIgnore, false},
-	{IDMaskedIMEISV, CriticalityIgnore, false},
-}
+var uEInformationTransferSet = ieSet{1 << 0, []ieRow{
+	{IDSTMSI, CriticalityReject},
+	{IDUELevelQoSParameters, CriticalityIgnore},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDSubscriptionBasedUEDifferentiationInfo, CriticalityIgnore},
+	{IDPendingDataIndication, CriticalityIgnore},
+	{IDMaskedIMEISV, CriticalityIgnore},
+}}
 
 func (m *UEInformationTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -9986,7 +10074,8 @@ func (m *UEInformationTransfer) encode(w *encoder) {
 }
 
 func (m *UEInformationTransfer) decode(r *decoder) {
-	l := r.messageStart(uEInformationTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uEInformationTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10014,19 +10103,19 @@ func (m *UEInformationTransfer) decode(r *decoder) {
 		var zero STMSI
 		m.STMSI = zero
 	}
-	if l.seen&(1<<1) == 0 {
+	if m.UELevelQoSParameters != nil && l.seen&(1<<1) == 0 {
 		m.UELevelQoSParameters = nil
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.UERadioCapability != nil && l.seen&(1<<2) == 0 {
 		m.UERadioCapability = nil
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.SubscriptionBasedUEDifferentiationInfo != nil && l.seen&(1<<3) == 0 {
 		m.SubscriptionBasedUEDifferentiationInfo = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.PendingDataIndication != nil && l.seen&(1<<4) == 0 {
 		m.PendingDataIndication = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.MaskedIMEISV != nil && l.seen&(1<<5) == 0 {
 		m.MaskedIMEISV = nil
 	}
 }
@@ -10050,14 +10139,14 @@ type ENBCPRelocationIndication struct {
 	UnknownIEs              []UnknownIE             `asn1:"unknownIEs"`                // not of this release, written after the others
 }
 
-var eNBCPRelocationIndicationTable = [...]ieSpec{
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDSTMSI, CriticalityReject, true},
-	{IDEUTRANCGI, CriticalityIgnore, true},
-	{IDTAI, CriticalityIgnore, true},
-	{IDULCPSecurityInformation, CriticalityReject, true},
-	{IDLTENTNTAIInformation, CriticalityIgnore, false},
-}
+var eNBCPRelocationIndicationSet = ieSet{1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4, []ieRow{
+	{IDENBUES1APID, CriticalityReject},
+	{IDSTMSI, CriticalityReject},
+	{IDEUTRANCGI, CriticalityIgnore},
+	{IDTAI, CriticalityIgnore},
+	{IDULCPSecurityInformation, CriticalityReject},
+	{IDLTENTNTAIInformation, CriticalityIgnore},
+}}
 
 func (m *ENBCPRelocationIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -10085,7 +10174,8 @@ func (m *ENBCPRelocationIndication) encode(w *encoder) {
 }
 
 func (m *ENBCPRelocationIndication) decode(r *decoder) {
-	l := r.messageStart(eNBCPRelocationIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBCPRelocationIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10129,7 +10219,7 @@ func (m *ENBCPRelocationIndication) decode(r *decoder) {
 		var zero ULCPSecurityInformation
 		m.ULCPSecurityInformation = zero
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.LTENTNTAIInformation != nil && l.seen&(1<<5) == 0 {
 		m.LTENTNTAIInformation = nil
 	}
 }
@@ -10149,10 +10239,10 @@ type MMECPRelocationIndication struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var mMECPRelocationIndicationTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-}
+var mMECPRelocationIndicationSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+}}
 
 func (m *MMECPRelocationIndication) encode(w *encoder) {
 	c := w.messageStart()
@@ -10166,7 +10256,8 @@ func (m *MMECPRelocationIndication) encode(w *encoder) {
 }
 
 func (m *MMECPRelocationIndication) decode(r *decoder) {
-	l := r.messageStart(mMECPRelocationIndicationTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMECPRelocationIndicationSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10207,14 +10298,14 @@ type SecondaryRATDataUsageReport struct {
 	UnknownIEs                      []UnknownIE                     `asn1:"unknownIEs"`                      // not of this release, written after the others
 }
 
-var secondaryRATDataUsageReportTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityIgnore, true},
-	{IDENBUES1APID, CriticalityIgnore, true},
-	{IDSecondaryRATDataUsageReportList, CriticalityIgnore, true},
-	{IDHandoverFlag, CriticalityIgnore, false},
-	{IDUserLocationInformation, CriticalityIgnore, false},
-	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore, false},
-}
+var secondaryRATDataUsageReportSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityIgnore},
+	{IDENBUES1APID, CriticalityIgnore},
+	{IDSecondaryRATDataUsageReportList, CriticalityIgnore},
+	{IDHandoverFlag, CriticalityIgnore},
+	{IDUserLocationInformation, CriticalityIgnore},
+	{IDTimeSinceSecondaryNodeRelease, CriticalityIgnore},
+}}
 
 func (m *SecondaryRATDataUsageReport) encode(w *encoder) {
 	c := w.messageStart()
@@ -10246,7 +10337,8 @@ func (m *SecondaryRATDataUsageReport) encode(w *encoder) {
 }
 
 func (m *SecondaryRATDataUsageReport) decode(r *decoder) {
-	l := r.messageStart(secondaryRATDataUsageReportTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &secondaryRATDataUsageReportSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10282,13 +10374,13 @@ func (m *SecondaryRATDataUsageReport) decode(r *decoder) {
 		var zero SecondaryRATDataUsageReportList
 		m.SecondaryRATDataUsageReportList = zero
 	}
-	if l.seen&(1<<3) == 0 {
+	if m.HandoverFlag != nil && l.seen&(1<<3) == 0 {
 		m.HandoverFlag = nil
 	}
-	if l.seen&(1<<4) == 0 {
+	if m.UserLocationInformation != nil && l.seen&(1<<4) == 0 {
 		m.UserLocationInformation = nil
 	}
-	if l.seen&(1<<5) == 0 {
+	if m.TimeSinceSecondaryNodeRelease != nil && l.seen&(1<<5) == 0 {
 		m.TimeSinceSecondaryNodeRelease = nil
 	}
 }
@@ -10307,9 +10399,9 @@ type UERadioCapabilityIDMappingRequest struct {
 	UnknownIEs          []UnknownIE         `asn1:"unknownIEs"`          // not of this release, written after the others
 }
 
-var uERadioCapabilityIDMappingRequestTable = [...]ieSpec{
-	{IDUERadioCapabilityID, CriticalityReject, true},
-}
+var uERadioCapabilityIDMappingRequestSet = ieSet{1 << 0, []ieRow{
+	{IDUERadioCapabilityID, CriticalityReject},
+}}
 
 func (m *UERadioCapabilityIDMappingRequest) encode(w *encoder) {
 	c := w.messageStart()
@@ -10320,7 +10412,8 @@ func (m *UERadioCapabilityIDMappingRequest) encode(w *encoder) {
 }
 
 func (m *UERadioCapabilityIDMappingRequest) decode(r *decoder) {
-	l := r.messageStart(uERadioCapabilityIDMappingRequestTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uERadioCapabilityIDMappingRequestSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10351,11 +10444,11 @@ type UERadioCapabilityIDMappingResponse struct {
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
 }
 
-var uERadioCapabilityIDMappingResponseTable = [...]ieSpec{
-	{IDUERadioCapabilityID, CriticalityReject, true},
-	{IDUERadioCapability, CriticalityIgnore, true},
-	{IDCriticalityDiagnostics, CriticalityIgnore, false},
-}
+var uERadioCapabilityIDMappingResponseSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDUERadioCapabilityID, CriticalityReject},
+	{IDUERadioCapability, CriticalityIgnore},
+	{IDCriticalityDiagnostics, CriticalityIgnore},
+}}
 
 func (m *UERadioCapabilityIDMappingResponse) encode(w *encoder) {
 	c := w.messageStart()
@@ -10374,7 +10467,8 @@ func (m *UERadioCapabilityIDMappingResponse) encode(w *encoder) {
 }
 
 func (m *UERadioCapabilityIDMappingResponse) decode(r *decoder) {
-	l := r.messageStart(uERadioCapabilityIDMappingResponseTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &uERadioCapabilityIDMappingResponseSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10397,7 +10491,7 @@ func (m *UERadioCapabilityIDMappingResponse) decode(r *decoder) {
 		var zero UERadioCapability
 		m.UERadioCapability = zero
 	}
-	if l.seen&(1<<2) == 0 {
+	if m.CriticalityDiagnostics != nil && l.seen&(1<<2) == 0 {
 		m.CriticalityDiagnostics = nil
 	}
 }
@@ -10417,10 +10511,10 @@ type HandoverSuccess struct {
 	UnknownIEs  []UnknownIE `asn1:"unknownIEs"`     // not of this release, written after the others
 }
 
-var handoverSuccessTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-}
+var handoverSuccessSet = ieSet{1<<0 | 1<<1, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+}}
 
 func (m *HandoverSuccess) encode(w *encoder) {
 	c := w.messageStart()
@@ -10434,7 +10528,8 @@ func (m *HandoverSuccess) encode(w *encoder) {
 }
 
 func (m *HandoverSuccess) decode(r *decoder) {
-	l := r.messageStart(handoverSuccessTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &handoverSuccessSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10472,11 +10567,11 @@ type ENBEarlyStatusTransfer struct {
 	UnknownIEs                                 []UnknownIE                                `asn1:"unknownIEs"`                                   // not of this release, written after the others
 }
 
-var eNBEarlyStatusTransferTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDENBEarlyStatusTransferTransparentContainer, CriticalityReject, true},
-}
+var eNBEarlyStatusTransferSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDENBEarlyStatusTransferTransparentContainer, CriticalityReject},
+}}
 
 func (m *ENBEarlyStatusTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -10493,7 +10588,8 @@ func (m *ENBEarlyStatusTransfer) encode(w *encoder) {
 }
 
 func (m *ENBEarlyStatusTransfer) decode(r *decoder) {
-	l := r.messageStart(eNBEarlyStatusTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &eNBEarlyStatusTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:
@@ -10538,11 +10634,11 @@ type MMEEarlyStatusTransfer struct {
 	UnknownIEs                                 []UnknownIE                                `asn1:"unknownIEs"`                                   // not of this release, written after the others
 }
 
-var mMEEarlyStatusTransferTable = [...]ieSpec{
-	{IDMMEUES1APID, CriticalityReject, true},
-	{IDENBUES1APID, CriticalityReject, true},
-	{IDENBEarlyStatusTransferTransparentContainer, CriticalityReject, true},
-}
+var mMEEarlyStatusTransferSet = ieSet{1<<0 | 1<<1 | 1<<2, []ieRow{
+	{IDMMEUES1APID, CriticalityReject},
+	{IDENBUES1APID, CriticalityReject},
+	{IDENBEarlyStatusTransferTransparentContainer, CriticalityReject},
+}}
 
 func (m *MMEEarlyStatusTransfer) encode(w *encoder) {
 	c := w.messageStart()
@@ -10559,7 +10655,8 @@ func (m *MMEEarlyStatusTransfer) encode(w *encoder) {
 }
 
 func (m *MMEEarlyStatusTransfer) decode(r *decoder) {
-	l := r.messageStart(mMEEarlyStatusTransferTable[:], m.UnknownIEs)
+	var l ieLoop
+	l.message(r, &mMEEarlyStatusTransferSet, m.UnknownIEs)
 	for i := l.next(r); i >= 0; i = l.next(r) {
 		switch i {
 		case 0:

@@ -189,7 +189,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestListElementWithAnotherIE is skipped, and told unless to be ignored.
+// TestListElementWithAnotherIE: it is left out, never in silence.
 func TestListElementWithAnotherIE(t *testing.T) {
 	for _, crit := range []Criticality{CriticalityIgnore, CriticalityReject} {
 		list := "\x01" + // two elements
@@ -200,7 +200,8 @@ func TestListElementWithAnotherIE(t *testing.T) {
 		if !ok || len(m.ERABReleaseListBearerRelComp) != 1 || m.ERABReleaseListBearerRelComp[0].ERABID != 5 {
 			t.Fatalf("%+v %v", p.Message, err)
 		}
-		if fault, proceed := Continuable(err); (crit == CriticalityIgnore) != proceed || proceed != (fault == nil) {
+		fault, proceed := Continuable(err)
+		if fault == nil || len(fault.IEs) != 1 || fault.IEs[0] != (IEDiagnostic{60000, crit, NotUnderstood}) || proceed != (crit == CriticalityIgnore) {
 			t.Errorf("%s: %v", crit, err)
 		}
 	}
@@ -210,7 +211,7 @@ func TestListElementWithAnotherIE(t *testing.T) {
 func TestListOfOtherIEs(t *testing.T) {
 	list := ie{IDERABReleaseListBearerRelComp, CriticalityIgnore, "\x00\xea\x60\x40\x01\x00"}
 	p, e := parseFault(t, assemble((*ERABReleaseResponse)(nil).Header(), mmeID, enbID, list))
-	if len(e.IEs) != 1 || e.IEs[0] != (IEDiagnostic{IDERABReleaseItemBearerRelComp, CriticalityIgnore, Missing}) || !e.Continue() {
+	if len(e.IEs) != 2 || e.IEs[1] != (IEDiagnostic{IDERABReleaseItemBearerRelComp, CriticalityIgnore, Missing}) || !e.Continue() {
 		t.Errorf("%v", e)
 	}
 	if m := p.Message.(*ERABReleaseResponse); len(m.ERABReleaseListBearerRelComp) != 0 {

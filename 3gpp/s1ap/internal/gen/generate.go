@@ -258,7 +258,7 @@ func (g *generator) sequenceOf(name string, t *asnType, doc func(string)) {
 		g.p("for i := range v {\nm := w.single(%s, %s)\n%s\nw.OpenEnd(m)\n}\n}", id, crit, with(u.encode, "v[i]", u.goType))
 		g.p("\nfunc (v *%s) decode(r *decoder) {", name)
 		g.p("s := per.List(&r.Reader, *v, r.Count(%d, %d, 40))\nn := 0", lo, hi)
-		g.p("for range len(s) {\nif in, ok := r.single(%s); ok {\n%s\nr.Leave(in)\nn++\n}\nif r.Failed() { break }\n}\n*v = s[:n]", id, with(u.decode, "s[n]", u.goType))
+		g.p("for range len(s) {\nif f, ok := r.element(%s); ok {\n%s\nr.leave(&f)\nn++\n}\nif r.Failed() { break }\n}\n*v = s[:n]", id, with(u.decode, "s[n]", u.goType))
 		if lo > 0 {
 			g.p("if n == 0 { r.note(IEDiagnostic{%s, %s, Missing}) }", id, crit)
 		}

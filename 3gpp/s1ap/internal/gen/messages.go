@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
 
 // messageNames maps each message type to its procedure.
 func (g *generator) messageNames() map[string]*procedure {
@@ -110,12 +114,18 @@ func (g *generator) container(name string, s *setDef, message bool) {
 		g.p("%s %s %s // %s, %s, %s", m.goField, m.declare(), nameTag(m.name), m.name, s.ies[i].presence, s.ies[i].criticality)
 	}
 	g.p("%s []UnknownIE `asn1:\"unknownIEs\"` // not of this release, written after the others\n}", unknown)
-	table := lowerName(name) + "Table"
-	g.p("\nvar %s = [...]ieSpec{", table)
+	table := lowerName(name) + "Set"
+	var mandatory []string
 	for i, m := range ms {
-		g.p("{%s, %s, %t},", idConst(s.ies[i]), critConst(s.ies[i]), !m.optional)
+		if !m.optional {
+			mandatory = append(mandatory, fmt.Sprintf("1<<%d", i))
+		}
 	}
-	g.p("}")
+	g.p("\nvar %s = ieSet{%s, []ieRow{", table, cmp.Or(strings.Join(mandatory, " | "), "0"))
+	for i := range ms {
+		g.p("{%s, %s},", idConst(s.ies[i]), critConst(s.ies[i]))
+	}
+	g.p("}}")
 
 	g.p("\nfunc (m *%s) encode(w *encoder) {\nc := w.%sStart()", name, begin)
 	for i, m := range ms {
@@ -128,18 +138,18 @@ func (g *generator) container(name string, s *setDef, message bool) {
 	}
 	g.p("w.%sEnd(&c, m.%s)\n}", begin, unknown)
 
-	g.p("\nfunc (m *%s) decode(r *decoder) {\nl := r.%sStart(%s[:], m.%s)", name, begin, table, unknown)
+	g.p("\nfunc (m *%s) decode(r *decoder) {\nvar l ieLoop\nl.%s(r, &%s, m.%s)", name, begin, table, unknown)
 	g.p("for i := l.next(r); i >= 0; i = l.next(r) {\nswitch i {")
 	for i, m := range ms {
 		g.p("case %d:\nr.At(%q)\n%s", i, name+"."+m.goField, m.decodeTo("m."+m.goField))
 	}
 	g.p("}\n}\nm.%s = l.end(r)", unknown)
 	for i, m := range ms {
-		clear := m.clearing("m." + m.goField)
+		clear, condition := m.clearing("m."+m.goField), m.occupied("m."+m.goField)
 		if !m.optional {
-			clear = fmt.Sprintf("var zero %s\nm.%s = zero", m.goType, m.goField)
+			clear, condition = fmt.Sprintf("var zero %s\nm.%s = zero", m.goType, m.goField), ""
 		}
-		g.p("if l.seen&(1<<%d) == 0 {\n%s\n}", i, clear)
+		g.p("if %sl.seen&(1<<%d) == 0 {\n%s\n}", condition, i, clear)
 	}
 	g.p("}")
 

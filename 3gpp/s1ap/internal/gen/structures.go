@@ -113,6 +113,14 @@ func (m *member) clearing(expr string) string {
 	return with(m.clear, expr, m.goType)
 }
 
+// occupied is a condition, ending in &&, that spares writing nil over nil.
+func (m *member) occupied(expr string) string {
+	if m.clear == "" || m.ptr || m.clear == clearNil {
+		return expr + " != nil && "
+	}
+	return ""
+}
+
 func (m *member) randomTo(expr string) string {
 	if m.ptr || m.typ.kind == kindExtensions {
 		return fmt.Sprintf("%s = new(%s)\n%s", expr, m.goType, with(m.random, m.value(expr), m.goType))
@@ -323,11 +331,11 @@ func (g *generator) single(name string, t *asnType) {
 		g.p("case %s != nil:\nm := w.single(%s, %s)\n%s\nw.OpenEnd(m)", f, idConst(d), critConst(d), with(g.useNamed(d.typ).encode, f, ""))
 	}
 	g.p("default: w.singleUnknown(v.Unknown)\n}\n}")
-	g.p("\nfunc (v *%s) decode(r *decoder) {\n*v = %s{}\nid, crit := r.ieField()\nif r.Failed() { return }\nswitch id {", name, name)
+	g.p("\nfunc (v *%s) decode(r *decoder) {\n*v = %s{}\nf := r.single()\nif r.Failed() { return }\nswitch f.id {", name, name)
 	for _, d := range set.ies {
-		g.p("case %s:\nin := r.Enter()\n%s\nr.Leave(in)", idConst(d), with(g.useNamed(d.typ).decode, "per.Pointee(&r.Reader, &v."+ieField(d)+")", ""))
+		g.p("case %s:\n%s\nr.leave(&f)", idConst(d), with(g.useNamed(d.typ).decode, "per.Pointee(&r.Reader, &v."+ieField(d)+")", ""))
 	}
-	g.p("default: v.Unknown = r.unknownSingle(id, crit)\n}\n}")
+	g.p("default: v.Unknown = r.unknownSingle(&f)\n}\n}")
 	g.pr("\nfunc (v *%s) random(g *gen) {", name)
 	if len(set.ies) > 0 {
 		d := set.ies[0]

@@ -136,13 +136,16 @@ func (g *generator) primitive(t *asnType) use {
 		u.decode = "%s = r.Octets(per.Size{Min: 1, Max: per.Unbounded})"
 		u.random = "%s = g.oid()"
 	case kindEnumerated:
-		call := "Enum"
-		if t.ext {
-			call = "EnumExt"
-		}
 		u.goType = "uint8"
-		u.encode = fmt.Sprintf("w.%s(uint8(%%s), %d)", call, len(t.root))
-		u.decode = fmt.Sprintf("%%s = TYPE(r.%s(%d))", call, len(t.root))
+		u.encode = fmt.Sprintf("w.Enum(uint8(%%s), %d)", len(t.root))
+		u.decode = fmt.Sprintf("%%s = TYPE(r.Enum(%d))", len(t.root))
+		if n := uint64(len(t.root)); exact(n - 1) {
+			u.decode = fmt.Sprintf("%%s = TYPE(r.Bits(%d))", width(n-1))
+		}
+		if t.ext {
+			u.encode = fmt.Sprintf("w.EnumExt(uint8(%%s), %d)", len(t.root))
+			u.decode = fmt.Sprintf("%%s = TYPE(r.enum(%d, %d))", len(t.root), len(t.root)+len(t.added))
+		}
 		u.random = fmt.Sprintf("%%s = TYPE(g.enum(%d))", len(t.root)+len(t.added))
 	default:
 		g.fail("kind %d is no primitive", t.kind)
@@ -176,8 +179,19 @@ func (g *generator) integer(u *use, b *bounds) {
 	default:
 		u.encode = "w.Int(uint64(%s), " + args + ")"
 		u.decode = "%s = TYPE(r.Int(" + args + "))"
+		switch span := b.hi() - b.lo(); {
+		case b.lo() > 0:
+		case span == 255:
+			u.decode = "%s = TYPE(r.Octet())"
+		case exact(span):
+			u.decode = fmt.Sprintf("%%s = TYPE(r.Bits(%d))", width(span))
+		}
 	}
 }
+
+// exact says that the numbers 0..span are all those of a bit-field (X.691
+// §11.5.7.1), so that nothing need be checked.
+func exact(span uint64) bool { return span > 0 && span < 255 && span&(span+1) == 0 }
 
 func (g *generator) bitString(u *use, b *bounds) {
 	switch {
