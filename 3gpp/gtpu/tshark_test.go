@@ -1,0 +1,221 @@
+package gtpu_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"campanile.network/3gpp/gtpu"
+)
+
+// exception is a complaint of tshark 4.0 about a right message.
+type exception struct {
+	message gtpu.Type
+	says    string // part of its expert message; "" says that it reads nothing
+	why     string
+}
+
+func exceptions() []exception {
+	const stamp = "Recovery Time Stamp (TS 29.281 §8.8) and what is behind it unread"
+	return []exception{
+		{gtpu.EchoResponse, "Unknown extension header", stamp},
+		{gtpu.ErrorIndication, "Unknown extension header", stamp},
+		{gtpu.TunnelStatus, "", "unknown to it (Release 16)"},
+	}
+}
+
+// reading is how many messages of a type tshark reads, and the exceptions.
+type reading struct {
+	n   int
+	why []string
+}
+
+// tsharkReads shows tshark random messages of all types and wants the values it
+// finds to be the right ones. An exception that is never needed is an error.
+func tsharkReads(t *testing.T) map[gtpu.Type]reading {
+	t.Helper()
+	var sent []gtpu.Message
+	var datagrams [][]byte
+	for _, typ := range messageTypes() {
+		r := newMaker(t, typ)
+		for range each {
+			m := r.message(typ)
+			b, err := m.Append(nil)
+			r.ok(err)
+			sent, datagrams = append(sent, m), append(datagrams, b)
+		}
+	}
+	lines := dissect(t, datagrams)
+	read, needed := make(map[gtpu.Type]reading), make([]bool, len(exceptions()))
+	for i, m := range sent {
+		got := strings.Split(lines[i], "|")
+		e := excused(m.Type, got[0], strings.Trim(lines[i], "|") == "")
+		if e >= 0 {
+			needed[e] = true
+			if exceptions()[e].says == "" {
+				continue
+			}
+		} else if got[0] != "" {
+			t.Errorf("%v: tshark says %q of %x", m.Type, got[0], datagrams[i])
+		}
+		for f, want := range expected(m) {
+			if got[1+f] != want {
+				t.Errorf("%v: tshark reads %s as %q, want %q: %x", m.Type, fields()[f], got[1+f], want, datagrams[i])
+			}
+		}
+		n := read[m.Type]
+		n.n++
+		read[m.Type] = n
+	}
+	for i, e := range exceptions() {
+		if !needed[i] {
+			t.Errorf("%v: tshark never says %q", e.message, e.says)
+		}
+		n := read[e.message]
+		n.why = append(n.why, e.why)
+		read[e.message] = n
+	}
+	return read
+}
+
+// dissect gives a line of tshark's for each datagram: its complaints and fields.
+func dissect(t *testing.T, datagrams [][]byte) []string {
+	t.Helper()
+	path, err := exec.LookPath("tshark")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("tshark is not installed")
+		}
+		t.Skip("tshark is not installed")
+	}
+	const linkType = 147 // DLT_USER0
+	pcap := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
+	pcap = append(pcap, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, linkType, 0, 0, 0)
+	for _, b := range datagrams {
+		pcap = append(pcap, make([]byte, 8)...)
+		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
+		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
+		pcap = append(pcap, b...)
+	}
+	file := filepath.Join(t.TempDir(), "gtpu.pcap")
+	if err := os.WriteFile(file, pcap, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-r", file, "-T", "fields", "-E", "separator=|", "-E", "aggregator=;",
+		"-o", `uat:user_dlts:"User 0 (DLT=147)","gtp","0","","0",""`, "-e", "_ws.expert.message"}
+	for _, f := range fields() {
+		args = append(args, "-e", f)
+	}
+	cmd := exec.Command(path, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.Bytes())
+	}
+	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(lines) != len(datagrams) {
+		t.Fatalf("%d frames of %d\n%s", len(lines), len(datagrams), stderr.Bytes())
+	}
+	return lines
+}
+
+// excused gives the exception for what tshark says, or for its silence; -1 if
+// there is none.
+func excused(typ gtpu.Type, says string, silent bool) int {
+	for i, e := range exceptions() {
+		if e.message == typ && (e.says == "") == silent && strings.Contains(says, e.says) {
+			return i
+		}
+	}
+	return -1
+}
+
+func fields() []string {
+	return []string{"gtp.message", "gtp.teid", "gtp.flags.s", "gtp.flags.pn", "gtp.seq_number", "gtp.npdu_number", "gtp.ext_hdr.next",
+		"gtp.ext_hdr.udp_port", "gtp.ext_hdr.pdcp_sn", "gtp.ext_hdr.long_pdcp_sn", "gtp.ext_hdr.pdu_ses_con.qos_flow_id",
+		"gtp.recovery", "gtp.teid_data", "gtp.gsn_ipv4", "gtp.gsn_ipv6", "gtp.ext_id"}
+}
+
+// expected gives the fields as tshark prints them.
+func expected(m gtpu.Message) []string {
+	v := map[string]string{
+		"gtp.message": fmt.Sprintf("0x%02x", uint8(m.Type)), "gtp.teid": fmt.Sprintf("0x%08x", uint32(m.TEID)),
+		"gtp.flags.s": flag(m.HasSequence), "gtp.flags.pn": flag(m.HasNPDU),
+	}
+	add := func(name, value string) {
+		if v[name] != "" {
+			value = v[name] + ";" + value
+		}
+		v[name] = value
+	}
+	if m.HasSequence {
+		add("gtp.seq_number", fmt.Sprintf("0x%04x", m.Sequence))
+	}
+	if m.HasNPDU {
+		add("gtp.npdu_number", fmt.Sprintf("0x%02x", m.NPDU))
+	}
+	for t, content := range m.Extensions {
+		add("gtp.ext_hdr.next", fmt.Sprintf("0x%02x", uint8(t)))
+		n, _ := t.Number(content)
+		switch t {
+		case gtpu.UDPPort:
+			add("gtp.ext_hdr.udp_port", strconv.Itoa(int(n)))
+		case gtpu.PDCPNumber:
+			add("gtp.ext_hdr.pdcp_sn", strconv.Itoa(int(n)))
+		case gtpu.LongPDCPNumber: // of the optional one it reads the type alone
+			add("gtp.ext_hdr.long_pdcp_sn", strconv.Itoa(int(n)))
+		case gtpu.PDUSessionContainer:
+			add("gtp.ext_hdr.pdu_ses_con.qos_flow_id", strconv.Itoa(int(content[1]&0x3f)))
+		}
+	}
+	if v["gtp.ext_hdr.next"] != "" {
+		add("gtp.ext_hdr.next", "0x00")
+	}
+	if m.Type != gtpu.GPDU {
+		expectedElements(m, add)
+	}
+	var list []string
+	for _, f := range fields() {
+		list = append(list, v[f])
+	}
+	return list
+}
+
+// expectedElements ends where tshark does: at an element that it does not know.
+func expectedElements(m gtpu.Message, add func(name, value string)) {
+	for t := range m.Elements {
+		switch t {
+		case gtpu.ElementRecovery:
+			n, _ := m.Recovery()
+			add("gtp.recovery", strconv.Itoa(int(n)))
+		case gtpu.ElementTEID:
+			teid, _ := m.DataTEID()
+			add("gtp.teid_data", fmt.Sprintf("0x%08x", uint32(teid)))
+		case gtpu.ElementPeer:
+			if peer, _ := m.Peer(); peer.Is4() {
+				add("gtp.gsn_ipv4", peer.String())
+			} else {
+				add("gtp.gsn_ipv6", peer.String())
+			}
+		case gtpu.ElementPrivate:
+			who, _, _ := m.Private()
+			add("gtp.ext_id", strconv.Itoa(int(who)))
+		case gtpu.ElementRecoveryTime, gtpu.ElementTunnelStatus:
+			return
+		}
+	}
+}
+
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return "0"
+}
