@@ -829,7 +829,7 @@ const (
 	MSNetworkFeaturesExtendedPeriodicTimers MSNetworkFeatures = 1 << 0 // MS supports the extended periodic timer in this domain
 )
 
-func (v *MSNetworkFeatures) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
+func (v *MSNetworkFeatures) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *MSNetworkFeatures) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // Has says whether all bits of f are set.
@@ -837,7 +837,7 @@ func (v MSNetworkFeatures) Has(f MSNetworkFeatures) bool { return v&f == f }
 
 // String is the meanings of the bits that are set, in the spec's words.
 func (v MSNetworkFeatures) String() string {
-	return flagText(uint8(v), []string{"MS does not support the extended periodic timer in this domain", "MS supports the extended periodic timer in this domain", "", "", ""})
+	return flagText(uint8(v), []string{"MS does not support the extended periodic timer in this domain", "MS supports the extended periodic timer in this domain"})
 }
 
 // NetworkPolicy is the Network policy element (TS 24.301 §9.9.3.52), a half octet.
@@ -873,7 +873,7 @@ const (
 	Non3GPPPoliciesEmergencyNumbers Non3GPPPolicies = 1 << 0 // use of non-3GPP emergency numbers permitted
 )
 
-func (v *Non3GPPPolicies) decode(b []byte) error    { return octet((*uint8)(v), b, 0xf) }
+func (v *Non3GPPPolicies) decode(b []byte) error    { return octet((*uint8)(v), b, 0x1) }
 func (v *Non3GPPPolicies) encode(dst []byte) []byte { return append(dst, byte(*v)) }
 
 // Has says whether all bits of f are set.
@@ -881,7 +881,7 @@ func (v Non3GPPPolicies) Has(f Non3GPPPolicies) bool { return v&f == f }
 
 // String is the meanings of the bits that are set, in the spec's words.
 func (v Non3GPPPolicies) String() string {
-	return flagText(uint8(v), []string{"use of non-3GPP emergency numbers not permitted", "use of non-3GPP emergency numbers permitted", "", "", ""})
+	return flagText(uint8(v), []string{"use of non-3GPP emergency numbers not permitted", "use of non-3GPP emergency numbers permitted"})
 }
 
 // RadioCapabilityIDDeletion is the UE radio capability ID deletion indication element (TS 24.301 §9.9.3.61), a half octet.
@@ -1305,6 +1305,7 @@ type UEStatus uint8
 
 // The bits of TS 24.301 §9.9.3.54.
 const (
+	UEStatusNone             UEStatus = 0      // UE is registered in neither mode
 	UEStatusS1ModeRegistered UEStatus = 1 << 0 // UE is in EMM-REGISTERED state
 	UEStatusN1ModeRegistered UEStatus = 1 << 1 // UE is in 5GMM-REGISTERED state
 )
@@ -1317,7 +1318,7 @@ func (v UEStatus) Has(f UEStatus) bool { return v&f == f }
 
 // String is the meanings of the bits that are set, in the spec's words.
 func (v UEStatus) String() string {
-	return flagText(uint8(v), []string{"", "UE is in EMM-REGISTERED state", "UE is in 5GMM-REGISTERED state"})
+	return flagText(uint8(v), []string{"UE is registered in neither mode", "UE is in EMM-REGISTERED state", "UE is in 5GMM-REGISTERED state"})
 }
 
 // UERequestType is the UE request type element (TS 24.301 §9.9.3.65), an octet.
