@@ -90,6 +90,10 @@ func TestAllocationBound(t *testing.T) {
 	add("units cut off", "0201d01"+"1"+"7bffff80", []byte{0, 13, 1}, 65543)
 	add("tracking areas", "074201"+"c1"+"60"+"4f00f1100001", []byte{0, 2}, 80)
 	add("many partial lists", "074201"+"c1"+"60", []byte{0x00, 0x00, 0xf1, 0x10, 0, 1}, 100)
+	add("extended emergency numbers", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7a ea62 00", []byte{1, 0xf1, 0}, 60021)
+	add("ciphering data sets", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7c 0876", append(make([]byte, 24), 0x11, 0x11, 0, 0, 0, 0, 6, 0, 0, 0xf1, 0x10, 0, 7), 2186)
+	add("remote UEs", "0201e9"+"79 01ff ff", []byte{1, 0}, 517)
+	add("identities of remote UEs", "0201e9"+"79 0101 01 ff fc", []byte{0}, 262)
 	for _, k := range kinds() {
 		for share := range 11 {
 			m := k.new()
@@ -126,30 +130,69 @@ func allocated(f func()) uint64 {
 
 var sink Message
 
-func BenchmarkParseAttachRequest(b *testing.B) {
-	pdu := captured(b)[0].plain
-	b.ReportAllocs()
-	for b.Loop() {
-		m, err := Parse(Uplink, pdu)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sink = m
+// BenchmarkParse and BenchmarkAppend are of messages as they were captured.
+func BenchmarkParse(b *testing.B) {
+	for _, p := range messages(b) {
+		b.Run(p.name(b), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m, err := Parse(p.dir, p.plain)
+				if err != nil {
+					b.Fatal(err)
+				}
+				sink = m
+			}
+		})
 	}
 }
 
-func BenchmarkAppendAttachAccept(b *testing.B) {
-	var m Message
-	for _, p := range captured(b) {
-		if v, err := Parse(p.dir, p.plain); err == nil && v.MessageType() == TypeAttachAccept {
-			m = v
-		}
-	}
+func BenchmarkAppend(b *testing.B) {
 	buf := make([]byte, 0, 512)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Append(buf, m); err != nil {
+	for _, p := range messages(b) {
+		m, err := Parse(p.dir, p.plain)
+		if err != nil {
 			b.Fatal(err)
 		}
+		b.Run(p.name(b), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Append(buf, m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+}
+
+func BenchmarkString(b *testing.B) {
+	p := messages(b)[0]
+	m, err := Parse(p.dir, p.plain)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = m.String()
+	}
+}
+
+// messages are the first captured one of each type.
+func messages(tb testing.TB) []pdu {
+	seen := map[string]bool{}
+	var list []pdu
+	for _, p := range captured(tb) {
+		if name := p.name(tb); !seen[name] {
+			seen[name] = true
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (p pdu) name(tb testing.TB) string {
+	m, err := Parse(p.dir, p.plain)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m.table().name
 }
