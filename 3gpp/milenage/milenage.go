@@ -12,6 +12,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/subtle"
+	"encoding/binary"
 
 	"campanile.network/3gpp/secret"
 )
@@ -20,8 +21,17 @@ import (
 // immutable and safe for concurrent use. Make it with New.
 type Cipher struct {
 	block cipher.Block
-	opc   [16]byte
+	opc   word
 }
+
+// word is a value of 128 bits.
+type word struct{ hi, lo uint64 }
+
+func wordOf(b *[16]byte) word {
+	return word{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func (w word) xor(o word) word { return word{w.hi ^ o.hi, w.lo ^ o.lo} }
 
 // New expands K once; every later call only encrypts. It allocates the cipher.
 func New(k, opc secret.Key128) *Cipher {
@@ -29,7 +39,7 @@ func New(k, opc secret.Key128) *Cipher {
 	if err != nil {
 		panic("milenage: 16-byte AES key refused: " + err.Error())
 	}
-	return &Cipher{block: b, opc: opc}
+	return &Cipher{block: b, opc: wordOf((*[16]byte)(&opc))}
 }
 
 // OPc derives OPc from the operator's OP under a subscriber's K
@@ -56,107 +66,104 @@ type Vector struct {
 	AKS  [6]byte       // f5*
 }
 
-// work is scratch that would escape through the cipher.Block interface; one
-// heap object per call instead of one per block.
-type work struct{ temp, in, out [16]byte }
-
 // F1 computes f1 and f1* (TS 35.206 §4.1: OUT1) for a RAND, a 48-bit SQN and
 // an AMF.
 func (c *Cipher) F1(rand [16]byte, sqn [6]byte, amf [2]byte) (macA, macS [8]byte) {
-	var w work
-	c.start(&w, &rand)
-	c.f1(&w, &sqn, &amf)
-	copy(macA[:], w.out[:8])
-	copy(macS[:], w.out[8:])
-	return macA, macS
+	w := c.start(&rand)
+	return w.f1(&sqn, &amf)
 }
 
 // F2345 computes f2, f3, f4 and f5 (TS 35.206 §4.1: OUT2, OUT3, OUT4).
 func (c *Cipher) F2345(rand [16]byte) (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
-	var w work
-	c.start(&w, &rand)
-	return c.f2345(&w)
+	w := c.start(&rand)
+	return w.f2345()
 }
 
 // F12345 computes f1 to f5 with one pass of the shared first block: what a
 // network's vector is made of. Five AES operations, one allocation.
 func (c *Cipher) F12345(rand [16]byte, sqn [6]byte, amf [2]byte) (macA [8]byte, res secret.RES, ck, ik secret.Key128, ak [6]byte) {
-	var w work
-	c.start(&w, &rand)
-	c.f1(&w, &sqn, &amf)
-	copy(macA[:], w.out[:8])
-	res, ck, ik, ak = c.f2345(&w)
+	w := c.start(&rand)
+	macA, _ = w.f1(&sqn, &amf)
+	res, ck, ik, ak = w.f2345()
 	return macA, res, ck, ik, ak
 }
 
 // F5Star computes f5*, the anonymity key of a resynchronisation token
 // (TS 35.206 §4.1: OUT5).
 func (c *Cipher) F5Star(rand [16]byte) (ak [6]byte) {
-	var w work
-	c.start(&w, &rand)
-	c.outN(&w, 12, 8)
-	copy(ak[:], w.out[:6])
-	return ak
+	w := c.start(&rand)
+	return w.f5Star()
 }
 
 // Compute gives all seven functions of one RAND, SQN and AMF with one pass of
 // the shared first block: six AES operations, one allocation.
 func (c *Cipher) Compute(rand [16]byte, sqn [6]byte, amf [2]byte) (v Vector) {
-	var w work
-	c.start(&w, &rand)
-	c.f1(&w, &sqn, &amf)
-	copy(v.MACA[:], w.out[:8])
-	copy(v.MACS[:], w.out[8:])
-	v.RES, v.CK, v.IK, v.AK = c.f2345(&w)
-	c.outN(&w, 12, 8)
-	copy(v.AKS[:], w.out[:6])
+	w := c.start(&rand)
+	v.MACA, v.MACS = w.f1(&sqn, &amf)
+	v.RES, v.CK, v.IK, v.AK = w.f2345()
+	v.AKS = w.f5Star()
 	return v
 }
 
-// start sets TEMP = E_K(RAND xor OPc).
-func (c *Cipher) start(w *work, rand *[16]byte) {
-	xor(&w.in, rand, &c.opc)
-	c.block.Encrypt(w.temp[:], w.in[:])
+// work is one computation. It has what would escape through the cipher.Block
+// interface: one heap object per call instead of one per block.
+type work struct {
+	*Cipher
+	block [16]byte
+	temp  word // TEMP xor OPc
 }
 
-// f1 sets out = E_K(TEMP xor rot(IN1 xor OPc, 64) xor c1) xor OPc, with
-// IN1 = SQN || AMF || SQN || AMF, r1 = 64 bits and c1 = 0.
-func (c *Cipher) f1(w *work, sqn *[6]byte, amf *[2]byte) {
-	copy(w.in[0:], sqn[:])
-	copy(w.in[6:], amf[:])
-	copy(w.in[8:], sqn[:])
-	copy(w.in[14:], amf[:])
-	for i := range w.in[:8] { // rot by 64 bits swaps the halves of OPc; IN1's are equal
-		w.in[i] ^= c.opc[i+8] ^ w.temp[i]
-		w.in[i+8] ^= c.opc[i] ^ w.temp[i+8]
-	}
-	c.block.Encrypt(w.out[:], w.in[:])
-	xor(&w.out, &w.out, &c.opc)
+// start computes TEMP = E_K(RAND xor OPc) (TS 35.206 §4.1).
+func (c *Cipher) start(rand *[16]byte) *work {
+	w := &work{Cipher: c}
+	w.temp = w.out(wordOf(rand).xor(c.opc))
+	return w
 }
 
-// f2345 takes f2 and f5 out of OUT2, f3 out of OUT3, f4 out of OUT4.
-func (c *Cipher) f2345(w *work) (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
-	c.outN(w, 0, 1)
-	copy(ak[:], w.out[:6])
-	res = secret.RES64([8]byte(w.out[8:]))
-	c.outN(w, 4, 2)
-	ck = w.out
-	c.outN(w, 8, 4)
-	ik = w.out
+// out gives E_K(in) xor OPc.
+func (w *work) out(in word) word {
+	binary.BigEndian.PutUint64(w.block[:8], in.hi)
+	binary.BigEndian.PutUint64(w.block[8:], in.lo)
+	w.Cipher.block.Encrypt(w.block[:], w.block[:])
+	return wordOf(&w.block).xor(w.opc)
+}
+
+// f1 is OUT1 = E_K(TEMP xor rot(IN1 xor OPc, 64) xor c1) xor OPc with IN1 = SQN ||
+// AMF || SQN || AMF and c1 = 0. Rotation by 64 bits changes the halves; those of
+// IN1 are equal.
+func (w *work) f1(sqn *[6]byte, amf *[2]byte) (macA, macS [8]byte) {
+	var in1 [8]byte
+	copy(in1[:], sqn[:])
+	copy(in1[6:], amf[:])
+	half := binary.BigEndian.Uint64(in1[:]) ^ w.opc.hi ^ w.opc.lo // temp has OPc already
+	o := w.out(w.temp.xor(word{half, half}))
+	binary.BigEndian.PutUint64(macA[:], o.hi)
+	binary.BigEndian.PutUint64(macS[:], o.lo)
+	return macA, macS
+}
+
+// f2345 is OUT2 to OUT4: E_K(rot(TEMP xor OPc, r) xor c) xor OPc with r2 = 0,
+// c2 = 1, r3 = 32, c3 = 2, r4 = 64, c4 = 4.
+func (w *work) f2345() (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
+	t := w.temp
+	w.out(word{t.hi, t.lo ^ 1}).put(&ck)
+	copy(ak[:], ck[:6])
+	res = secret.RES64([8]byte(ck[8:]))
+	w.out(word{t.hi<<32 | t.lo>>32, t.lo<<32 | t.hi>>32 ^ 2}).put(&ck)
+	w.out(word{t.lo, t.hi ^ 4}).put(&ik)
 	return res, ck, ik, ak
 }
 
-// outN sets out = E_K(rot(TEMP xor OPc, r) xor c) xor OPc. from is 0 or the
-// octet that a left rotation by r bits brings to the front (r/8); last is the
-// low octet of the constant.
-func (c *Cipher) outN(w *work, from int, last byte) {
-	for i := range w.in {
-		j := (i + from) & 15
-		w.in[i] = w.temp[j] ^ c.opc[j]
-	}
-	w.in[15] ^= last
-	c.block.Encrypt(w.out[:], w.in[:])
-	xor(&w.out, &w.out, &c.opc)
+// f5Star is OUT5, as f2345 with r5 = 96, c5 = 8.
+func (w *work) f5Star() (ak [6]byte) {
+	var o secret.Key128
+	t := w.temp
+	w.out(word{t.lo<<32 | t.hi>>32, t.hi<<32 | t.lo>>32 ^ 8}).put(&o)
+	copy(ak[:], o[:])
+	return ak
 }
 
-func xor(dst, a, b *[16]byte) { subtle.XORBytes(dst[:], a[:], b[:]) }
+func (w word) put(b *secret.Key128) {
+	binary.BigEndian.PutUint64(b[:8], w.hi)
+	binary.BigEndian.PutUint64(b[8:], w.lo)
+}

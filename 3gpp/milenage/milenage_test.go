@@ -99,37 +99,33 @@ func TestVectorAllocatesOnce(t *testing.T) {
 	}
 }
 
-func BenchmarkCompute(b *testing.B) {
-	s := testSets(b)[2]
-	c := s.cipher()
-	rand, sqn, amf := s.input()
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Compute(rand, sqn, amf)
-	}
-}
-
-func BenchmarkNewAndCompute(b *testing.B) {
+// BenchmarkVector makes all seven functions of one RAND: with the key expanded
+// before, with the key expanded each time, and by github.com/wmnsk/milenage.
+func BenchmarkVector(b *testing.B) {
 	s := testSets(b)[2]
 	k := secret.Key128(s.f[0])
 	opc := milenage.OPc(k, secret.Key128(s.f[4]))
 	rand, sqn, amf := s.input()
-	b.ReportAllocs()
-	for b.Loop() {
-		milenage.New(k, opc).Compute(rand, sqn, amf)
-	}
-}
-
-// BenchmarkWmnsk is the same full vector by github.com/wmnsk/milenage.
-func BenchmarkWmnsk(b *testing.B) {
-	s := testSets(b)[2]
-	k := secret.Key128(s.f[0])
-	opc := milenage.OPc(k, secret.Key128(s.f[4]))
-	b.ReportAllocs()
-	for b.Loop() {
-		m := wmnsk.NewWithOPc(k[:], opc[:], s.f[1], 0x9d0277595ffc, 0x725c)
-		if err := m.ComputeAll(); err != nil {
-			b.Fatal(err)
+	b.Run("ours", func(b *testing.B) {
+		c := milenage.New(k, opc)
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Compute(rand, sqn, amf)
 		}
-	}
+	})
+	b.Run("ours+key", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			milenage.New(k, opc).Compute(rand, sqn, amf)
+		}
+	})
+	b.Run("wmnsk", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			m := wmnsk.NewWithOPc(k[:], opc[:], s.f[1], 0x9d0277595ffc, 0x725c)
+			if err := m.ComputeAll(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
