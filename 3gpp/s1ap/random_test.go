@@ -1,7 +1,6 @@
 package s1ap
 
 import (
-	"bytes"
 	"math/rand/v2"
 
 	"campanile.network/3gpp/per"
@@ -22,21 +21,6 @@ type gen struct {
 	most    int
 	unknown bool // add unknown IEs to containers
 	long    bool // draw many elements now and then
-	foreign bool // give strings of other protocols contents valid there
-}
-
-// foreign is what tshark looks into although the S1AP dissector is on its own:
-// contents valid in the other protocol, or nil to leave the IE out.
-var foreign = map[string][]byte{
-	"MSClassmark2":                        {0x33, 0x19, 0xa2},
-	"MSClassmark3":                        {0x60, 0x14, 0x04, 0x6f, 0x65, 0x00, 0x00, 0x00},
-	"NASSecurityParametersfromEUTRAN":     {0x01},
-	"NASSecurityParameterstoEUTRAN":       {0x00, 0x00, 0x00, 0x00, 0x12, 0x00},
-	"[]byte":                              {0x00, 0x0b, 0x40, 0x14, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01, 0x00, 0x08, 0x00, 0x02, 0x00, 0x01, 0x00, 0x1a, 0x00, 0x01, 0x00},
-	"WarningMessageContents":              append([]byte{1}, append(bytes.Repeat([]byte{0x20}, 82), 82)...),
-	"Cdma2000SectorID":                    append([]byte{15}, make([]byte, 15)...),
-	"MDTConfigurationNR":                  nil, // NGAP
-	"IntersystemSONConfigurationTransfer": nil, // NGAP
 }
 
 func newGen(seed uint64, present, most int) *gen {
@@ -89,11 +73,8 @@ func (g *gen) length(s per.Size) int {
 	return g.count(s.Min, hi)
 }
 
-// octets draws an OCTET STRING of the named type.
-func (g *gen) octets(name string, s per.Size) []byte {
-	if b, ok := foreign[name]; ok && g.foreign {
-		return b
-	}
+// octets draws an OCTET STRING; its type does not matter.
+func (g *gen) octets(_ string, s per.Size) []byte {
 	b := make([]byte, g.length(s))
 	g.fill(b)
 	return b
@@ -136,9 +117,6 @@ func (g *gen) privateIEs() []PrivateIE {
 	ies := make([]PrivateIE, g.count(1, 10))
 	for i := range ies {
 		ies[i].ID.random(g)
-		if g.foreign { // tshark 4.0 loses its place behind an object identifier
-			ies[i].ID = PrivateIEID{Choice: PrivateIEIDChoiceLocal, Local: 7}
-		}
 		ies[i].Value = g.octets("", per.Size{Min: 1, Max: 20})
 	}
 	return ies

@@ -3,12 +3,9 @@ package s1ap
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -79,64 +76,6 @@ func dissect(t *testing.T, pdus [][]byte, fields ...string) [][]string {
 		t.Fatalf("tshark shows %d frames of %d\n%s", len(rows), len(pdus), stderr.Bytes())
 	}
 	return rows
-}
-
-// TestTsharkReadsRandomMessages: tshark finds nothing malformed in random
-// valid values of every message.
-func TestTsharkReadsRandomMessages(t *testing.T) {
-	var pdus [][]byte
-	var names []string
-	for i, m := range allMessages() {
-		for seed := range uint64(16) {
-			g := newGen(seed*1000+uint64(i)+7, []int{0, 100, 50, 20}[seed%4], 2+int(seed%4))
-			g.foreign = true
-			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)
-			fresh.random(g)
-			b, err := Append(nil, fresh)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pdus = append(pdus, b)
-			names = append(names, fmt.Sprintf("%s seed %d", m.Header().Name, seed))
-		}
-	}
-	bad := 0
-	for i, row := range dissect(t, pdus, "s1ap.procedureCode", "_ws.malformed", "_ws.expert.message") {
-		h, _, _ := strings.Cut(row[0], ";")
-		p, _ := Parse(pdus[i])
-		if h != strconv.Itoa(int(p.ProcedureCode)) {
-			t.Errorf("%s: tshark reads procedure %q", names[i], row[0])
-		}
-		if complaint(row[2]) != "" {
-			if bad++; bad <= 20 {
-				t.Errorf("%s: tshark: %s\n%x", names[i], row[2], pdus[i])
-			}
-		}
-	}
-	if bad > 20 {
-		t.Errorf("and %d more", bad-20)
-	}
-}
-
-// content lists what tshark says of the random contents of IEs (digits that
-// are none, class marks, cdma2000 and warning texts); no fault of the encoding.
-var content = []string{"MCC contains", "MNC contains", "Malformed IMSI", "Trailing stray characters",
-	"Extraneous Data", "not dissected yet", "Unhandled encoding", "Dissector for OID", "Unknown Open Type"}
-
-// complaint returns the first of tshark's expert messages that is a fault.
-func complaint(messages string) string {
-next:
-	for m := range strings.SplitSeq(messages, ";") {
-		for _, c := range content {
-			if strings.Contains(m, c) {
-				continue next
-			}
-		}
-		if m != "" {
-			return m
-		}
-	}
-	return ""
 }
 
 // TestTsharkReadsOurValues: spot values of messages that carry most kinds of

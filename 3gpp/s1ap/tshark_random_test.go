@@ -1,0 +1,227 @@
+package s1ap
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// instances is how many random values of each message tshark reads.
+const instances = 200
+
+// exceptions is what tshark 4.0 says of valid messages: words it uses, only
+// where the IE (or type) is present, and why the message is right. One that is
+// not needed fails the test.
+var exceptions = []struct{ ie, words, reason string }{
+	{"PrivateIE", "Unknown Open Type", "the value of a private IE is nobody's but its owner's (TS 36.413 §9.3.7)"},
+	{"WarningMessageContents", "Unhandled encoding 0 of CBS String", "the message may come without Data Coding Scheme, which then is known otherwise"},
+	{"IntersystemSONConfigurationTransfer", "MCC contains non-decimal digits", "tshark reads NGAP's SON Configuration Transfer where the IE holds Intersystem SON Configuration Transfer"},
+}
+
+// unread is the IEs whose contents tshark 4.0 does not show, and why.
+var unread = map[string]string{
+	"LoggedMDTExtIEs.LoggedMDTTrigger":                  "id 344 is not in its table",
+	"ImmediateMDTExtIEs.SensorMeasurementConfiguration": "id 345 is not in its table",
+	"MDTModeExtension.LoggedMBSFNMDT":                   "the id is in its table, but not for MDTMode-Extension",
+	"LoggedMDTExtIEs.SensorMeasurementConfiguration":    "id 345 is not in its table",
+	"ServedGUMMEIsItemExtIEs.GUMMEIType":                "the id is in its table, but not as an extension",
+}
+
+// otherNames is where tshark shows a component under another name than the
+// ASN.1's.
+var otherNames = map[string]string{
+	"eNB-UE-S1AP-ID": "ENB-UE-S1AP-ID", "mME-UE-S1AP-ID": "MME-UE-S1AP-ID", "cell-ID": "CellIdentity",
+}
+
+// sample is a random message, what tshark should see of it and its encoding.
+type sample struct {
+	name string
+	*view
+	pdu []byte
+}
+
+// samples makes random valid values of every message, the first with no optional
+// component, the second with all.
+func samples(t *testing.T, known func(string) bool) []sample {
+	t.Helper()
+	var all []sample
+	for i, m := range allMessages() {
+		for seed := range uint64(instances) {
+			g := newGen(seed*1000+uint64(i)+7, []int{0, 100, 50, 20}[seed%4], 2+int(seed%4))
+			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)
+			fresh.random(g)
+			g.makeReadable(reflect.ValueOf(fresh), "")
+			b, err := Append(nil, fresh)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, sample{fmt.Sprintf("%s seed %d", m.Header().Name, seed), viewOf(fresh, known), b})
+		}
+	}
+	return all
+}
+
+// TestTsharkReadsRandomMessages: tshark finds nothing malformed in random valid
+// values of every message, and sees in them what was put in.
+func TestTsharkReadsRandomMessages(t *testing.T) {
+	fields := tsharkFields(t)
+	passed := map[string]bool{}
+	all := samples(t, func(ie string) bool {
+		passed[ie] = true
+		return unread[ie] == ""
+	})
+	pdus := make([][]byte, len(all))
+	for i := range all {
+		pdus[i] = all[i].pdu
+	}
+	names := slices.Sorted(maps.Keys(fields))
+	needed := make([]bool, len(exceptions))
+	compared := map[string]int{}
+	bad := 0
+	for i, row := range dissect(t, pdus, append([]string{"_ws.malformed", "_ws.expert.message"}, names...)...) {
+		faults := complaints(row[0], row[1], all[i].types, needed)
+		faults = append(faults, differences(all[i].view, names, fields, row[2:], compared)...)
+		if len(faults) > 0 && bad < 20 {
+			t.Errorf("%s: tshark: %s\n%x", all[i].name, strings.Join(faults, "\n"), pdus[i])
+		}
+		bad += min(len(faults), 1)
+	}
+	t.Logf("%d messages, %d faults; values compared under %d names", len(all), bad, len(compared))
+	for i, e := range exceptions {
+		if !needed[i] {
+			t.Errorf("not needed: %s, %q", e.ie, e.words)
+		}
+	}
+	for ie := range unread {
+		if !passed[ie] {
+			t.Errorf("not needed: %s", ie)
+		}
+	}
+}
+
+// complaints returns tshark's expert messages that are no exceptions.
+func complaints(malformed, messages string, types map[string]bool, needed []bool) []string {
+	var faults []string
+	if malformed != "" && messages == "" {
+		faults = append(faults, malformed)
+	}
+	for m := range strings.SplitSeq(messages, ";") {
+		i := slices.IndexFunc(exceptions, func(e struct{ ie, words, reason string }) bool { return m == e.words && types[e.ie] })
+		if i >= 0 {
+			needed[i] = true
+		} else if m != "" {
+			faults = append(faults, m)
+		}
+	}
+	return faults
+}
+
+// differences compares what tshark shows with the view: the ids of all IEs in
+// order, and the values under every name.
+func differences(v *view, names []string, fields map[string]string, row []string, compared map[string]int) []string {
+	var faults []string
+	shown := map[string][]string{}
+	for i, name := range names {
+		if row[i] == "" {
+			continue
+		}
+		for s := range strings.SplitSeq(row[i], ";") {
+			shown[name] = append(shown[name], canonical(s, fields[name], true))
+		}
+	}
+	if c := shown["s1ap.criticality"]; len(c) == 0 || c[0] != strconv.Itoa(int(v.header.Criticality)) {
+		faults = append(faults, fmt.Sprintf("criticality %v, not %v", c, v.header.Criticality))
+	}
+	var ids []string
+	for _, id := range v.ids {
+		ids = append(ids, strconv.Itoa(int(id)))
+	}
+	if !slices.Equal(ids, shown["s1ap.id"]) {
+		faults = append(faults, fmt.Sprintf("IEs %v, not %v", shown["s1ap.id"], ids))
+	}
+	want := map[string][]string{}
+	for component, values := range v.values {
+		other, ok := otherNames[component]
+		if ok {
+			component = other
+		}
+		name := "s1ap." + strings.ReplaceAll(component, "-", "_")
+		for _, s := range values {
+			s = canonical(s, fields[name], false)
+			if name == "s1ap.CellIdentity" { // the number, not the octets of its 28 bits
+				n, _ := strconv.ParseUint(s, 10, 32)
+				s = strconv.FormatUint(n>>4, 10)
+			}
+			want[name] = append(want[name], s)
+			if other == "MME-UE-S1AP-ID" || other == "ENB-UE-S1AP-ID" {
+				want[name] = append(want[name], s) // shown in its place and once more, hidden
+			}
+		}
+	}
+	for name, w := range want {
+		compared[name]++
+		if fields[name] == "FT_STRING" { // of which tshark leaves out empty ones
+			w = slices.DeleteFunc(w, func(s string) bool { return s == "" })
+		}
+		slices.Sort(w)
+		slices.Sort(shown[name])
+		if !slices.Equal(w, shown[name]) {
+			faults = append(faults, fmt.Sprintf("%s %q, not %q", name, shown[name], w))
+		}
+	}
+	return faults
+}
+
+// canonical is a value as text that both sides can be compared in: numbers
+// decimal, octets hexadecimal, names as they are.
+func canonical(s, kind string, tshark bool) string {
+	switch {
+	case s == "<MISSING>":
+		return "0x"
+	case kind == "FT_BYTES" && tshark:
+		return "0x" + s
+	case kind == "FT_UINT32, FT_BYTES":
+		return strings.TrimPrefix(s, "0x")
+	case strings.HasPrefix(kind, "FT_UINT"):
+		if n, err := strconv.ParseUint(s, 0, 64); err == nil {
+			return strconv.FormatUint(n, 10)
+		}
+	case kind == "FT_STRING":
+		if b, err := hex.DecodeString(strings.TrimPrefix(s, "0x")); err == nil && strings.HasPrefix(s, "0x") {
+			return string(b)
+		}
+	}
+	return s
+}
+
+// tsharkTable runs tshark -G and returns the columns of its lines.
+func tsharkTable(t *testing.T, what string) [][]string {
+	t.Helper()
+	out, err := exec.Command(tshark(t), "-G", what).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]string
+	for line := range strings.Lines(string(out)) {
+		rows = append(rows, strings.Split(strings.TrimSpace(line), "\t"))
+	}
+	return rows
+}
+
+// tsharkFields is tshark's S1AP fields that have a value, with its type.
+func tsharkFields(t *testing.T) map[string]string {
+	fields := map[string]string{}
+	for _, c := range tsharkTable(t, "fields") {
+		if len(c) > 3 && c[0] == "F" && strings.HasPrefix(c[2], "s1ap.") && c[3] != "FT_NONE" && c[3] != "FT_BOOLEAN" {
+			fields[c[2]] = c[3]
+		}
+	}
+	fields["s1ap.gNB_ID"] = "FT_UINT32, FT_BYTES" // a CHOICE and its alternative
+	return fields
+}
