@@ -10,8 +10,13 @@ import (
 // FuzzParse: whatever parses can be appended, printed and parsed again to the
 // same octets.
 func FuzzParse(f *testing.F) {
-	for _, p := range captured(f) {
+	for _, p := range append(captured(f), heard(f)...) {
 		f.Add(bool(p.dir), p.plain)
+	}
+	for _, file := range pycrateFiles {
+		for _, p := range foreigners(f, file) {
+			f.Add(bool(p.dir), p.octets)
+		}
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, k := range kinds() {

@@ -48,10 +48,12 @@ func foreigners(tb testing.TB, file string) []foreign {
 	return all
 }
 
+var pycrateFiles = []string{"testdata/pycrate-emm.txt", "testdata/pycrate-esm.txt"}
+
 // TestStrangerPycrate: what pycrate writes of every message, we read as pycrate
 // meant it, and write the same.
 func TestStrangerPycrate(t *testing.T) {
-	for _, file := range []string{"testdata/pycrate-emm.txt", "testdata/pycrate-esm.txt"} {
+	for _, file := range pycrateFiles {
 		for _, f := range foreigners(t, file) {
 			m, err := Parse(f.dir, f.octets)
 			if err != nil {
