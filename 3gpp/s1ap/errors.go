@@ -197,10 +197,11 @@ func Continuable(err error) (*SyntaxError, bool) {
 	return e, e.Continue()
 }
 
-// syntaxError makes the error of the message just read into p.
-func (r *decoder) syntaxError(p *PDU, known bool) error {
+// syntaxError makes the error of the message just read into p: head says that
+// procedure and message type could be read, known that this release has them.
+func (r *decoder) syntaxError(p *PDU, head, known bool) error {
 	e := &SyntaxError{Type: p.Type, ProcedureCode: p.ProcedureCode, Criticality: p.Criticality, IEs: r.diags}
-	e.Known = p.Message != nil
+	e.Known = head
 	if err := r.Err(); err != nil {
 		e.Transfer = err
 		return e

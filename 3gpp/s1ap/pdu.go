@@ -86,9 +86,10 @@ func ParseInto(p *PDU, b []byte) error {
 	p.Type = MessageType(choice)
 	p.ProcedureCode = ProcedureCode(r.Int(0, 255))
 	p.Criticality = Criticality(r.Enum(3))
+	head := !r.Failed()
 	in := r.Enter()
 	if r.Failed() {
-		return r.syntaxError(p, false)
+		return r.syntaxError(p, head, false)
 	}
 	if p.Message = matching(reuse, p); p.Message == nil {
 		p.Message = newMessage(p.Type, p.ProcedureCode)
@@ -105,7 +106,7 @@ func ParseInto(p *PDU, b []byte) error {
 	if !r.Failed() && known && len(r.diags) == 0 {
 		return nil
 	}
-	return r.syntaxError(p, known)
+	return r.syntaxError(p, true, known)
 }
 
 // matching returns m if it is a message of the kind that p announces.
