@@ -2,10 +2,11 @@
 // key generation algorithms A3 and A8 of TS 43.020 annex C that most GSM SIMs
 // carry. They are no 3GPP standard; the networks of their time shared them.
 //
-// It is for cards that exist. None is fit for new ones: whoever may ask a card
-// of version 1 some ten thousand chosen challenges learns its Ki, and versions 1
-// and 2 leave ten bits of Kc zero. A home that keeps version 1 limits the
-// challenges that it answers. New cards take package milenage.
+// It is for cards that exist; new ones take package milenage. Whoever may put
+// tens of thousands of chosen challenges to a card of version 1, or to a home that
+// answers for it, learns its Ki from collisions behind the first two levels of
+// compression; versions 1 and 2 leave ten bits of Kc zero. None authenticates the
+// network.
 //
 // Table lookups read the whole table and keep one entry with arithmetic, so that
 // neither time nor cache tells of Ki, SRES or Kc.
@@ -66,7 +67,7 @@ func V3(ki secret.Key128, rand [16]byte) (sres [4]byte, kc secret.Key64) {
 // compress is the butterfly of version 1: five levels, each over pairs half as
 // far apart and through a table half as long, from 9 bits to 4.
 func compress(x *[32]byte) {
-	for level := range 5 {
+	for level, table := range [...][]byte{v1T0[:], v1T1[:], v1T2[:], v1T3[:], v1T4[:]} {
 		stride, mask := 16>>level, uint32(0x1ff)>>level
 		for a := range 32 {
 			if a&stride != 0 {
@@ -75,18 +76,9 @@ func compress(x *[32]byte) {
 			b := a + stride
 			y := (uint32(x[a]) + 2*uint32(x[b])) & mask
 			z := (2*uint32(x[a]) + uint32(x[b])) & mask
-			switch level {
-			case 0: // the table's second half repeats the first, neighbours swapped
-				x[a], x[b] = pick(v1T0[:], (y^y>>8)&0xff), pick(v1T0[:], (z^z>>8)&0xff)
-			case 1:
-				x[a], x[b] = pick(v1T1[:], y), pick(v1T1[:], z)
-			case 2:
-				x[a], x[b] = pick(v1T2[:], y), pick(v1T2[:], z)
-			case 3:
-				x[a], x[b] = pick(v1T3[:], y), pick(v1T3[:], z)
-			case 4:
-				x[a], x[b] = pick(v1T4[:], y), pick(v1T4[:], z)
-			}
+			// The second half of the first table repeats the first half, neighbours
+			// swapped; in the other tables this changes nothing.
+			x[a], x[b] = pick(table, (y^y>>8)&0xff), pick(table, (z^z>>8)&0xff)
 		}
 	}
 }

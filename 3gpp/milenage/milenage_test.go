@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +32,9 @@ func testSets(t testing.TB) (all []testSet) {
 			continue
 		}
 		s := testSet{name: fields[0]}
+		if s.name != strconv.Itoa(len(all)+1) {
+			t.Fatalf("set %s stands where set %d of TS 35.208 §4.3 should", s.name, len(all)+1)
+		}
 		// K RAND SQN AMF OP OPc and then f1 ... f5*; OP and OPc share no index below.
 		if len(fields) != 14 {
 			t.Fatalf("set %s: %d fields, want 14", fields[0], len(fields))

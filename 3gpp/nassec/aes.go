@@ -54,38 +54,53 @@ func (a *aesBlock) ctr(count uint32, bearer uint8, dir Direction, data []byte) {
 		cipher.NewCTR(a.b, a.in[:]).XORKeyStream(data, data)
 		return
 	}
-	for n := uint64(0); len(data) > 0; n++ {
-		binary.BigEndian.PutUint64(a.in[8:], n)
+	for n := uint64(1); len(data) >= 16; n++ {
 		a.b.Encrypt(a.out[:], a.in[:])
-		data = data[subtle.XORBytes(data, data, a.out[:]):]
+		xor8(data, a.out[:])
+		xor8(data[8:], a.out[8:])
+		data = data[16:]
+		binary.BigEndian.PutUint64(a.in[8:], n)
+	}
+	if len(data) > 0 {
+		a.b.Encrypt(a.out[:], a.in[:])
+		subtle.XORBytes(data, data, a.out[:])
 	}
 }
 
 // cmac is 128-EIA2 (TS 33.401 §B.2.3): the first 32 bits of AES-CMAC over
 // COUNT || BEARER || DIRECTION || 0^26 || message. The message has n bits.
 func (a *aesBlock) cmac(count uint32, bearer uint8, dir Direction, data []byte, n int) uint32 {
-	// The first block takes the 8 octets of prefix and 8 of the message.
 	a.in = [16]byte{}
 	binary.BigEndian.PutUint32(a.in[:], count)
 	binary.BigEndian.PutUint32(a.in[4:], uint32(bearer)<<27|uint32(dir&1)<<26)
-	room, bitsLeft := 8, n
+	// The first block has room for 8 octets of the message, those after it for 16.
 	at := a.in[8:]
-	for bitsLeft > room*8 {
-		subtle.XORBytes(at, at, data[:room])
-		data, bitsLeft = data[room:], bitsLeft-room*8
+	if n > 64 {
+		xor8(at, data)
+		data, n = data[8:], n-64
 		a.b.Encrypt(a.in[:], a.in[:])
-		at, room = a.in[:], 16
+		for at = a.in[:]; n > 128; n -= 128 {
+			xor8(a.in[:8], data)
+			xor8(a.in[8:], data[8:])
+			data = data[16:]
+			a.b.Encrypt(a.in[:], a.in[:])
+		}
 	}
 	subtle.XORBytes(at, at, data)
-	if bitsLeft == room*8 {
+	if n == 8*len(at) {
 		subtle.XORBytes(a.in[:], a.in[:], a.k1[:])
 	} else {
-		if bitsLeft%8 != 0 { // undo what lies beyond the last bit
-			at[bitsLeft/8] ^= data[bitsLeft/8] & (0xff >> (bitsLeft % 8))
+		if n%8 != 0 { // undo what lies beyond the last bit
+			at[n/8] ^= data[n/8] & (0xff >> (n % 8))
 		}
-		at[bitsLeft/8] ^= 0x80 >> (bitsLeft % 8)
+		at[n/8] ^= 0x80 >> (n % 8)
 		subtle.XORBytes(a.in[:], a.in[:], a.k2[:])
 	}
 	a.b.Encrypt(a.out[:], a.in[:])
 	return binary.BigEndian.Uint32(a.out[:])
+}
+
+// xor8 sums eight octets into dst.
+func xor8(dst, src []byte) {
+	binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(dst)^binary.LittleEndian.Uint64(src))
 }
