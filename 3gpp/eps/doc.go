@@ -4,7 +4,7 @@
 // Parse and Append work on plain messages; Protected takes the envelope of a
 // security protected message apart and puts it together. Every message is a
 // struct written by go generate from the spec's own tables (messages.md), and
-// one engine walks those tables to parse, append and print; what is done with
+// one engine walks those tables to parse, append and show; what is done with
 // missing, unknown, repeated and broken elements is decided there, once.
 //
 // The package knows no keys, ciphers, counts, timers or procedures: whether a

@@ -1481,7 +1481,7 @@ func (v DaylightSaving) String() string {
 	return fmt.Sprintf("#%d", uint8(v))
 }
 
-// RAND is the Authentication parameter RAND element (TS 24.301 §9.9.3.3) of 16 octets.
+// RAND is the Authentication parameter RAND element (TS 24.301 §9.9.3.3), 16 octets as they stand on the wire.
 type RAND [16]byte
 
 func (v *RAND) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1490,7 +1490,7 @@ func (v *RAND) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v RAND) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// AUTN is the Authentication parameter AUTN element (TS 24.301 §9.9.3.2) of 16 octets, as it stands on the wire.
+// AUTN is the Authentication parameter AUTN element (TS 24.301 §9.9.3.2), 16 octets as they stand on the wire.
 // TS 33.102 §6.3.2 has the parts.
 type AUTN [16]byte
 
@@ -1500,7 +1500,7 @@ func (v *AUTN) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String names the parts.
 func (v AUTN) String() string { return inline(v.node("")) }
 
-// AUTS is the Authentication failure parameter element (TS 24.301 §9.9.3.1) of 14 octets, as it stands on the wire.
+// AUTS is the Authentication failure parameter element (TS 24.301 §9.9.3.1), 14 octets as they stand on the wire.
 // TS 33.102 §6.3.3 has the parts.
 type AUTS [14]byte
 
@@ -1510,7 +1510,7 @@ func (v *AUTS) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String names the parts.
 func (v AUTS) String() string { return inline(v.node("")) }
 
-// Nonce is the Nonce element (TS 24.301 §9.9.3.25) of 4 octets.
+// Nonce is the Nonce element (TS 24.301 §9.9.3.25), 4 octets as they stand on the wire.
 type Nonce [4]byte
 
 func (v *Nonce) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1519,7 +1519,7 @@ func (v *Nonce) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v Nonce) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// HashMME is the HashMME element (TS 24.301 §9.9.3.50) of 8 octets.
+// HashMME is the HashMME element (TS 24.301 §9.9.3.50), 8 octets as they stand on the wire.
 type HashMME [8]byte
 
 func (v *HashMME) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1528,7 +1528,7 @@ func (v *HashMME) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v HashMME) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// ShortMAC is the Short MAC element (TS 24.301 §9.9.3.28) of 2 octets.
+// ShortMAC is the Short MAC element (TS 24.301 §9.9.3.28), 2 octets as they stand on the wire.
 type ShortMAC [2]byte
 
 func (v *ShortMAC) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1537,7 +1537,7 @@ func (v *ShortMAC) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String is hexadecimal.
 func (v ShortMAC) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// PTMSISignature is the P-TMSI signature element (TS 24.301 §9.9.3.26) of 3 octets.
+// PTMSISignature is the P-TMSI signature element (TS 24.301 §9.9.3.26), 3 octets as they stand on the wire.
 type PTMSISignature [3]byte
 
 func (v *PTMSISignature) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1546,7 +1546,7 @@ func (v *PTMSISignature) encode(dst []byte) []byte { return append(dst, v[:]...)
 // String is hexadecimal.
 func (v PTMSISignature) String() string { return fmt.Sprintf("%x", v[:]) }
 
-// DRX is the DRX parameter element (TS 24.301 §9.9.3.8) of 2 octets, as it stands on the wire.
+// DRX is the DRX parameter element (TS 24.301 §9.9.3.8), 2 octets as they stand on the wire.
 // TS 24.008 §10.5.5.6 has the coding.
 type DRX [2]byte
 
@@ -1556,7 +1556,7 @@ func (v *DRX) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String names the parts.
 func (v DRX) String() string { return inline(v.node("")) }
 
-// Classmark2 is the Mobile station classmark 2 element (TS 24.301 §9.9.2.4) of 3 octets, as it stands on the wire.
+// Classmark2 is the Mobile station classmark 2 element (TS 24.301 §9.9.2.4), 3 octets as they stand on the wire.
 // TS 24.008 §10.5.1.6 has the coding.
 type Classmark2 [3]byte
 
@@ -1576,7 +1576,7 @@ func (v *DCNID) encode(dst []byte) []byte { return append(dst, byte(*v>>8), byte
 // String is decimal.
 func (v DCNID) String() string { return fmt.Sprint(uint16(v)) }
 
-// NRI is the Network resource identifier container element (TS 24.301 §9.9.3.24A) of 2 octets, as it stands on the wire.
+// NRI is the Network resource identifier container element (TS 24.301 §9.9.3.24A), 2 octets as they stand on the wire.
 // TS 24.008 §10.5.5.31 has the coding: ten bits.
 type NRI [2]byte
 
@@ -1595,7 +1595,7 @@ func (v *IMSIOffset) encode(dst []byte) []byte { return append(dst, byte(*v>>8),
 // String is decimal.
 func (v IMSIOffset) String() string { return fmt.Sprint(uint16(v)) }
 
-// AdditionalSecurityCapability is the UE additional security capability element (TS 24.301 §9.9.3.53) of 4 octets, as it stands on the wire.
+// AdditionalSecurityCapability is the UE additional security capability element (TS 24.301 §9.9.3.53), 4 octets as they stand on the wire.
 type AdditionalSecurityCapability [4]byte
 
 func (v *AdditionalSecurityCapability) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1604,7 +1604,7 @@ func (v *AdditionalSecurityCapability) encode(dst []byte) []byte { return append
 // String names the parts.
 func (v AdditionalSecurityCapability) String() string { return inline(v.node("")) }
 
-// ExtendedQoS is the Extended quality of service element (TS 24.301 §9.9.4.30) of 10 octets, as it stands on the wire.
+// ExtendedQoS is the Extended quality of service element (TS 24.301 §9.9.4.30), 10 octets as they stand on the wire.
 type ExtendedQoS [10]byte
 
 func (v *ExtendedQoS) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1613,7 +1613,7 @@ func (v *ExtendedQoS) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String names the parts.
 func (v ExtendedQoS) String() string { return inline(v.node("")) }
 
-// ExtendedAMBR is the Extended APN aggregate maximum bit rate element (TS 24.301 §9.9.4.29) of 6 octets, as it stands on the wire.
+// ExtendedAMBR is the Extended APN aggregate maximum bit rate element (TS 24.301 §9.9.4.29), 6 octets as they stand on the wire.
 type ExtendedAMBR [6]byte
 
 func (v *ExtendedAMBR) decode(b []byte) error    { return fixed(v[:], b) }
@@ -1622,12 +1622,12 @@ func (v *ExtendedAMBR) encode(dst []byte) []byte { return append(dst, v[:]...) }
 // String names the parts.
 func (v ExtendedAMBR) String() string { return inline(v.node("")) }
 
-// Classmark3 is the Mobile station classmark 3 element (TS 24.301 §9.9.2.5), as it stands on the wire.
+// Classmark3 is the Mobile station classmark 3 element (TS 24.301 §9.9.2.5), octets as they stand on the wire.
 // It is CSN.1 (TS 24.008 §10.5.1.7): bits, some of which say whether others follow.
 type Classmark3 []byte
 
 func (v *Classmark3) decode(b []byte) error {
-	if err := (Classmark3)(b).check(); err != nil {
+	if err := Classmark3(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1638,12 +1638,12 @@ func (v *Classmark3) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v Classmark3) String() string { return inline(v.node("")) }
 
-// Codecs is the Supported Codec List element (TS 24.301 §9.9.2.10), as it stands on the wire.
+// Codecs is the Supported Codec List element (TS 24.301 §9.9.2.10), octets as they stand on the wire.
 // Units of system identification, length and bitmap (TS 24.008 §10.5.4.32).
 type Codecs []byte
 
 func (v *Codecs) decode(b []byte) error {
-	if err := (Codecs)(b).check(); err != nil {
+	if err := Codecs(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1654,11 +1654,11 @@ func (v *Codecs) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v Codecs) String() string { return inline(v.node("")) }
 
-// N1Capability is the N1 UE network capability element (TS 24.301 §9.9.3.57), as it stands on the wire.
+// N1Capability is the N1 UE network capability element (TS 24.301 §9.9.3.57), octets as they stand on the wire.
 type N1Capability []byte
 
 func (v *N1Capability) decode(b []byte) error {
-	if err := (N1Capability)(b).check(); err != nil {
+	if err := N1Capability(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1669,12 +1669,12 @@ func (v *N1Capability) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v N1Capability) String() string { return inline(v.node("")) }
 
-// WUS is the WUS assistance information element (TS 24.301 §9.9.3.62), as it stands on the wire.
+// WUS is the WUS assistance information element (TS 24.301 §9.9.3.62), octets as they stand on the wire.
 // Octets of a type in bits 6 to 8 and a value.
 type WUS []byte
 
 func (v *WUS) decode(b []byte) error {
-	if err := (WUS)(b).check(); err != nil {
+	if err := WUS(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1685,12 +1685,12 @@ func (v *WUS) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v WUS) String() string { return inline(v.node("")) }
 
-// EmergencyNumbers is the Emergency number list element (TS 24.301 §9.9.3.37), as it stands on the wire.
+// EmergencyNumbers is the Emergency number list element (TS 24.301 §9.9.3.37), octets as they stand on the wire.
 // Units of length, category and digits (TS 24.008 §10.5.3.13).
 type EmergencyNumbers []byte
 
 func (v *EmergencyNumbers) decode(b []byte) error {
-	if err := (EmergencyNumbers)(b).check(); err != nil {
+	if err := EmergencyNumbers(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1701,12 +1701,12 @@ func (v *EmergencyNumbers) encode(dst []byte) []byte { return append(dst, *v...)
 // String names the parts.
 func (v EmergencyNumbers) String() string { return inline(v.node("")) }
 
-// ExtendedEmergencyNumbers is the Extended emergency number list element (TS 24.301 §9.9.3.37A), as it stands on the wire.
+// ExtendedEmergencyNumbers is the Extended emergency number list element (TS 24.301 §9.9.3.37A), octets as they stand on the wire.
 // Validity, then units of digits and sub-services, each with a length.
 type ExtendedEmergencyNumbers []byte
 
 func (v *ExtendedEmergencyNumbers) decode(b []byte) error {
-	if err := (ExtendedEmergencyNumbers)(b).check(); err != nil {
+	if err := ExtendedEmergencyNumbers(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1717,12 +1717,12 @@ func (v *ExtendedEmergencyNumbers) encode(dst []byte) []byte { return append(dst
 // String names the parts.
 func (v ExtendedEmergencyNumbers) String() string { return inline(v.node("")) }
 
-// CipheringKeyData is the Ciphering key data element (TS 24.301 §9.9.3.56), as it stands on the wire.
+// CipheringKeyData is the Ciphering key data element (TS 24.301 §9.9.3.56), octets as they stand on the wire.
 // One to 16 ciphering data sets. It holds keys: String does not show them.
 type CipheringKeyData []byte
 
 func (v *CipheringKeyData) decode(b []byte) error {
-	if err := (CipheringKeyData)(b).check(); err != nil {
+	if err := CipheringKeyData(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1733,12 +1733,12 @@ func (v *CipheringKeyData) encode(dst []byte) []byte { return append(dst, *v...)
 // String names the parts.
 func (v CipheringKeyData) String() string { return inline(v.node("")) }
 
-// RadioCapabilityID is the UE radio capability ID element (TS 24.301 §9.9.3.60), as it stands on the wire.
+// RadioCapabilityID is the UE radio capability ID element (TS 24.301 §9.9.3.60), octets as they stand on the wire.
 // Hexadecimal digits (TS 23.003 §29).
 type RadioCapabilityID []byte
 
 func (v *RadioCapabilityID) decode(b []byte) error {
-	if err := (RadioCapabilityID)(b).check(); err != nil {
+	if err := RadioCapabilityID(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1749,12 +1749,12 @@ func (v *RadioCapabilityID) encode(dst []byte) []byte { return append(dst, *v...
 // String names the parts.
 func (v RadioCapabilityID) String() string { return inline(v.node("")) }
 
-// PagingRestriction is the Paging restriction element (TS 24.301 §9.9.3.66), as it stands on the wire.
+// PagingRestriction is the Paging restriction element (TS 24.301 §9.9.3.66), octets as they stand on the wire.
 // A type and, for two of them, the bearers that are not restricted.
 type PagingRestriction []byte
 
 func (v *PagingRestriction) decode(b []byte) error {
-	if err := (PagingRestriction)(b).check(); err != nil {
+	if err := PagingRestriction(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1765,12 +1765,12 @@ func (v *PagingRestriction) encode(dst []byte) []byte { return append(dst, *v...
 // String names the parts.
 func (v PagingRestriction) String() string { return inline(v.node("")) }
 
-// CLI is the CLI element (TS 24.301 §9.9.3.38), as it stands on the wire.
+// CLI is the CLI element (TS 24.301 §9.9.3.38), octets as they stand on the wire.
 // A calling party BCD number (TS 24.008 §10.5.4.9). String masks the digits.
 type CLI []byte
 
 func (v *CLI) decode(b []byte) error {
-	if err := (CLI)(b).check(); err != nil {
+	if err := CLI(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1781,12 +1781,12 @@ func (v *CLI) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v CLI) String() string { return inline(v.node("")) }
 
-// NBIFOM is the NBIFOM container element (TS 24.301 §9.9.4.19), as it stands on the wire.
+// NBIFOM is the NBIFOM container element (TS 24.301 §9.9.4.19), octets as they stand on the wire.
 // Units of identifier, length and content (TS 24.161 §6.1).
 type NBIFOM []byte
 
 func (v *NBIFOM) decode(b []byte) error {
-	if err := (NBIFOM)(b).check(); err != nil {
+	if err := NBIFOM(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1797,11 +1797,11 @@ func (v *NBIFOM) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v NBIFOM) String() string { return inline(v.node("")) }
 
-// HeaderCompression is the Header compression configuration element (TS 24.301 §9.9.4.22), as it stands on the wire.
+// HeaderCompression is the Header compression configuration element (TS 24.301 §9.9.4.22), octets as they stand on the wire.
 type HeaderCompression []byte
 
 func (v *HeaderCompression) decode(b []byte) error {
-	if err := (HeaderCompression)(b).check(); err != nil {
+	if err := HeaderCompression(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1812,12 +1812,12 @@ func (v *HeaderCompression) encode(dst []byte) []byte { return append(dst, *v...
 // String names the parts.
 func (v HeaderCompression) String() string { return inline(v.node("")) }
 
-// RemoteUEs is the Remote UE context list element (TS 24.301 §9.9.4.20), as it stands on the wire.
+// RemoteUEs is the Remote UE context list element (TS 24.301 §9.9.4.20), octets as they stand on the wire.
 // It holds identities of UEs behind a relay: String masks them.
 type RemoteUEs []byte
 
 func (v *RemoteUEs) decode(b []byte) error {
-	if err := (RemoteUEs)(b).check(); err != nil {
+	if err := RemoteUEs(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1828,12 +1828,12 @@ func (v *RemoteUEs) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v RemoteUEs) String() string { return inline(v.node("")) }
 
-// PKMFAddress is the PKMF address element (TS 24.301 §9.9.4.21), as it stands on the wire.
+// PKMFAddress is the PKMF address element (TS 24.301 §9.9.4.21), octets as they stand on the wire.
 // The ProSe key management function, by IPv4 or IPv6.
 type PKMFAddress []byte
 
 func (v *PKMFAddress) decode(b []byte) error {
-	if err := (PKMFAddress)(b).check(); err != nil {
+	if err := PKMFAddress(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1844,12 +1844,12 @@ func (v *PKMFAddress) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v PKMFAddress) String() string { return inline(v.node("")) }
 
-// QoS3G is the Quality of service element (TS 24.301 §9.9.4.12), as it stands on the wire.
+// QoS3G is the Quality of service element (TS 24.301 §9.9.4.12), octets as they stand on the wire.
 // Quality of service as TS 24.008 §10.5.6.5 codes it for GERAN and UTRAN.
 type QoS3G []byte
 
 func (v *QoS3G) decode(b []byte) error {
-	if err := (QoS3G)(b).check(); err != nil {
+	if err := QoS3G(b).check(); err != nil {
 		return err
 	}
 	*v = b
@@ -1860,12 +1860,12 @@ func (v *QoS3G) encode(dst []byte) []byte { return append(dst, *v...) }
 // String names the parts.
 func (v QoS3G) String() string { return inline(v.node("")) }
 
-// TransactionID is the Transaction identifier element (TS 24.301 §9.9.4.17), as it stands on the wire.
+// TransactionID is the Transaction identifier element (TS 24.301 §9.9.4.17), octets as they stand on the wire.
 // TS 24.008 §10.5.6.7 has the coding.
 type TransactionID []byte
 
 func (v *TransactionID) decode(b []byte) error {
-	if err := (TransactionID)(b).check(); err != nil {
+	if err := TransactionID(b).check(); err != nil {
 		return err
 	}
 	*v = b
