@@ -31,7 +31,7 @@ func TestPublishedDeliver(t *testing.T) {
 	}
 	m := p.(*Deliver)
 	text, err := m.User.Text(m.DCS)
-	if text != "hellohello" || err != nil || m.Originator.Digits() != "27838890001" || m.Timestamp.String() != "2099-03-29 15:16:59 +02:00" {
+	if text != "hellohello" || err != nil || m.Originator.Digits() != "27838890001" || m.Timestamp.String() != "1999-03-29 15:16:59 +02:00" {
 		t.Errorf("%q %v, from %s at %v", text, err, m.Originator.Digits(), m.Timestamp)
 	}
 	if out, err := Append(AppendCentre(nil, centre), m); err != nil || !bytes.Equal(out, unhex(t, pdu)) {

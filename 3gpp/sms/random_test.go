@@ -127,7 +127,7 @@ func (g *gen) text(of string, n int) string {
 
 func (g *gen) time() time.Time {
 	zone := time.FixedZone("", (g.IntN(159)-79)*900)
-	return time.Unix(946771200+g.Int64N(99*365*86400), 0).In(zone)
+	return time.Unix(946771200+g.Int64N(69*365*86400), 0).In(zone)
 }
 
 func (g *gen) timestamp() Timestamp { return NewTimestamp(g.time()) }

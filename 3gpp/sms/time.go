@@ -10,7 +10,7 @@ import (
 // §9.2.3.11).
 type Timestamp [7]byte
 
-// NewTimestamp gives t, to the second, in its location. Years are 2000 to 2099;
+// NewTimestamp gives t, to the second, in its location. Years are 1990 to 2089;
 // the zone is cut to quarters of an hour, up to 19:45.
 func NewTimestamp(t time.Time) Timestamp {
 	_, seconds := t.Zone()
@@ -47,7 +47,11 @@ func (s Timestamp) Time() (time.Time, bool) {
 		zone = -zone
 	}
 	month, day, hour, minute, second := swapped(s[1]), swapped(s[2]), swapped(s[3]), swapped(s[4]), swapped(s[5])
-	t := time.Date(2000+swapped(s[0]), time.Month(month), day, hour, minute, second, 0, time.FixedZone("", zone))
+	year := 2000 + swapped(s[0])
+	if year >= 2090 { // there were no short messages before 1992
+		year -= 100
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.FixedZone("", zone))
 	if int(t.Month()) != month || t.Day() != day || t.Hour() != hour || t.Minute() != minute || t.Second() != second {
 		return time.Time{}, false
 	}
