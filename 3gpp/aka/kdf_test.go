@@ -107,6 +107,7 @@ func TestHandoverDerivations(t *testing.T) {
 		want string
 	}{
 		{"CK', IK' at handover", func() (a, b secret.Key128) { return aka.HandoverCKIK(key, 0x00fedcba) }, "16" + "00fedcba" + "0004"},
+		{"CK_SRVCC, IK_SRVCC", func() (a, b secret.Key128) { return aka.SRVCCKeys(key, 0x00abcdef) }, "1a" + "00abcdef" + "0004"},
 		{"CK', IK' in idle mode", func() (a, b secret.Key128) { return aka.IdleCKIK(key, 0x00012345) }, "1b" + "00012345" + "0004"},
 	} {
 		if ck, ik := tc.got(); !bytes.Equal(append(ck[:], ik[:]...), plain(tc.want)) {
@@ -117,6 +118,9 @@ func TestHandoverDerivations(t *testing.T) {
 		t.Errorf("NAS token %x", got[:])
 	}
 	ck, ik := secret.Key128(key[:16]), secret.Key128(key[16:])
+	if got := aka.HandoverKASME(ck, ik, [4]byte{9, 8, 7, 6}); !bytes.Equal(got[:], plain("18"+"09080706"+"0004")) {
+		t.Errorf("K'_ASME at handover %x", got[:])
+	}
 	if got := aka.IdleKASME(ck, ik, [4]byte{1, 2, 3, 4}, [4]byte{5, 6, 7, 8}); !bytes.Equal(got[:], plain("19"+"01020304"+"0004"+"05060708"+"0004")) {
 		t.Errorf("K'_ASME %x", got[:])
 	}

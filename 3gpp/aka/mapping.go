@@ -7,8 +7,7 @@ import (
 )
 
 // The derivations of TS 33.401 annex A for mobility between E-UTRAN and UTRAN or
-// GERAN, and for dual connectivity. K'_ASME at handover (§A.10) and the keys of
-// SRVCC (§A.12) are not among them.
+// GERAN, and for dual connectivity.
 
 // kdf32 derives with one 32-bit parameter.
 func kdf32(key secret.Key256, fc byte, p0 uint32) secret.Key256 {
@@ -37,6 +36,12 @@ func NASToken(kasme secret.Key256, ulCount uint32) secret.Key256 {
 	return kdf32(kasme, 0x17, ulCount)
 }
 
+// HandoverKASME derives K'_ASME from CK, IK and the MME's nonce at handover from
+// UTRAN or GERAN (TS 33.401 §A.10, FC 0x18).
+func HandoverKASME(ck, ik secret.Key128, nonceMME [4]byte) secret.Key256 {
+	return kdf32(join(ck, ik), 0x18, binary.BigEndian.Uint32(nonceMME[:]))
+}
+
 // IdleKASME derives K'_ASME from CK, IK and both nonces when a phone comes from
 // UTRAN or GERAN in idle mode (TS 33.401 §A.11, FC 0x19).
 func IdleKASME(ck, ik secret.Key128, nonceUE, nonceMME [4]byte) secret.Key256 {
@@ -48,6 +53,12 @@ func IdleKASME(ck, ik secret.Key128, nonceUE, nonceMME [4]byte) secret.Key256 {
 	copy(s[7:], nonceMME[:])
 	s[12] = 4
 	return kdf(key[:], s[:])
+}
+
+// SRVCCKeys derives CK_SRVCC and IK_SRVCC from K_ASME and the downlink NAS COUNT
+// when a call goes over to the circuit switched side (TS 33.401 §A.12, FC 0x1A).
+func SRVCCKeys(kasme secret.Key256, dlCount uint32) (ck, ik secret.Key128) {
+	return split(kdf32(kasme, 0x1a, dlCount))
 }
 
 // IdleCKIK derives CK' and IK' for UTRAN or GERAN from K_ASME and the uplink NAS
