@@ -1,6 +1,7 @@
 package id
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -12,7 +13,7 @@ type APN struct{ s string }
 // ParseAPN checks labels of 1 to 63 letters, digits and hyphens.
 func ParseAPN(s string) (APN, error) {
 	if len(s) == 0 || len(s) > 99 {
-		return APN{}, fmt.Errorf("APN %q: length %d, want 1 to 99", s, len(s))
+		return APN{}, fmt.Errorf("APN of %d characters, want 1 to 99", len(s))
 	}
 	low := strings.ToLower(s)
 	for label := range strings.SplitSeq(low, ".") {
@@ -26,13 +27,19 @@ func ParseAPN(s string) (APN, error) {
 	return APN{low}, nil
 }
 
-// DecodeAPN reads length-prefixed labels (TS 23.003 §9.1).
+// DecodeAPN reads length-prefixed labels, at most 100 octets (TS 23.003 §9.1).
 func DecodeAPN(b []byte) (APN, error) {
+	if len(b) > 100 {
+		return APN{}, fmt.Errorf("APN of %d octets, want 1 to 100", len(b))
+	}
 	var parts []string
 	for i := 0; i < len(b); {
 		n := int(b[i])
 		if i+1+n > len(b) {
 			return APN{}, fmt.Errorf("APN %x: label at octet %d is cut off", b, i+1)
+		}
+		if bytes.IndexByte(b[i+1:i+1+n], '.') >= 0 {
+			return APN{}, fmt.Errorf("APN %x: label at octet %d has a dot", b, i+1)
 		}
 		parts = append(parts, string(b[i+1:i+1+n]))
 		i += 1 + n

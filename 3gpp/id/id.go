@@ -49,8 +49,10 @@ type PLMN struct {
 
 // ParsePLMN reads "00101", "001/01" or "001-01".
 func ParsePLMN(s string) (PLMN, error) {
-	t := strings.NewReplacer("/", "", "-", "").Replace(s)
-	v, err := parseDigits("PLMN", t, 5, 6)
+	if len(s) > 3 && (s[3] == '/' || s[3] == '-') {
+		s = s[:3] + s[4:]
+	}
+	v, err := parseDigits("PLMN", s, 5, 6)
 	if err != nil {
 		return PLMN{}, err
 	}
@@ -213,7 +215,7 @@ type IMEI struct {
 func ParseIMEI(s string) (IMEI, error) {
 	var v IMEI
 	if len(s) < 14 || len(s) > 16 || strings.Trim(s, "0123456789") != "" {
-		return v, fmt.Errorf("IMEI %q: want 14 to 16 digits", s)
+		return v, fmt.Errorf("IMEI %q: want 14 to 16 digits", mask(s[:min(len(s), 20)], 8, 0))
 	}
 	v.n = uint8(copy(v.d[:], s))
 	return v, nil

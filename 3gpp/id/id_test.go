@@ -91,24 +91,6 @@ func TestAPN(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte("\x08internet"), []byte{0x00, 0xf1, 0x10, 0, 1, 0x9b, 1})
-	f.Fuzz(func(t *testing.T, apn, ecgi []byte) {
-		if a, err := id.DecodeAPN(apn); err == nil {
-			if b, err := id.DecodeAPN(a.AppendTo(nil)); err != nil || a != b {
-				t.Errorf("%q then %q: %v", a, b, err)
-			}
-		}
-		if len(ecgi) == 7 {
-			if e, err := id.DecodeECGI([7]byte(ecgi)); err == nil {
-				if g, err := id.DecodeECGI(e.Octets()); err != nil || g != e {
-					t.Errorf("%v then %v: %v", e, g, err)
-				}
-			}
-		}
-	})
-}
-
 // What is nearly an identity does not reach the log whole, nor does a novel.
 func TestMistakesAreMasked(t *testing.T) {
 	for _, bad := range []string{"9997000000012345", "99970000001234x", strings.Repeat("9", 1<<20)} {
@@ -121,3 +103,76 @@ func TestMistakesAreMasked(t *testing.T) {
 		}
 	}
 }
+
+// TestPrinted gives every type one form, and identities a masked one.
+func TestPrinted(t *testing.T) {
+	plmn, err := id.ParsePLMN("001/01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imei, err := id.ParseIMEI("356938035643809")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := id.ParseMSISDN("+15551234567")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guti := id.GUTI{GUMMEI: id.GUMMEI{PLMN: plmn, Group: 0x8001, Code: 0x1a}, TMSI: 0xc0ffee01}
+	for _, tc := range []struct {
+		v    any
+		want string
+	}{
+		{plmn, "001/01"}, {id.PLMN{}, "no PLMN"}, {imei, "35693803·······"}, {number, "155······67"},
+		{guti, "001/01:8001:1a:c0ffee01"}, {guti.STMSI(), "1a:c0ffee01"}, {id.TEID(7), "0x00000007"},
+		{id.TAI{PLMN: plmn, TAC: 7}, "001/01:7"}, {id.ECGI{PLMN: plmn, ECI: 0x19b01}, "001/01:0019b01"},
+		{5 * id.Gbps, "5 Gbit/s"}, {1500 * id.Kbps, "1500 kbit/s"}, {2 * id.Mbps, "2 Mbit/s"}, {id.BitRate(1), "1 bit/s"},
+		{id.SubscriberID{1, 0xab}, "01ab0000000000000000000000000000"},
+	} {
+		if got := fmt.Sprint(tc.v); got != tc.want {
+			t.Errorf("%T: %s, want %s", tc.v, got, tc.want)
+		}
+	}
+	if number.Digits() != "15551234567" || number.IsZero() || !(id.MSISDN{}).IsZero() || imei.Digits() != "356938035643809" {
+		t.Error("digits lost")
+	}
+	if text, err := (id.SubscriberID{}).MarshalText(); err != nil || len(text) != 32 {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// TestRanges refuses what a field has no room for.
+func TestRanges(t *testing.T) {
+	for v := range 256 {
+		if e, err := id.MakeEBI(uint8(v)); (err == nil) != (v >= 5 && v <= 15) || err == nil && int(e) != v {
+			t.Errorf("EBI %d: %v, %v", v, e, err)
+		}
+	}
+	if _, err := id.MakeECI(1<<28 - 1); err != nil {
+		t.Error(err)
+	}
+	for name, err := range map[string]error{
+		"ECI":         second(id.MakeECI(1 << 28)),
+		"ECGI":        second(id.DecodeECGI([7]byte{0x00, 0xf1, 0x10, 0x10})),
+		"ECGI's PLMN": second(id.DecodeECGI([7]byte{0xff, 0xff, 0xff})),
+		"eNB type":    second(id.MakeGlobalENBID(id.PLMN{}, 4, 0)),
+		"long eNB id": second(id.ParseGlobalENBID("001/01-" + strings.Repeat("0", 40) + "1")),
+		"long APN":    second(id.DecodeAPN(make([]byte, 101))),
+		"IMEI":        second(id.ParseIMEI("1234567890123")),
+		"PLMN":        second(id.ParsePLMN("0-0/101")),
+	} {
+		if err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	for name, p := range map[string]bool{"00101": true, "99999": true, "26201": false} {
+		if v, err := id.ParsePLMN(name); err != nil || v.Test() != p {
+			t.Errorf("%s: test network %v, %v", name, v.Test(), err)
+		}
+	}
+	if !(id.IMSI{}).IsZero() || !(id.APN{}).IsZero() || (id.APN{}).AppendTo(nil) != nil {
+		t.Error("nothing is something")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

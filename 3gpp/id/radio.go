@@ -98,6 +98,9 @@ func (g GlobalENBID) String() string { return fmt.Sprintf("%v-%v-%#x", g.PLMN, g
 // ParseGlobalENBID reads what String gives; the type may be left out (macro).
 func ParseGlobalENBID(s string) (GlobalENBID, error) {
 	plmn, rest, ok := strings.Cut(s, "-")
+	if len(s) > 40 {
+		return GlobalENBID{}, fmt.Errorf("eNB id of %d characters, want PLMN-type-number", len(s))
+	}
 	if !ok {
 		return GlobalENBID{}, fmt.Errorf("eNB id %q: want PLMN-type-number, such as 001/01-macro-0x19b", s)
 	}
