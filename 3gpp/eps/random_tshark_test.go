@@ -27,9 +27,9 @@ type exception struct {
 const extraneous = "Extraneous Data, dissector bug or later version spec(report to wireshark.org)"
 
 var exceptions = []exception{
-	{"Lower bound timer value", extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §8.2.3.6)"},
-	{`Forbidden TAI(s) for the list of "forbidden tracking areas for roaming"`, extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §8.2.1.31)"},
-	{`Forbidden TAI(s) for the list of "forbidden tracking areas for regional provision of service"`, extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §8.2.1.32)"},
+	{"Lower bound timer value", extraneous, "Release 17, tshark 4.0 has it not (a GPRS timer 3, TS 24.301 §8.2.3)"},
+	{`Forbidden TAI(s) for the list of "forbidden tracking areas for roaming"`, extraneous, "Release 17, tshark 4.0 has it not (a TAI list, TS 24.301 §8.2.1)"},
+	{`Forbidden TAI(s) for the list of "forbidden tracking areas for regional provision of service"`, extraneous, "Release 17, tshark 4.0 has it not (a TAI list, TS 24.301 §8.2.1)"},
 	{"Requested IMSI offset", extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §9.9.3.64)"},
 	{"Negotiated IMSI offset", extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §9.9.3.64)"},
 	{"UE request type", extraneous, "Release 17, tshark 4.0 has it not (TS 24.301 §9.9.3.65)"},
