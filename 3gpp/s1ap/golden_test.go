@@ -47,18 +47,32 @@ func captures(t testing.TB) []captured {
 	return all
 }
 
-// TestCapturedConversations reads what srsRAN's eNB and srsEPC said to each
-// other and writes it again, octet for octet.
+// deviations is captured PDUs that come out otherwise when written again, and
+// why that is right.
+var deviations = map[string]string{
+	"iphone6-volte-pcapr.txt frame 41": "the MME gave three IEs of E-RAB RELEASE COMMAND the criticality reject; " +
+		"it is ignore in the object sets of TS 36.413 §9.3.3",
+}
+
+// TestCapturedConversations reads what others' eNBs and MMEs said to each other
+// and writes it again, octet for octet.
 func TestCapturedConversations(t *testing.T) {
-	seen := map[string]int{}
+	files := map[string]int{}
 	for _, c := range captures(t) {
+		files[strings.Fields(c.origin)[0]]++
 		p, err := Parse(c.pdu)
 		if err != nil {
 			t.Errorf("%s: %v", c.origin, err)
 			continue
 		}
-		seen[p.Message.Header().Name]++
 		b, err := p.Append(nil)
+		if deviations[c.origin] != "" {
+			q, err2 := Parse(b)
+			if err != nil || err2 != nil || bytes.Equal(b, c.pdu) || sameMessage(p.Message, q.Message) != "" {
+				t.Errorf("%s: %v, %v: read otherwise, or no deviation", c.origin, err, err2)
+			}
+			continue
+		}
 		if err != nil || !bytes.Equal(b, c.pdu) {
 			t.Errorf("%s: %s written again (%v):\n% x\nwas\n% x", c.origin, p.Message.Header().Name, err, b, c.pdu)
 		}
@@ -68,33 +82,33 @@ func TestCapturedConversations(t *testing.T) {
 		}
 	}
 	for name, n := range map[string]int{
-		"S1SetupRequest": 2, "S1SetupResponse": 2, "InitialUEMessage": 5, "InitialContextSetupRequest": 5,
-		"InitialContextSetupResponse": 5, "Paging": 1, "UEContextReleaseComplete": 5,
+		"srsran-attach-detach.txt": 17, "srsran-attach-idle-service-paging-detach-guti.txt": 43, "srsran-sessions.txt": 137,
+		"iphone6-volte-pcapr.txt": 47, "lte-attach-pycrate.txt": 11,
 	} {
-		if seen[name] != n {
-			t.Errorf("%d captured %s, want %d", seen[name], name, n)
+		if files[name] != n {
+			t.Errorf("%d PDUs in %s, want %d", files[name], name, n)
 		}
 	}
 }
 
 // TestCapturedValues checks values that tshark shows for the same frames.
 func TestCapturedValues(t *testing.T) {
-	find := func(name string) Message {
+	find := func(file, name string) Message {
 		for _, c := range captures(t) {
-			if p, err := Parse(c.pdu); err == nil && p.Message.Header().Name == name {
+			if p, err := Parse(c.pdu); err == nil && p.Message.Header().Name == name && strings.HasPrefix(c.origin, file) {
 				return p.Message
 			}
 		}
-		t.Fatalf("no %s captured", name)
+		t.Fatalf("no %s captured in %s", name, file)
 		return nil
 	}
-	setup := find("S1SetupRequest").(*S1SetupRequest)
+	setup := find("srsran-attach-detach", "S1SetupRequest").(*S1SetupRequest)
 	if setup.GlobalENBID.PLMNidentity != (PLMNidentity{0x00, 0xf1, 0x10}) || setup.GlobalENBID.ENBID.Choice != ENBIDChoiceMacroENBID ||
 		setup.GlobalENBID.ENBID.MacroENBID != 0x19b || setup.ENBname != "srsenb01" || setup.SupportedTAs[0].TAC.ID() != 7 ||
 		setup.DefaultPagingDRX != PagingDRXV128 {
 		t.Errorf("%+v", setup)
 	}
-	ics := find("InitialContextSetupRequest").(*InitialContextSetupRequest)
+	ics := find("srsran-attach-detach", "InitialContextSetupRequest").(*InitialContextSetupRequest)
 	if len(ics.ERABToBeSetupListCtxtSUReq) != 1 {
 		t.Fatalf("%+v", ics)
 	}
@@ -103,8 +117,18 @@ func TestCapturedValues(t *testing.T) {
 	if item.ERABID != 5 || err != nil || ip.String() != "10.77.0.1" || item.ERABLevelQoSParameters.QCI != 7 || item.NASPDU == nil {
 		t.Errorf("%+v", item)
 	}
-	page := find("Paging").(*Paging)
+	page := find("srsran-attach-idle", "Paging").(*Paging)
 	if page.UEPagingID.Choice != UEPagingIDChoiceSTMSI || page.CNDomain != CNDomainPs || page.TAIList[0].TAI.TAC.ID() != 7 {
 		t.Errorf("%+v", page)
+	}
+	voice := find("iphone6-volte", "ERABSetupRequest").(*ERABSetupRequest)
+	if len(voice.ERABToBeSetupListBearerSUReq) != 1 {
+		t.Fatalf("%+v", voice)
+	}
+	bearer := voice.ERABToBeSetupListBearerSUReq[0]
+	ip, err = bearer.TransportLayerAddress.Addr()
+	if voice.MMEUES1APID != 211 || voice.ENBUES1APID != 1 || bearer.ERABID != 6 || bearer.ERABLevelQoSParameters.QCI != 5 || err != nil || ip.String() != "127.0.1.100" ||
+		bearer.ERABLevelQoSParameters.AllocationRetentionPriority.PriorityLevel != 1 || bearer.GTPTEID != (GTPTEID{0x7e, 0x10, 0xb5, 0x69}) {
+		t.Errorf("%+v", bearer)
 	}
 }
