@@ -33,8 +33,10 @@ func (e *Error) Error() string {
 		return s + ", cause " + e.CP.String()
 	case e.RP != 0:
 		return s + ", cause " + e.RP.String()
+	case e.Message == 0:
+		return s + ", ignored"
 	}
-	return s + ", ignored"
+	return s
 }
 
 // Answer is the CP-ERROR or RP-ERROR that answers the error, or nil: a message

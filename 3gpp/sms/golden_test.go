@@ -84,7 +84,7 @@ func TestPycrate(t *testing.T) {
 		if out, err := Append(nil, m); err != nil || !bytes.Equal(out, g.pdu) {
 			t.Errorf("%s: %v\n got %x\nwant %x", g.kind.name, err, out, g.pdu)
 		}
-		_, dcs, user := carriedIn(t, m)
+		_, dcs, user := inside(m)
 		got := "t"
 		if dcs.Charset() == Charset8Bit {
 			got = "x" + hex.EncodeToString(user.Data())

@@ -237,34 +237,6 @@ func (r view) user(d DCS, u UserData) {
 	}
 }
 
-// carriedIn gives the TPDU in a message and its user data.
-func carriedIn(t *testing.T, m Message) (TPDU, DCS, UserData) {
-	t.Helper()
-	switch m := m.(type) {
-	case *CPData:
-		return carriedIn(t, must(m.RP()))
-	case *RPData:
-		return carriedIn(t, must(m.TPDU()))
-	case *RPAck:
-		return carriedIn(t, must(m.TPDU()))
-	case *RPError:
-		return carriedIn(t, must(m.TPDU()))
-	case *Deliver:
-		return m, m.DCS, m.User
-	case *Submit:
-		return m, m.DCS, m.User
-	case *DeliverReport:
-		return m, m.DCS.V, m.User.V
-	case *SubmitReport:
-		return m, m.DCS.V, m.User.V
-	case *StatusReport:
-		return m, m.DCS.V, m.User.V
-	case *Command:
-		return m, DCS8Bit, m.Data
-	}
-	return nil, 0, UserData{}
-}
-
 // tsharkInstances are frames of every kind with what they hold.
 func tsharkInstances() (frames []frame, messages []Message, names []string) {
 	for i, k := range kinds() {
@@ -300,7 +272,7 @@ func TestTsharkReadsRandomMessages(t *testing.T) {
 	for i, p := range dissect(t, frames) {
 		want := view{}
 		want.read(t, messages[i])
-		tpdu, dcs, user := carriedIn(t, messages[i])
+		tpdu, dcs, user := inside(messages[i])
 	difference:
 		for name, problem := range differences(&p, want) {
 			for j, e := range exceptions {

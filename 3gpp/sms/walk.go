@@ -2,6 +2,7 @@ package sms
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"campanile.network/3gpp/tree"
@@ -60,8 +61,6 @@ func walk(w *walker, m Message) {
 		m.walk(w)
 	case *Command:
 		m.walk(w)
-	default:
-		w.fail("", 0, "no message")
 	}
 }
 
@@ -76,10 +75,11 @@ func read(m Message, fault Error, b []byte) *Error {
 // Append appends m to dst. It fails, with an *Error and dst as it was, if a
 // mandatory field has no value or a value does not fit.
 func Append(dst []byte, m Message) ([]byte, error) {
-	w := walker{mode: writing, b: dst, start: len(dst)}
-	if m != nil {
-		w.fault.Message = m.MessageType()
+	if m == nil {
+		return dst, errors.New("no message to append")
 	}
+	w := walker{mode: writing, b: dst, start: len(dst)}
+	w.fault.Message = m.MessageType()
 	walk(&w, m)
 	if w.err != nil {
 		return dst, w.err
