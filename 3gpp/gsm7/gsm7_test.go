@@ -87,6 +87,36 @@ func TestSeptets(t *testing.T) {
 	}
 }
 
+func TestLanguages(t *testing.T) {
+	for l, want := range map[gsm7.Language]string{gsm7.Default: "default", gsm7.Turkish: "Turkish", gsm7.Urdu: "Urdu", 14: "reserved (14)"} {
+		if l.String() != want {
+			t.Errorf("%d is %v, want %s", uint8(l), l, want)
+		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	buf, octets := make([]byte, 0, 600), make([]byte, 0, 200)
+	a := gsm7.Alphabet{Locking: gsm7.Tamil, Single: gsm7.Tamil}
+	text := strings.Repeat("தமிழ் [", 8)
+	if n := testing.AllocsPerRun(100, func() {
+		var err error
+		if buf, err = a.Append(buf[:0], text); err != nil {
+			t.Fatal(err)
+		}
+		n := len(buf)
+		octets = gsm7.Pack(octets[:0], buf, 3)
+		if buf, err = gsm7.Unpack(buf[:0], octets, 3, n); err != nil {
+			t.Fatal(err)
+		}
+		octets = append(octets[:0], buf...)
+		buf = a.AppendText(buf[:0], octets)
+		gsm7.Choose(text)
+	}); n != 0 || string(buf) != text {
+		t.Errorf("%v allocations, %q", n, buf)
+	}
+}
+
 func TestFill(t *testing.T) {
 	for octets, want := range map[int]int{0: 0, 1: 6, 4: 3, 5: 2, 6: 1, 7: 0, 8: 6, 140: 0} {
 		if got := gsm7.Fill(octets); got != want || (octets*8+got)%7 != 0 {

@@ -79,8 +79,8 @@ func TestConformance(t *testing.T) {
 		}
 		rows = append(rows, row)
 	}
-	conformance.Check(t, "gtpu", `A random instance has whatever the specification lets its message carry: sequence and N-PDU numbers, every extension
-header of TS 29.281 §5.2.2, every information element of §8, and headers of the future. What tshark reads is
-compared field by field. pycrate's Tunnel Status has no GTP-U Tunnel Status Information, which is mandatory: it is parsed and built
-again, and Check reports it.`, rows)
+	conformance.Check(t, "gtpu", `A random instance has sequence and N-PDU numbers, every extension header of TS 29.281 §5.2.2 and headers of the future where its
+message can carry them, and every information element of §8: Recovery Time Stamp in Echo Response and Error Indication. What tshark
+reads is compared field by field. pycrate's Tunnel Status has no GTP-U Tunnel Status Information, which is mandatory: it is parsed
+and built again, and Check reports it.`, rows)
 }
