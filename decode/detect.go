@@ -19,7 +19,7 @@ func recognise(b []byte) (string, error) {
 	for _, k := range []struct {
 		name string
 		is   func([]byte) bool
-	}{{"s1ap", isS1AP}, {"nas", isNAS}, {"gtpv2", isGTPv2}, {"gtpu", isGTPU}, {"sms", isSMS}, {"sctp", capture.IsSCTP}, {"ip", isIP}} {
+	}{{"s1ap", isS1AP}, {"nas", isNAS}, {"gtpv2", isGTPv2}, {"gtpu", isGTPU}, {"sms", isSMS}, {"sctp", capture.IsSCTP}, {"ip", isIP}, {"ethernet", isEthernet}} {
 		if k.is(b) {
 			fits = append(fits, k.name)
 		}
@@ -28,9 +28,37 @@ func recognise(b []byte) (string, error) {
 	case 1:
 		return fits[0], nil
 	case 0:
-		return "", fmt.Errorf("%d octets that are no whole message of any kind known here; --as says what they are", len(b))
+		return "", fmt.Errorf("%d octets that are no whole message of any kind known here%s; --as says what they are", len(b), likely(b))
 	}
 	return "", fmt.Errorf("%d octets that may be %s; --as says which", len(b), strings.Join(fits, " or "))
+}
+
+// likely says why a message of the kind that octets begin like is not whole.
+func likely(b []byte) string {
+	switch {
+	case len(b) < 2:
+	case b[0] == 0x07, b[0]&15 == 2 && (b[0]>>4 == 0 || b[0]>>4 >= 5):
+		var up, down *eps.Error
+		_, err := eps.Parse(eps.Uplink, b)
+		errors.As(err, &up)
+		if _, err = eps.Parse(eps.Downlink, b); errors.As(err, &down) && up != nil {
+			if up.Cause != eps.EMMCauseMessageTypeNonExistentOrNotImplemented {
+				return " (as NAS: " + up.Error() + ")"
+			}
+			if down.Cause != eps.EMMCauseMessageTypeNonExistentOrNotImplemented {
+				return " (as NAS: " + down.Error() + ")"
+			}
+		}
+	case len(b) > 3 && b[0]&0x1f == 0 && b[0] <= 0x40 && b[2]&0x3f == 0:
+		if _, err := s1ap.Parse(b); err != nil {
+			return " (as S1AP: " + err.Error() + ")"
+		}
+	case b[0]>>5 == 2:
+		if _, err := parseGTPv2(b); err != nil {
+			return " (as GTPv2-C: " + err.Error() + ")"
+		}
+	}
+	return ""
 }
 
 func isS1AP(b []byte) bool {
@@ -89,9 +117,22 @@ func isIP(b []byte) bool {
 	if len(b) < 20 {
 		return false
 	}
-	whole := b[0]>>4 == 4 && int(binary.BigEndian.Uint16(b[2:])) == len(b) && b[0]&15 == 5 ||
-		b[0]>>4 == 6 && int(binary.BigEndian.Uint16(b[4:]))+40 == len(b)
+	whole := b[0]>>4 == 4 && int(binary.BigEndian.Uint16(b[2:])) == len(b) ||
+		b[0]>>4 == 6 && len(b) > 40 && int(binary.BigEndian.Uint16(b[4:]))+40 == len(b)
 	var n capture.Network
 	_, ok := n.Open(capture.Packet{Link: capture.LinkRaw, Data: b, Length: len(b)})
 	return whole && ok
+}
+
+// isEthernet reports whether b is an Ethernet frame with such a packet, padded
+// perhaps.
+func isEthernet(b []byte) bool {
+	if len(b) < 14+20 {
+		return false
+	}
+	ip := binary.BigEndian.Uint16(b[12:]) == 0x0800 && b[14]>>4 == 4 || binary.BigEndian.Uint16(b[12:]) == 0x86dd && b[14]>>4 == 6 ||
+		binary.BigEndian.Uint16(b[12:]) == 0x8100
+	var n capture.Network
+	d, ok := n.Open(capture.Packet{Link: capture.LinkEthernet, Data: b, Length: len(b)})
+	return ip && ok && d.Cut == 0
 }

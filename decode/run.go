@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"campanile.network/3gpp/tree"
 	"campanile.network/decode/capture"
@@ -158,6 +159,9 @@ func (x *run) alone(m *message, b []byte) {
 func (x *run) take(as string, m *message, b []byte, cut int) {
 	switch as {
 	case "s1ap":
+		if cut > 0 && len(b) < 1<<14 {
+			b = shortened(b)
+		}
 		x.s1ap(m, b)
 	case "nas", "nas-up", "nas-down":
 		x.nas(m, as, b)
@@ -172,8 +176,12 @@ func (x *run) take(as string, m *message, b []byte, cut int) {
 	case "sctp":
 		x.sctpPacket(m, capture.Datagram{Protocol: capture.SCTP, Payload: b, Cut: cut})
 		return
-	case "ip":
-		if d, ok := x.network.Open(capture.Packet{Link: capture.LinkRaw, Data: b, Length: len(b) + cut}); ok {
+	case "ip", "ethernet":
+		link := capture.LinkRaw
+		if as == "ethernet" {
+			link = capture.LinkEthernet
+		}
+		if d, ok := x.network.Open(capture.Packet{Link: link, Data: b, Length: len(b) + cut}); ok {
 			x.datagram(m, d)
 			return
 		}
@@ -208,25 +216,32 @@ func octetsNode(name string, b []byte) tree.Node {
 }
 
 // Open opens what an argument of the command line names: a file, "-" for
-// standard input, or the octets themselves as hex or base64. For the last,
-// single is true.
-func Open(arg string, stdin io.Reader) (in io.ReadCloser, single bool, err error) {
+// standard input, or the octets themselves as hex or base64. base64, which any
+// word is, has to be a message that is recognised.
+func Open(arg string, stdin io.Reader) (io.ReadCloser, error) {
 	if arg == "-" {
-		return io.NopCloser(stdin), false, nil
+		return io.NopCloser(stdin), nil
 	}
 	f, err := os.Open(arg)
 	if err == nil {
-		return f, false, nil
+		return f, nil
 	}
-	if !errors.Is(err, os.ErrNotExist) && len(arg) < 256 {
-		return nil, false, err
+	if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENAMETOOLONG) {
+		return nil, err
 	}
 	b, took, e := octets(arg, "auto")
 	if e == nil && took == "base64" {
-		_, e = recognise(b) // any word is base64
+		_, e = recognise(b)
 	}
 	if e != nil {
-		return nil, false, fmt.Errorf("%s: no such file, and no message as hex or base64 either (%w)", arg, e)
+		return nil, fmt.Errorf("%s: no such file, and no message in hexadecimal digits or base64", brief(arg))
 	}
-	return io.NopCloser(strings.NewReader(arg)), true, nil
+	return io.NopCloser(strings.NewReader(arg)), nil
+}
+
+func brief(s string) string {
+	if len(s) > 60 {
+		return s[:60] + "…"
+	}
+	return s
 }

@@ -120,7 +120,7 @@ func (n *Network) ipv4(b []byte, cut int) (d Datagram, ok bool) {
 	src, dst := netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
 	frag := binary.BigEndian.Uint16(b[6:])
 	payload := b[head:]
-	if frag&0x3fff != 0 {
+	if frag&0x3fff != 0 && (frag&0x1fff != 0 || cut == 0) { // a first fragment that was cut is all there will be
 		k := packetID{src, dst, b[9], uint32(binary.BigEndian.Uint16(b[4:]))}
 		if payload = n.fragments.add(k, int(frag&0x1fff)*8, frag&0x2000 != 0, payload, cut); payload == nil {
 			return d, false
@@ -167,7 +167,7 @@ func (n *Network) ipv6(b []byte, cut int) (d Datagram, ok bool) {
 			off := binary.BigEndian.Uint16(b[2:])
 			k := packetID{src, dst, b[0], binary.BigEndian.Uint32(b[4:])}
 			next, b = b[0], b[8:]
-			if off&^6 != 0 { // a packet in one fragment has neither offset nor more
+			if off&^6 != 0 && (off&^7 != 0 || cut == 0) { // a packet in one fragment has neither offset nor more
 				if b = n.fragments.add(k, int(off&^7), off&1 != 0, b, cut); b == nil {
 					return d, false
 				}
@@ -193,8 +193,8 @@ func transport(protocol uint8, src, dst netip.Addr, b []byte, cut int) (d Datagr
 	sport, dport := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	switch protocol {
 	case UDP:
-		if size := int(binary.BigEndian.Uint16(b[4:])); size >= 8 && size < len(b) {
-			b, cut = b[:size], 0
+		if size := int(binary.BigEndian.Uint16(b[4:])); size >= 8 {
+			b, cut = b[:min(size, len(b))], max(size-len(b), 0)
 		}
 		b = b[8:]
 	case SCTP:
