@@ -11,7 +11,8 @@
 // locking shift table has U+0CAA twice in the lists of code points (rows 2/4 and
 // 3/13); the first is the letter between U+0CA0 and U+0CA2, so U+0CA1 stands
 // here, as in phones. A single shift table's 0x0D (CR2) is a control character
-// without meaning, so it is empty.
+// without meaning, so it is empty. 0x09 of the default alphabet is the capital Ç;
+// Unicode's own list (GSM0338.TXT) has the small one.
 package table
 
 // Escape is in a table where the next septet is looked up in the single shift
