@@ -83,11 +83,11 @@ func cipheringDataSet(b []byte) (sibs, tais, end int, ok bool) {
 func decodeCipheringDataSet(b []byte) (CipheringDataSet, int, error) {
 	sibs, tais, end, ok := cipheringDataSet(b)
 	if !ok {
-		return CipheringDataSet{}, 0, problem("ciphering data set is cut off")
+		return CipheringDataSet{}, 0, problem("cut off")
 	}
 	start, err := TimeAndZone{b[sibs+4], b[sibs+5], b[sibs+6], b[sibs+7], b[sibs+8]}.Time()
 	if err != nil {
-		return CipheringDataSet{}, 0, err
+		return CipheringDataSet{}, 0, problem("validity start: " + err.Error())
 	}
 	s := CipheringDataSet{
 		ID:       binary.BigEndian.Uint16(b),
@@ -105,18 +105,11 @@ func decodeCipheringDataSet(b []byte) (CipheringDataSet, int, error) {
 
 func (v CipheringKeyData) check() error {
 	for b := []byte(v); len(b) > 0; {
-		sibs, tais, end, ok := cipheringDataSet(b)
-		at := len(v) - len(b) + 1
-		if !ok {
-			return problem(fmt.Sprintf("ciphering data set at octet %d is cut off", at))
+		_, n, err := decodeCipheringDataSet(b)
+		if err != nil {
+			return problem(fmt.Sprintf("ciphering data set at octet %d: %v", len(v)-len(b)+1, err))
 		}
-		if _, err := (TimeAndZone{b[sibs+4], b[sibs+5], b[sibs+6], b[sibs+7], b[sibs+8]}).Time(); err != nil {
-			return problem(fmt.Sprintf("ciphering data set at octet %d: validity start: %v", at, err))
-		}
-		if _, err := checkTAIs(b[tais:end]); err != nil {
-			return problem(fmt.Sprintf("ciphering data set at octet %d: %v", at, err))
-		}
-		b = b[end:]
+		b = b[n:]
 	}
 	return nil
 }

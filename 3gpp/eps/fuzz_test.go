@@ -2,9 +2,12 @@ package eps
 
 import (
 	"bytes"
+	"encoding/json"
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"campanile.network/3gpp/tree"
 )
 
 // FuzzParse: whatever parses can be appended, printed and parsed again to the
@@ -40,7 +43,9 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		_ = m.String()
+		if text := m.String(); !json.Valid(tree.View{}.AppendJSON(nil, Tree(m))) || text == "" {
+			t.Fatalf("%x is shown as %s", b, text)
+		}
 		out, err := Append(nil, m)
 		if err != nil {
 			t.Fatalf("%x parsed but not appended: %v", b, err)
@@ -66,6 +71,9 @@ func FuzzProtected(f *testing.F) {
 		p, err2 := ParseProtected(b)
 		if err != nil && err2 == nil {
 			t.Fatal(err)
+		}
+		if n := TreePDU(Uplink, b); len(n.Nodes) == 0 && n.Value == nil && len(b) > 0 && err2 == nil {
+			t.Fatalf("%x is shown as nothing", b)
 		}
 		if err2 == nil && !bytes.Equal(p.Append(nil), b) {
 			t.Fatalf("%x became %x", b, p.Append(nil))
@@ -95,10 +103,12 @@ func TestAllocationBound(t *testing.T) {
 	add("units cut off", "0201d01"+"1"+"7bffff80", []byte{0, 13, 1}, 65543)
 	add("tracking areas", "074201"+"c1"+"60"+"4f00f1100001", []byte{0, 2}, 80)
 	add("many partial lists", "074201"+"c1"+"60", []byte{0x00, 0x00, 0xf1, 0x10, 0, 1}, 100)
-	add("extended emergency numbers", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7a ea62 00", []byte{1, 0xf1, 0}, 60021)
-	add("ciphering data sets", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7c 0876", append(make([]byte, 24), 0x11, 0x11, 0, 0, 0, 0, 6, 0, 0, 0xf1, 0x10, 0, 7), 2186)
+	one := []byte{0, 0, 0xf1, 0x10, 0, 7} // a list of one tracking area
+	dataSet := append(append(make([]byte, 24), 0x11, 0x11, 0, 0, 0, 0, 96), bytes.Repeat(one, 16)...)
+	add("extended emergency numbers", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7a ea61 00", []byte{1, 0xf1, 0}, 60022)
+	add("ciphering data sets", "074201"+"c1"+"06000 0f110 0007"+"0005 0201c1 0101"+"7c 07f0", dataSet, 2053)
 	add("remote UEs", "0201e9"+"79 01ff ff", []byte{1, 0}, 517)
-	add("identities of remote UEs", "0201e9"+"79 0101 01 ff fc", []byte{0}, 262)
+	add("identities of remote UEs", "0201e9"+"79 0101 01 ff fc", []byte{0}, 263)
 	for _, k := range kinds() {
 		for share := range 11 {
 			m := k.new()

@@ -115,11 +115,13 @@ func (p Protected) Tree(content tree.Node) tree.Node {
 }
 
 // TreePDU shows any NAS PDU sent in direction dir, with or without envelope. A
-// payload that is ciphered is shown as a message if it reads as one, as it
-// does with EEA0, else as octets. What cannot be read is shown with the reason.
+// payload that is ciphered is shown as a message if all of it reads as one, as
+// it does with EEA0, else as octets. What cannot be read is shown with the
+// reason.
 func TreePDU(dir Direction, b []byte) tree.Node {
 	if p, err := ParseProtected(b); err == nil {
-		if _, err := Parse(dir, p.Payload); err != nil && p.Header.Ciphered() {
+		m, err := Parse(dir, p.Payload)
+		if p.Header.Ciphered() && (err != nil || m.rest().Count() > 0) {
 			return p.Tree(hidden("Ciphered", p.Payload))
 		}
 		return p.Tree(TreePDU(dir, p.Payload))
