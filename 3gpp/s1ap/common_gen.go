@@ -9,9 +9,9 @@ type Criticality uint8
 
 // Values of Criticality.
 const (
-	CriticalityReject Criticality = iota
-	CriticalityIgnore
-	CriticalityNotify
+	CriticalityReject Criticality = iota // reject
+	CriticalityIgnore                    // ignore
+	CriticalityNotify                    // notify
 )
 
 // String returns the name of the value in TS 36.413.
@@ -43,8 +43,8 @@ type PrivateIEIDChoice uint8
 
 // Alternatives of PrivateIEID.
 const (
-	PrivateIEIDChoiceLocal PrivateIEIDChoice = iota + 1
-	PrivateIEIDChoiceGlobal
+	PrivateIEIDChoiceLocal  PrivateIEIDChoice = iota + 1 // local
+	PrivateIEIDChoiceGlobal                              // global
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -114,9 +114,9 @@ type TriggeringMessage uint8
 
 // Values of TriggeringMessage.
 const (
-	TriggeringMessageInitiatingMessage TriggeringMessage = iota
-	TriggeringMessageSuccessfulOutcome
-	TriggeringMessageUnsuccessfullOutcome
+	TriggeringMessageInitiatingMessage    TriggeringMessage = iota // initiating-message
+	TriggeringMessageSuccessfulOutcome                             // successful-outcome
+	TriggeringMessageUnsuccessfullOutcome                          // unsuccessfull-outcome
 )
 
 // String returns the name of the value in TS 36.413.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/3gpp/tree"
 )
 
 var (
@@ -202,4 +203,40 @@ func ExampleParse() {
 		}
 	}
 	// Output: 5 127.0.0.30 0x00000007
+}
+
+// Showing a PDU. What is inside the NAS-PDU is the caller's to show.
+func ExampleTree() {
+	m := &s1ap.DownlinkNASTransport{MMEUES1APID: 1, ENBUES1APID: 2, NASPDU: []byte{0x07, 0x52}}
+	b, err := s1ap.Append(nil, m)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	pdu, err := s1ap.Parse(b)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n := s1ap.Tree(&pdu, func(typ string, octets []byte) []tree.Node {
+		if typ != "NAS-PDU" {
+			return nil
+		}
+		return []tree.Node{tree.Leaf("messageType", octets[1])}
+	})
+	fmt.Println(tree.View{}.Text(n))
+	fmt.Println(m) // for logs
+	// Output:
+	// S1AP-PDU
+	//   type: initiatingMessage
+	//   procedureCode: 11
+	//   procedure: downlinkNASTransport
+	//   criticality: ignore
+	//   message: DownlinkNASTransport
+	//   protocolIEs
+	//     MME-UE-S1AP-ID: 1
+	//     eNB-UE-S1AP-ID: 2
+	//     NAS-PDU
+	//       messageType: 82
+	// DownlinkNASTransport {"MME-UE-S1AP-ID":1,"eNB-UE-S1AP-ID":2,"NAS-PDU":"2 octets"}
 }

@@ -61,8 +61,8 @@ type AerialUEsubscriptionInformation uint8
 
 // Values of AerialUEsubscriptionInformation.
 const (
-	AerialUEsubscriptionInformationAllowed AerialUEsubscriptionInformation = iota
-	AerialUEsubscriptionInformationNotAllowed
+	AerialUEsubscriptionInformationAllowed    AerialUEsubscriptionInformation = iota // allowed
+	AerialUEsubscriptionInformationNotAllowed                                        // not-allowed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -96,11 +96,11 @@ type AreaScopeOfMDTChoice uint8
 
 // Alternatives of AreaScopeOfMDT.
 const (
-	AreaScopeOfMDTChoiceCellBased AreaScopeOfMDTChoice = iota + 1
-	AreaScopeOfMDTChoiceTABased
-	AreaScopeOfMDTChoicePLMNWide
-	AreaScopeOfMDTChoiceTAIBased
-	AreaScopeOfMDTChoiceUnknown AreaScopeOfMDTChoice = 255
+	AreaScopeOfMDTChoiceCellBased AreaScopeOfMDTChoice = iota + 1 // cellBased
+	AreaScopeOfMDTChoiceTABased                                   // tABased
+	AreaScopeOfMDTChoicePLMNWide                                  // pLMNWide
+	AreaScopeOfMDTChoiceTAIBased                                  // tAIBased
+	AreaScopeOfMDTChoiceUnknown   AreaScopeOfMDTChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -198,11 +198,11 @@ type AreaScopeOfQMCChoice uint8
 
 // Alternatives of AreaScopeOfQMC.
 const (
-	AreaScopeOfQMCChoiceCellBased AreaScopeOfQMCChoice = iota + 1
-	AreaScopeOfQMCChoiceTABased
-	AreaScopeOfQMCChoiceTAIBased
-	AreaScopeOfQMCChoicePLMNAreaBased
-	AreaScopeOfQMCChoiceUnknown AreaScopeOfQMCChoice = 255
+	AreaScopeOfQMCChoiceCellBased     AreaScopeOfQMCChoice = iota + 1 // cellBased
+	AreaScopeOfQMCChoiceTABased                                       // tABased
+	AreaScopeOfQMCChoiceTAIBased                                      // tAIBased
+	AreaScopeOfQMCChoicePLMNAreaBased                                 // pLMNAreaBased
+	AreaScopeOfQMCChoiceUnknown       AreaScopeOfQMCChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -638,7 +638,7 @@ type BearerType uint8
 
 // Values of BearerType.
 const (
-	BearerTypeNonIP BearerType = iota
+	BearerTypeNonIP BearerType = iota // non-IP
 )
 
 // String returns the name of the value in TS 36.413.
@@ -729,7 +729,7 @@ type BluetoothMeasurementConfigurationBtRssi uint8
 
 // Values of BluetoothMeasurementConfigurationBtRssi.
 const (
-	BluetoothMeasurementConfigurationBtRssiTrue BluetoothMeasurementConfigurationBtRssi = iota
+	BluetoothMeasurementConfigurationBtRssiTrue BluetoothMeasurementConfigurationBtRssi = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -773,7 +773,7 @@ type BluetoothMeasConfig uint8
 
 // Values of BluetoothMeasConfig.
 const (
-	BluetoothMeasConfigSetup BluetoothMeasConfig = iota
+	BluetoothMeasConfigSetup BluetoothMeasConfig = iota // setup
 )
 
 // String returns the name of the value in TS 36.413.
@@ -831,10 +831,10 @@ type BroadcastCancelledAreaListChoice uint8
 
 // Alternatives of BroadcastCancelledAreaList.
 const (
-	BroadcastCancelledAreaListChoiceCellIDCancelled BroadcastCancelledAreaListChoice = iota + 1
-	BroadcastCancelledAreaListChoiceTAICancelled
-	BroadcastCancelledAreaListChoiceEmergencyAreaIDCancelled
-	BroadcastCancelledAreaListChoiceUnknown BroadcastCancelledAreaListChoice = 255
+	BroadcastCancelledAreaListChoiceCellIDCancelled          BroadcastCancelledAreaListChoice = iota + 1 // cellID-Cancelled
+	BroadcastCancelledAreaListChoiceTAICancelled                                                         // tAI-Cancelled
+	BroadcastCancelledAreaListChoiceEmergencyAreaIDCancelled                                             // emergencyAreaID-Cancelled
+	BroadcastCancelledAreaListChoiceUnknown                  BroadcastCancelledAreaListChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -908,10 +908,10 @@ type BroadcastCompletedAreaListChoice uint8
 
 // Alternatives of BroadcastCompletedAreaList.
 const (
-	BroadcastCompletedAreaListChoiceCellIDBroadcast BroadcastCompletedAreaListChoice = iota + 1
-	BroadcastCompletedAreaListChoiceTAIBroadcast
-	BroadcastCompletedAreaListChoiceEmergencyAreaIDBroadcast
-	BroadcastCompletedAreaListChoiceUnknown BroadcastCompletedAreaListChoice = 255
+	BroadcastCompletedAreaListChoiceCellIDBroadcast          BroadcastCompletedAreaListChoice = iota + 1 // cellID-Broadcast
+	BroadcastCompletedAreaListChoiceTAIBroadcast                                                         // tAI-Broadcast
+	BroadcastCompletedAreaListChoiceEmergencyAreaIDBroadcast                                             // emergencyAreaID-Broadcast
+	BroadcastCompletedAreaListChoiceUnknown                  BroadcastCompletedAreaListChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -1109,12 +1109,12 @@ type CauseChoice uint8
 
 // Alternatives of Cause.
 const (
-	CauseChoiceRadioNetwork CauseChoice = iota + 1
-	CauseChoiceTransport
-	CauseChoiceNas
-	CauseChoiceProtocol
-	CauseChoiceMisc
-	CauseChoiceUnknown CauseChoice = 255
+	CauseChoiceRadioNetwork CauseChoice = iota + 1 // radioNetwork
+	CauseChoiceTransport                           // transport
+	CauseChoiceNas                                 // nas
+	CauseChoiceProtocol                            // protocol
+	CauseChoiceMisc                                // misc
+	CauseChoiceUnknown      CauseChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -1193,12 +1193,12 @@ type CauseMisc uint8
 
 // Values of CauseMisc.
 const (
-	CauseMiscControlProcessingOverload CauseMisc = iota
-	CauseMiscNotEnoughUserPlaneProcessingResources
-	CauseMiscHardwareFailure
-	CauseMiscOmIntervention
-	CauseMiscUnspecified
-	CauseMiscUnknownPLMN
+	CauseMiscControlProcessingOverload             CauseMisc = iota // control-processing-overload
+	CauseMiscNotEnoughUserPlaneProcessingResources                  // not-enough-user-plane-processing-resources
+	CauseMiscHardwareFailure                                        // hardware-failure
+	CauseMiscOmIntervention                                         // om-intervention
+	CauseMiscUnspecified                                            // unspecified
+	CauseMiscUnknownPLMN                                            // unknown-PLMN
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1229,13 +1229,13 @@ type CauseProtocol uint8
 
 // Values of CauseProtocol.
 const (
-	CauseProtocolTransferSyntaxError CauseProtocol = iota
-	CauseProtocolAbstractSyntaxErrorReject
-	CauseProtocolAbstractSyntaxErrorIgnoreAndNotify
-	CauseProtocolMessageNotCompatibleWithReceiverState
-	CauseProtocolSemanticError
-	CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage
-	CauseProtocolUnspecified
+	CauseProtocolTransferSyntaxError                          CauseProtocol = iota // transfer-syntax-error
+	CauseProtocolAbstractSyntaxErrorReject                                         // abstract-syntax-error-reject
+	CauseProtocolAbstractSyntaxErrorIgnoreAndNotify                                // abstract-syntax-error-ignore-and-notify
+	CauseProtocolMessageNotCompatibleWithReceiverState                             // message-not-compatible-with-receiver-state
+	CauseProtocolSemanticError                                                     // semantic-error
+	CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage                      // abstract-syntax-error-falsely-constructed-message
+	CauseProtocolUnspecified                                                       // unspecified
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1268,50 +1268,50 @@ type CauseRadioNetwork uint8
 
 // Values of CauseRadioNetwork.
 const (
-	CauseRadioNetworkUnspecified CauseRadioNetwork = iota
-	CauseRadioNetworkTx2relocoverallExpiry
-	CauseRadioNetworkSuccessfulHandover
-	CauseRadioNetworkReleaseDueToEutranGeneratedReason
-	CauseRadioNetworkHandoverCancelled
-	CauseRadioNetworkPartialHandover
-	CauseRadioNetworkHoFailureInTargetEPCENBOrTargetSystem
-	CauseRadioNetworkHoTargetNotAllowed
-	CauseRadioNetworkTS1relocoverallExpiry
-	CauseRadioNetworkTS1relocprepExpiry
-	CauseRadioNetworkCellNotAvailable
-	CauseRadioNetworkUnknownTargetID
-	CauseRadioNetworkNoRadioResourcesAvailableInTargetCell
-	CauseRadioNetworkUnknownMmeUeS1apId
-	CauseRadioNetworkUnknownEnbUeS1apId
-	CauseRadioNetworkUnknownPairUeS1apId
-	CauseRadioNetworkHandoverDesirableForRadioReason
-	CauseRadioNetworkTimeCriticalHandover
-	CauseRadioNetworkResourceOptimisationHandover
-	CauseRadioNetworkReduceLoadInServingCell
-	CauseRadioNetworkUserInactivity
-	CauseRadioNetworkRadioConnectionWithUeLost
-	CauseRadioNetworkLoadBalancingTauRequired
-	CauseRadioNetworkCsFallbackTriggered
-	CauseRadioNetworkUeNotAvailableForPsService
-	CauseRadioNetworkRadioResourcesNotAvailable
-	CauseRadioNetworkFailureInRadioInterfaceProcedure
-	CauseRadioNetworkInvalidQosCombination
-	CauseRadioNetworkInterratRedirection
-	CauseRadioNetworkInteractionWithOtherProcedure
-	CauseRadioNetworkUnknownERABID
-	CauseRadioNetworkMultipleERABIDInstances
-	CauseRadioNetworkEncryptionAndOrIntegrityProtectionAlgorithmsNotSupported
-	CauseRadioNetworkS1IntraSystemHandoverTriggered
-	CauseRadioNetworkS1InterSystemHandoverTriggered
-	CauseRadioNetworkX2HandoverTriggered
-	CauseRadioNetworkRedirectionTowards1xRTT
-	CauseRadioNetworkNotSupportedQCIValue
-	CauseRadioNetworkInvalidCSGId
-	CauseRadioNetworkReleaseDueToPreEmption
-	CauseRadioNetworkN26InterfaceNotAvailable
-	CauseRadioNetworkInsufficientUeCapabilities
-	CauseRadioNetworkMaximumBearerPreEmptionRateExceeded
-	CauseRadioNetworkUpIntegrityProtectionNotPossible
+	CauseRadioNetworkUnspecified                                              CauseRadioNetwork = iota // unspecified
+	CauseRadioNetworkTx2relocoverallExpiry                                                             // tx2relocoverall-expiry
+	CauseRadioNetworkSuccessfulHandover                                                                // successful-handover
+	CauseRadioNetworkReleaseDueToEutranGeneratedReason                                                 // release-due-to-eutran-generated-reason
+	CauseRadioNetworkHandoverCancelled                                                                 // handover-cancelled
+	CauseRadioNetworkPartialHandover                                                                   // partial-handover
+	CauseRadioNetworkHoFailureInTargetEPCENBOrTargetSystem                                             // ho-failure-in-target-EPC-eNB-or-target-system
+	CauseRadioNetworkHoTargetNotAllowed                                                                // ho-target-not-allowed
+	CauseRadioNetworkTS1relocoverallExpiry                                                             // tS1relocoverall-expiry
+	CauseRadioNetworkTS1relocprepExpiry                                                                // tS1relocprep-expiry
+	CauseRadioNetworkCellNotAvailable                                                                  // cell-not-available
+	CauseRadioNetworkUnknownTargetID                                                                   // unknown-targetID
+	CauseRadioNetworkNoRadioResourcesAvailableInTargetCell                                             // no-radio-resources-available-in-target-cell
+	CauseRadioNetworkUnknownMmeUeS1apId                                                                // unknown-mme-ue-s1ap-id
+	CauseRadioNetworkUnknownEnbUeS1apId                                                                // unknown-enb-ue-s1ap-id
+	CauseRadioNetworkUnknownPairUeS1apId                                                               // unknown-pair-ue-s1ap-id
+	CauseRadioNetworkHandoverDesirableForRadioReason                                                   // handover-desirable-for-radio-reason
+	CauseRadioNetworkTimeCriticalHandover                                                              // time-critical-handover
+	CauseRadioNetworkResourceOptimisationHandover                                                      // resource-optimisation-handover
+	CauseRadioNetworkReduceLoadInServingCell                                                           // reduce-load-in-serving-cell
+	CauseRadioNetworkUserInactivity                                                                    // user-inactivity
+	CauseRadioNetworkRadioConnectionWithUeLost                                                         // radio-connection-with-ue-lost
+	CauseRadioNetworkLoadBalancingTauRequired                                                          // load-balancing-tau-required
+	CauseRadioNetworkCsFallbackTriggered                                                               // cs-fallback-triggered
+	CauseRadioNetworkUeNotAvailableForPsService                                                        // ue-not-available-for-ps-service
+	CauseRadioNetworkRadioResourcesNotAvailable                                                        // radio-resources-not-available
+	CauseRadioNetworkFailureInRadioInterfaceProcedure                                                  // failure-in-radio-interface-procedure
+	CauseRadioNetworkInvalidQosCombination                                                             // invalid-qos-combination
+	CauseRadioNetworkInterratRedirection                                                               // interrat-redirection
+	CauseRadioNetworkInteractionWithOtherProcedure                                                     // interaction-with-other-procedure
+	CauseRadioNetworkUnknownERABID                                                                     // unknown-E-RAB-ID
+	CauseRadioNetworkMultipleERABIDInstances                                                           // multiple-E-RAB-ID-instances
+	CauseRadioNetworkEncryptionAndOrIntegrityProtectionAlgorithmsNotSupported                          // encryption-and-or-integrity-protection-algorithms-not-supported
+	CauseRadioNetworkS1IntraSystemHandoverTriggered                                                    // s1-intra-system-handover-triggered
+	CauseRadioNetworkS1InterSystemHandoverTriggered                                                    // s1-inter-system-handover-triggered
+	CauseRadioNetworkX2HandoverTriggered                                                               // x2-handover-triggered
+	CauseRadioNetworkRedirectionTowards1xRTT                                                           // redirection-towards-1xRTT
+	CauseRadioNetworkNotSupportedQCIValue                                                              // not-supported-QCI-value
+	CauseRadioNetworkInvalidCSGId                                                                      // invalid-CSG-Id
+	CauseRadioNetworkReleaseDueToPreEmption                                                            // release-due-to-pre-emption
+	CauseRadioNetworkN26InterfaceNotAvailable                                                          // n26-interface-not-available
+	CauseRadioNetworkInsufficientUeCapabilities                                                        // insufficient-ue-capabilities
+	CauseRadioNetworkMaximumBearerPreEmptionRateExceeded                                               // maximum-bearer-pre-emption-rate-exceeded
+	CauseRadioNetworkUpIntegrityProtectionNotPossible                                                  // up-integrity-protection-not-possible
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1418,8 +1418,8 @@ type CauseTransport uint8
 
 // Values of CauseTransport.
 const (
-	CauseTransportTransportResourceUnavailable CauseTransport = iota
-	CauseTransportUnspecified
+	CauseTransportTransportResourceUnavailable CauseTransport = iota // transport-resource-unavailable
+	CauseTransportUnspecified                                        // unspecified
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1442,12 +1442,12 @@ type CauseNas uint8
 
 // Values of CauseNas.
 const (
-	CauseNasNormalRelease CauseNas = iota
-	CauseNasAuthenticationFailure
-	CauseNasDetach
-	CauseNasUnspecified
-	CauseNasCsgSubscriptionExpiry
-	CauseNasUENotInPLMNServingArea
+	CauseNasNormalRelease          CauseNas = iota // normal-release
+	CauseNasAuthenticationFailure                  // authentication-failure
+	CauseNasDetach                                 // detach
+	CauseNasUnspecified                            // unspecified
+	CauseNasCsgSubscriptionExpiry                  // csg-subscription-expiry
+	CauseNasUENotInPLMNServingArea                 // uE-not-in-PLMN-serving-area
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1478,7 +1478,7 @@ type CellAccessMode uint8
 
 // Values of CellAccessMode.
 const (
-	CellAccessModeHybrid CellAccessMode = iota
+	CellAccessModeHybrid CellAccessMode = iota // hybrid
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1546,7 +1546,7 @@ type CEModeBSupportIndicator uint8
 
 // Values of CEModeBSupportIndicator.
 const (
-	CEModeBSupportIndicatorSupported CEModeBSupportIndicator = iota
+	CEModeBSupportIndicatorSupported CEModeBSupportIndicator = iota // supported
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1813,8 +1813,8 @@ type Cdma2000RATType uint8
 
 // Values of Cdma2000RATType.
 const (
-	Cdma2000RATTypeHRPD Cdma2000RATType = iota
-	Cdma2000RATTypeOnexRTT
+	Cdma2000RATTypeHRPD    Cdma2000RATType = iota // hRPD
+	Cdma2000RATTypeOnexRTT                        // onexRTT
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1844,8 +1844,8 @@ type Cdma2000HOStatus uint8
 
 // Values of Cdma2000HOStatus.
 const (
-	Cdma2000HOStatusHOSuccess Cdma2000HOStatus = iota
-	Cdma2000HOStatusHOFailure
+	Cdma2000HOStatusHOSuccess Cdma2000HOStatus = iota // hOSuccess
+	Cdma2000HOStatusHOFailure                         // hOFailure
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1868,7 +1868,7 @@ type Cdma2000HORequiredIndication uint8
 
 // Values of Cdma2000HORequiredIndication.
 const (
-	Cdma2000HORequiredIndicationTrue Cdma2000HORequiredIndication = iota
+	Cdma2000HORequiredIndicationTrue Cdma2000HORequiredIndication = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1964,10 +1964,10 @@ type CellSize uint8
 
 // Values of CellSize.
 const (
-	CellSizeVerysmall CellSize = iota
-	CellSizeSmall
-	CellSizeMedium
-	CellSizeLarge
+	CellSizeVerysmall CellSize = iota // verysmall
+	CellSizeSmall                     // small
+	CellSizeMedium                    // medium
+	CellSizeLarge                     // large
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2095,8 +2095,8 @@ type CNDomain uint8
 
 // Values of CNDomain.
 const (
-	CNDomainPs CNDomain = iota
-	CNDomainCs
+	CNDomainPs CNDomain = iota // ps
+	CNDomainCs                 // cs
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2180,8 +2180,8 @@ type CNType uint8
 
 // Values of CNType.
 const (
-	CNTypeFiveGCForbidden CNType = iota
-	CNTypeEpcForbiddden
+	CNTypeFiveGCForbidden CNType = iota // fiveGCForbidden
+	CNTypeEpcForbiddden                 // epc-Forbiddden
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2204,7 +2204,7 @@ type ConcurrentWarningMessageIndicator uint8
 
 // Values of ConcurrentWarningMessageIndicator.
 const (
-	ConcurrentWarningMessageIndicatorTrue ConcurrentWarningMessageIndicator = iota
+	ConcurrentWarningMessageIndicatorTrue ConcurrentWarningMessageIndicator = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2335,8 +2335,8 @@ type CSFallbackIndicator uint8
 
 // Values of CSFallbackIndicator.
 const (
-	CSFallbackIndicatorCsFallbackRequired CSFallbackIndicator = iota
-	CSFallbackIndicatorCsFallbackHighPriority
+	CSFallbackIndicatorCsFallbackRequired     CSFallbackIndicator = iota // cs-fallback-required
+	CSFallbackIndicatorCsFallbackHighPriority                            // cs-fallback-high-priority
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2359,8 +2359,8 @@ type AdditionalCSFallbackIndicator uint8
 
 // Values of AdditionalCSFallbackIndicator.
 const (
-	AdditionalCSFallbackIndicatorNoRestriction AdditionalCSFallbackIndicator = iota
-	AdditionalCSFallbackIndicatorRestriction
+	AdditionalCSFallbackIndicatorNoRestriction AdditionalCSFallbackIndicator = iota // no-restriction
+	AdditionalCSFallbackIndicatorRestriction                                        // restriction
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2451,8 +2451,8 @@ type CSGMembershipStatus uint8
 
 // Values of CSGMembershipStatus.
 const (
-	CSGMembershipStatusMember CSGMembershipStatus = iota
-	CSGMembershipStatusNotMember
+	CSGMembershipStatusMember    CSGMembershipStatus = iota // member
+	CSGMembershipStatusNotMember                            // not-member
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2595,7 +2595,7 @@ type CoverageLevel uint8
 
 // Values of CoverageLevel.
 const (
-	CoverageLevelExtendedcoverage CoverageLevel = iota
+	CoverageLevelExtendedcoverage CoverageLevel = iota // extendedcoverage
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2803,7 +2803,7 @@ type DAPSRequestInfoDAPSIndicator uint8
 
 // Values of DAPSRequestInfoDAPSIndicator.
 const (
-	DAPSRequestInfoDAPSIndicatorDAPSHORequired DAPSRequestInfoDAPSIndicator = iota
+	DAPSRequestInfoDAPSIndicatorDAPSHORequired DAPSRequestInfoDAPSIndicator = iota // dAPS-HO-required
 )
 
 // String returns the name of the value in TS 36.413.
@@ -2932,8 +2932,8 @@ type DAPSResponseInfoDapsresponseindicator uint8
 
 // Values of DAPSResponseInfoDapsresponseindicator.
 const (
-	DAPSResponseInfoDapsresponseindicatorDAPSHOAccepted DAPSResponseInfoDapsresponseindicator = iota
-	DAPSResponseInfoDapsresponseindicatorDAPSHONotAccepted
+	DAPSResponseInfoDapsresponseindicatorDAPSHOAccepted    DAPSResponseInfoDapsresponseindicator = iota // dAPS-HO-accepted
+	DAPSResponseInfoDapsresponseindicatorDAPSHONotAccepted                                              // dAPS-HO-not-accepted
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3078,7 +3078,7 @@ type DLForwarding uint8
 
 // Values of DLForwarding.
 const (
-	DLForwardingDLForwardingProposed DLForwarding = iota
+	DLForwardingDLForwardingProposed DLForwarding = iota // dL-Forwarding-proposed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3118,10 +3118,10 @@ type DLCOUNTPDCPSNlengthChoice uint8
 
 // Alternatives of DLCOUNTPDCPSNlength.
 const (
-	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength12 DLCOUNTPDCPSNlengthChoice = iota + 1
-	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength15
-	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength18
-	DLCOUNTPDCPSNlengthChoiceUnknown DLCOUNTPDCPSNlengthChoice = 255
+	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength12 DLCOUNTPDCPSNlengthChoice = iota + 1 // dLCOUNTValuePDCP-SNlength12
+	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength15                                      // dLCOUNTValuePDCP-SNlength15
+	DLCOUNTPDCPSNlengthChoiceDLCOUNTValuePDCPSNlength18                                      // dLCOUNTValuePDCP-SNlength18
+	DLCOUNTPDCPSNlengthChoiceUnknown                    DLCOUNTPDCPSNlengthChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -3198,7 +3198,7 @@ type DirectForwardingPathAvailability uint8
 
 // Values of DirectForwardingPathAvailability.
 const (
-	DirectForwardingPathAvailabilityDirectPathAvailable DirectForwardingPathAvailability = iota
+	DirectForwardingPathAvailabilityDirectPathAvailable DirectForwardingPathAvailability = iota // directPathAvailable
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3221,7 +3221,7 @@ type DataForwardingNotPossible uint8
 
 // Values of DataForwardingNotPossible.
 const (
-	DataForwardingNotPossibleDataForwardingNotPossible DataForwardingNotPossible = iota
+	DataForwardingNotPossibleDataForwardingNotPossible DataForwardingNotPossible = iota // data-Forwarding-not-Possible
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3242,7 +3242,7 @@ type DLNASPDUDeliveryAckRequest uint8
 
 // Values of DLNASPDUDeliveryAckRequest.
 const (
-	DLNASPDUDeliveryAckRequestRequested DLNASPDUDeliveryAckRequest = iota
+	DLNASPDUDeliveryAckRequestRequested DLNASPDUDeliveryAckRequest = iota // requested
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3314,7 +3314,7 @@ type EDTSession uint8
 
 // Values of EDTSession.
 const (
-	EDTSessionTrue EDTSession = iota
+	EDTSessionTrue EDTSession = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3583,7 +3583,7 @@ type EmergencyIndicator uint8
 
 // Values of EmergencyIndicator.
 const (
-	EmergencyIndicatorTrue EmergencyIndicator = iota
+	EmergencyIndicatorTrue EmergencyIndicator = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -3649,11 +3649,11 @@ type ENBIDChoice uint8
 
 // Alternatives of ENBID.
 const (
-	ENBIDChoiceMacroENBID ENBIDChoice = iota + 1
-	ENBIDChoiceHomeENBID
-	ENBIDChoiceShortMacroENBID
-	ENBIDChoiceLongMacroENBID
-	ENBIDChoiceUnknown ENBIDChoice = 255
+	ENBIDChoiceMacroENBID      ENBIDChoice = iota + 1 // macroENB-ID
+	ENBIDChoiceHomeENBID                              // homeENB-ID
+	ENBIDChoiceShortMacroENBID                        // short-macroENB-ID
+	ENBIDChoiceLongMacroENBID                         // long-macroENB-ID
+	ENBIDChoiceUnknown         ENBIDChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -4032,8 +4032,8 @@ type ENDCSONTransferTypeChoice uint8
 
 // Alternatives of ENDCSONTransferType.
 const (
-	ENDCSONTransferTypeChoiceRequest ENDCSONTransferTypeChoice = iota + 1
-	ENDCSONTransferTypeChoiceReply
+	ENDCSONTransferTypeChoiceRequest ENDCSONTransferTypeChoice = iota + 1 // request
+	ENDCSONTransferTypeChoiceReply                                        // reply
 	ENDCSONTransferTypeChoiceUnknown ENDCSONTransferTypeChoice = 255
 )
 
@@ -4302,8 +4302,8 @@ type EndIndication uint8
 
 // Values of EndIndication.
 const (
-	EndIndicationNoFurtherData EndIndication = iota
-	EndIndicationFurtherDataExists
+	EndIndicationNoFurtherData     EndIndication = iota // no-further-data
+	EndIndicationFurtherDataExists                      // further-data-exists
 )
 
 // String returns the name of the value in TS 36.413.
@@ -4326,7 +4326,7 @@ type EnhancedCoverageRestricted uint8
 
 // Values of EnhancedCoverageRestricted.
 const (
-	EnhancedCoverageRestrictedRestricted EnhancedCoverageRestricted = iota
+	EnhancedCoverageRestrictedRestricted EnhancedCoverageRestricted = iota // restricted
 )
 
 // String returns the name of the value in TS 36.413.
@@ -4349,8 +4349,8 @@ type CEModeBRestricted uint8
 
 // Values of CEModeBRestricted.
 const (
-	CEModeBRestrictedRestricted CEModeBRestricted = iota
-	CEModeBRestrictedNotRestricted
+	CEModeBRestrictedRestricted    CEModeBRestricted = iota // restricted
+	CEModeBRestrictedNotRestricted                          // not-restricted
 )
 
 // String returns the name of the value in TS 36.413.
@@ -4394,9 +4394,9 @@ type EventType uint8
 
 // Values of EventType.
 const (
-	EventTypeDirect EventType = iota
-	EventTypeChangeOfServeCell
-	EventTypeStopChangeOfServeCell
+	EventTypeDirect                EventType = iota // direct
+	EventTypeChangeOfServeCell                      // change-of-serve-cell
+	EventTypeStopChangeOfServeCell                  // stop-change-of-serve-cell
 )
 
 // String returns the name of the value in TS 36.413.
@@ -4785,7 +4785,7 @@ type EthernetType uint8
 
 // Values of EthernetType.
 const (
-	EthernetTypeTrue EthernetType = iota
+	EthernetTypeTrue EthernetType = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -4908,9 +4908,9 @@ type EventTriggerChoice uint8
 
 // Alternatives of EventTrigger.
 const (
-	EventTriggerChoiceOutOfCoverage EventTriggerChoice = iota + 1
-	EventTriggerChoiceEventL1LoggedMDTConfig
-	EventTriggerChoiceChoiceExtensions
+	EventTriggerChoiceOutOfCoverage          EventTriggerChoice = iota + 1 // outOfCoverage
+	EventTriggerChoiceEventL1LoggedMDTConfig                               // eventL1LoggedMDTConfig
+	EventTriggerChoiceChoiceExtensions                                     // choice-Extensions
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -4970,7 +4970,7 @@ type EventTriggerOutOfCoverage uint8
 
 // Values of EventTriggerOutOfCoverage.
 const (
-	EventTriggerOutOfCoverageTrue EventTriggerOutOfCoverage = iota
+	EventTriggerOutOfCoverageTrue EventTriggerOutOfCoverage = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5167,8 +5167,8 @@ type SourceOfUEActivityBehaviourInformation uint8
 
 // Values of SourceOfUEActivityBehaviourInformation.
 const (
-	SourceOfUEActivityBehaviourInformationSubscriptionInformation SourceOfUEActivityBehaviourInformation = iota
-	SourceOfUEActivityBehaviourInformationStatistics
+	SourceOfUEActivityBehaviourInformationSubscriptionInformation SourceOfUEActivityBehaviourInformation = iota // subscription-information
+	SourceOfUEActivityBehaviourInformationStatistics                                                            // statistics
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5193,13 +5193,13 @@ type ExpectedHOInterval uint8
 
 // Values of ExpectedHOInterval.
 const (
-	ExpectedHOIntervalSec15 ExpectedHOInterval = iota
-	ExpectedHOIntervalSec30
-	ExpectedHOIntervalSec60
-	ExpectedHOIntervalSec90
-	ExpectedHOIntervalSec120
-	ExpectedHOIntervalSec180
-	ExpectedHOIntervalLongTime
+	ExpectedHOIntervalSec15    ExpectedHOInterval = iota // sec15
+	ExpectedHOIntervalSec30                              // sec30
+	ExpectedHOIntervalSec60                              // sec60
+	ExpectedHOIntervalSec90                              // sec90
+	ExpectedHOIntervalSec120                             // sec120
+	ExpectedHOIntervalSec180                             // sec180
+	ExpectedHOIntervalLongTime                           // long-time
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5323,12 +5323,12 @@ type ForbiddenInterRATs uint8
 
 // Values of ForbiddenInterRATs.
 const (
-	ForbiddenInterRATsAll ForbiddenInterRATs = iota
-	ForbiddenInterRATsGeran
-	ForbiddenInterRATsUtran
-	ForbiddenInterRATsCdma2000
-	ForbiddenInterRATsGeranandutran
-	ForbiddenInterRATsCdma2000andutran
+	ForbiddenInterRATsAll              ForbiddenInterRATs = iota // all
+	ForbiddenInterRATsGeran                                      // geran
+	ForbiddenInterRATsUtran                                      // utran
+	ForbiddenInterRATsCdma2000                                   // cdma2000
+	ForbiddenInterRATsGeranandutran                              // geranandutran
+	ForbiddenInterRATsCdma2000andutran                           // cdma2000andutran
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5625,9 +5625,9 @@ type GUMMEIType uint8
 
 // Values of GUMMEIType.
 const (
-	GUMMEITypeNative GUMMEIType = iota
-	GUMMEITypeMapped
-	GUMMEITypeMappedFrom5G
+	GUMMEITypeNative       GUMMEIType = iota // native
+	GUMMEITypeMapped                         // mapped
+	GUMMEITypeMappedFrom5G                   // mappedFrom5G
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5652,7 +5652,7 @@ type GWContextReleaseIndication uint8
 
 // Values of GWContextReleaseIndication.
 const (
-	GWContextReleaseIndicationTrue GWContextReleaseIndication = iota
+	GWContextReleaseIndicationTrue GWContextReleaseIndication = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5675,7 +5675,7 @@ type HandoverFlag uint8
 
 // Values of HandoverFlag.
 const (
-	HandoverFlagHandoverPreparation HandoverFlag = iota
+	HandoverFlagHandoverPreparation HandoverFlag = iota // handoverPreparation
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5787,13 +5787,13 @@ type HandoverType uint8
 
 // Values of HandoverType.
 const (
-	HandoverTypeIntralte HandoverType = iota
-	HandoverTypeLtetoutran
-	HandoverTypeLtetogeran
-	HandoverTypeUtrantolte
-	HandoverTypeGerantolte
-	HandoverTypeEpsTo5gs
-	HandoverTypeFivegsToEps
+	HandoverTypeIntralte    HandoverType = iota // intralte
+	HandoverTypeLtetoutran                      // ltetoutran
+	HandoverTypeLtetogeran                      // ltetogeran
+	HandoverTypeUtrantolte                      // utrantolte
+	HandoverTypeGerantolte                      // gerantolte
+	HandoverTypeEpsTo5gs                        // eps-to-5gs
+	HandoverTypeFivegsToEps                     // fivegs-to-eps
 )
 
 // String returns the name of the value in TS 36.413.
@@ -5991,9 +5991,9 @@ type IntegrityProtectionIndication uint8
 
 // Values of IntegrityProtectionIndication.
 const (
-	IntegrityProtectionIndicationRequired IntegrityProtectionIndication = iota
-	IntegrityProtectionIndicationPreferred
-	IntegrityProtectionIndicationNotNeeded
+	IntegrityProtectionIndicationRequired  IntegrityProtectionIndication = iota // required
+	IntegrityProtectionIndicationPreferred                                      // preferred
+	IntegrityProtectionIndicationNotNeeded                                      // not-needed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6020,8 +6020,8 @@ type IntegrityProtectionResult uint8
 
 // Values of IntegrityProtectionResult.
 const (
-	IntegrityProtectionResultPerformed IntegrityProtectionResult = iota
-	IntegrityProtectionResultNotPerformed
+	IntegrityProtectionResultPerformed    IntegrityProtectionResult = iota // performed
+	IntegrityProtectionResultNotPerformed                                  // not-performed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6350,11 +6350,11 @@ type InterSystemMeasurementItemSubcarrierSpacingSSB uint8
 
 // Values of InterSystemMeasurementItemSubcarrierSpacingSSB.
 const (
-	InterSystemMeasurementItemSubcarrierSpacingSSBKHz15 InterSystemMeasurementItemSubcarrierSpacingSSB = iota
-	InterSystemMeasurementItemSubcarrierSpacingSSBKHz30
-	InterSystemMeasurementItemSubcarrierSpacingSSBKHz60
-	InterSystemMeasurementItemSubcarrierSpacingSSBKHz120
-	InterSystemMeasurementItemSubcarrierSpacingSSBKHz240
+	InterSystemMeasurementItemSubcarrierSpacingSSBKHz15  InterSystemMeasurementItemSubcarrierSpacingSSB = iota // kHz15
+	InterSystemMeasurementItemSubcarrierSpacingSSBKHz30                                                        // kHz30
+	InterSystemMeasurementItemSubcarrierSpacingSSBKHz60                                                        // kHz60
+	InterSystemMeasurementItemSubcarrierSpacingSSBKHz120                                                       // kHz120
+	InterSystemMeasurementItemSubcarrierSpacingSSBKHz240                                                       // kHz240
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6396,7 +6396,7 @@ type IMSvoiceEPSfallbackfrom5G uint8
 
 // Values of IMSvoiceEPSfallbackfrom5G.
 const (
-	IMSvoiceEPSfallbackfrom5GTrue IMSvoiceEPSfallbackfrom5G = iota
+	IMSvoiceEPSfallbackfrom5GTrue IMSvoiceEPSfallbackfrom5G = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6417,8 +6417,8 @@ type IABAuthorized uint8
 
 // Values of IABAuthorized.
 const (
-	IABAuthorizedAuthorized IABAuthorized = iota
-	IABAuthorizedNotAuthorized
+	IABAuthorizedAuthorized    IABAuthorized = iota // authorized
+	IABAuthorizedNotAuthorized                      // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6441,7 +6441,7 @@ type IABNodeIndication uint8
 
 // Values of IABNodeIndication.
 const (
-	IABNodeIndicationTrue IABNodeIndication = iota
+	IABNodeIndicationTrue IABNodeIndication = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6462,7 +6462,7 @@ type IABSupported uint8
 
 // Values of IABSupported.
 const (
-	IABSupportedTrue IABSupported = iota
+	IABSupportedTrue IABSupported = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6483,7 +6483,7 @@ type KillAllWarningMessages uint8
 
 // Values of KillAllWarningMessages.
 const (
-	KillAllWarningMessagesTrue KillAllWarningMessages = iota
+	KillAllWarningMessagesTrue KillAllWarningMessages = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6561,11 +6561,11 @@ type LastVisitedCellItemChoice uint8
 
 // Alternatives of LastVisitedCellItem.
 const (
-	LastVisitedCellItemChoiceEUTRANCell LastVisitedCellItemChoice = iota + 1
-	LastVisitedCellItemChoiceUTRANCell
-	LastVisitedCellItemChoiceGERANCell
-	LastVisitedCellItemChoiceNGRANCell
-	LastVisitedCellItemChoiceUnknown LastVisitedCellItemChoice = 255
+	LastVisitedCellItemChoiceEUTRANCell LastVisitedCellItemChoice = iota + 1 // e-UTRAN-Cell
+	LastVisitedCellItemChoiceUTRANCell                                       // uTRAN-Cell
+	LastVisitedCellItemChoiceGERANCell                                       // gERAN-Cell
+	LastVisitedCellItemChoiceNGRANCell                                       // nG-RAN-Cell
+	LastVisitedCellItemChoiceUnknown    LastVisitedCellItemChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -6788,7 +6788,7 @@ type LastVisitedGERANCellInformationChoice uint8
 
 // Alternatives of LastVisitedGERANCellInformation.
 const (
-	LastVisitedGERANCellInformationChoiceUndefined LastVisitedGERANCellInformationChoice = iota + 1
+	LastVisitedGERANCellInformationChoiceUndefined LastVisitedGERANCellInformationChoice = iota + 1 // undefined
 	LastVisitedGERANCellInformationChoiceUnknown   LastVisitedGERANCellInformationChoice = 255
 )
 
@@ -6861,9 +6861,9 @@ type LinksToLog uint8
 
 // Values of LinksToLog.
 const (
-	LinksToLogUplink LinksToLog = iota
-	LinksToLogDownlink
-	LinksToLogBothUplinkAndDownlink
+	LinksToLogUplink                LinksToLog = iota // uplink
+	LinksToLogDownlink                                // downlink
+	LinksToLogBothUplinkAndDownlink                   // both-uplink-and-downlink
 )
 
 // String returns the name of the value in TS 36.413.
@@ -6928,10 +6928,10 @@ type ListeningSubframePatternPatternPeriod uint8
 
 // Values of ListeningSubframePatternPatternPeriod.
 const (
-	ListeningSubframePatternPatternPeriodMs1280 ListeningSubframePatternPatternPeriod = iota
-	ListeningSubframePatternPatternPeriodMs2560
-	ListeningSubframePatternPatternPeriodMs5120
-	ListeningSubframePatternPatternPeriodMs10240
+	ListeningSubframePatternPatternPeriodMs1280  ListeningSubframePatternPatternPeriod = iota // ms1280
+	ListeningSubframePatternPatternPeriodMs2560                                               // ms2560
+	ListeningSubframePatternPatternPeriodMs5120                                               // ms5120
+	ListeningSubframePatternPatternPeriodMs10240                                              // ms10240
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7000,14 +7000,14 @@ type LoggingInterval uint8
 
 // Values of LoggingInterval.
 const (
-	LoggingIntervalMs128 LoggingInterval = iota
-	LoggingIntervalMs256
-	LoggingIntervalMs512
-	LoggingIntervalMs1024
-	LoggingIntervalMs2048
-	LoggingIntervalMs3072
-	LoggingIntervalMs4096
-	LoggingIntervalMs6144
+	LoggingIntervalMs128  LoggingInterval = iota // ms128
+	LoggingIntervalMs256                         // ms256
+	LoggingIntervalMs512                         // ms512
+	LoggingIntervalMs1024                        // ms1024
+	LoggingIntervalMs2048                        // ms2048
+	LoggingIntervalMs3072                        // ms3072
+	LoggingIntervalMs4096                        // ms4096
+	LoggingIntervalMs6144                        // ms6144
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7042,12 +7042,12 @@ type LoggingDuration uint8
 
 // Values of LoggingDuration.
 const (
-	LoggingDurationM10 LoggingDuration = iota
-	LoggingDurationM20
-	LoggingDurationM40
-	LoggingDurationM60
-	LoggingDurationM90
-	LoggingDurationM120
+	LoggingDurationM10  LoggingDuration = iota // m10
+	LoggingDurationM20                         // m20
+	LoggingDurationM40                         // m40
+	LoggingDurationM60                         // m60
+	LoggingDurationM90                         // m90
+	LoggingDurationM120                        // m120
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7139,9 +7139,9 @@ type LoggedMDTTriggerChoice uint8
 
 // Alternatives of LoggedMDTTrigger.
 const (
-	LoggedMDTTriggerChoicePeriodical LoggedMDTTriggerChoice = iota + 1
-	LoggedMDTTriggerChoiceEventTrigger
-	LoggedMDTTriggerChoiceUnknown LoggedMDTTriggerChoice = 255
+	LoggedMDTTriggerChoicePeriodical   LoggedMDTTriggerChoice = iota + 1 // periodical
+	LoggedMDTTriggerChoiceEventTrigger                                   // eventTrigger
+	LoggedMDTTriggerChoiceUnknown      LoggedMDTTriggerChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -7199,7 +7199,7 @@ type LTEMIndication uint8
 
 // Values of LTEMIndication.
 const (
-	LTEMIndicationLteM LTEMIndication = iota
+	LTEMIndicationLteM LTEMIndication = iota // lte-m
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7309,16 +7309,16 @@ type M3period uint8
 
 // Values of M3period.
 const (
-	M3periodMs100 M3period = iota
-	M3periodMs1000
-	M3periodMs10000
-	M3periodMs1024
-	M3periodMs1280
-	M3periodMs2048
-	M3periodMs2560
-	M3periodMs5120
-	M3periodMs10240
-	M3periodMin1
+	M3periodMs100   M3period = iota // ms100
+	M3periodMs1000                  // ms1000
+	M3periodMs10000                 // ms10000
+	M3periodMs1024                  // ms1024
+	M3periodMs1280                  // ms1280
+	M3periodMs2048                  // ms2048
+	M3periodMs2560                  // ms2560
+	M3periodMs5120                  // ms5120
+	M3periodMs10240                 // ms10240
+	M3periodMin1                    // min1
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7397,11 +7397,11 @@ type M4period uint8
 
 // Values of M4period.
 const (
-	M4periodMs1024 M4period = iota
-	M4periodMs2048
-	M4periodMs5120
-	M4periodMs10240
-	M4periodMin1
+	M4periodMs1024  M4period = iota // ms1024
+	M4periodMs2048                  // ms2048
+	M4periodMs5120                  // ms5120
+	M4periodMs10240                 // ms10240
+	M4periodMin1                    // min1
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7470,11 +7470,11 @@ type M5period uint8
 
 // Values of M5period.
 const (
-	M5periodMs1024 M5period = iota
-	M5periodMs2048
-	M5periodMs5120
-	M5periodMs10240
-	M5periodMin1
+	M5periodMs1024  M5period = iota // ms1024
+	M5periodMs2048                  // ms2048
+	M5periodMs5120                  // ms5120
+	M5periodMs10240                 // ms10240
+	M5periodMin1                    // min1
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7557,10 +7557,10 @@ type M6reportInterval uint8
 
 // Values of M6reportInterval.
 const (
-	M6reportIntervalMs1024 M6reportInterval = iota
-	M6reportIntervalMs2048
-	M6reportIntervalMs5120
-	M6reportIntervalMs10240
+	M6reportIntervalMs1024  M6reportInterval = iota // ms1024
+	M6reportIntervalMs2048                          // ms2048
+	M6reportIntervalMs5120                          // ms5120
+	M6reportIntervalMs10240                         // ms10240
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7587,18 +7587,18 @@ type M6delayThreshold uint8
 
 // Values of M6delayThreshold.
 const (
-	M6delayThresholdMs30 M6delayThreshold = iota
-	M6delayThresholdMs40
-	M6delayThresholdMs50
-	M6delayThresholdMs60
-	M6delayThresholdMs70
-	M6delayThresholdMs80
-	M6delayThresholdMs90
-	M6delayThresholdMs100
-	M6delayThresholdMs150
-	M6delayThresholdMs300
-	M6delayThresholdMs500
-	M6delayThresholdMs750
+	M6delayThresholdMs30  M6delayThreshold = iota // ms30
+	M6delayThresholdMs40                          // ms40
+	M6delayThresholdMs50                          // ms50
+	M6delayThresholdMs60                          // ms60
+	M6delayThresholdMs70                          // ms70
+	M6delayThresholdMs80                          // ms80
+	M6delayThresholdMs90                          // ms90
+	M6delayThresholdMs100                         // ms100
+	M6delayThresholdMs150                         // ms150
+	M6delayThresholdMs300                         // ms300
+	M6delayThresholdMs500                         // ms500
+	M6delayThresholdMs750                         // ms750
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7688,10 +7688,10 @@ type MDTActivation uint8
 
 // Values of MDTActivation.
 const (
-	MDTActivationImmediateMDTOnly MDTActivation = iota
-	MDTActivationImmediateMDTAndTrace
-	MDTActivationLoggedMDTOnly
-	MDTActivationLoggedMBSFNMDT
+	MDTActivationImmediateMDTOnly     MDTActivation = iota // immediate-MDT-only
+	MDTActivationImmediateMDTAndTrace                      // immediate-MDT-and-Trace
+	MDTActivationLoggedMDTOnly                             // logged-MDT-only
+	MDTActivationLoggedMBSFNMDT                            // logged-MBSFN-MDT
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7773,7 +7773,7 @@ type ManagementBasedMDTAllowed uint8
 
 // Values of ManagementBasedMDTAllowed.
 const (
-	ManagementBasedMDTAllowedAllowed ManagementBasedMDTAllowed = iota
+	ManagementBasedMDTAllowedAllowed ManagementBasedMDTAllowed = iota // allowed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7885,8 +7885,8 @@ type PrivacyIndicator uint8
 
 // Values of PrivacyIndicator.
 const (
-	PrivacyIndicatorImmediateMDT PrivacyIndicator = iota
-	PrivacyIndicatorLoggedMDT
+	PrivacyIndicatorImmediateMDT PrivacyIndicator = iota // immediate-MDT
+	PrivacyIndicatorLoggedMDT                            // logged-MDT
 )
 
 // String returns the name of the value in TS 36.413.
@@ -7918,10 +7918,10 @@ type MDTModeChoice uint8
 
 // Alternatives of MDTMode.
 const (
-	MDTModeChoiceImmediateMDT MDTModeChoice = iota + 1
-	MDTModeChoiceLoggedMDT
-	MDTModeChoiceMDTModeExtension
-	MDTModeChoiceUnknown MDTModeChoice = 255
+	MDTModeChoiceImmediateMDT     MDTModeChoice = iota + 1 // immediateMDT
+	MDTModeChoiceLoggedMDT                                 // loggedMDT
+	MDTModeChoiceMDTModeExtension                          // mDTMode-Extension
+	MDTModeChoiceUnknown          MDTModeChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -8048,9 +8048,9 @@ type MeasurementThresholdA2Choice uint8
 
 // Alternatives of MeasurementThresholdA2.
 const (
-	MeasurementThresholdA2ChoiceThresholdRSRP MeasurementThresholdA2Choice = iota + 1
-	MeasurementThresholdA2ChoiceThresholdRSRQ
-	MeasurementThresholdA2ChoiceUnknown MeasurementThresholdA2Choice = 255
+	MeasurementThresholdA2ChoiceThresholdRSRP MeasurementThresholdA2Choice = iota + 1 // threshold-RSRP
+	MeasurementThresholdA2ChoiceThresholdRSRQ                                         // threshold-RSRQ
+	MeasurementThresholdA2ChoiceUnknown       MeasurementThresholdA2Choice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -8116,9 +8116,9 @@ type MeasurementThresholdL1LoggedMDTChoice uint8
 
 // Alternatives of MeasurementThresholdL1LoggedMDT.
 const (
-	MeasurementThresholdL1LoggedMDTChoiceThresholdRSRP MeasurementThresholdL1LoggedMDTChoice = iota + 1
-	MeasurementThresholdL1LoggedMDTChoiceThresholdRSRQ
-	MeasurementThresholdL1LoggedMDTChoiceChoiceExtensions
+	MeasurementThresholdL1LoggedMDTChoiceThresholdRSRP    MeasurementThresholdL1LoggedMDTChoice = iota + 1 // threshold-RSRP
+	MeasurementThresholdL1LoggedMDTChoiceThresholdRSRQ                                                     // threshold-RSRQ
+	MeasurementThresholdL1LoggedMDTChoiceChoiceExtensions                                                  // choice-Extensions
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -8233,9 +8233,9 @@ type MMEPagingTargetChoice uint8
 
 // Alternatives of MMEPagingTarget.
 const (
-	MMEPagingTargetChoiceGlobalENBID MMEPagingTargetChoice = iota + 1
-	MMEPagingTargetChoiceTAI
-	MMEPagingTargetChoiceUnknown MMEPagingTargetChoice = 255
+	MMEPagingTargetChoiceGlobalENBID MMEPagingTargetChoice = iota + 1 // global-ENB-ID
+	MMEPagingTargetChoiceTAI                                          // tAI
+	MMEPagingTargetChoiceUnknown     MMEPagingTargetChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -8301,7 +8301,7 @@ type MMERelaySupportIndicator uint8
 
 // Values of MMERelaySupportIndicator.
 const (
-	MMERelaySupportIndicatorTrue MMERelaySupportIndicator = iota
+	MMERelaySupportIndicatorTrue MMERelaySupportIndicator = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8364,8 +8364,8 @@ type MutingAvailabilityIndication uint8
 
 // Values of MutingAvailabilityIndication.
 const (
-	MutingAvailabilityIndicationAvailable MutingAvailabilityIndication = iota
-	MutingAvailabilityIndicationUnavailable
+	MutingAvailabilityIndicationAvailable   MutingAvailabilityIndication = iota // available
+	MutingAvailabilityIndicationUnavailable                                     // unavailable
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8439,11 +8439,11 @@ type MutingPatternInformationMutingPatternPeriod uint8
 
 // Values of MutingPatternInformationMutingPatternPeriod.
 const (
-	MutingPatternInformationMutingPatternPeriodMs0 MutingPatternInformationMutingPatternPeriod = iota
-	MutingPatternInformationMutingPatternPeriodMs1280
-	MutingPatternInformationMutingPatternPeriodMs2560
-	MutingPatternInformationMutingPatternPeriodMs5120
-	MutingPatternInformationMutingPatternPeriodMs10240
+	MutingPatternInformationMutingPatternPeriodMs0     MutingPatternInformationMutingPatternPeriod = iota // ms0
+	MutingPatternInformationMutingPatternPeriodMs1280                                                     // ms1280
+	MutingPatternInformationMutingPatternPeriodMs2560                                                     // ms2560
+	MutingPatternInformationMutingPatternPeriodMs5120                                                     // ms5120
+	MutingPatternInformationMutingPatternPeriodMs10240                                                    // ms10240
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8508,10 +8508,10 @@ type NBIoTDefaultPagingDRX uint8
 
 // Values of NBIoTDefaultPagingDRX.
 const (
-	NBIoTDefaultPagingDRXV128 NBIoTDefaultPagingDRX = iota
-	NBIoTDefaultPagingDRXV256
-	NBIoTDefaultPagingDRXV512
-	NBIoTDefaultPagingDRXV1024
+	NBIoTDefaultPagingDRXV128  NBIoTDefaultPagingDRX = iota // v128
+	NBIoTDefaultPagingDRXV256                               // v256
+	NBIoTDefaultPagingDRXV512                               // v512
+	NBIoTDefaultPagingDRXV1024                              // v1024
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8538,12 +8538,12 @@ type NBIoTPagingDRX uint8
 
 // Values of NBIoTPagingDRX.
 const (
-	NBIoTPagingDRXV32 NBIoTPagingDRX = iota
-	NBIoTPagingDRXV64
-	NBIoTPagingDRXV128
-	NBIoTPagingDRXV256
-	NBIoTPagingDRXV512
-	NBIoTPagingDRXV1024
+	NBIoTPagingDRXV32   NBIoTPagingDRX = iota // v32
+	NBIoTPagingDRXV64                         // v64
+	NBIoTPagingDRXV128                        // v128
+	NBIoTPagingDRXV256                        // v256
+	NBIoTPagingDRXV512                        // v512
+	NBIoTPagingDRXV1024                       // v1024
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8623,20 +8623,20 @@ type NBIoTPagingEDRXCycle uint8
 
 // Values of NBIoTPagingEDRXCycle.
 const (
-	NBIoTPagingEDRXCycleHf2 NBIoTPagingEDRXCycle = iota
-	NBIoTPagingEDRXCycleHf4
-	NBIoTPagingEDRXCycleHf6
-	NBIoTPagingEDRXCycleHf8
-	NBIoTPagingEDRXCycleHf10
-	NBIoTPagingEDRXCycleHf12
-	NBIoTPagingEDRXCycleHf14
-	NBIoTPagingEDRXCycleHf16
-	NBIoTPagingEDRXCycleHf32
-	NBIoTPagingEDRXCycleHf64
-	NBIoTPagingEDRXCycleHf128
-	NBIoTPagingEDRXCycleHf256
-	NBIoTPagingEDRXCycleHf512
-	NBIoTPagingEDRXCycleHf1024
+	NBIoTPagingEDRXCycleHf2    NBIoTPagingEDRXCycle = iota // hf2
+	NBIoTPagingEDRXCycleHf4                                // hf4
+	NBIoTPagingEDRXCycleHf6                                // hf6
+	NBIoTPagingEDRXCycleHf8                                // hf8
+	NBIoTPagingEDRXCycleHf10                               // hf10
+	NBIoTPagingEDRXCycleHf12                               // hf12
+	NBIoTPagingEDRXCycleHf14                               // hf14
+	NBIoTPagingEDRXCycleHf16                               // hf16
+	NBIoTPagingEDRXCycleHf32                               // hf32
+	NBIoTPagingEDRXCycleHf64                               // hf64
+	NBIoTPagingEDRXCycleHf128                              // hf128
+	NBIoTPagingEDRXCycleHf256                              // hf256
+	NBIoTPagingEDRXCycleHf512                              // hf512
+	NBIoTPagingEDRXCycleHf1024                             // hf1024
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8683,22 +8683,22 @@ type NBIoTPagingTimeWindow uint8
 
 // Values of NBIoTPagingTimeWindow.
 const (
-	NBIoTPagingTimeWindowS1 NBIoTPagingTimeWindow = iota
-	NBIoTPagingTimeWindowS2
-	NBIoTPagingTimeWindowS3
-	NBIoTPagingTimeWindowS4
-	NBIoTPagingTimeWindowS5
-	NBIoTPagingTimeWindowS6
-	NBIoTPagingTimeWindowS7
-	NBIoTPagingTimeWindowS8
-	NBIoTPagingTimeWindowS9
-	NBIoTPagingTimeWindowS10
-	NBIoTPagingTimeWindowS11
-	NBIoTPagingTimeWindowS12
-	NBIoTPagingTimeWindowS13
-	NBIoTPagingTimeWindowS14
-	NBIoTPagingTimeWindowS15
-	NBIoTPagingTimeWindowS16
+	NBIoTPagingTimeWindowS1  NBIoTPagingTimeWindow = iota // s1
+	NBIoTPagingTimeWindowS2                               // s2
+	NBIoTPagingTimeWindowS3                               // s3
+	NBIoTPagingTimeWindowS4                               // s4
+	NBIoTPagingTimeWindowS5                               // s5
+	NBIoTPagingTimeWindowS6                               // s6
+	NBIoTPagingTimeWindowS7                               // s7
+	NBIoTPagingTimeWindowS8                               // s8
+	NBIoTPagingTimeWindowS9                               // s9
+	NBIoTPagingTimeWindowS10                              // s10
+	NBIoTPagingTimeWindowS11                              // s11
+	NBIoTPagingTimeWindowS12                              // s12
+	NBIoTPagingTimeWindowS13                              // s13
+	NBIoTPagingTimeWindowS14                              // s14
+	NBIoTPagingTimeWindowS15                              // s15
+	NBIoTPagingTimeWindowS16                              // s16
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8768,8 +8768,8 @@ type NextPagingAreaScope uint8
 
 // Values of NextPagingAreaScope.
 const (
-	NextPagingAreaScopeSame NextPagingAreaScope = iota
-	NextPagingAreaScopeChanged
+	NextPagingAreaScopeSame    NextPagingAreaScope = iota // same
+	NextPagingAreaScopeChanged                            // changed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8792,7 +8792,7 @@ type NotifySourceeNB uint8
 
 // Values of NotifySourceeNB.
 const (
-	NotifySourceeNBNotifySource NotifySourceeNB = iota
+	NotifySourceeNBNotifySource NotifySourceeNB = iota // notifySource
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8885,7 +8885,7 @@ type NRrestrictioninEPSasSecondaryRAT uint8
 
 // Values of NRrestrictioninEPSasSecondaryRAT.
 const (
-	NRrestrictioninEPSasSecondaryRATNRrestrictedinEPSasSecondaryRAT NRrestrictioninEPSasSecondaryRAT = iota
+	NRrestrictioninEPSasSecondaryRATNRrestrictedinEPSasSecondaryRAT NRrestrictioninEPSasSecondaryRAT = iota // nRrestrictedinEPSasSecondaryRAT
 )
 
 // String returns the name of the value in TS 36.413.
@@ -8908,7 +8908,7 @@ type NRrestrictionin5GS uint8
 
 // Values of NRrestrictionin5GS.
 const (
-	NRrestrictionin5GSNRrestrictedin5GS NRrestrictionin5GS = iota
+	NRrestrictionin5GSNRrestrictedin5GS NRrestrictionin5GS = iota // nRrestrictedin5GS
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9083,13 +9083,13 @@ type OverloadAction uint8
 
 // Values of OverloadAction.
 const (
-	OverloadActionRejectNonEmergencyMoDt OverloadAction = iota
-	OverloadActionRejectRrcCrSignalling
-	OverloadActionPermitEmergencySessionsAndMobileTerminatedServicesOnly
-	OverloadActionPermitHighPrioritySessionsAndMobileTerminatedServicesOnly
-	OverloadActionRejectDelayTolerantAccess
-	OverloadActionPermitHighPrioritySessionsAndExceptionReportingAndMobileTerminatedServicesOnly
-	OverloadActionNotAcceptMoDataOrDelayTolerantAccessFromCPCIoT
+	OverloadActionRejectNonEmergencyMoDt                                                         OverloadAction = iota // reject-non-emergency-mo-dt
+	OverloadActionRejectRrcCrSignalling                                                                                // reject-rrc-cr-signalling
+	OverloadActionPermitEmergencySessionsAndMobileTerminatedServicesOnly                                               // permit-emergency-sessions-and-mobile-terminated-services-only
+	OverloadActionPermitHighPrioritySessionsAndMobileTerminatedServicesOnly                                            // permit-high-priority-sessions-and-mobile-terminated-services-only
+	OverloadActionRejectDelayTolerantAccess                                                                            // reject-delay-tolerant-access
+	OverloadActionPermitHighPrioritySessionsAndExceptionReportingAndMobileTerminatedServicesOnly                       // permit-high-priority-sessions-and-exception-reporting-and-mobile-terminated-services-only
+	OverloadActionNotAcceptMoDataOrDelayTolerantAccessFromCPCIoT                                                       // not-accept-mo-data-or-delay-tolerant-access-from-CP-CIoT
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9129,7 +9129,7 @@ type OverloadResponseChoice uint8
 
 // Alternatives of OverloadResponse.
 const (
-	OverloadResponseChoiceOverloadAction OverloadResponseChoice = iota + 1
+	OverloadResponseChoiceOverloadAction OverloadResponseChoice = iota + 1 // overloadAction
 	OverloadResponseChoiceUnknown        OverloadResponseChoice = 255
 )
 
@@ -9298,20 +9298,20 @@ type PagingEDRXCycle uint8
 
 // Values of PagingEDRXCycle.
 const (
-	PagingEDRXCycleHfhalf PagingEDRXCycle = iota
-	PagingEDRXCycleHf1
-	PagingEDRXCycleHf2
-	PagingEDRXCycleHf4
-	PagingEDRXCycleHf6
-	PagingEDRXCycleHf8
-	PagingEDRXCycleHf10
-	PagingEDRXCycleHf12
-	PagingEDRXCycleHf14
-	PagingEDRXCycleHf16
-	PagingEDRXCycleHf32
-	PagingEDRXCycleHf64
-	PagingEDRXCycleHf128
-	PagingEDRXCycleHf256
+	PagingEDRXCycleHfhalf PagingEDRXCycle = iota // hfhalf
+	PagingEDRXCycleHf1                           // hf1
+	PagingEDRXCycleHf2                           // hf2
+	PagingEDRXCycleHf4                           // hf4
+	PagingEDRXCycleHf6                           // hf6
+	PagingEDRXCycleHf8                           // hf8
+	PagingEDRXCycleHf10                          // hf10
+	PagingEDRXCycleHf12                          // hf12
+	PagingEDRXCycleHf14                          // hf14
+	PagingEDRXCycleHf16                          // hf16
+	PagingEDRXCycleHf32                          // hf32
+	PagingEDRXCycleHf64                          // hf64
+	PagingEDRXCycleHf128                         // hf128
+	PagingEDRXCycleHf256                         // hf256
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9358,22 +9358,22 @@ type PagingTimeWindow uint8
 
 // Values of PagingTimeWindow.
 const (
-	PagingTimeWindowS1 PagingTimeWindow = iota
-	PagingTimeWindowS2
-	PagingTimeWindowS3
-	PagingTimeWindowS4
-	PagingTimeWindowS5
-	PagingTimeWindowS6
-	PagingTimeWindowS7
-	PagingTimeWindowS8
-	PagingTimeWindowS9
-	PagingTimeWindowS10
-	PagingTimeWindowS11
-	PagingTimeWindowS12
-	PagingTimeWindowS13
-	PagingTimeWindowS14
-	PagingTimeWindowS15
-	PagingTimeWindowS16
+	PagingTimeWindowS1  PagingTimeWindow = iota // s1
+	PagingTimeWindowS2                          // s2
+	PagingTimeWindowS3                          // s3
+	PagingTimeWindowS4                          // s4
+	PagingTimeWindowS5                          // s5
+	PagingTimeWindowS6                          // s6
+	PagingTimeWindowS7                          // s7
+	PagingTimeWindowS8                          // s8
+	PagingTimeWindowS9                          // s9
+	PagingTimeWindowS10                         // s10
+	PagingTimeWindowS11                         // s11
+	PagingTimeWindowS12                         // s12
+	PagingTimeWindowS13                         // s13
+	PagingTimeWindowS14                         // s14
+	PagingTimeWindowS15                         // s15
+	PagingTimeWindowS16                         // s16
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9424,10 +9424,10 @@ type PagingDRX uint8
 
 // Values of PagingDRX.
 const (
-	PagingDRXV32 PagingDRX = iota
-	PagingDRXV64
-	PagingDRXV128
-	PagingDRXV256
+	PagingDRXV32  PagingDRX = iota // v32
+	PagingDRXV64                   // v64
+	PagingDRXV128                  // v128
+	PagingDRXV256                  // v256
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9454,14 +9454,14 @@ type PagingPriority uint8
 
 // Values of PagingPriority.
 const (
-	PagingPriorityPriolevel1 PagingPriority = iota
-	PagingPriorityPriolevel2
-	PagingPriorityPriolevel3
-	PagingPriorityPriolevel4
-	PagingPriorityPriolevel5
-	PagingPriorityPriolevel6
-	PagingPriorityPriolevel7
-	PagingPriorityPriolevel8
+	PagingPriorityPriolevel1 PagingPriority = iota // priolevel1
+	PagingPriorityPriolevel2                       // priolevel2
+	PagingPriorityPriolevel3                       // priolevel3
+	PagingPriorityPriolevel4                       // priolevel4
+	PagingPriorityPriolevel5                       // priolevel5
+	PagingPriorityPriolevel6                       // priolevel6
+	PagingPriorityPriolevel7                       // priolevel7
+	PagingPriorityPriolevel8                       // priolevel8
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9496,27 +9496,27 @@ type PagingProbabilityInformation uint8
 
 // Values of PagingProbabilityInformation.
 const (
-	PagingProbabilityInformationP00 PagingProbabilityInformation = iota
-	PagingProbabilityInformationP05
-	PagingProbabilityInformationP10
-	PagingProbabilityInformationP15
-	PagingProbabilityInformationP20
-	PagingProbabilityInformationP25
-	PagingProbabilityInformationP30
-	PagingProbabilityInformationP35
-	PagingProbabilityInformationP40
-	PagingProbabilityInformationP45
-	PagingProbabilityInformationP50
-	PagingProbabilityInformationP55
-	PagingProbabilityInformationP60
-	PagingProbabilityInformationP65
-	PagingProbabilityInformationP70
-	PagingProbabilityInformationP75
-	PagingProbabilityInformationP80
-	PagingProbabilityInformationP85
-	PagingProbabilityInformationP90
-	PagingProbabilityInformationP95
-	PagingProbabilityInformationP100
+	PagingProbabilityInformationP00  PagingProbabilityInformation = iota // p00
+	PagingProbabilityInformationP05                                      // p05
+	PagingProbabilityInformationP10                                      // p10
+	PagingProbabilityInformationP15                                      // p15
+	PagingProbabilityInformationP20                                      // p20
+	PagingProbabilityInformationP25                                      // p25
+	PagingProbabilityInformationP30                                      // p30
+	PagingProbabilityInformationP35                                      // p35
+	PagingProbabilityInformationP40                                      // p40
+	PagingProbabilityInformationP45                                      // p45
+	PagingProbabilityInformationP50                                      // p50
+	PagingProbabilityInformationP55                                      // p55
+	PagingProbabilityInformationP60                                      // p60
+	PagingProbabilityInformationP65                                      // p65
+	PagingProbabilityInformationP70                                      // p70
+	PagingProbabilityInformationP75                                      // p75
+	PagingProbabilityInformationP80                                      // p80
+	PagingProbabilityInformationP85                                      // p85
+	PagingProbabilityInformationP90                                      // p90
+	PagingProbabilityInformationP95                                      // p95
+	PagingProbabilityInformationP100                                     // p100
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9579,7 +9579,7 @@ type PagingCause uint8
 
 // Values of PagingCause.
 const (
-	PagingCauseVoice PagingCause = iota
+	PagingCauseVoice PagingCause = iota // voice
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9794,7 +9794,7 @@ type PendingDataIndication uint8
 
 // Values of PendingDataIndication.
 const (
-	PendingDataIndicationTrue PendingDataIndication = iota
+	PendingDataIndicationTrue PendingDataIndication = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9925,8 +9925,8 @@ type PreEmptionCapability uint8
 
 // Values of PreEmptionCapability.
 const (
-	PreEmptionCapabilityShallNotTriggerPreEmption PreEmptionCapability = iota
-	PreEmptionCapabilityMayTriggerPreEmption
+	PreEmptionCapabilityShallNotTriggerPreEmption PreEmptionCapability = iota // shall-not-trigger-pre-emption
+	PreEmptionCapabilityMayTriggerPreEmption                                  // may-trigger-pre-emption
 )
 
 // String returns the name of the value in TS 36.413.
@@ -9949,8 +9949,8 @@ type PreEmptionVulnerability uint8
 
 // Values of PreEmptionVulnerability.
 const (
-	PreEmptionVulnerabilityNotPreEmptable PreEmptionVulnerability = iota
-	PreEmptionVulnerabilityPreEmptable
+	PreEmptionVulnerabilityNotPreEmptable PreEmptionVulnerability = iota // not-pre-emptable
+	PreEmptionVulnerabilityPreEmptable                                   // pre-emptable
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10038,8 +10038,8 @@ type ProSeDirectDiscovery uint8
 
 // Values of ProSeDirectDiscovery.
 const (
-	ProSeDirectDiscoveryAuthorized ProSeDirectDiscovery = iota
-	ProSeDirectDiscoveryNotAuthorized
+	ProSeDirectDiscoveryAuthorized    ProSeDirectDiscovery = iota // authorized
+	ProSeDirectDiscoveryNotAuthorized                             // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10062,8 +10062,8 @@ type ProSeUEtoNetworkRelaying uint8
 
 // Values of ProSeUEtoNetworkRelaying.
 const (
-	ProSeUEtoNetworkRelayingAuthorized ProSeUEtoNetworkRelaying = iota
-	ProSeUEtoNetworkRelayingNotAuthorized
+	ProSeUEtoNetworkRelayingAuthorized    ProSeUEtoNetworkRelaying = iota // authorized
+	ProSeUEtoNetworkRelayingNotAuthorized                                 // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10086,8 +10086,8 @@ type ProSeDirectCommunication uint8
 
 // Values of ProSeDirectCommunication.
 const (
-	ProSeDirectCommunicationAuthorized ProSeDirectCommunication = iota
-	ProSeDirectCommunicationNotAuthorized
+	ProSeDirectCommunicationAuthorized    ProSeDirectCommunication = iota // authorized
+	ProSeDirectCommunicationNotAuthorized                                 // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10110,7 +10110,7 @@ type PSServiceNotAvailable uint8
 
 // Values of PSServiceNotAvailable.
 const (
-	PSServiceNotAvailablePsServiceNotAvailable PSServiceNotAvailable = iota
+	PSServiceNotAvailablePsServiceNotAvailable PSServiceNotAvailable = iota // ps-service-not-available
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10173,7 +10173,7 @@ type RACSIndication uint8
 
 // Values of RACSIndication.
 const (
-	RACSIndicationTrue RACSIndication = iota
+	RACSIndicationTrue RACSIndication = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10201,15 +10201,15 @@ type Range uint8
 
 // Values of Range.
 const (
-	RangeM50 Range = iota
-	RangeM80
-	RangeM180
-	RangeM200
-	RangeM350
-	RangeM400
-	RangeM500
-	RangeM700
-	RangeM1000
+	RangeM50   Range = iota // m50
+	RangeM80                // m80
+	RangeM180               // m180
+	RangeM200               // m200
+	RangeM350               // m350
+	RangeM400               // m400
+	RangeM500               // m500
+	RangeM700               // m700
+	RangeM1000              // m1000
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10498,7 +10498,7 @@ type RelayNodeIndicator uint8
 
 // Values of RelayNodeIndicator.
 const (
-	RelayNodeIndicatorTrue RelayNodeIndicator = iota
+	RelayNodeIndicatorTrue RelayNodeIndicator = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10587,15 +10587,15 @@ type RATType uint8
 
 // Values of RATType.
 const (
-	RATTypeNbiot RATType = iota
-	RATTypeNbiotLeo
-	RATTypeNbiotMeo
-	RATTypeNbiotGeo
-	RATTypeNbiotOthersat
-	RATTypeEutranLeo
-	RATTypeEutranMeo
-	RATTypeEutranGeo
-	RATTypeEutranOthersat
+	RATTypeNbiot          RATType = iota // nbiot
+	RATTypeNbiotLeo                      // nbiot-leo
+	RATTypeNbiotMeo                      // nbiot-meo
+	RATTypeNbiotGeo                      // nbiot-geo
+	RATTypeNbiotOthersat                 // nbiot-othersat
+	RATTypeEutranLeo                     // eutran-leo
+	RATTypeEutranMeo                     // eutran-meo
+	RATTypeEutranGeo                     // eutran-geo
+	RATTypeEutranOthersat                // eutran-othersat
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10632,14 +10632,14 @@ type ReportAmountMDT uint8
 
 // Values of ReportAmountMDT.
 const (
-	ReportAmountMDTR1 ReportAmountMDT = iota
-	ReportAmountMDTR2
-	ReportAmountMDTR4
-	ReportAmountMDTR8
-	ReportAmountMDTR16
-	ReportAmountMDTR32
-	ReportAmountMDTR64
-	ReportAmountMDTRinfinity
+	ReportAmountMDTR1        ReportAmountMDT = iota // r1
+	ReportAmountMDTR2                               // r2
+	ReportAmountMDTR4                               // r4
+	ReportAmountMDTR8                               // r8
+	ReportAmountMDTR16                              // r16
+	ReportAmountMDTR32                              // r32
+	ReportAmountMDTR64                              // r64
+	ReportAmountMDTRinfinity                        // rinfinity
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10674,19 +10674,19 @@ type ReportIntervalMDT uint8
 
 // Values of ReportIntervalMDT.
 const (
-	ReportIntervalMDTMs120 ReportIntervalMDT = iota
-	ReportIntervalMDTMs240
-	ReportIntervalMDTMs480
-	ReportIntervalMDTMs640
-	ReportIntervalMDTMs1024
-	ReportIntervalMDTMs2048
-	ReportIntervalMDTMs5120
-	ReportIntervalMDTMs10240
-	ReportIntervalMDTMin1
-	ReportIntervalMDTMin6
-	ReportIntervalMDTMin12
-	ReportIntervalMDTMin30
-	ReportIntervalMDTMin60
+	ReportIntervalMDTMs120   ReportIntervalMDT = iota // ms120
+	ReportIntervalMDTMs240                            // ms240
+	ReportIntervalMDTMs480                            // ms480
+	ReportIntervalMDTMs640                            // ms640
+	ReportIntervalMDTMs1024                           // ms1024
+	ReportIntervalMDTMs2048                           // ms2048
+	ReportIntervalMDTMs5120                           // ms5120
+	ReportIntervalMDTMs10240                          // ms10240
+	ReportIntervalMDTMin1                             // min1
+	ReportIntervalMDTMin6                             // min6
+	ReportIntervalMDTMin12                            // min12
+	ReportIntervalMDTMin30                            // min30
+	ReportIntervalMDTMin60                            // min60
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10731,9 +10731,9 @@ type M1ReportingTrigger uint8
 
 // Values of M1ReportingTrigger.
 const (
-	M1ReportingTriggerPeriodic M1ReportingTrigger = iota
-	M1ReportingTriggerA2eventtriggered
-	M1ReportingTriggerA2eventtriggeredPeriodic
+	M1ReportingTriggerPeriodic                 M1ReportingTrigger = iota // periodic
+	M1ReportingTriggerA2eventtriggered                                   // a2eventtriggered
+	M1ReportingTriggerA2eventtriggeredPeriodic                           // a2eventtriggered-periodic
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10798,7 +10798,7 @@ type RequestTypeAdditionalInfo uint8
 
 // Values of RequestTypeAdditionalInfo.
 const (
-	RequestTypeAdditionalInfoIncludePSCell RequestTypeAdditionalInfo = iota
+	RequestTypeAdditionalInfoIncludePSCell RequestTypeAdditionalInfo = iota // includePSCell
 )
 
 // String returns the name of the value in TS 36.413.
@@ -10884,10 +10884,10 @@ type RIMRoutingAddressChoice uint8
 
 // Alternatives of RIMRoutingAddress.
 const (
-	RIMRoutingAddressChoiceGERANCellID RIMRoutingAddressChoice = iota + 1
-	RIMRoutingAddressChoiceTargetRNCID
-	RIMRoutingAddressChoiceEHRPDSectorID
-	RIMRoutingAddressChoiceUnknown RIMRoutingAddressChoice = 255
+	RIMRoutingAddressChoiceGERANCellID   RIMRoutingAddressChoice = iota + 1 // gERAN-Cell-ID
+	RIMRoutingAddressChoiceTargetRNCID                                      // targetRNC-ID
+	RIMRoutingAddressChoiceEHRPDSectorID                                    // eHRPD-Sector-ID
+	RIMRoutingAddressChoiceUnknown       RIMRoutingAddressChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -10968,7 +10968,7 @@ type ReportArea uint8
 
 // Values of ReportArea.
 const (
-	ReportAreaEcgi ReportArea = iota
+	ReportAreaEcgi ReportArea = iota // ecgi
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11059,14 +11059,14 @@ type RRCEstablishmentCause uint8
 
 // Values of RRCEstablishmentCause.
 const (
-	RRCEstablishmentCauseEmergency RRCEstablishmentCause = iota
-	RRCEstablishmentCauseHighPriorityAccess
-	RRCEstablishmentCauseMtAccess
-	RRCEstablishmentCauseMoSignalling
-	RRCEstablishmentCauseMoData
-	RRCEstablishmentCauseDelayTolerantAccess
-	RRCEstablishmentCauseMoVoiceCall
-	RRCEstablishmentCauseMoExceptionData
+	RRCEstablishmentCauseEmergency           RRCEstablishmentCause = iota // emergency
+	RRCEstablishmentCauseHighPriorityAccess                               // highPriorityAccess
+	RRCEstablishmentCauseMtAccess                                         // mt-Access
+	RRCEstablishmentCauseMoSignalling                                     // mo-Signalling
+	RRCEstablishmentCauseMoData                                           // mo-Data
+	RRCEstablishmentCauseDelayTolerantAccess                              // delay-TolerantAccess
+	RRCEstablishmentCauseMoVoiceCall                                      // mo-VoiceCall
+	RRCEstablishmentCauseMoExceptionData                                  // mo-ExceptionData
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11176,8 +11176,8 @@ type SecondaryRATType uint8
 
 // Values of SecondaryRATType.
 const (
-	SecondaryRATTypeNR SecondaryRATType = iota
-	SecondaryRATTypeUnlicensed
+	SecondaryRATTypeNR         SecondaryRATType = iota // nR
+	SecondaryRATTypeUnlicensed                         // unlicensed
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11200,7 +11200,7 @@ type SecondaryRATDataUsageRequest uint8
 
 // Values of SecondaryRATDataUsageRequest.
 const (
-	SecondaryRATDataUsageRequestRequested SecondaryRATDataUsageRequest = iota
+	SecondaryRATDataUsageRequestRequested SecondaryRATDataUsageRequest = iota // requested
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11369,7 +11369,7 @@ type SensorMeasConfig uint8
 
 // Values of SensorMeasConfig.
 const (
-	SensorMeasConfigSetup SensorMeasConfig = iota
+	SensorMeasConfigSetup SensorMeasConfig = iota // setup
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11502,8 +11502,8 @@ type SensorNameConfigChoice uint8
 
 // Alternatives of SensorNameConfig.
 const (
-	SensorNameConfigChoiceUncompensatedBarometricConfig SensorNameConfigChoice = iota + 1
-	SensorNameConfigChoiceChoiceExtensions
+	SensorNameConfigChoiceUncompensatedBarometricConfig SensorNameConfigChoice = iota + 1 // uncompensatedBarometricConfig
+	SensorNameConfigChoiceChoiceExtensions                                                // choice-Extensions
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -11552,7 +11552,7 @@ type SensorNameConfigUncompensatedBarometricConfig uint8
 
 // Values of SensorNameConfigUncompensatedBarometricConfig.
 const (
-	SensorNameConfigUncompensatedBarometricConfigTrue SensorNameConfigUncompensatedBarometricConfig = iota
+	SensorNameConfigUncompensatedBarometricConfigTrue SensorNameConfigUncompensatedBarometricConfig = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11609,8 +11609,8 @@ type ServiceType uint8
 
 // Values of ServiceType.
 const (
-	ServiceTypeQMCForStreamingService ServiceType = iota
-	ServiceTypeQMCForMTSIService
+	ServiceTypeQMCForStreamingService ServiceType = iota // qMC-for-streaming-service
+	ServiceTypeQMCForMTSIService                         // qMC-for-MTSI-service
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11642,10 +11642,10 @@ type SONInformationChoice uint8
 
 // Alternatives of SONInformation.
 const (
-	SONInformationChoiceSONInformationRequest SONInformationChoice = iota + 1
-	SONInformationChoiceSONInformationReply
-	SONInformationChoiceSONInformationExtension
-	SONInformationChoiceUnknown SONInformationChoice = 255
+	SONInformationChoiceSONInformationRequest   SONInformationChoice = iota + 1 // sONInformationRequest
+	SONInformationChoiceSONInformationReply                                     // sONInformationReply
+	SONInformationChoiceSONInformationExtension                                 // sONInformation-Extension
+	SONInformationChoiceUnknown                 SONInformationChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -11750,10 +11750,10 @@ type SONInformationRequest uint8
 
 // Values of SONInformationRequest.
 const (
-	SONInformationRequestX2TNLConfigurationInfo SONInformationRequest = iota
-	SONInformationRequestTimeSynchronisationInfo
-	SONInformationRequestActivateMuting
-	SONInformationRequestDeactivateMuting
+	SONInformationRequestX2TNLConfigurationInfo  SONInformationRequest = iota // x2TNL-Configuration-Info
+	SONInformationRequestTimeSynchronisationInfo                              // time-Synchronisation-Info
+	SONInformationRequestActivateMuting                                       // activate-Muting
+	SONInformationRequestDeactivateMuting                                     // deactivate-Muting
 )
 
 // String returns the name of the value in TS 36.413.
@@ -11831,7 +11831,7 @@ type SONInformationReportChoice uint8
 
 // Alternatives of SONInformationReport.
 const (
-	SONInformationReportChoiceRLFReportInformation SONInformationReportChoice = iota + 1
+	SONInformationReportChoiceRLFReportInformation SONInformationReportChoice = iota + 1 // rLFReportInformation
 	SONInformationReportChoiceUnknown              SONInformationReportChoice = 255
 )
 
@@ -12063,7 +12063,7 @@ type SRVCCOperationNotPossible uint8
 
 // Values of SRVCCOperationNotPossible.
 const (
-	SRVCCOperationNotPossibleNotPossible SRVCCOperationNotPossible = iota
+	SRVCCOperationNotPossibleNotPossible SRVCCOperationNotPossible = iota // notPossible
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12084,7 +12084,7 @@ type SRVCCOperationPossible uint8
 
 // Values of SRVCCOperationPossible.
 const (
-	SRVCCOperationPossiblePossible SRVCCOperationPossible = iota
+	SRVCCOperationPossiblePossible SRVCCOperationPossible = iota // possible
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12105,8 +12105,8 @@ type SRVCCHOIndication uint8
 
 // Values of SRVCCHOIndication.
 const (
-	SRVCCHOIndicationPSandCS SRVCCHOIndication = iota
-	SRVCCHOIndicationCSonly
+	SRVCCHOIndicationPSandCS SRVCCHOIndication = iota // pSandCS
+	SRVCCHOIndicationCSonly                           // cSonly
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12136,8 +12136,8 @@ type SourceNodeIDChoice uint8
 
 // Alternatives of SourceNodeID.
 const (
-	SourceNodeIDChoiceSourceNgRanNodeID SourceNodeIDChoice = iota + 1
-	SourceNodeIDChoiceSourceNodeIDExtension
+	SourceNodeIDChoiceSourceNgRanNodeID     SourceNodeIDChoice = iota + 1 // sourceNgRanNode-ID
+	SourceNodeIDChoiceSourceNodeIDExtension                               // sourceNodeID-Extension
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -12599,8 +12599,8 @@ type SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator uint8
 
 // Values of SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator.
 const (
-	SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicatorPeriodically SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator = iota
-	SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicatorOndemand
+	SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicatorPeriodically SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicator = iota // periodically
+	SubscriptionBasedUEDifferentiationInfoPeriodicCommunicationIndicatorOndemand                                                                                 // ondemand
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12627,8 +12627,8 @@ type SubscriptionBasedUEDifferentiationInfoStationaryIndication uint8
 
 // Values of SubscriptionBasedUEDifferentiationInfoStationaryIndication.
 const (
-	SubscriptionBasedUEDifferentiationInfoStationaryIndicationStationary SubscriptionBasedUEDifferentiationInfoStationaryIndication = iota
-	SubscriptionBasedUEDifferentiationInfoStationaryIndicationMobile
+	SubscriptionBasedUEDifferentiationInfoStationaryIndicationStationary SubscriptionBasedUEDifferentiationInfoStationaryIndication = iota // stationary
+	SubscriptionBasedUEDifferentiationInfoStationaryIndicationMobile                                                                       // mobile
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12655,9 +12655,9 @@ type SubscriptionBasedUEDifferentiationInfoTrafficProfile uint8
 
 // Values of SubscriptionBasedUEDifferentiationInfoTrafficProfile.
 const (
-	SubscriptionBasedUEDifferentiationInfoTrafficProfileSinglePacket SubscriptionBasedUEDifferentiationInfoTrafficProfile = iota
-	SubscriptionBasedUEDifferentiationInfoTrafficProfileDualPackets
-	SubscriptionBasedUEDifferentiationInfoTrafficProfileMultiplePackets
+	SubscriptionBasedUEDifferentiationInfoTrafficProfileSinglePacket    SubscriptionBasedUEDifferentiationInfoTrafficProfile = iota // single-packet
+	SubscriptionBasedUEDifferentiationInfoTrafficProfileDualPackets                                                                 // dual-packets
+	SubscriptionBasedUEDifferentiationInfoTrafficProfileMultiplePackets                                                             // multiple-packets
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12686,9 +12686,9 @@ type SubscriptionBasedUEDifferentiationInfoBatteryIndication uint8
 
 // Values of SubscriptionBasedUEDifferentiationInfoBatteryIndication.
 const (
-	SubscriptionBasedUEDifferentiationInfoBatteryIndicationBatteryPowered SubscriptionBasedUEDifferentiationInfoBatteryIndication = iota
-	SubscriptionBasedUEDifferentiationInfoBatteryIndicationBatteryPoweredNotRechargeableOrReplaceable
-	SubscriptionBasedUEDifferentiationInfoBatteryIndicationNotBatteryPowered
+	SubscriptionBasedUEDifferentiationInfoBatteryIndicationBatteryPowered                             SubscriptionBasedUEDifferentiationInfoBatteryIndication = iota // battery-powered
+	SubscriptionBasedUEDifferentiationInfoBatteryIndicationBatteryPoweredNotRechargeableOrReplaceable                                                                // battery-powered-not-rechargeable-or-replaceable
+	SubscriptionBasedUEDifferentiationInfoBatteryIndicationNotBatteryPowered                                                                                         // not-battery-powered
 )
 
 // String returns the name of the value in TS 36.413.
@@ -12857,8 +12857,8 @@ type SynchronisationStatus uint8
 
 // Values of SynchronisationStatus.
 const (
-	SynchronisationStatusSynchronous SynchronisationStatus = iota
-	SynchronisationStatusAsynchronous
+	SynchronisationStatusSynchronous  SynchronisationStatus = iota // synchronous
+	SynchronisationStatusAsynchronous                              // asynchronous
 )
 
 // String returns the name of the value in TS 36.413.
@@ -13469,11 +13469,11 @@ type TargetIDChoice uint8
 
 // Alternatives of TargetID.
 const (
-	TargetIDChoiceTargeteNBID TargetIDChoice = iota + 1
-	TargetIDChoiceTargetRNCID
-	TargetIDChoiceCGI
-	TargetIDChoiceTargetgNgRanNodeID
-	TargetIDChoiceUnknown TargetIDChoice = 255
+	TargetIDChoiceTargeteNBID        TargetIDChoice = iota + 1 // targeteNB-ID
+	TargetIDChoiceTargetRNCID                                  // targetRNC-ID
+	TargetIDChoiceCGI                                          // cGI
+	TargetIDChoiceTargetgNgRanNodeID                           // targetgNgRanNode-ID
+	TargetIDChoiceUnknown            TargetIDChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -13721,8 +13721,8 @@ type GlobalRANNODEIDChoice uint8
 
 // Alternatives of GlobalRANNODEID.
 const (
-	GlobalRANNODEIDChoiceGNB GlobalRANNODEIDChoice = iota + 1
-	GlobalRANNODEIDChoiceNGENB
+	GlobalRANNODEIDChoiceGNB     GlobalRANNODEIDChoice = iota + 1 // gNB
+	GlobalRANNODEIDChoiceNGENB                                    // ng-eNB
 	GlobalRANNODEIDChoiceUnknown GlobalRANNODEIDChoice = 255
 )
 
@@ -13871,7 +13871,7 @@ type GNBIdentityChoice uint8
 
 // Alternatives of GNBIdentity.
 const (
-	GNBIdentityChoiceGNBID   GNBIdentityChoice = iota + 1
+	GNBIdentityChoiceGNBID   GNBIdentityChoice = iota + 1 // gNB-ID
 	GNBIdentityChoiceUnknown GNBIdentityChoice = 255
 )
 
@@ -14093,22 +14093,22 @@ type TimeToTrigger uint8
 
 // Values of TimeToTrigger.
 const (
-	TimeToTriggerMs0 TimeToTrigger = iota
-	TimeToTriggerMs40
-	TimeToTriggerMs64
-	TimeToTriggerMs80
-	TimeToTriggerMs100
-	TimeToTriggerMs128
-	TimeToTriggerMs160
-	TimeToTriggerMs256
-	TimeToTriggerMs320
-	TimeToTriggerMs480
-	TimeToTriggerMs512
-	TimeToTriggerMs640
-	TimeToTriggerMs1024
-	TimeToTriggerMs1280
-	TimeToTriggerMs2560
-	TimeToTriggerMs5120
+	TimeToTriggerMs0    TimeToTrigger = iota // ms0
+	TimeToTriggerMs40                        // ms40
+	TimeToTriggerMs64                        // ms64
+	TimeToTriggerMs80                        // ms80
+	TimeToTriggerMs100                       // ms100
+	TimeToTriggerMs128                       // ms128
+	TimeToTriggerMs160                       // ms160
+	TimeToTriggerMs256                       // ms256
+	TimeToTriggerMs320                       // ms320
+	TimeToTriggerMs480                       // ms480
+	TimeToTriggerMs512                       // ms512
+	TimeToTriggerMs640                       // ms640
+	TimeToTriggerMs1024                      // ms1024
+	TimeToTriggerMs1280                      // ms1280
+	TimeToTriggerMs2560                      // ms2560
+	TimeToTriggerMs5120                      // ms5120
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14159,12 +14159,12 @@ type TimeToWait uint8
 
 // Values of TimeToWait.
 const (
-	TimeToWaitV1s TimeToWait = iota
-	TimeToWaitV2s
-	TimeToWaitV5s
-	TimeToWaitV10s
-	TimeToWaitV20s
-	TimeToWaitV60s
+	TimeToWaitV1s  TimeToWait = iota // v1s
+	TimeToWaitV2s                    // v2s
+	TimeToWaitV5s                    // v5s
+	TimeToWaitV10s                   // v10s
+	TimeToWaitV20s                   // v20s
+	TimeToWaitV60s                   // v60s
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14304,12 +14304,12 @@ type TraceDepth uint8
 
 // Values of TraceDepth.
 const (
-	TraceDepthMinimum TraceDepth = iota
-	TraceDepthMedium
-	TraceDepthMaximum
-	TraceDepthMinimumWithoutVendorSpecificExtension
-	TraceDepthMediumWithoutVendorSpecificExtension
-	TraceDepthMaximumWithoutVendorSpecificExtension
+	TraceDepthMinimum                               TraceDepth = iota // minimum
+	TraceDepthMedium                                                  // medium
+	TraceDepthMaximum                                                 // maximum
+	TraceDepthMinimumWithoutVendorSpecificExtension                   // minimumWithoutVendorSpecificExtension
+	TraceDepthMediumWithoutVendorSpecificExtension                    // mediumWithoutVendorSpecificExtension
+	TraceDepthMaximumWithoutVendorSpecificExtension                   // maximumWithoutVendorSpecificExtension
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14405,8 +14405,8 @@ type TypeOfError uint8
 
 // Values of TypeOfError.
 const (
-	TypeOfErrorNotUnderstood TypeOfError = iota
-	TypeOfErrorMissing
+	TypeOfErrorNotUnderstood TypeOfError = iota // not-understood
+	TypeOfErrorMissing                          // missing
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14530,7 +14530,7 @@ type UECapabilityInfoRequest uint8
 
 // Values of UECapabilityInfoRequest.
 const (
-	UECapabilityInfoRequestRequested UECapabilityInfoRequest = iota
+	UECapabilityInfoRequestRequested UECapabilityInfoRequest = iota // requested
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14551,7 +14551,7 @@ type UERetentionInformation uint8
 
 // Values of UERetentionInformation.
 const (
-	UERetentionInformationUesRetained UERetentionInformation = iota
+	UERetentionInformationUesRetained UERetentionInformation = iota // ues-retained
 )
 
 // String returns the name of the value in TS 36.413.
@@ -14580,9 +14580,9 @@ type UES1APIDsChoice uint8
 
 // Alternatives of UES1APIDs.
 const (
-	UES1APIDsChoiceUES1APIDPair UES1APIDsChoice = iota + 1
-	UES1APIDsChoiceMMEUES1APID
-	UES1APIDsChoiceUnknown UES1APIDsChoice = 255
+	UES1APIDsChoiceUES1APIDPair UES1APIDsChoice = iota + 1 // uE-S1AP-ID-pair
+	UES1APIDsChoiceMMEUES1APID                             // mME-UE-S1AP-ID
+	UES1APIDsChoiceUnknown      UES1APIDsChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -14790,8 +14790,8 @@ type UEPagingIDChoice uint8
 
 // Alternatives of UEPagingID.
 const (
-	UEPagingIDChoiceSTMSI UEPagingIDChoice = iota + 1
-	UEPagingIDChoiceIMSI
+	UEPagingIDChoiceSTMSI   UEPagingIDChoice = iota + 1 // s-TMSI
+	UEPagingIDChoiceIMSI                                // iMSI
 	UEPagingIDChoiceUnknown UEPagingIDChoice = 255
 )
 
@@ -15035,7 +15035,7 @@ type UnlicensedSpectrumRestriction uint8
 
 // Values of UnlicensedSpectrumRestriction.
 const (
-	UnlicensedSpectrumRestrictionUnlicensedRestricted UnlicensedSpectrumRestriction = iota
+	UnlicensedSpectrumRestrictionUnlicensedRestricted UnlicensedSpectrumRestriction = iota // unlicensed-restricted
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15105,7 +15105,7 @@ type UEUserPlaneCIoTSupportIndicator uint8
 
 // Values of UEUserPlaneCIoTSupportIndicator.
 const (
-	UEUserPlaneCIoTSupportIndicatorSupported UEUserPlaneCIoTSupportIndicator = iota
+	UEUserPlaneCIoTSupportIndicatorSupported UEUserPlaneCIoTSupportIndicator = iota // supported
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15140,8 +15140,8 @@ type VoiceSupportMatchIndicator uint8
 
 // Values of VoiceSupportMatchIndicator.
 const (
-	VoiceSupportMatchIndicatorSupported VoiceSupportMatchIndicator = iota
-	VoiceSupportMatchIndicatorNotSupported
+	VoiceSupportMatchIndicatorSupported    VoiceSupportMatchIndicator = iota // supported
+	VoiceSupportMatchIndicatorNotSupported                                   // not-supported
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15224,8 +15224,8 @@ type VehicleUE uint8
 
 // Values of VehicleUE.
 const (
-	VehicleUEAuthorized VehicleUE = iota
-	VehicleUENotAuthorized
+	VehicleUEAuthorized    VehicleUE = iota // authorized
+	VehicleUENotAuthorized                  // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15248,8 +15248,8 @@ type PedestrianUE uint8
 
 // Values of PedestrianUE.
 const (
-	PedestrianUEAuthorized PedestrianUE = iota
-	PedestrianUENotAuthorized
+	PedestrianUEAuthorized    PedestrianUE = iota // authorized
+	PedestrianUENotAuthorized                     // not-authorized
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15288,10 +15288,10 @@ type WarningAreaListChoice uint8
 
 // Alternatives of WarningAreaList.
 const (
-	WarningAreaListChoiceCellIDList WarningAreaListChoice = iota + 1
-	WarningAreaListChoiceTrackingAreaListforWarning
-	WarningAreaListChoiceEmergencyAreaIDList
-	WarningAreaListChoiceUnknown WarningAreaListChoice = 255
+	WarningAreaListChoiceCellIDList                 WarningAreaListChoice = iota + 1 // cellIDList
+	WarningAreaListChoiceTrackingAreaListforWarning                                  // trackingAreaListforWarning
+	WarningAreaListChoiceEmergencyAreaIDList                                         // emergencyAreaIDList
+	WarningAreaListChoiceUnknown                    WarningAreaListChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -15454,7 +15454,7 @@ type WLANMeasurementConfigurationWlanRssi uint8
 
 // Values of WLANMeasurementConfigurationWlanRssi.
 const (
-	WLANMeasurementConfigurationWlanRssiTrue WLANMeasurementConfigurationWlanRssi = iota
+	WLANMeasurementConfigurationWlanRssiTrue WLANMeasurementConfigurationWlanRssi = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15477,7 +15477,7 @@ type WLANMeasurementConfigurationWlanRtt uint8
 
 // Values of WLANMeasurementConfigurationWlanRtt.
 const (
-	WLANMeasurementConfigurationWlanRttTrue WLANMeasurementConfigurationWlanRtt = iota
+	WLANMeasurementConfigurationWlanRttTrue WLANMeasurementConfigurationWlanRtt = iota // true
 )
 
 // String returns the name of the value in TS 36.413.
@@ -15521,7 +15521,7 @@ type WLANMeasConfig uint8
 
 // Values of WLANMeasConfig.
 const (
-	WLANMeasConfigSetup WLANMeasConfig = iota
+	WLANMeasConfigSetup WLANMeasConfig = iota // setup
 )
 
 // String returns the name of the value in TS 36.413.

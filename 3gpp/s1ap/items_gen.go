@@ -1262,9 +1262,9 @@ type ResetTypeChoice uint8
 
 // Alternatives of ResetType.
 const (
-	ResetTypeChoiceS1Interface ResetTypeChoice = iota + 1
-	ResetTypeChoicePartOfS1Interface
-	ResetTypeChoiceUnknown ResetTypeChoice = 255
+	ResetTypeChoiceS1Interface       ResetTypeChoice = iota + 1 // s1-Interface
+	ResetTypeChoicePartOfS1Interface                            // partOfS1-Interface
+	ResetTypeChoiceUnknown           ResetTypeChoice = 255
 )
 
 // String returns the name of the alternative in TS 36.413.
@@ -1322,7 +1322,7 @@ type ResetAll uint8
 
 // Values of ResetAll.
 const (
-	ResetAllResetAll ResetAll = iota
+	ResetAllResetAll ResetAll = iota // reset-all
 )
 
 // String returns the name of the value in TS 36.413.
@@ -1412,7 +1412,7 @@ type InterSystemInformationTransferTypeChoice uint8
 
 // Alternatives of InterSystemInformationTransferType.
 const (
-	InterSystemInformationTransferTypeChoiceRIMTransfer InterSystemInformationTransferTypeChoice = iota + 1
+	InterSystemInformationTransferTypeChoiceRIMTransfer InterSystemInformationTransferTypeChoice = iota + 1 // rIMTransfer
 	InterSystemInformationTransferTypeChoiceUnknown     InterSystemInformationTransferTypeChoice = 255
 )
 

@@ -4,7 +4,7 @@ package s1ap
 
 import "campanile.network/3gpp/per"
 
-// HandoverRequired is the initiating message of procedure handoverPreparation (TS 36.413 §9.3.3).
+// HandoverRequired is HandoverRequired, the initiating message of id-HandoverPreparation (TS 36.413 §9.3.3).
 type HandoverRequired struct {
 	MMEUES1APID                                 MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                                 // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                                 ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                                 // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -211,7 +211,7 @@ func (*HandoverRequired) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverRequired) String() string { return oneLine(m) }
 
-// HandoverCommand is the successful outcome of procedure handoverPreparation (TS 36.413 §9.3.3).
+// HandoverCommand is HandoverCommand, the successful outcome of id-HandoverPreparation (TS 36.413 §9.3.3).
 type HandoverCommand struct {
 	MMEUES1APID                                 MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                                 // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                                 ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                                 // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -355,7 +355,7 @@ func (*HandoverCommand) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverCommand) String() string { return oneLine(m) }
 
-// HandoverPreparationFailure is the unsuccessful outcome of procedure handoverPreparation (TS 36.413 §9.3.3).
+// HandoverPreparationFailure is HandoverPreparationFailure, the unsuccessful outcome of id-HandoverPreparation (TS 36.413 §9.3.3).
 type HandoverPreparationFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -435,7 +435,7 @@ func (*HandoverPreparationFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverPreparationFailure) String() string { return oneLine(m) }
 
-// HandoverRequest is the initiating message of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
+// HandoverRequest is HandoverRequest, the initiating message of id-HandoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverRequest struct {
 	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
 	HandoverType                           HandoverType                            `asn1:"HandoverType"`                              // id-HandoverType, mandatory, reject
@@ -939,7 +939,7 @@ func (*HandoverRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverRequest) String() string { return oneLine(m) }
 
-// HandoverRequestAcknowledge is the successful outcome of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
+// HandoverRequestAcknowledge is HandoverRequestAcknowledge, the successful outcome of id-HandoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverRequestAcknowledge struct {
 	MMEUES1APID                        MMEUES1APID                        `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                        ENBUES1APID                        `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -1083,7 +1083,7 @@ func (*HandoverRequestAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverRequestAcknowledge) String() string { return oneLine(m) }
 
-// HandoverFailure is the unsuccessful outcome of procedure handoverResourceAllocation (TS 36.413 §9.3.3).
+// HandoverFailure is HandoverFailure, the unsuccessful outcome of id-HandoverResourceAllocation (TS 36.413 §9.3.3).
 type HandoverFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
@@ -1151,7 +1151,7 @@ func (*HandoverFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverFailure) String() string { return oneLine(m) }
 
-// HandoverNotify is the initiating message of procedure handoverNotification (TS 36.413 §9.3.3).
+// HandoverNotify is HandoverNotify, the initiating message of id-HandoverNotification (TS 36.413 §9.3.3).
 type HandoverNotify struct {
 	MMEUES1APID             MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`             // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID             ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -1295,7 +1295,7 @@ func (*HandoverNotify) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverNotify) String() string { return oneLine(m) }
 
-// PathSwitchRequest is the initiating message of procedure pathSwitchRequest (TS 36.413 §9.3.3).
+// PathSwitchRequest is PathSwitchRequest, the initiating message of id-PathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequest struct {
 	ENBUES1APID              ENBUES1APID               `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, reject
 	ERABToBeSwitchedDLList   ERABToBeSwitchedDLList    `asn1:"E-RABToBeSwitchedDLList"`    // id-E-RABToBeSwitchedDLList, mandatory, reject
@@ -1528,7 +1528,7 @@ func (*PathSwitchRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PathSwitchRequest) String() string { return oneLine(m) }
 
-// PathSwitchRequestAcknowledge is the successful outcome of procedure pathSwitchRequest (TS 36.413 §9.3.3).
+// PathSwitchRequestAcknowledge is PathSwitchRequestAcknowledge, the successful outcome of id-PathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequestAcknowledge struct {
 	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -1907,7 +1907,7 @@ func (*PathSwitchRequestAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PathSwitchRequestAcknowledge) String() string { return oneLine(m) }
 
-// PathSwitchRequestFailure is the unsuccessful outcome of procedure pathSwitchRequest (TS 36.413 §9.3.3).
+// PathSwitchRequestFailure is PathSwitchRequestFailure, the unsuccessful outcome of id-PathSwitchRequest (TS 36.413 §9.3.3).
 type PathSwitchRequestFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -1987,7 +1987,7 @@ func (*PathSwitchRequestFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PathSwitchRequestFailure) String() string { return oneLine(m) }
 
-// ERABSetupRequest is the initiating message of procedure e-RABSetup (TS 36.413 §9.3.3).
+// ERABSetupRequest is E-RABSetupRequest, the initiating message of id-E-RABSetup (TS 36.413 §9.3.3).
 type ERABSetupRequest struct {
 	MMEUES1APID                  MMEUES1APID                  `asn1:"MME-UE-S1AP-ID"`                // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                  ENBUES1APID                  `asn1:"eNB-UE-S1AP-ID"`                // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -2067,7 +2067,7 @@ func (*ERABSetupRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABSetupRequest) String() string { return oneLine(m) }
 
-// ERABSetupResponse is the successful outcome of procedure e-RABSetup (TS 36.413 §9.3.3).
+// ERABSetupResponse is E-RABSetupResponse, the successful outcome of id-E-RABSetup (TS 36.413 §9.3.3).
 type ERABSetupResponse struct {
 	MMEUES1APID                      MMEUES1APID              `asn1:"MME-UE-S1AP-ID"`                    // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                      ENBUES1APID              `asn1:"eNB-UE-S1AP-ID"`                    // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -2174,7 +2174,7 @@ func (*ERABSetupResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABSetupResponse) String() string { return oneLine(m) }
 
-// ERABModifyRequest is the initiating message of procedure e-RABModify (TS 36.413 §9.3.3).
+// ERABModifyRequest is E-RABModifyRequest, the initiating message of id-E-RABModify (TS 36.413 §9.3.3).
 type ERABModifyRequest struct {
 	MMEUES1APID                      MMEUES1APID                      `asn1:"MME-UE-S1AP-ID"`                    // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                      ENBUES1APID                      `asn1:"eNB-UE-S1AP-ID"`                    // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -2267,7 +2267,7 @@ func (*ERABModifyRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABModifyRequest) String() string { return oneLine(m) }
 
-// ERABModifyResponse is the successful outcome of procedure e-RABModify (TS 36.413 §9.3.3).
+// ERABModifyResponse is E-RABModifyResponse, the successful outcome of id-E-RABModify (TS 36.413 §9.3.3).
 type ERABModifyResponse struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -2387,7 +2387,7 @@ func (*ERABModifyResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABModifyResponse) String() string { return oneLine(m) }
 
-// ERABReleaseCommand is the initiating message of procedure e-RABRelease (TS 36.413 §9.3.3).
+// ERABReleaseCommand is E-RABReleaseCommand, the initiating message of id-E-RABRelease (TS 36.413 §9.3.3).
 type ERABReleaseCommand struct {
 	MMEUES1APID               MMEUES1APID                `asn1:"MME-UE-S1AP-ID"`            // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID               ENBUES1APID                `asn1:"eNB-UE-S1AP-ID"`            // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -2480,7 +2480,7 @@ func (*ERABReleaseCommand) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABReleaseCommand) String() string { return oneLine(m) }
 
-// ERABReleaseResponse is the successful outcome of procedure e-RABRelease (TS 36.413 §9.3.3).
+// ERABReleaseResponse is E-RABReleaseResponse, the successful outcome of id-E-RABRelease (TS 36.413 §9.3.3).
 type ERABReleaseResponse struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -2600,7 +2600,7 @@ func (*ERABReleaseResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABReleaseResponse) String() string { return oneLine(m) }
 
-// ERABReleaseIndication is the initiating message of procedure e-RABReleaseIndication (TS 36.413 §9.3.3).
+// ERABReleaseIndication is E-RABReleaseIndication, the initiating message of id-E-RABReleaseIndication (TS 36.413 §9.3.3).
 type ERABReleaseIndication struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -2693,7 +2693,7 @@ func (*ERABReleaseIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABReleaseIndication) String() string { return oneLine(m) }
 
-// InitialContextSetupRequest is the initiating message of procedure initialContextSetup (TS 36.413 §9.3.3).
+// InitialContextSetupRequest is InitialContextSetupRequest, the initiating message of id-InitialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupRequest struct {
 	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -3199,7 +3199,7 @@ func (*InitialContextSetupRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *InitialContextSetupRequest) String() string { return oneLine(m) }
 
-// InitialContextSetupResponse is the successful outcome of procedure initialContextSetup (TS 36.413 §9.3.3).
+// InitialContextSetupResponse is InitialContextSetupResponse, the successful outcome of id-InitialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupResponse struct {
 	MMEUES1APID                    MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                    ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -3292,7 +3292,7 @@ func (*InitialContextSetupResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *InitialContextSetupResponse) String() string { return oneLine(m) }
 
-// InitialContextSetupFailure is the unsuccessful outcome of procedure initialContextSetup (TS 36.413 §9.3.3).
+// InitialContextSetupFailure is InitialContextSetupFailure, the unsuccessful outcome of id-InitialContextSetup (TS 36.413 §9.3.3).
 type InitialContextSetupFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -3372,7 +3372,7 @@ func (*InitialContextSetupFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *InitialContextSetupFailure) String() string { return oneLine(m) }
 
-// UEContextReleaseRequest is the initiating message of procedure uEContextReleaseRequest (TS 36.413 §9.3.3).
+// UEContextReleaseRequest is UEContextReleaseRequest, the initiating message of id-UEContextReleaseRequest (TS 36.413 §9.3.3).
 type UEContextReleaseRequest struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -3465,7 +3465,7 @@ func (*UEContextReleaseRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextReleaseRequest) String() string { return oneLine(m) }
 
-// Paging is the initiating message of procedure paging (TS 36.413 §9.3.3).
+// Paging is Paging, the initiating message of id-Paging (TS 36.413 §9.3.3).
 type Paging struct {
 	UEIdentityIndexValue         UEIdentityIndexValue          `asn1:"UEIdentityIndexValue"`          // id-UEIdentityIndexValue, mandatory, ignore
 	UEPagingID                   UEPagingID                    `asn1:"UEPagingID"`                    // id-UEPagingID, mandatory, ignore
@@ -3739,7 +3739,7 @@ func (*Paging) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *Paging) String() string { return oneLine(m) }
 
-// DownlinkNASTransport is the initiating message of procedure downlinkNASTransport (TS 36.413 §9.3.3).
+// DownlinkNASTransport is DownlinkNASTransport, the initiating message of id-downlinkNASTransport (TS 36.413 §9.3.3).
 type DownlinkNASTransport struct {
 	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -4001,7 +4001,7 @@ func (*DownlinkNASTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *DownlinkNASTransport) String() string { return oneLine(m) }
 
-// InitialUEMessage is the initiating message of procedure initialUEMessage (TS 36.413 §9.3.3).
+// InitialUEMessage is InitialUEMessage, the initiating message of id-initialUEMessage (TS 36.413 §9.3.3).
 type InitialUEMessage struct {
 	ENBUES1APID                             ENBUES1APID                              `asn1:"eNB-UE-S1AP-ID"`                              // id-eNB-UE-S1AP-ID, mandatory, reject
 	NASPDU                                  NASPDU                                   `asn1:"NAS-PDU"`                                     // id-NAS-PDU, mandatory, reject
@@ -4339,7 +4339,7 @@ func (*InitialUEMessage) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *InitialUEMessage) String() string { return oneLine(m) }
 
-// UplinkNASTransport is the initiating message of procedure uplinkNASTransport (TS 36.413 §9.3.3).
+// UplinkNASTransport is UplinkNASTransport, the initiating message of id-uplinkNASTransport (TS 36.413 §9.3.3).
 type UplinkNASTransport struct {
 	MMEUES1APID                   MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                   ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -4495,7 +4495,7 @@ func (*UplinkNASTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UplinkNASTransport) String() string { return oneLine(m) }
 
-// NASNonDeliveryIndication is the initiating message of procedure nASNonDeliveryIndication (TS 36.413 §9.3.3).
+// NASNonDeliveryIndication is NASNonDeliveryIndication, the initiating message of id-NASNonDeliveryIndication (TS 36.413 §9.3.3).
 type NASNonDeliveryIndication struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -4574,7 +4574,7 @@ func (*NASNonDeliveryIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *NASNonDeliveryIndication) String() string { return oneLine(m) }
 
-// HandoverCancel is the initiating message of procedure handoverCancel (TS 36.413 §9.3.3).
+// HandoverCancel is HandoverCancel, the initiating message of id-HandoverCancel (TS 36.413 §9.3.3).
 type HandoverCancel struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -4641,7 +4641,7 @@ func (*HandoverCancel) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverCancel) String() string { return oneLine(m) }
 
-// HandoverCancelAcknowledge is the successful outcome of procedure handoverCancel (TS 36.413 §9.3.3).
+// HandoverCancelAcknowledge is HandoverCancelAcknowledge, the successful outcome of id-HandoverCancel (TS 36.413 §9.3.3).
 type HandoverCancelAcknowledge struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -4709,7 +4709,7 @@ func (*HandoverCancelAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverCancelAcknowledge) String() string { return oneLine(m) }
 
-// Reset is the initiating message of procedure reset (TS 36.413 §9.3.3).
+// Reset is Reset, the initiating message of id-Reset (TS 36.413 §9.3.3).
 type Reset struct {
 	Cause      Cause       `asn1:"Cause"`      // id-Cause, mandatory, ignore
 	ResetType  ResetType   `asn1:"ResetType"`  // id-ResetType, mandatory, reject
@@ -4764,7 +4764,7 @@ func (*Reset) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *Reset) String() string { return oneLine(m) }
 
-// ResetAcknowledge is the successful outcome of procedure reset (TS 36.413 §9.3.3).
+// ResetAcknowledge is ResetAcknowledge, the successful outcome of id-Reset (TS 36.413 §9.3.3).
 type ResetAcknowledge struct {
 	UEAssociatedLogicalS1ConnectionListResAck UEAssociatedLogicalS1ConnectionListResAck `asn1:"UE-associatedLogicalS1-ConnectionListResAck"` // id-UE-associatedLogicalS1-ConnectionListResAck, optional, ignore
 	CriticalityDiagnostics                    *CriticalityDiagnostics                   `asn1:"CriticalityDiagnostics"`                      // id-CriticalityDiagnostics, optional, ignore
@@ -4821,7 +4821,7 @@ func (*ResetAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ResetAcknowledge) String() string { return oneLine(m) }
 
-// ErrorIndication is the initiating message of procedure errorIndication (TS 36.413 §9.3.3).
+// ErrorIndication is ErrorIndication, the initiating message of id-ErrorIndication (TS 36.413 §9.3.3).
 type ErrorIndication struct {
 	MMEUES1APID            *MMEUES1APID            `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, optional, ignore
 	ENBUES1APID            *ENBUES1APID            `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, optional, ignore
@@ -4917,7 +4917,7 @@ func (*ErrorIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ErrorIndication) String() string { return oneLine(m) }
 
-// S1SetupRequest is the initiating message of procedure s1Setup (TS 36.413 §9.3.3).
+// S1SetupRequest is S1SetupRequest, the initiating message of id-S1Setup (TS 36.413 §9.3.3).
 type S1SetupRequest struct {
 	GlobalENBID            GlobalENBID             `asn1:"Global-ENB-ID"`           // id-Global-ENB-ID, mandatory, reject
 	ENBname                ENBname                 `asn1:"eNBname"`                 // id-eNBname, optional, ignore
@@ -5049,7 +5049,7 @@ func (*S1SetupRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *S1SetupRequest) String() string { return oneLine(m) }
 
-// S1SetupResponse is the successful outcome of procedure s1Setup (TS 36.413 §9.3.3).
+// S1SetupResponse is S1SetupResponse, the successful outcome of id-S1Setup (TS 36.413 §9.3.3).
 type S1SetupResponse struct {
 	MMEname                  MMEname                   `asn1:"MMEname"`                  // id-MMEname, optional, ignore
 	ServedGUMMEIs            ServedGUMMEIs             `asn1:"ServedGUMMEIs"`            // id-ServedGUMMEIs, mandatory, reject
@@ -5182,7 +5182,7 @@ func (*S1SetupResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *S1SetupResponse) String() string { return oneLine(m) }
 
-// S1SetupFailure is the unsuccessful outcome of procedure s1Setup (TS 36.413 §9.3.3).
+// S1SetupFailure is S1SetupFailure, the unsuccessful outcome of id-S1Setup (TS 36.413 §9.3.3).
 type S1SetupFailure struct {
 	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
 	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
@@ -5251,7 +5251,7 @@ func (*S1SetupFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *S1SetupFailure) String() string { return oneLine(m) }
 
-// ENBConfigurationUpdate is the initiating message of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
+// ENBConfigurationUpdate is ENBConfigurationUpdate, the initiating message of id-ENBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdate struct {
 	ENBname                    ENBname                `asn1:"eNBname"`                    // id-eNBname, optional, ignore
 	SupportedTAs               SupportedTAs           `asn1:"SupportedTAs"`               // id-SupportedTAs, optional, reject
@@ -5373,7 +5373,7 @@ func (*ENBConfigurationUpdate) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBConfigurationUpdate) String() string { return oneLine(m) }
 
-// ENBConfigurationUpdateAcknowledge is the successful outcome of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
+// ENBConfigurationUpdateAcknowledge is ENBConfigurationUpdateAcknowledge, the successful outcome of id-ENBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdateAcknowledge struct {
 	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
@@ -5417,7 +5417,7 @@ func (*ENBConfigurationUpdateAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBConfigurationUpdateAcknowledge) String() string { return oneLine(m) }
 
-// ENBConfigurationUpdateFailure is the unsuccessful outcome of procedure eNBConfigurationUpdate (TS 36.413 §9.3.3).
+// ENBConfigurationUpdateFailure is ENBConfigurationUpdateFailure, the unsuccessful outcome of id-ENBConfigurationUpdate (TS 36.413 §9.3.3).
 type ENBConfigurationUpdateFailure struct {
 	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
 	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
@@ -5486,7 +5486,7 @@ func (*ENBConfigurationUpdateFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBConfigurationUpdateFailure) String() string { return oneLine(m) }
 
-// MMEConfigurationUpdate is the initiating message of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
+// MMEConfigurationUpdate is MMEConfigurationUpdate, the initiating message of id-MMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdate struct {
 	MMEname             MMEname              `asn1:"MMEname"`             // id-MMEname, optional, ignore
 	ServedGUMMEIs       ServedGUMMEIs        `asn1:"ServedGUMMEIs"`       // id-ServedGUMMEIs, optional, reject
@@ -5569,7 +5569,7 @@ func (*MMEConfigurationUpdate) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEConfigurationUpdate) String() string { return oneLine(m) }
 
-// MMEConfigurationUpdateAcknowledge is the successful outcome of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
+// MMEConfigurationUpdateAcknowledge is MMEConfigurationUpdateAcknowledge, the successful outcome of id-MMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdateAcknowledge struct {
 	CriticalityDiagnostics *CriticalityDiagnostics `asn1:"CriticalityDiagnostics"` // id-CriticalityDiagnostics, optional, ignore
 	UnknownIEs             []UnknownIE             `asn1:"unknownIEs"`             // not of this release, written after the others
@@ -5613,7 +5613,7 @@ func (*MMEConfigurationUpdateAcknowledge) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEConfigurationUpdateAcknowledge) String() string { return oneLine(m) }
 
-// MMEConfigurationUpdateFailure is the unsuccessful outcome of procedure mMEConfigurationUpdate (TS 36.413 §9.3.3).
+// MMEConfigurationUpdateFailure is MMEConfigurationUpdateFailure, the unsuccessful outcome of id-MMEConfigurationUpdate (TS 36.413 §9.3.3).
 type MMEConfigurationUpdateFailure struct {
 	Cause                  Cause                   `asn1:"Cause"`                  // id-Cause, mandatory, ignore
 	TimeToWait             *TimeToWait             `asn1:"TimeToWait"`             // id-TimeToWait, optional, ignore
@@ -5682,7 +5682,7 @@ func (*MMEConfigurationUpdateFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEConfigurationUpdateFailure) String() string { return oneLine(m) }
 
-// DownlinkS1cdma2000tunnelling is the initiating message of procedure downlinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
+// DownlinkS1cdma2000tunnelling is DownlinkS1cdma2000tunnelling, the initiating message of id-DownlinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
 type DownlinkS1cdma2000tunnelling struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -5787,7 +5787,7 @@ func (*DownlinkS1cdma2000tunnelling) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *DownlinkS1cdma2000tunnelling) String() string { return oneLine(m) }
 
-// UplinkS1cdma2000tunnelling is the initiating message of procedure uplinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
+// UplinkS1cdma2000tunnelling is UplinkS1cdma2000tunnelling, the initiating message of id-UplinkS1cdma2000tunnelling (TS 36.413 §9.3.3).
 type UplinkS1cdma2000tunnelling struct {
 	MMEUES1APID                        MMEUES1APID                         `asn1:"MME-UE-S1AP-ID"`                     // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                        ENBUES1APID                         `asn1:"eNB-UE-S1AP-ID"`                     // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -5930,7 +5930,7 @@ func (*UplinkS1cdma2000tunnelling) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UplinkS1cdma2000tunnelling) String() string { return oneLine(m) }
 
-// UEContextModificationRequest is the initiating message of procedure uEContextModification (TS 36.413 §9.3.3).
+// UEContextModificationRequest is UEContextModificationRequest, the initiating message of id-UEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationRequest struct {
 	MMEUES1APID                         MMEUES1APID                          `asn1:"MME-UE-S1AP-ID"`                      // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                         ENBUES1APID                          `asn1:"eNB-UE-S1AP-ID"`                      // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6258,7 +6258,7 @@ func (*UEContextModificationRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextModificationRequest) String() string { return oneLine(m) }
 
-// UEContextModificationResponse is the successful outcome of procedure uEContextModification (TS 36.413 §9.3.3).
+// UEContextModificationResponse is UEContextModificationResponse, the successful outcome of id-UEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationResponse struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -6326,7 +6326,7 @@ func (*UEContextModificationResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextModificationResponse) String() string { return oneLine(m) }
 
-// UEContextModificationFailure is the unsuccessful outcome of procedure uEContextModification (TS 36.413 §9.3.3).
+// UEContextModificationFailure is UEContextModificationFailure, the unsuccessful outcome of id-UEContextModification (TS 36.413 §9.3.3).
 type UEContextModificationFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -6406,7 +6406,7 @@ func (*UEContextModificationFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextModificationFailure) String() string { return oneLine(m) }
 
-// UECapabilityInfoIndication is the initiating message of procedure uECapabilityInfoIndication (TS 36.413 §9.3.3).
+// UECapabilityInfoIndication is UECapabilityInfoIndication, the initiating message of id-UECapabilityInfoIndication (TS 36.413 §9.3.3).
 type UECapabilityInfoIndication struct {
 	MMEUES1APID                             MMEUES1APID                              `asn1:"MME-UE-S1AP-ID"`                              // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                             ENBUES1APID                              `asn1:"eNB-UE-S1AP-ID"`                              // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6538,7 +6538,7 @@ func (*UECapabilityInfoIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UECapabilityInfoIndication) String() string { return oneLine(m) }
 
-// UEContextReleaseCommand is the initiating message of procedure uEContextRelease (TS 36.413 §9.3.3).
+// UEContextReleaseCommand is UEContextReleaseCommand, the initiating message of id-UEContextRelease (TS 36.413 §9.3.3).
 type UEContextReleaseCommand struct {
 	UES1APIDs  UES1APIDs   `asn1:"UE-S1AP-IDs"` // id-UE-S1AP-IDs, mandatory, reject
 	Cause      Cause       `asn1:"Cause"`       // id-Cause, mandatory, ignore
@@ -6593,7 +6593,7 @@ func (*UEContextReleaseCommand) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextReleaseCommand) String() string { return oneLine(m) }
 
-// UEContextReleaseComplete is the successful outcome of procedure uEContextRelease (TS 36.413 §9.3.3).
+// UEContextReleaseComplete is UEContextReleaseComplete, the successful outcome of id-UEContextRelease (TS 36.413 §9.3.3).
 type UEContextReleaseComplete struct {
 	MMEUES1APID                                   MMEUES1APID                                    `asn1:"MME-UE-S1AP-ID"`                                // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                                   ENBUES1APID                                    `asn1:"eNB-UE-S1AP-ID"`                                // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -6726,7 +6726,7 @@ func (*UEContextReleaseComplete) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextReleaseComplete) String() string { return oneLine(m) }
 
-// ENBStatusTransfer is the initiating message of procedure eNBStatusTransfer (TS 36.413 §9.3.3).
+// ENBStatusTransfer is ENBStatusTransfer, the initiating message of id-eNBStatusTransfer (TS 36.413 §9.3.3).
 type ENBStatusTransfer struct {
 	MMEUES1APID                           MMEUES1APID                           `asn1:"MME-UE-S1AP-ID"`                          // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                           ENBUES1APID                           `asn1:"eNB-UE-S1AP-ID"`                          // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6793,7 +6793,7 @@ func (*ENBStatusTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBStatusTransfer) String() string { return oneLine(m) }
 
-// MMEStatusTransfer is the initiating message of procedure mMEStatusTransfer (TS 36.413 §9.3.3).
+// MMEStatusTransfer is MMEStatusTransfer, the initiating message of id-MMEStatusTransfer (TS 36.413 §9.3.3).
 type MMEStatusTransfer struct {
 	MMEUES1APID                           MMEUES1APID                           `asn1:"MME-UE-S1AP-ID"`                          // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                           ENBUES1APID                           `asn1:"eNB-UE-S1AP-ID"`                          // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6860,7 +6860,7 @@ func (*MMEStatusTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEStatusTransfer) String() string { return oneLine(m) }
 
-// DeactivateTrace is the initiating message of procedure deactivateTrace (TS 36.413 §9.3.3).
+// DeactivateTrace is DeactivateTrace, the initiating message of id-DeactivateTrace (TS 36.413 §9.3.3).
 type DeactivateTrace struct {
 	MMEUES1APID   MMEUES1APID   `asn1:"MME-UE-S1AP-ID"`   // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID   ENBUES1APID   `asn1:"eNB-UE-S1AP-ID"`   // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6927,7 +6927,7 @@ func (*DeactivateTrace) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *DeactivateTrace) String() string { return oneLine(m) }
 
-// TraceStart is the initiating message of procedure traceStart (TS 36.413 §9.3.3).
+// TraceStart is TraceStart, the initiating message of id-TraceStart (TS 36.413 §9.3.3).
 type TraceStart struct {
 	MMEUES1APID     MMEUES1APID     `asn1:"MME-UE-S1AP-ID"`  // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID     ENBUES1APID     `asn1:"eNB-UE-S1AP-ID"`  // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -6994,7 +6994,7 @@ func (*TraceStart) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *TraceStart) String() string { return oneLine(m) }
 
-// TraceFailureIndication is the initiating message of procedure traceFailureIndication (TS 36.413 §9.3.3).
+// TraceFailureIndication is TraceFailureIndication, the initiating message of id-TraceFailureIndication (TS 36.413 §9.3.3).
 type TraceFailureIndication struct {
 	MMEUES1APID   MMEUES1APID   `asn1:"MME-UE-S1AP-ID"`   // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID   ENBUES1APID   `asn1:"eNB-UE-S1AP-ID"`   // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -7073,7 +7073,7 @@ func (*TraceFailureIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *TraceFailureIndication) String() string { return oneLine(m) }
 
-// CellTrafficTrace is the initiating message of procedure cellTrafficTrace (TS 36.413 §9.3.3).
+// CellTrafficTrace is CellTrafficTrace, the initiating message of id-CellTrafficTrace (TS 36.413 §9.3.3).
 type CellTrafficTrace struct {
 	MMEUES1APID                    MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`                 // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                    ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`                 // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -7177,7 +7177,7 @@ func (*CellTrafficTrace) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *CellTrafficTrace) String() string { return oneLine(m) }
 
-// LocationReportingControl is the initiating message of procedure locationReportingControl (TS 36.413 §9.3.3).
+// LocationReportingControl is LocationReportingControl, the initiating message of id-LocationReportingControl (TS 36.413 §9.3.3).
 type LocationReportingControl struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -7244,7 +7244,7 @@ func (*LocationReportingControl) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *LocationReportingControl) String() string { return oneLine(m) }
 
-// LocationReportingFailureIndication is the initiating message of procedure locationReportingFailureIndication (TS 36.413 §9.3.3).
+// LocationReportingFailureIndication is LocationReportingFailureIndication, the initiating message of id-LocationReportingFailureIndication (TS 36.413 §9.3.3).
 type LocationReportingFailureIndication struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -7311,7 +7311,7 @@ func (*LocationReportingFailureIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *LocationReportingFailureIndication) String() string { return oneLine(m) }
 
-// LocationReport is the initiating message of procedure locationReport (TS 36.413 §9.3.3).
+// LocationReport is LocationReport, the initiating message of id-LocationReport (TS 36.413 §9.3.3).
 type LocationReport struct {
 	MMEUES1APID          MMEUES1APID           `asn1:"MME-UE-S1AP-ID"`          // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID          ENBUES1APID           `asn1:"eNB-UE-S1AP-ID"`          // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -7428,7 +7428,7 @@ func (*LocationReport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *LocationReport) String() string { return oneLine(m) }
 
-// OverloadStart is the initiating message of procedure overloadStart (TS 36.413 §9.3.3).
+// OverloadStart is OverloadStart, the initiating message of id-OverloadStart (TS 36.413 §9.3.3).
 type OverloadStart struct {
 	OverloadResponse               OverloadResponse                `asn1:"OverloadResponse"`               // id-OverloadResponse, mandatory, reject
 	GUMMEIList                     GUMMEIList                      `asn1:"GUMMEIList"`                     // id-GUMMEIList, optional, ignore
@@ -7497,7 +7497,7 @@ func (*OverloadStart) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *OverloadStart) String() string { return oneLine(m) }
 
-// OverloadStop is the initiating message of procedure overloadStop (TS 36.413 §9.3.3).
+// OverloadStop is OverloadStop, the initiating message of id-OverloadStop (TS 36.413 §9.3.3).
 type OverloadStop struct {
 	GUMMEIList GUMMEIList  `asn1:"GUMMEIList"` // id-GUMMEIList, optional, ignore
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
@@ -7541,7 +7541,7 @@ func (*OverloadStop) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *OverloadStop) String() string { return oneLine(m) }
 
-// WriteReplaceWarningRequest is the initiating message of procedure writeReplaceWarning (TS 36.413 §9.3.3).
+// WriteReplaceWarningRequest is WriteReplaceWarningRequest, the initiating message of id-WriteReplaceWarning (TS 36.413 §9.3.3).
 type WriteReplaceWarningRequest struct {
 	MessageIdentifier                 MessageIdentifier                  `asn1:"MessageIdentifier"`                 // id-MessageIdentifier, mandatory, reject
 	SerialNumber                      SerialNumber                       `asn1:"SerialNumber"`                      // id-SerialNumber, mandatory, reject
@@ -7724,7 +7724,7 @@ func (*WriteReplaceWarningRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *WriteReplaceWarningRequest) String() string { return oneLine(m) }
 
-// WriteReplaceWarningResponse is the successful outcome of procedure writeReplaceWarning (TS 36.413 §9.3.3).
+// WriteReplaceWarningResponse is WriteReplaceWarningResponse, the successful outcome of id-WriteReplaceWarning (TS 36.413 §9.3.3).
 type WriteReplaceWarningResponse struct {
 	MessageIdentifier          MessageIdentifier           `asn1:"MessageIdentifier"`          // id-MessageIdentifier, mandatory, reject
 	SerialNumber               SerialNumber                `asn1:"SerialNumber"`               // id-SerialNumber, mandatory, reject
@@ -7805,7 +7805,7 @@ func (*WriteReplaceWarningResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *WriteReplaceWarningResponse) String() string { return oneLine(m) }
 
-// ENBDirectInformationTransfer is the initiating message of procedure eNBDirectInformationTransfer (TS 36.413 §9.3.3).
+// ENBDirectInformationTransfer is ENBDirectInformationTransfer, the initiating message of id-eNBDirectInformationTransfer (TS 36.413 §9.3.3).
 type ENBDirectInformationTransfer struct {
 	InterSystemInformationTransferTypeEDT InterSystemInformationTransferType `asn1:"Inter-SystemInformationTransferTypeEDT"` // id-Inter-SystemInformationTransferTypeEDT, mandatory, reject
 	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
@@ -7848,7 +7848,7 @@ func (*ENBDirectInformationTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBDirectInformationTransfer) String() string { return oneLine(m) }
 
-// MMEDirectInformationTransfer is the initiating message of procedure mMEDirectInformationTransfer (TS 36.413 §9.3.3).
+// MMEDirectInformationTransfer is MMEDirectInformationTransfer, the initiating message of id-MMEDirectInformationTransfer (TS 36.413 §9.3.3).
 type MMEDirectInformationTransfer struct {
 	InterSystemInformationTransferTypeMDT InterSystemInformationTransferType `asn1:"Inter-SystemInformationTransferTypeMDT"` // id-Inter-SystemInformationTransferTypeMDT, mandatory, reject
 	UnknownIEs                            []UnknownIE                        `asn1:"unknownIEs"`                             // not of this release, written after the others
@@ -7891,7 +7891,7 @@ func (*MMEDirectInformationTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEDirectInformationTransfer) String() string { return oneLine(m) }
 
-// ENBConfigurationTransfer is the initiating message of procedure eNBConfigurationTransfer (TS 36.413 §9.3.3).
+// ENBConfigurationTransfer is ENBConfigurationTransfer, the initiating message of id-eNBConfigurationTransfer (TS 36.413 §9.3.3).
 type ENBConfigurationTransfer struct {
 	SONConfigurationTransferECT            *SONConfigurationTransfer           `asn1:"SONConfigurationTransferECT"`            // id-SONConfigurationTransferECT, optional, ignore
 	ENDCSONConfigurationTransferECT        *ENDCSONConfigurationTransfer       `asn1:"EN-DCSONConfigurationTransfer-ECT"`      // id-EN-DCSONConfigurationTransfer-ECT, optional, ignore
@@ -7961,7 +7961,7 @@ func (*ENBConfigurationTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBConfigurationTransfer) String() string { return oneLine(m) }
 
-// MMEConfigurationTransfer is the initiating message of procedure mMEConfigurationTransfer (TS 36.413 §9.3.3).
+// MMEConfigurationTransfer is MMEConfigurationTransfer, the initiating message of id-MMEConfigurationTransfer (TS 36.413 §9.3.3).
 type MMEConfigurationTransfer struct {
 	SONConfigurationTransferMCT            *SONConfigurationTransfer           `asn1:"SONConfigurationTransferMCT"`            // id-SONConfigurationTransferMCT, optional, ignore
 	ENDCSONConfigurationTransferMCT        *ENDCSONConfigurationTransfer       `asn1:"EN-DCSONConfigurationTransfer-MCT"`      // id-EN-DCSONConfigurationTransfer-MCT, optional, ignore
@@ -8031,7 +8031,7 @@ func (*MMEConfigurationTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMEConfigurationTransfer) String() string { return oneLine(m) }
 
-// PrivateMessage is the initiating message of procedure privateMessage (TS 36.413 §9.3.3).
+// PrivateMessage is PrivateMessage, the initiating message of id-PrivateMessage (TS 36.413 §9.3.3).
 type PrivateMessage struct {
 	PrivateIEs []PrivateIE `asn1:"privateIEs"` // 1..65535
 }
@@ -8048,7 +8048,7 @@ func (*PrivateMessage) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PrivateMessage) String() string { return oneLine(m) }
 
-// PWSRestartIndication is the initiating message of procedure pWSRestartIndication (TS 36.413 §9.3.3).
+// PWSRestartIndication is PWSRestartIndication, the initiating message of id-PWSRestartIndication (TS 36.413 §9.3.3).
 type PWSRestartIndication struct {
 	ECGIListForRestart            ECGIListForRestart            `asn1:"ECGIListForRestart"`            // id-ECGIListForRestart, mandatory, reject
 	GlobalENBID                   GlobalENBID                   `asn1:"Global-ENB-ID"`                 // id-Global-ENB-ID, mandatory, reject
@@ -8128,7 +8128,7 @@ func (*PWSRestartIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PWSRestartIndication) String() string { return oneLine(m) }
 
-// KillRequest is the initiating message of procedure kill (TS 36.413 §9.3.3).
+// KillRequest is KillRequest, the initiating message of id-Kill (TS 36.413 §9.3.3).
 type KillRequest struct {
 	MessageIdentifier      MessageIdentifier       `asn1:"MessageIdentifier"`      // id-MessageIdentifier, mandatory, reject
 	SerialNumber           SerialNumber            `asn1:"SerialNumber"`           // id-SerialNumber, mandatory, reject
@@ -8209,7 +8209,7 @@ func (*KillRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *KillRequest) String() string { return oneLine(m) }
 
-// KillResponse is the successful outcome of procedure kill (TS 36.413 §9.3.3).
+// KillResponse is KillResponse, the successful outcome of id-Kill (TS 36.413 §9.3.3).
 type KillResponse struct {
 	MessageIdentifier          MessageIdentifier           `asn1:"MessageIdentifier"`          // id-MessageIdentifier, mandatory, reject
 	SerialNumber               SerialNumber                `asn1:"SerialNumber"`               // id-SerialNumber, mandatory, reject
@@ -8290,7 +8290,7 @@ func (*KillResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *KillResponse) String() string { return oneLine(m) }
 
-// DownlinkUEAssociatedLPPaTransport is the initiating message of procedure downlinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
+// DownlinkUEAssociatedLPPaTransport is DownlinkUEAssociatedLPPaTransport, the initiating message of id-downlinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type DownlinkUEAssociatedLPPaTransport struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -8369,7 +8369,7 @@ func (*DownlinkUEAssociatedLPPaTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *DownlinkUEAssociatedLPPaTransport) String() string { return oneLine(m) }
 
-// UplinkUEAssociatedLPPaTransport is the initiating message of procedure uplinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
+// UplinkUEAssociatedLPPaTransport is UplinkUEAssociatedLPPaTransport, the initiating message of id-uplinkUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type UplinkUEAssociatedLPPaTransport struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -8448,7 +8448,7 @@ func (*UplinkUEAssociatedLPPaTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UplinkUEAssociatedLPPaTransport) String() string { return oneLine(m) }
 
-// DownlinkNonUEAssociatedLPPaTransport is the initiating message of procedure downlinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
+// DownlinkNonUEAssociatedLPPaTransport is DownlinkNonUEAssociatedLPPaTransport, the initiating message of id-downlinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type DownlinkNonUEAssociatedLPPaTransport struct {
 	RoutingID  RoutingID   `asn1:"Routing-ID"` // id-Routing-ID, mandatory, reject
 	LPPaPDU    LPPaPDU     `asn1:"LPPa-PDU"`   // id-LPPa-PDU, mandatory, reject
@@ -8503,7 +8503,7 @@ func (*DownlinkNonUEAssociatedLPPaTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *DownlinkNonUEAssociatedLPPaTransport) String() string { return oneLine(m) }
 
-// UplinkNonUEAssociatedLPPaTransport is the initiating message of procedure uplinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
+// UplinkNonUEAssociatedLPPaTransport is UplinkNonUEAssociatedLPPaTransport, the initiating message of id-uplinkNonUEAssociatedLPPaTransport (TS 36.413 §9.3.3).
 type UplinkNonUEAssociatedLPPaTransport struct {
 	RoutingID  RoutingID   `asn1:"Routing-ID"` // id-Routing-ID, mandatory, reject
 	LPPaPDU    LPPaPDU     `asn1:"LPPa-PDU"`   // id-LPPa-PDU, mandatory, reject
@@ -8558,7 +8558,7 @@ func (*UplinkNonUEAssociatedLPPaTransport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UplinkNonUEAssociatedLPPaTransport) String() string { return oneLine(m) }
 
-// UERadioCapabilityMatchRequest is the initiating message of procedure uERadioCapabilityMatch (TS 36.413 §9.3.3).
+// UERadioCapabilityMatchRequest is UERadioCapabilityMatchRequest, the initiating message of id-UERadioCapabilityMatch (TS 36.413 §9.3.3).
 type UERadioCapabilityMatchRequest struct {
 	MMEUES1APID         MMEUES1APID         `asn1:"MME-UE-S1AP-ID"`      // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID         ENBUES1APID         `asn1:"eNB-UE-S1AP-ID"`      // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -8639,7 +8639,7 @@ func (*UERadioCapabilityMatchRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UERadioCapabilityMatchRequest) String() string { return oneLine(m) }
 
-// UERadioCapabilityMatchResponse is the successful outcome of procedure uERadioCapabilityMatch (TS 36.413 §9.3.3).
+// UERadioCapabilityMatchResponse is UERadioCapabilityMatchResponse, the successful outcome of id-UERadioCapabilityMatch (TS 36.413 §9.3.3).
 type UERadioCapabilityMatchResponse struct {
 	MMEUES1APID                MMEUES1APID                `asn1:"MME-UE-S1AP-ID"`             // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                ENBUES1APID                `asn1:"eNB-UE-S1AP-ID"`             // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -8719,7 +8719,7 @@ func (*UERadioCapabilityMatchResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UERadioCapabilityMatchResponse) String() string { return oneLine(m) }
 
-// ERABModificationIndication is the initiating message of procedure e-RABModificationIndication (TS 36.413 §9.3.3).
+// ERABModificationIndication is E-RABModificationIndication, the initiating message of id-E-RABModificationIndication (TS 36.413 §9.3.3).
 type ERABModificationIndication struct {
 	MMEUES1APID                         MMEUES1APID                         `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                         ENBUES1APID                         `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -8851,7 +8851,7 @@ func (*ERABModificationIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABModificationIndication) String() string { return oneLine(m) }
 
-// ERABModificationConfirm is the successful outcome of procedure e-RABModificationIndication (TS 36.413 §9.3.3).
+// ERABModificationConfirm is E-RABModificationConfirm, the successful outcome of id-E-RABModificationIndication (TS 36.413 §9.3.3).
 type ERABModificationConfirm struct {
 	MMEUES1APID                         MMEUES1APID                 `asn1:"MME-UE-S1AP-ID"`                       // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                         ENBUES1APID                 `asn1:"eNB-UE-S1AP-ID"`                       // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -8971,7 +8971,7 @@ func (*ERABModificationConfirm) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ERABModificationConfirm) String() string { return oneLine(m) }
 
-// UEContextModificationIndication is the initiating message of procedure uEContextModificationIndication (TS 36.413 §9.3.3).
+// UEContextModificationIndication is UEContextModificationIndication, the initiating message of id-UEContextModificationIndication (TS 36.413 §9.3.3).
 type UEContextModificationIndication struct {
 	MMEUES1APID       MMEUES1APID        `asn1:"MME-UE-S1AP-ID"`    // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID       ENBUES1APID        `asn1:"eNB-UE-S1AP-ID"`    // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -9039,7 +9039,7 @@ func (*UEContextModificationIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextModificationIndication) String() string { return oneLine(m) }
 
-// UEContextModificationConfirm is the successful outcome of procedure uEContextModificationIndication (TS 36.413 §9.3.3).
+// UEContextModificationConfirm is UEContextModificationConfirm, the successful outcome of id-UEContextModificationIndication (TS 36.413 §9.3.3).
 type UEContextModificationConfirm struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -9120,7 +9120,7 @@ func (*UEContextModificationConfirm) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextModificationConfirm) String() string { return oneLine(m) }
 
-// RerouteNASRequest is the initiating message of procedure rerouteNASRequest (TS 36.413 §9.3.3).
+// RerouteNASRequest is RerouteNASRequest, the initiating message of id-RerouteNASRequest (TS 36.413 §9.3.3).
 type RerouteNASRequest struct {
 	ENBUES1APID    ENBUES1APID     `asn1:"eNB-UE-S1AP-ID"`  // id-eNB-UE-S1AP-ID, mandatory, reject
 	MMEUES1APID    *MMEUES1APID    `asn1:"MME-UE-S1AP-ID"`  // id-MME-UE-S1AP-ID, optional, ignore
@@ -9226,7 +9226,7 @@ func (*RerouteNASRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *RerouteNASRequest) String() string { return oneLine(m) }
 
-// PWSFailureIndication is the initiating message of procedure pWSFailureIndication (TS 36.413 §9.3.3).
+// PWSFailureIndication is PWSFailureIndication, the initiating message of id-PWSFailureIndication (TS 36.413 §9.3.3).
 type PWSFailureIndication struct {
 	PWSfailedECGIList PWSfailedECGIList `asn1:"PWSfailedECGIList"` // id-PWSfailedECGIList, mandatory, reject
 	GlobalENBID       GlobalENBID       `asn1:"Global-ENB-ID"`     // id-Global-ENB-ID, mandatory, reject
@@ -9281,7 +9281,7 @@ func (*PWSFailureIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *PWSFailureIndication) String() string { return oneLine(m) }
 
-// UEContextSuspendRequest is the initiating message of procedure uEContextSuspend (TS 36.413 §9.3.3).
+// UEContextSuspendRequest is UEContextSuspendRequest, the initiating message of id-UEContextSuspend (TS 36.413 §9.3.3).
 type UEContextSuspendRequest struct {
 	MMEUES1APID                                   MMEUES1APID                                    `asn1:"MME-UE-S1AP-ID"`                                // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                                   ENBUES1APID                                    `asn1:"eNB-UE-S1AP-ID"`                                // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -9401,7 +9401,7 @@ func (*UEContextSuspendRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextSuspendRequest) String() string { return oneLine(m) }
 
-// UEContextSuspendResponse is the successful outcome of procedure uEContextSuspend (TS 36.413 §9.3.3).
+// UEContextSuspendResponse is UEContextSuspendResponse, the successful outcome of id-UEContextSuspend (TS 36.413 §9.3.3).
 type UEContextSuspendResponse struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -9482,7 +9482,7 @@ func (*UEContextSuspendResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextSuspendResponse) String() string { return oneLine(m) }
 
-// UEContextResumeRequest is the initiating message of procedure uEContextResume (TS 36.413 §9.3.3).
+// UEContextResumeRequest is UEContextResumeRequest, the initiating message of id-UEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeRequest struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -9563,7 +9563,7 @@ func (*UEContextResumeRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextResumeRequest) String() string { return oneLine(m) }
 
-// UEContextResumeResponse is the successful outcome of procedure uEContextResume (TS 36.413 §9.3.3).
+// UEContextResumeResponse is UEContextResumeResponse, the successful outcome of id-UEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeResponse struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                   // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                   // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -9670,7 +9670,7 @@ func (*UEContextResumeResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextResumeResponse) String() string { return oneLine(m) }
 
-// UEContextResumeFailure is the unsuccessful outcome of procedure uEContextResume (TS 36.413 §9.3.3).
+// UEContextResumeFailure is UEContextResumeFailure, the unsuccessful outcome of id-UEContextResume (TS 36.413 §9.3.3).
 type UEContextResumeFailure struct {
 	MMEUES1APID            MMEUES1APID             `asn1:"MME-UE-S1AP-ID"`         // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID            ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`         // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -9750,7 +9750,7 @@ func (*UEContextResumeFailure) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEContextResumeFailure) String() string { return oneLine(m) }
 
-// ConnectionEstablishmentIndication is the initiating message of procedure connectionEstablishmentIndication (TS 36.413 §9.3.3).
+// ConnectionEstablishmentIndication is ConnectionEstablishmentIndication, the initiating message of id-ConnectionEstablishmentIndication (TS 36.413 §9.3.3).
 type ConnectionEstablishmentIndication struct {
 	MMEUES1APID                            MMEUES1APID                             `asn1:"MME-UE-S1AP-ID"`                            // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                            ENBUES1APID                             `asn1:"eNB-UE-S1AP-ID"`                            // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -9922,7 +9922,7 @@ func (*ConnectionEstablishmentIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ConnectionEstablishmentIndication) String() string { return oneLine(m) }
 
-// NASDeliveryIndication is the initiating message of procedure nASDeliveryIndication (TS 36.413 §9.3.3).
+// NASDeliveryIndication is NASDeliveryIndication, the initiating message of id-NASDeliveryIndication (TS 36.413 §9.3.3).
 type NASDeliveryIndication struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -9977,7 +9977,7 @@ func (*NASDeliveryIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *NASDeliveryIndication) String() string { return oneLine(m) }
 
-// RetrieveUEInformation is the initiating message of procedure retrieveUEInformation (TS 36.413 §9.3.3).
+// RetrieveUEInformation is RetrieveUEInformation, the initiating message of id-RetrieveUEInformation (TS 36.413 §9.3.3).
 type RetrieveUEInformation struct {
 	STMSI      STMSI       `asn1:"S-TMSI"`     // id-S-TMSI, mandatory, reject
 	UnknownIEs []UnknownIE `asn1:"unknownIEs"` // not of this release, written after the others
@@ -10020,7 +10020,7 @@ func (*RetrieveUEInformation) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *RetrieveUEInformation) String() string { return oneLine(m) }
 
-// UEInformationTransfer is the initiating message of procedure uEInformationTransfer (TS 36.413 §9.3.3).
+// UEInformationTransfer is UEInformationTransfer, the initiating message of id-UEInformationTransfer (TS 36.413 §9.3.3).
 type UEInformationTransfer struct {
 	STMSI                                  STMSI                                   `asn1:"S-TMSI"`                                    // id-S-TMSI, mandatory, reject
 	UELevelQoSParameters                   *ERABLevelQoSParameters                 `asn1:"UE-Level-QoS-Parameters"`                   // id-UE-Level-QoS-Parameters, optional, ignore
@@ -10128,7 +10128,7 @@ func (*UEInformationTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UEInformationTransfer) String() string { return oneLine(m) }
 
-// ENBCPRelocationIndication is the initiating message of procedure eNBCPRelocationIndication (TS 36.413 §9.3.3).
+// ENBCPRelocationIndication is ENBCPRelocationIndication, the initiating message of id-eNBCPRelocationIndication (TS 36.413 §9.3.3).
 type ENBCPRelocationIndication struct {
 	ENBUES1APID             ENBUES1APID             `asn1:"eNB-UE-S1AP-ID"`            // id-eNB-UE-S1AP-ID, mandatory, reject
 	STMSI                   STMSI                   `asn1:"S-TMSI"`                    // id-S-TMSI, mandatory, reject
@@ -10232,7 +10232,7 @@ func (*ENBCPRelocationIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBCPRelocationIndication) String() string { return oneLine(m) }
 
-// MMECPRelocationIndication is the initiating message of procedure mMECPRelocationIndication (TS 36.413 §9.3.3).
+// MMECPRelocationIndication is MMECPRelocationIndication, the initiating message of id-MMECPRelocationIndication (TS 36.413 §9.3.3).
 type MMECPRelocationIndication struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -10287,7 +10287,7 @@ func (*MMECPRelocationIndication) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *MMECPRelocationIndication) String() string { return oneLine(m) }
 
-// SecondaryRATDataUsageReport is the initiating message of procedure secondaryRATDataUsageReport (TS 36.413 §9.3.3).
+// SecondaryRATDataUsageReport is SecondaryRATDataUsageReport, the initiating message of id-SecondaryRATDataUsageReport (TS 36.413 §9.3.3).
 type SecondaryRATDataUsageReport struct {
 	MMEUES1APID                     MMEUES1APID                     `asn1:"MME-UE-S1AP-ID"`                  // id-MME-UE-S1AP-ID, mandatory, ignore
 	ENBUES1APID                     ENBUES1APID                     `asn1:"eNB-UE-S1AP-ID"`                  // id-eNB-UE-S1AP-ID, mandatory, ignore
@@ -10393,7 +10393,7 @@ func (*SecondaryRATDataUsageReport) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *SecondaryRATDataUsageReport) String() string { return oneLine(m) }
 
-// UERadioCapabilityIDMappingRequest is the initiating message of procedure uERadioCapabilityIDMapping (TS 36.413 §9.3.3).
+// UERadioCapabilityIDMappingRequest is UERadioCapabilityIDMappingRequest, the initiating message of id-UERadioCapabilityIDMapping (TS 36.413 §9.3.3).
 type UERadioCapabilityIDMappingRequest struct {
 	UERadioCapabilityID UERadioCapabilityID `asn1:"UERadioCapabilityID"` // id-UERadioCapabilityID, mandatory, reject
 	UnknownIEs          []UnknownIE         `asn1:"unknownIEs"`          // not of this release, written after the others
@@ -10436,7 +10436,7 @@ func (*UERadioCapabilityIDMappingRequest) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UERadioCapabilityIDMappingRequest) String() string { return oneLine(m) }
 
-// UERadioCapabilityIDMappingResponse is the successful outcome of procedure uERadioCapabilityIDMapping (TS 36.413 §9.3.3).
+// UERadioCapabilityIDMappingResponse is UERadioCapabilityIDMappingResponse, the successful outcome of id-UERadioCapabilityIDMapping (TS 36.413 §9.3.3).
 type UERadioCapabilityIDMappingResponse struct {
 	UERadioCapabilityID    UERadioCapabilityID     `asn1:"UERadioCapabilityID"`    // id-UERadioCapabilityID, mandatory, reject
 	UERadioCapability      UERadioCapability       `asn1:"UERadioCapability"`      // id-UERadioCapability, mandatory, ignore
@@ -10504,7 +10504,7 @@ func (*UERadioCapabilityIDMappingResponse) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *UERadioCapabilityIDMappingResponse) String() string { return oneLine(m) }
 
-// HandoverSuccess is the initiating message of procedure handoverSuccess (TS 36.413 §9.3.3).
+// HandoverSuccess is HandoverSuccess, the initiating message of id-HandoverSuccess (TS 36.413 §9.3.3).
 type HandoverSuccess struct {
 	MMEUES1APID MMEUES1APID `asn1:"MME-UE-S1AP-ID"` // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID ENBUES1APID `asn1:"eNB-UE-S1AP-ID"` // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -10559,7 +10559,7 @@ func (*HandoverSuccess) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *HandoverSuccess) String() string { return oneLine(m) }
 
-// ENBEarlyStatusTransfer is the initiating message of procedure eNBEarlyStatusTransfer (TS 36.413 §9.3.3).
+// ENBEarlyStatusTransfer is ENBEarlyStatusTransfer, the initiating message of id-eNBEarlyStatusTransfer (TS 36.413 §9.3.3).
 type ENBEarlyStatusTransfer struct {
 	MMEUES1APID                                MMEUES1APID                                `asn1:"MME-UE-S1AP-ID"`                               // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                                ENBUES1APID                                `asn1:"eNB-UE-S1AP-ID"`                               // id-eNB-UE-S1AP-ID, mandatory, reject
@@ -10626,7 +10626,7 @@ func (*ENBEarlyStatusTransfer) Header() Header {
 // String gives the message on one line, identities and keys hidden.
 func (m *ENBEarlyStatusTransfer) String() string { return oneLine(m) }
 
-// MMEEarlyStatusTransfer is the initiating message of procedure mMEEarlyStatusTransfer (TS 36.413 §9.3.3).
+// MMEEarlyStatusTransfer is MMEEarlyStatusTransfer, the initiating message of id-MMEEarlyStatusTransfer (TS 36.413 §9.3.3).
 type MMEEarlyStatusTransfer struct {
 	MMEUES1APID                                MMEUES1APID                                `asn1:"MME-UE-S1AP-ID"`                               // id-MME-UE-S1AP-ID, mandatory, reject
 	ENBUES1APID                                ENBUES1APID                                `asn1:"eNB-UE-S1AP-ID"`                               // id-eNB-UE-S1AP-ID, mandatory, reject

@@ -71,6 +71,7 @@ func TestRefusals(t *testing.T) {
 		{"{ {GreetingIEs} }", "{ {NoIEs} }", `object set "NoIEs" is not defined`},
 		{"Step ::= INTEGER", "Mood-Choice ::= INTEGER (0..1)\nMoodChoice ::= INTEGER", "Go name MoodChoice stands for"},
 		{"parts			INTEGER (0..255)", "parts			INTEGER (0..255), ..., more NULL", "extension addition more of a SEQUENCE is not supported"},
+		{"peer-list	CRITICALITY ignore	TYPE PeerList", "peer-list	CRITICALITY ignore	TYPE ProtocolIE-ContainerPair", `type "ProtocolIE-ContainerPair" is not defined`},
 		{"INITIATING MESSAGE", "STARTING MESSAGE", `"STARTING" in procedure greeting`},
 		{"END", "", "found where"},
 	} {
@@ -102,7 +103,7 @@ func TestGenerate(t *testing.T) {
 		"w.IntExt(uint64(v), 0, 300)",
 		"*v = PeerID(r.IntExt(0, 300, 1<<16-1))",
 		"w.IntSet(uint64(v), []per.Range{{Lo: 1, Hi: 3}, {Lo: 10, Hi: 10}})",
-		"ColourDarkRed Colour = iota ColourGreen ColourBlue )",
+		"ColourDarkRed Colour = iota // dark-red ColourGreen // green ColourBlue // blue )",
 		"w.EnumExt(uint8(v), 2)",
 		"case MoodChoiceNone: w.Choice(1, 2, true)",
 		"case MoodChoiceMixed: if v.Mixed == nil",
@@ -121,6 +122,8 @@ func TestGenerate(t *testing.T) {
 		"Mask uint16 `asn1:\"mask\" bits:\"10\"`",
 		`func (v MoodChoice) String() string { switch v { case MoodChoicePlain: return "plain"`,
 		`case "PeerID": return "Peer-ID"`,
+		"// Greeting is Greeting, the initiating message of id-Greeting (TS 36.413 §9.3.3).",
+		"IDPeerID ProtocolIEID = 1 // id-Peer-ID",
 		"func (m *Greeting) String() string { return oneLine(m) }",
 		"return Header{InitiatingMessage, ProcedureGreeting, CriticalityReject, \"Greeting\"}",
 	} {

@@ -1,12 +1,41 @@
 // Command gen writes the Go code of package s1ap from the ASN.1 modules of
 // 3GPP TS 36.413 clause 9.3.
 //
-// The modules are 3GPP's text and not part of this repository. 3GPP publishes
-// them inside the specification (www.3gpp.org, series 36, TS 36.413, h30 for
-// V17.3.0): everything between ASN1START and ASN1STOP. The path of that text is
-// the argument or the environment variable ASN1, relative to the working
-// directory or to the module. Without either, or if there is no such file, gen
-// says so and leaves the generated files alone.
+// # Where the modules come from
+//
+// They are 3GPP's text and not part of this repository. 3GPP publishes them
+// inside the specification, www.3gpp.org/ftp/Specs/archive/36_series/36.413
+// (36413-h30.zip is V17.3.0): everything between ASN1START and ASN1STOP of
+// clause 9.3, as one text file. SonTransfer-IEs of annex B is left out: it is
+// what a RIM container carries, not S1AP.
+//
+// # Running it
+//
+// The path of that file is the argument or the environment variable ASN1,
+// relative to the working directory or to a directory above it:
+//
+//	make generate ASN1=36413-h30.asn
+//	ASN1=36413-h30.asn go generate ./3gpp/s1ap
+//	go run ./3gpp/s1ap/internal/gen -out 3gpp/s1ap 36413-h30.asn
+//
+// Without a path, or if there is no such file, gen says so and leaves the
+// generated files alone. The same input always gives the same files.
+//
+// # A new release of TS 36.413
+//
+//  1. Make the text file of its modules and set the constant release.
+//  2. Generate. What gen does not know it refuses with the line; a Go name that
+//     two ASN.1 names share is refused until names.go has an override for one.
+//  3. Read the diff. Messages and IEs may only be added; where the field of an
+//     IE has changed its name or type, its users do not compile.
+//  4. Run the tests of this package, of s1ap and of those that use it. A list
+//     whose items may be of two IEs, an object set of more than 64 IEs, or an
+//     addition to a SEQUENCE behind its extension marker has not occurred yet:
+//     gen refuses it, and the runtime of s1ap has to learn it.
+//  5. tshark may not know the release: its exceptions stand in s1ap's tests.
+//  6. Change the version in s1ap/doc.go, and write docs/conformance.md again.
+//
+// # What it is not
 //
 // It is not a general ASN.1 compiler: it knows the constructs that the S1AP
 // modules use and refuses others.

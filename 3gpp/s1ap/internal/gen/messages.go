@@ -45,7 +45,7 @@ func (g *generator) messages() {
 			g.fail("message %s is not defined", asn)
 		}
 		name := g.define(goName(asn), asn)
-		g.p("\n// %s is the %s of procedure %s (TS 36.413 §9.3.3).", name, kindWords[kind], p.name)
+		g.p("\n// %s is %s, the %s of %s (TS 36.413 §9.3.3).", name, asn, kindWords[kind], p.code)
 		switch c := d.typ.fields[0].typ; c.kind {
 		case kindIEs:
 			g.container(name, g.set(c.ref), true)

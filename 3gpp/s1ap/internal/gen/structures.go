@@ -229,9 +229,9 @@ func (g *generator) choice(name string, t *asnType) {
 	for i, m := range ms {
 		c := g.define(sel+m.goField, name+" "+m.name)
 		if i == 0 {
-			g.p("%s %s = iota + 1", c, sel)
+			g.p("%s %s = iota + 1 // %s", c, sel, m.name)
 		} else {
-			g.p("%s", c)
+			g.p("%s // %s", c, m.name)
 		}
 	}
 	if t.ext {
