@@ -29,8 +29,9 @@ var classmark2Fields = []bitField{
 
 func (v *Classmark2) node(name string) tree.Node { return bitNodes(name, v[:], classmark2Fields) }
 
-// A csn is a part of a CSN.1 description: width bits with a name, or a bit that
-// says whether the parts in then follow.
+// A csn is a part of a CSN.1 description: width bits with a name, spare bits
+// without one, a bit that says whether the parts in then follow, or a bit that
+// must be zero for the rest to be as described.
 type csn struct {
 	name  string
 	width int
@@ -38,7 +39,8 @@ type csn struct {
 }
 
 // walk reads parts from bit at on and tells where they end; false says that o
-// ends within them, where all that is missing counts as zero.
+// ends within them, where all that is missing counts as zero, or goes on in
+// another way.
 func walk(parts []csn, o []byte, at int, nodes []tree.Node) ([]tree.Node, int, bool) {
 	for _, p := range parts {
 		v, ok := number(o, at, max(p.width, 1))
@@ -47,6 +49,11 @@ func walk(parts []csn, o []byte, at int, nodes []tree.Node) ([]tree.Node, int, b
 		}
 		at += max(p.width, 1)
 		switch {
+		case p.name == zero.name:
+			if v != 0 {
+				return nodes, at, false
+			}
+		case p.then == nil && p.name == "":
 		case p.then == nil && p.width == 1:
 			nodes = append(nodes, tree.Leaf(p.name, v == 1))
 		case p.then == nil:
@@ -59,6 +66,8 @@ func walk(parts []csn, o []byte, at int, nodes []tree.Node) ([]tree.Node, int, b
 	}
 	return nodes, at, true
 }
+
+var zero = csn{name: "0", width: 1}
 
 func when(then ...csn) csn { return csn{then: then} }
 
@@ -86,10 +95,10 @@ var classmark3 = []csn{
 	bit("UMTS 1.28 Mcps TDD Radio Access Technology Capability", 1), bit("GERAN Feature Package 1", 1),
 	when(bit("Extended DTM GPRS Multi Slot Class", 2), bit("Extended DTM EGPRS Multi Slot Class", 2)),
 	when(bit("High Multislot Capability", 2)),
-	bit("GERAN Iu Mode Capabilities", 1), // never set: the parts behind it are gone
+	zero, // was GERAN Iu Mode Capabilities
 	bit("GERAN Feature Package 2", 1), bit("GMSK Multislot Power Profile", 2), bit("8-PSK Multislot Power Profile", 2),
 	when(bit("T-GSM 400 Bands Supported", 2), bit("T-GSM 400 Associated Radio Capability", 4)),
-	bit("T-GSM 900 Associated Radio Capability", 1), // never set, likewise
+	zero, // was T-GSM 900 Associated Radio Capability
 	bit("Downlink Advanced Receiver Performance", 2), bit("DTM Enhancements Capability", 1),
 	when(bit("DTM GPRS High Multi Slot Class", 3), bit("Offset required", 1), when(bit("DTM EGPRS High Multi Slot Class", 3))),
 	bit("Repeated ACCH Capability", 1),
@@ -120,11 +129,16 @@ func (v Classmark3) node(name string) tree.Node {
 	if n.Nodes, at, ok = walk(a5Bits, v, at, n.Nodes); !ok {
 		return n
 	}
-	if bands != 0 {
-		capabilities := []csn{bit("Associated Radio Capability 2", 4), bit("Associated Radio Capability 1", 4)}
-		if n.Nodes, at, ok = walk(capabilities, v, at, n.Nodes); !ok {
-			return n
-		}
+	second := bit("Associated Radio Capability 2", 4)
+	switch bands {
+	case 0:
+		n.Nodes, _, _ = walk(classmark3, v, at, n.Nodes)
+		return n
+	case 1, 2, 4: // one band
+		second.name = ""
+	}
+	if n.Nodes, at, ok = walk([]csn{second, bit("Associated Radio Capability 1", 4)}, v, at, n.Nodes); !ok {
+		return n
 	}
 	n.Nodes, _, _ = walk(classmark3, v, at, n.Nodes)
 	return n

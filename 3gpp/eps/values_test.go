@@ -204,6 +204,11 @@ func TestClassmark3(t *testing.T) {
 	if got := c.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	// 0 001 0001 spare 0101 0 0 1 0 0 ...: one band, A5/4
+	const one = "Multiband supported: 001, A5/7: false, A5/6: false, A5/5: false, A5/4: true, Associated Radio Capability 1: 5, UCS2 treatment: true, Extended Measurement Capability: false"
+	if got := (Classmark3{0x11, 0xf5, 0x20}).String(); got != one {
+		t.Errorf("got\n%s\nwant\n%s", got, one)
+	}
 	if got := (Classmark3{}).String(); got != "" {
 		t.Error(got)
 	}
