@@ -63,10 +63,10 @@ const (
 // error is an *Error.
 func ParseCP(b []byte) (CP, error) {
 	if len(b) < 2 {
-		return nil, &Error{Problem: fmt.Sprintf("%s are too short for a CP message", octets(len(b)))}
+		return nil, Error{}.at("", 0, "%s are too short for a CP message", octets(len(b)))
 	}
 	if b[0]&15 != pdSMS {
-		return nil, &Error{Problem: fmt.Sprintf("protocol discriminator %d, want %d", b[0]&15, pdSMS)}
+		return nil, Error{}.at("", 0, "protocol discriminator %d, want %d", b[0]&15, pdSMS)
 	}
 	fault := Error{TI: TI{b[0] >> 4 & 7, b[0]>>7 == 1}, CP: CPCauseInvalidMandatoryInformation}
 	var m CP
@@ -78,8 +78,8 @@ func ParseCP(b []byte) (CP, error) {
 	case codeCPError:
 		m = new(CPError)
 	default:
-		fault.CP, fault.Offset, fault.Problem = CPCauseMessageTypeNonExistent, 1, fmt.Sprintf("no CP message has type 0x%02x", b[1])
-		return nil, &fault
+		fault.CP = CPCauseMessageTypeNonExistent
+		return nil, fault.at("", 1, "no CP message has type 0x%02x", b[1])
 	}
 	if err := read(m, fault, b); err != nil {
 		return nil, err

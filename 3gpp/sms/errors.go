@@ -22,6 +22,12 @@ type Error struct {
 	FCS FailureCause
 }
 
+// at is e with what is wrong and where.
+func (e Error) at(element string, offset int, format string, args ...any) *Error {
+	e.Element, e.Offset, e.Problem = element, offset, fmt.Sprintf(format, args...)
+	return &e
+}
+
 func (e *Error) Error() string {
 	s := e.Message.String()
 	if e.Element != "" {

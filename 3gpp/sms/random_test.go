@@ -211,7 +211,7 @@ func (g *gen) user(d DCS, limit int) UserData {
 		if a == (gsm7.Alphabet{}) && g.IntN(2) == 0 {
 			septets = must(a.Append(nil, g.text(someText, min(len(septets), g.IntN(160)))))
 		}
-		return must(newSeptets(h.WithAlphabet(a), septets))
+		return must(packSeptets(h.WithAlphabet(a), septets))
 	case d.Charset() == CharsetUCS2 && !d.Compressed():
 		return must(NewUCS2(h, g.text("Καλημέρα Привет 你好 नमस्ते \U0001F514", g.IntN(room/4))))
 	}

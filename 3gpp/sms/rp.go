@@ -1,7 +1,5 @@
 package sms
 
-import "fmt"
-
 // An RP is a message of the relay layer: *RPData, *RPAck, *RPError or *RPSMMA.
 // In a SIP MESSAGE of type application/vnd.3gpp.sms it is the whole body
 // (TS 24.341 §5.3.1.2).
@@ -68,14 +66,14 @@ func RPDirection(b []byte) (Direction, bool) {
 // Data, or a broken one, does not fail the message (TS 24.011 §9.3).
 func ParseRP(dir Direction, b []byte) (RP, error) {
 	if len(b) < 2 {
-		return nil, &Error{Direction: dir, Problem: fmt.Sprintf("%s are too short for an RP message", octets(len(b)))}
+		return nil, Error{Direction: dir}.at("", 0, "%s are too short for an RP message", octets(len(b)))
 	}
 	fault := Error{Direction: dir, Reference: b[1], RP: RPCauseInvalidMandatoryInformation}
 	var m RP
 	switch sent := Direction(b[0]&1 == 1); {
 	case b[0]&7 == 7, sent != dir:
-		fault.RP, fault.Problem = RPCauseMessageTypeNonExistent, fmt.Sprintf("no RP message %v has type %d", dir, b[0]&7)
-		return nil, &fault
+		fault.RP = RPCauseMessageTypeNonExistent
+		return nil, fault.at("", 0, "no RP message %v has type %d", dir, b[0]&7)
 	case b[0]&6 == 0:
 		m = &RPData{Direction: dir}
 	case b[0]&6 == 2:

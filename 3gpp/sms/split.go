@@ -1,6 +1,7 @@
 package sms
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -37,52 +38,38 @@ type SplitOptions struct {
 const maxParts = 255
 
 // Split makes parts of text, one without a concatenation element if it fits.
-// It takes the coding that needs the fewest parts: the default alphabet, then
-// national tables, then UCS-2. Neither an escape sequence nor a surrogate pair
-// is cut. Octets that are no UTF-8 become U+FFFD. More than 255 parts, or a
-// header that leaves no room, is an error.
+// It writes the default alphabet, or national tables where those are allowed
+// and needed or save a part, or else UCS-2. Neither an escape sequence nor a
+// surrogate pair is cut. Octets that are no UTF-8 become U+FFFD. More than 255
+// parts, or a header that leaves no room, is an error.
 func Split(text string, o SplitOptions) ([]Part, error) {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	var best []Part
-	var failed error
-	try := func(c coding) {
-		parts, err := c.split(text, o)
-		if err != nil {
-			failed = err
-		} else if best == nil || len(parts) < len(best) {
-			best = parts
+	if o.UCS2 {
+		return coding{dcs: DCSUCS2}.split(text, o)
+	}
+	best, err := coding{septets: true}.plan(text, o)
+	if o.National && (err != nil || len(best.pieces) > 1) {
+		if a, ok := gsm7.Choose(text); ok && a != (gsm7.Alphabet{}) {
+			other, err2 := coding{septets: true, alphabet: a}.plan(text, o)
+			if err2 == nil && (err != nil || len(other.pieces) < len(best.pieces)) {
+				best, err = other, nil
+			}
 		}
 	}
-	if !o.UCS2 {
-		if fits(gsm7.Alphabet{}, text) {
-			try(coding{septets: true})
-		}
-		if a, ok := gsm7.Choose(text); o.National && ok && a != (gsm7.Alphabet{}) {
-			try(coding{septets: true, alphabet: a})
-		}
+	if errors.Is(err, errNoCoding) {
+		return coding{dcs: DCSUCS2}.split(text, o)
 	}
-	if len(best) != 1 {
-		try(coding{dcs: DCSUCS2})
+	if err != nil {
+		return nil, err
 	}
-	if best == nil {
-		return nil, failed
-	}
-	return best, nil
+	return best.parts(o)
 }
+
+var errNoCoding = errors.New("split: no 7 bit alphabet has all characters")
 
 // SplitData makes parts of octets, as 8 bit data.
 func SplitData(data []byte, o SplitOptions) ([]Part, error) {
-	c := coding{dcs: DCS8Bit, octets: true}
-	return c.split(string(data), o)
-}
-
-func fits(a gsm7.Alphabet, text string) bool {
-	for _, r := range text {
-		if a.Septets(r) == 0 {
-			return false
-		}
-	}
-	return true
+	return coding{dcs: DCS8Bit, octets: true}.split(string(data), o)
 }
 
 // A coding is a way to write a text: in septets, in octets, or in UCS-2.
@@ -93,38 +80,55 @@ type coding struct {
 	alphabet gsm7.Alphabet
 }
 
-// split cuts s into parts.
-func (c coding) split(s string, o SplitOptions) ([]Part, error) {
-	if !o.Header.valid() {
-		return nil, fmt.Errorf("split: the header is malformed")
-	}
-	var pieces [1]string
-	cut, err := c.cut(pieces[:0], s, c.room(o.Header))
-	if err == nil && len(cut) == 1 {
-		p, err := c.part(cut[0], o, o.Header)
-		return []Part{p}, err
-	}
-	at := Concatenation{Reference: o.Reference, Wide: o.Wide, Total: 1, Number: 1}
-	if cut, err = c.cut(nil, s, c.room(o.Header.WithConcatenation(at))); err != nil {
-		return nil, err
-	}
-	at.Total = uint8(len(cut))
-	parts := make([]Part, len(cut))
-	for i, piece := range cut {
-		at.Number = uint8(i + 1)
-		if parts[i], err = c.part(piece, o, UDH(nil).WithConcatenation(at).with(o.Header)); err != nil {
-			return nil, err
-		}
-	}
-	return parts, nil
+// A plan is where to cut a text.
+type plan struct {
+	coding
+	header UDH // of every part, but for its number
+	number int // index of the number in it; of no meaning for one part
+	pieces []string
 }
 
-// with gives h with the elements of more behind it.
-func (h UDH) with(more UDH) UDH { return append(h, more...) }
+func (c coding) split(s string, o SplitOptions) ([]Part, error) {
+	p, err := c.plan(s, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.parts(o)
+}
+
+// plan cuts s into pieces, one if it fits.
+func (c coding) plan(s string, o SplitOptions) (plan, error) {
+	p := plan{coding: c, header: o.Header.WithAlphabet(c.alphabet)}
+	if !o.Header.valid() {
+		return p, errors.New("split: the header is malformed")
+	}
+	if end, err := c.cut(s, c.room(p.header)); errors.Is(err, errNoCoding) {
+		return p, err
+	} else if end == len(s) {
+		p.pieces = []string{s}
+		return p, nil
+	}
+	at := UDH(nil).WithConcatenation(Concatenation{Reference: o.Reference, Wide: o.Wide})
+	p.number = len(at) - 1
+	p.header = append(at, p.header...)
+	room := c.room(p.header)
+	p.pieces = make([]string, 0, len(s)/MaxUser+2)
+	for len(s) > 0 {
+		end, err := c.cut(s, room)
+		if err != nil {
+			return p, err
+		}
+		if len(p.pieces) == maxParts {
+			return p, fmt.Errorf("split: more than %d parts", maxParts)
+		}
+		p.pieces, s = append(p.pieces, s[:end]), s[end:]
+	}
+	p.header[p.number-1] = uint8(len(p.pieces))
+	return p, nil
+}
 
 // room is how many septets or octets a part has behind a header.
 func (c coding) room(h UDH) int {
-	h = h.WithAlphabet(c.alphabet)
 	n := len(h)
 	if n > 0 {
 		n++
@@ -135,28 +139,24 @@ func (c coding) room(h UDH) int {
 	return MaxUser - n
 }
 
-// cut appends the pieces of s that take no more than room each.
-func (c coding) cut(pieces []string, s string, room int) ([]string, error) {
-	for begin := 0; ; {
-		end, used := begin, 0
-		for end < len(s) {
-			size, cost := c.next(s[end:])
-			if used+cost > room {
-				break
-			}
-			end, used = end+size, used+cost
+// cut tells how much of s takes no more than room. It fails if the coding does
+// not have a character, and if there is no room for one.
+func (c coding) cut(s string, room int) (int, error) {
+	end := 0
+	for end < len(s) {
+		size, cost := c.next(s[end:])
+		if cost == 0 {
+			return 0, errNoCoding
 		}
-		if end == begin && begin < len(s) {
-			return nil, fmt.Errorf("split: the header leaves no room for text")
+		if room -= cost; room < 0 {
+			break
 		}
-		if len(pieces) == maxParts {
-			return nil, fmt.Errorf("split: more than %d parts", maxParts)
-		}
-		pieces = append(pieces, s[begin:end])
-		if begin = end; begin == len(s) {
-			return pieces, nil
-		}
+		end += size
 	}
+	if end == 0 && s != "" {
+		return 0, errors.New("split: the header leaves no room for text")
+	}
+	return end, nil
 }
 
 // next says how long the first character of s is, in octets of s, and what it
@@ -175,19 +175,33 @@ func (c coding) next(s string) (size, cost int) {
 	return size, 2
 }
 
-func (c coding) part(s string, o SplitOptions, h UDH) (Part, error) {
-	p := Part{DCS: c.dcs}
+// parts writes the pieces.
+func (p plan) parts(o SplitOptions) ([]Part, error) {
+	dcs := p.dcs
 	if o.Class.OK {
-		p.DCS = p.DCS.WithClass(o.Class.V)
+		dcs = dcs.WithClass(o.Class.V)
 	}
-	var err error
+	parts := make([]Part, len(p.pieces))
+	for i, piece := range p.pieces {
+		if len(p.pieces) > 1 {
+			p.header[p.number] = uint8(i + 1)
+		}
+		u, err := p.user(p.header, piece)
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = Part{dcs, u}
+	}
+	return parts, nil
+}
+
+// user writes s behind a header that names the alphabet.
+func (c coding) user(h UDH, s string) (UserData, error) {
 	switch {
 	case c.septets:
-		p.User, err = New7Bit(h, c.alphabet, s)
+		return newSeptets(h, c.alphabet, s)
 	case c.octets:
-		p.User, err = New8Bit(h, []byte(s))
-	default:
-		p.User, err = NewUCS2(h, s)
+		return New8Bit(h, []byte(s))
 	}
-	return p, err
+	return NewUCS2(h, s)
 }

@@ -154,7 +154,7 @@ func TestJoinHealsCuts(t *testing.T) {
 	if got, err := Join(ucs2); got != "A\U0001F514B" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
-	septets := []Part{{DCS7Bit, must(newSeptets(half(1), []byte{'a', gsm7.Escape}))}, {DCS7Bit, must(newSeptets(half(2), []byte{'e', 'b'}))}}
+	septets := []Part{{DCS7Bit, must(packSeptets(half(1), []byte{'a', gsm7.Escape}))}, {DCS7Bit, must(packSeptets(half(2), []byte{'e', 'b'}))}}
 	if got, err := Join(septets); got != "a€b" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}

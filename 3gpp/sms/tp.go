@@ -107,8 +107,7 @@ func ParseReport(dir Direction, b []byte, failed bool) (TPDU, error) { return pa
 func parse(dir Direction, b []byte, failed bool) (TPDU, error) {
 	fault := Error{Direction: dir, RP: RPCauseProtocolError, FCS: FailureUnspecified}
 	if len(b) == 0 {
-		fault.Problem = "empty TPDU"
-		return nil, &fault
+		return nil, fault.at("", 0, "empty TPDU")
 	}
 	var m TPDU
 	switch mti := b[0] & 3; {
@@ -119,8 +118,8 @@ func parse(dir Direction, b []byte, failed bool) (TPDU, error) {
 	case dir == Uplink && mti == 2:
 		m = new(Command)
 	case dir == Uplink:
-		fault.FCS, fault.Problem = FailureTPDU, "no TPDU from a phone has TP-MTI 3"
-		return nil, &fault
+		fault.FCS = FailureTPDU
+		return nil, fault.at("", 0, "no TPDU from a phone has TP-MTI 3")
 	case mti == 1:
 		m = &SubmitReport{Failure: Opt[FailureCause]{OK: failed}}
 	case mti == 2:

@@ -28,33 +28,22 @@ type UserData struct {
 // New7Bit makes the user data of a text in alphabet a, whose tables the header
 // names, behind further elements.
 func New7Bit(h UDH, a gsm7.Alphabet, text string) (UserData, error) {
-	septets, err := a.Append(nil, text)
+	return newSeptets(h.WithAlphabet(a), a, text)
+}
+
+// newSeptets is New7Bit for a header that names the tables.
+func newSeptets(h UDH, a gsm7.Alphabet, text string) (UserData, error) {
+	var room [MaxUser * 8 / 7]byte
+	septets, err := a.Append(room[:0], text)
 	if err != nil {
 		return UserData{}, err
 	}
-	return newSeptets(h.WithAlphabet(a), septets)
+	return packSeptets(h, septets)
 }
 
-// NewUCS2 makes the user data of a text in UCS-2; characters beyond it are
-// surrogate pairs.
-func NewUCS2(h UDH, text string) (UserData, error) { return New8Bit(h, appendUCS2(nil, text)) }
-
-// New8Bit makes user data of octets.
-func New8Bit(h UDH, data []byte) (UserData, error) {
-	b, err := appendHeader(make([]byte, 0, len(h)+1+len(data)), h)
-	b = append(b, data...)
-	if err == nil && len(b) > 255 {
-		err = fmt.Errorf("user data: %d octets have no length", len(b))
-	}
-	if err != nil {
-		return UserData{}, err
-	}
-	return UserData{len(h) > 0, uint8(len(b)), orNil(b)}, nil
-}
-
-// newSeptets makes user data of septets behind a header and its fill bits.
-func newSeptets(h UDH, septets []byte) (UserData, error) {
-	b, err := appendHeader(make([]byte, 0, len(h)+2+len(septets)), h)
+// packSeptets makes user data of septets behind a header and its fill bits.
+func packSeptets(h UDH, septets []byte) (UserData, error) {
+	b, err := beginUser(h, len(septets)*7/8+2)
 	if err != nil {
 		return UserData{}, err
 	}
@@ -66,6 +55,29 @@ func newSeptets(h UDH, septets []byte) (UserData, error) {
 	return UserData{len(h) > 0, uint8(length), orNil(gsm7.Pack(b, septets, fill))}, nil
 }
 
+// NewUCS2 makes the user data of a text in UCS-2; characters beyond it are
+// surrogate pairs.
+func NewUCS2(h UDH, text string) (UserData, error) {
+	b, err := beginUser(h, len(text)*2)
+	return userOctets(h, appendUCS2(b, text), err)
+}
+
+// New8Bit makes user data of octets.
+func New8Bit(h UDH, data []byte) (UserData, error) {
+	b, err := beginUser(h, len(data))
+	return userOctets(h, append(b, data...), err)
+}
+
+func userOctets(h UDH, b []byte, err error) (UserData, error) {
+	if err == nil && len(b) > 255 {
+		err = fmt.Errorf("user data: %d octets have no length", len(b))
+	}
+	if err != nil {
+		return UserData{}, err
+	}
+	return UserData{len(h) > 0, uint8(len(b)), orNil(b)}, nil
+}
+
 // orNil makes no octets nil, as parsers do.
 func orNil(b []byte) []byte {
 	if len(b) == 0 {
@@ -74,14 +86,17 @@ func orNil(b []byte) []byte {
 	return b
 }
 
-func appendHeader(dst []byte, h UDH) ([]byte, error) {
+// beginUser begins user data with a header, of no octets if there is none,
+// and room for so many more.
+func beginUser(h UDH, room int) ([]byte, error) {
+	b := make([]byte, 0, len(h)+1+min(room, MaxUser))
 	if len(h) == 0 {
-		return dst, nil
+		return b, nil
 	}
 	if len(h) > 255 || !h.valid() {
-		return dst, fmt.Errorf("user data header: %d octets are no information elements", len(h))
+		return b, fmt.Errorf("user data header: %d octets are no information elements", len(h))
 	}
-	return append(append(dst, byte(len(h))), h...), nil
+	return append(append(b, byte(len(h))), h...), nil
 }
 
 var errHeader = errors.New("user data header: longer than the user data")

@@ -100,9 +100,7 @@ func text(m Message) string { return tree.View{Mask: true}.Text(Tree(m)) }
 
 func (w *walker) fail(element string, at int, format string, args ...any) {
 	if w.err == nil {
-		e := w.fault
-		e.Element, e.Offset, e.Problem = element, at, fmt.Sprintf(format, args...)
-		w.err = &e
+		w.err = w.fault.at(element, at, format, args...)
 	}
 }
 
