@@ -85,7 +85,7 @@ type Algorithm interface {
 	F5Star(rand [16]byte) (ak [6]byte)
 }
 
-// Vector is an authentication vector (quintet, TS 33.102 §6.3.2).
+// Vector is an authentication vector, the quintuplet of TS 33.102 §6.3.2.
 type Vector struct {
 	RAND RAND
 	AUTN AUTN

@@ -124,30 +124,8 @@ func uia2(k *[4]uint32, count, fresh uint32, dir Direction, data []byte, n int) 
 	g.load(k, &iv)
 	var z [16]uint32
 	g.run(&z, 5, false)
-	z01 := uint64(z[0])<<32 | uint64(z[1])
-	p := newMul64(z01)
 	q := newMul64(uint64(z[2])<<32 | uint64(z[3]))
-	p2 := newMul64(p.times(z01))
-	var eval uint64
-	left := n
-	for ; left >= 128; left -= 128 { // two words at once: Horner's rule in P squared
-		lo, mirror := p2.wide(eval ^ binary.BigEndian.Uint64(data))
-		lo1, mirror1 := p.wide(binary.BigEndian.Uint64(data[8:]))
-		eval = reduce128(lo^lo1, mirror^mirror1)
-		data = data[16:]
-	}
-	for ; left > 0; left -= 64 {
-		var last [8]byte
-		copy(last[:], data)
-		m := binary.BigEndian.Uint64(last[:])
-		if left < 64 {
-			m &^= ^uint64(0) >> left
-		} else {
-			data = data[8:]
-		}
-		eval = p.times(eval ^ m)
-	}
-	eval = q.times(eval ^ uint64(n))
+	eval := q.times(eval64(uint64(z[0])<<32|uint64(z[1]), data, n) ^ uint64(n))
 	return uint32(eval>>32) ^ z[4]
 }
 
@@ -157,18 +135,49 @@ type mul64 struct{ p, mirror nibbles }
 
 func newMul64(p uint64) mul64 { return mul64{spread(p), spread(bits.Reverse64(p))} }
 
-func (t *mul64) times(v uint64) uint64 { return reduce128(t.wide(v)) }
-
-// wide gives the low half of the product without carries, and the low half of
-// that of the mirror images, which is the high half in reverse.
-func (t *mul64) wide(v uint64) (lo, mirror uint64) {
-	return clmul(t.p, spread(v)), clmul(t.mirror, spread(bits.Reverse64(v)))
+func (t *mul64) times(v uint64) uint64 {
+	return reduce128(product{}.add(&t.p, v), product{}.add(&t.mirror, bits.Reverse64(v)))
 }
 
-func reduce128(lo, mirror uint64) uint64 {
-	hi := bits.Reverse64(mirror) >> 1
+// eval64 is EVAL of TS 35.215 §4: the value at p of the polynomial whose
+// coefficients are the n bits of data in words of 64, the first the highest.
+func eval64(p uint64, data []byte, n int) (eval uint64) {
+	one := newMul64(p)
+	if n >= 1024 { // four words at once are worth three more powers, the highest first
+		p2 := one.times(p)
+		p3 := one.times(p2)
+		power := [4]mul64{newMul64(one.times(p3)), newMul64(p3), newMul64(p2), one}
+		for ; n >= 256; n -= 256 {
+			four := (*[32]byte)(data)
+			data = data[32:]
+			var lo, mirror product
+			for i := range power {
+				v := binary.BigEndian.Uint64(four[8*i:]) ^ eval
+				eval = 0 // is part of the first word alone
+				lo = lo.add(&power[i].p, v)
+				mirror = mirror.add(&power[i].mirror, bits.Reverse64(v))
+			}
+			eval = reduce128(lo, mirror)
+		}
+	}
+	for ; n >= 64; n -= 64 {
+		eval = one.times(eval ^ binary.BigEndian.Uint64(data))
+		data = data[8:]
+	}
+	if n > 0 {
+		var last [8]byte
+		copy(last[:], data)
+		eval = one.times(eval ^ binary.BigEndian.Uint64(last[:])&^(^uint64(0)>>n))
+	}
+	return eval
+}
+
+// reduce128 reduces a product of which it has the low half, and the low half of
+// the product of the mirror images, which is the high half in reverse.
+func reduce128(lo, mirror product) uint64 {
+	hi := bits.Reverse64(mirror.value()) >> 1
 	over := hi>>63 ^ hi>>61 ^ hi>>60 // what the reduction of hi shifts out itself
-	return lo ^ reduce64(hi) ^ reduce64(over)
+	return lo.value() ^ reduce64(hi) ^ reduce64(over)
 }
 
 // reduce64 takes what was shifted out at the top back in: x^64 = x^4+x^3+x+1.

@@ -133,7 +133,8 @@ func eia3(k *[16]byte, count uint32, bearer uint8, dir Direction, data []byte, n
 // upper half of the low 64 bits of the product, without carries, of w and m
 // mirrored.
 func fold(m uint32, w uint64) uint32 {
-	return uint32(clmul(spread(w), spread(uint64(bits.Reverse32(m)))) >> 32)
+	a := spread(w)
+	return uint32(product{}.add(&a, uint64(bits.Reverse32(m))).value() >> 32)
 }
 
 // zucStream hands out keystream word by word, never computing more than words.
