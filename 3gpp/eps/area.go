@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
 )
 
 // maxTAIs is how many tracking areas a list holds; more are ignored (TS 24.301
@@ -177,6 +178,14 @@ func (l *TAIList) encode(dst []byte) []byte {
 	return dst
 }
 
+func (l *TAIList) node(name string) tree.Node {
+	n := tree.Node{Name: name, List: true}
+	for _, t := range l.All() {
+		n.Nodes = append(n.Nodes, taiNode("", t))
+	}
+	return n
+}
+
 type taiElement id.TAI
 
 func (t *taiElement) decode(b []byte) error {
@@ -191,6 +200,8 @@ func (t *taiElement) encode(dst []byte) []byte {
 }
 
 func (t *taiElement) String() string { return id.TAI(*t).String() }
+
+func (t *taiElement) node(name string) tree.Node { return taiNode(name, id.TAI(*t)) }
 
 // LAI is a location area identification (TS 24.301 §9.9.2.2).
 type LAI struct {
@@ -207,6 +218,10 @@ func (l *LAI) decode(b []byte) error {
 func (l *LAI) encode(dst []byte) []byte {
 	p := l.PLMN.Octets()
 	return binary.BigEndian.AppendUint16(append(dst, p[:]...), l.LAC)
+}
+
+func (l *LAI) node(name string) tree.Node {
+	return tree.Branch(name, plmnNode(l.PLMN), tree.Leaf("LAC", l.LAC))
 }
 
 func (l LAI) String() string { return fmt.Sprintf("%v:%d", l.PLMN, l.LAC) }
@@ -237,10 +252,24 @@ func (l *PLMNList) encode(dst []byte) []byte {
 	return dst
 }
 
+func (l *PLMNList) node(name string) tree.Node {
+	n := tree.Node{Name: name, List: true}
+	for _, p := range *l {
+		n.Nodes = append(n.Nodes, tree.Leaf("", p.String()))
+	}
+	return n
+}
+
 func (l PLMNList) String() string {
 	var s []string
 	for _, p := range l {
 		s = append(s, p.String())
 	}
 	return strings.Join(s, ", ")
+}
+
+func plmnNode(p id.PLMN) tree.Node { return tree.Leaf("PLMN", p.String()) }
+
+func taiNode(name string, t id.TAI) tree.Node {
+	return tree.Branch(name, plmnNode(t.PLMN), tree.Leaf("TAC", uint16(t.TAC)))
 }

@@ -108,3 +108,37 @@ func (v N1Capability) Has(f Feature) bool { return has(v, f) }
 func (v N1Capability) check() error { return nil }
 
 func (v N1Capability) node(name string) tree.Node { return tree.Leaf(name, names(v, n1Features)) }
+
+// VoiceDomain is how a UE wants to speak (TS 24.301 §9.9.3.44; TS 24.008
+// §10.5.5.28 has the coding): a preference, and a bit for data centric UEs.
+type VoiceDomain uint8
+
+// The preferences. VoiceDataCentric, the UE's usage setting, is added to one of
+// them; without it the UE is voice centric.
+const (
+	VoiceCSOnly      VoiceDomain = 0
+	VoiceIMSOnly     VoiceDomain = 1
+	VoiceCSPreferred VoiceDomain = 2
+	VoiceIMSFirst    VoiceDomain = 3
+	VoiceDataCentric VoiceDomain = 4
+)
+
+var voiceFields = []bitField{
+	{"UE's usage setting", 5, 1, []string{"voice centric", "data centric"}},
+	{"Voice domain preference for E-UTRAN", 6, 2, []string{"CS voice only", "IMS PS voice only",
+		"CS voice preferred, IMS PS voice as secondary", "IMS PS voice preferred, CS voice as secondary"}},
+}
+
+// Preference is the value without the usage setting.
+func (v VoiceDomain) Preference() VoiceDomain { return v & 3 }
+
+func (v *VoiceDomain) decode(b []byte) error { return octet((*uint8)(v), b, 7) }
+
+func (v *VoiceDomain) encode(dst []byte) []byte { return append(dst, byte(*v)) }
+
+func (v *VoiceDomain) node(name string) tree.Node {
+	return bitNodes(name, []byte{byte(*v)}, voiceFields)
+}
+
+// String gives both in the spec's words.
+func (v VoiceDomain) String() string { return inline(v.node("")) }

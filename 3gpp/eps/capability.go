@@ -3,6 +3,8 @@ package eps
 import (
 	"fmt"
 	"strings"
+
+	"campanile.network/3gpp/tree"
 )
 
 // EEA is the number of a ciphering algorithm, 0 to 7; EIA of an integrity
@@ -37,6 +39,10 @@ func (a *Algorithms) decode(b []byte) error {
 
 func (a *Algorithms) encode(dst []byte) []byte {
 	return append(dst, byte(a.Ciphering&7)<<4|byte(a.Integrity&7))
+}
+
+func (a *Algorithms) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("Type of ciphering algorithm", a.Ciphering), tree.Leaf("Type of integrity protection algorithm", a.Integrity))
 }
 
 func (a Algorithms) String() string { return fmt.Sprintf("%v, %v", a.Ciphering, a.Integrity) }

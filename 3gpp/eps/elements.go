@@ -138,6 +138,10 @@ func (k *KSIAndSequence) encode(dst []byte) []byte {
 	return append(dst, k.KSI.Value()<<5|k.Sequence&31)
 }
 
+func (k *KSIAndSequence) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("NAS key set identifier", k.KSI), tree.Leaf("Sequence number (short)", k.Sequence))
+}
+
 func (k KSIAndSequence) String() string { return fmt.Sprintf("KSI %v, sequence %d", k.KSI, k.Sequence) }
 
 // DetachType is what a UE detaches from (TS 24.301 §9.9.3.7). Bit 4 is
@@ -251,40 +255,6 @@ func ebiList(bits uint16) string {
 		}
 	}
 	return strings.Join(list, " ")
-}
-
-// HeaderCompressionStatus says for which bearers the header compression
-// configuration is not used (TS 24.301 §9.9.4.27): bit n is bearer n.
-type HeaderCompressionStatus uint16
-
-// NotUsed says whether it is not used for e.
-func (s HeaderCompressionStatus) NotUsed(e id.EBI) bool { return s>>(e&15)&1 != 0 }
-
-func (s *HeaderCompressionStatus) decode(b []byte) error { return (*BearerStatus)(s).decode(b) }
-
-func (s *HeaderCompressionStatus) encode(dst []byte) []byte { return (*BearerStatus)(s).encode(dst) }
-
-// String lists the bearers.
-func (s HeaderCompressionStatus) String() string { return "not used: " + ebiList(uint16(s)) }
-
-// ServingPLMNRateControl is how many uplink ESM DATA TRANSPORT messages with
-// user data a UE may send in six minutes (TS 24.301 §9.9.4.28), at least 10.
-type ServingPLMNRateControl uint16
-
-// RateUnrestricted says that there is no limit.
-const RateUnrestricted ServingPLMNRateControl = 0xffff
-
-func (r *ServingPLMNRateControl) decode(b []byte) error { return word((*uint16)(r), b) }
-
-func (r *ServingPLMNRateControl) encode(dst []byte) []byte {
-	return binary.BigEndian.AppendUint16(dst, uint16(*r))
-}
-
-func (r ServingPLMNRateControl) String() string {
-	if r == RateUnrestricted {
-		return "not restricted"
-	}
-	return fmt.Sprintf("%d messages in 6 minutes", uint16(r))
 }
 
 type ebiElement id.EBI

@@ -8,6 +8,7 @@ import (
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
 )
 
 // An MME reads the first message of a phone.
@@ -39,6 +40,24 @@ func ExampleParse() {
 	//       Request type: initial request (#1)
 	//       PDN type: IPv4 (#1)
 	//       ESM information transfer flag: security protected ESM information transfer required (#1)
+}
+
+// What a decoder shows: the spec's names, identities masked where they are to be.
+func ExampleTreePDU() {
+	pdu := []byte{0x17, 1, 2, 3, 4, 9, 0x07, 0x56, 0x08, 0x09, 0x10, 0x10, 0x10, 0x32, 0x54, 0x76, 0x08}
+	n := eps.TreePDU(eps.Uplink, pdu)
+	fmt.Println(tree.View{Mask: true}.Text(n))
+	fmt.Printf("%s\n", tree.View{}.AppendJSON(nil, n))
+	// Output:
+	// SECURITY PROTECTED NAS MESSAGE
+	//   Security header type: integrity protected (#1)
+	//   Message authentication code: 01020304
+	//   Sequence number: 9
+	//   NAS message
+	//     IDENTITY RESPONSE
+	//       Mobile identity
+	//         IMSI: 00101········80
+	// {"Security header type":"integrity protected (#1)","Message authentication code":"01020304","Sequence number":9,"NAS message":{"IDENTITY RESPONSE":{"Mobile identity":{"IMSI":"001010123456780"}}}}
 }
 
 // A broken message names its cause, and the answer.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
 )
 
 // IdentityKind tells what a mobile identity is.
@@ -94,6 +95,20 @@ func (m *EPSMobileIdentity) encode(dst []byte) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(g.TMSI))
 	}
 	return dst
+}
+
+func (m *EPSMobileIdentity) node(name string) tree.Node {
+	switch m.kind {
+	case KindIMSI:
+		return tree.Branch(name, imsiNode(m.imsi))
+	case KindIMEI:
+		return tree.Branch(name, imeiNode("IMEI", m.imei))
+	case KindGUTI:
+		g := m.guti.GUMMEI
+		return tree.Branch(name, tree.Branch("GUTI", plmnNode(g.PLMN), tree.Leaf("MME group ID", uint16(g.Group)),
+			tree.Leaf("MME code", uint8(g.Code)), tree.Leaf("M-TMSI", fmt.Sprintf("0x%08x", uint32(m.guti.TMSI)))))
+	}
+	return tree.Leaf(name, "none")
 }
 
 func decodeGUTI(b []byte) (id.GUTI, error) {
@@ -204,6 +219,20 @@ func (m *MobileIdentity) encode(dst []byte) []byte {
 	return append(dst, make([]byte, m.none)...)
 }
 
+func (m *MobileIdentity) node(name string) tree.Node {
+	switch m.kind {
+	case KindIMSI:
+		return tree.Branch(name, imsiNode(m.imsi))
+	case KindIMEI:
+		return tree.Branch(name, imeiNode("IMEI", m.imei))
+	case KindIMEISV:
+		return tree.Branch(name, imeiNode("IMEISV", m.imei))
+	case KindTMSI:
+		return tree.Branch(name, tree.Leaf("TMSI", fmt.Sprintf("0x%08x", uint32(m.tmsi))))
+	}
+	return tree.Leaf(name, "no identity")
+}
+
 func decodeIMSI(b []byte) (id.IMSI, error) {
 	s, err := digits(b)
 	if err != nil {
@@ -268,4 +297,12 @@ func appendDigits(dst []byte, kind byte, s string) []byte {
 		dst = append(dst, high<<4|(s[i]-'0'))
 	}
 	return dst
+}
+
+func imsiNode(i id.IMSI) tree.Node {
+	return tree.Node{Name: "IMSI", Value: i.Digits(), Masked: i.String()}
+}
+
+func imeiNode(name string, i id.IMEI) tree.Node {
+	return tree.Node{Name: name, Value: i.Digits(), Masked: i.String()}
 }

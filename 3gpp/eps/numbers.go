@@ -1,7 +1,6 @@
 package eps
 
 import (
-	"encoding/binary"
 	"fmt"
 	"iter"
 	"strings"
@@ -237,59 +236,3 @@ func (v RadioCapabilityID) Digits() string {
 func (v RadioCapabilityID) check() error { return nil }
 
 func (v RadioCapabilityID) node(name string) tree.Node { return tree.Leaf(name, v.Digits()) }
-
-// PagingRestrictionType says what a UE with more than one SIM is not paged for.
-type PagingRestrictionType uint8
-
-// The types of paging restriction (TS 24.301 §9.9.3.66).
-const (
-	PagingRestrictAll                   PagingRestrictionType = 1
-	PagingRestrictAllButVoice           PagingRestrictionType = 2
-	PagingRestrictAllButBearers         PagingRestrictionType = 3
-	PagingRestrictAllButVoiceAndBearers PagingRestrictionType = 4
-)
-
-// String is the meaning in the spec's words and the number.
-func (t PagingRestrictionType) String() string {
-	words := [...]string{"reserved", "all paging is restricted", "all paging is restricted except voice service",
-		"all paging is restricted except for specified PDN connections", "all paging is restricted except voice service and for specified PDN connections"}
-	if int(t) < len(words) {
-		return fmt.Sprintf("%s (#%d)", words[t], uint8(t))
-	}
-	return fmt.Sprintf("#%d", uint8(t))
-}
-
-// NewPagingRestriction gives the type and, where it names bearers, those.
-func NewPagingRestriction(t PagingRestrictionType, bearers BearerStatus) PagingRestriction {
-	v := PagingRestriction{byte(t)}
-	if t == PagingRestrictAllButBearers || t == PagingRestrictAllButVoiceAndBearers {
-		v = bearers.encode(v)
-	}
-	return v
-}
-
-// Type is the type of restriction.
-func (v PagingRestriction) Type() PagingRestrictionType {
-	if len(v) == 0 {
-		return 0
-	}
-	return PagingRestrictionType(v[0] & 15)
-}
-
-// Bearers are those that are not restricted.
-func (v PagingRestriction) Bearers() BearerStatus {
-	if len(v) < 3 {
-		return 0
-	}
-	return BearerStatus(binary.LittleEndian.Uint16(v[1:]))
-}
-
-func (v PagingRestriction) check() error { return nil }
-
-func (v PagingRestriction) node(name string) tree.Node {
-	n := tree.Branch(name, tree.Leaf("Paging restriction type", v.Type()))
-	if len(v) >= 3 {
-		n.Nodes = append(n.Nodes, tree.Leaf("Not restricted", ebiList(uint16(v.Bearers()))))
-	}
-	return n
-}

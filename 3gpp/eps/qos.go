@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/tree"
 )
 
 // EPSQoS is the quality of service of a bearer (TS 24.301 §9.9.4.3). The rates
@@ -63,6 +64,16 @@ func (q *EPSQoS) encode(dst []byte) []byte {
 	return dst
 }
 
+func (q *EPSQoS) node(name string) tree.Node {
+	n := tree.Branch(name, tree.Leaf("QCI", uint8(q.QCI)))
+	for i, part := range [...]string{"Maximum bit rate for uplink", "Maximum bit rate for downlink", "Guaranteed bit rate for uplink", "Guaranteed bit rate for downlink"} {
+		if r := *q.rates()[i]; q.MaxUL|q.MaxDL|q.GuaranteedUL|q.GuaranteedDL != 0 {
+			n.Nodes = append(n.Nodes, tree.Leaf(part, r))
+		}
+	}
+	return n
+}
+
 func (q EPSQoS) String() string {
 	if q.MaxUL|q.MaxDL|q.GuaranteedUL|q.GuaranteedDL == 0 {
 		return fmt.Sprintf("QCI %d", q.QCI)
@@ -107,6 +118,10 @@ func (a *AMBR) encode(dst []byte) []byte {
 		}
 	}
 	return append(dst, o[:n]...)
+}
+
+func (a *AMBR) node(name string) tree.Node {
+	return tree.Branch(name, tree.Leaf("APN-AMBR for downlink", a.DL), tree.Leaf("APN-AMBR for uplink", a.UL))
 }
 
 func (a AMBR) String() string { return fmt.Sprintf("%v down, %v up", a.DL, a.UL) }

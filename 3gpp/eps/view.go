@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/tree"
 )
 
@@ -124,9 +123,14 @@ func TreePDU(dir Direction, b []byte) tree.Node {
 		if p.Header.Ciphered() && (err != nil || m.rest().Count() > 0) {
 			return p.Tree(hidden("Ciphered", p.Payload))
 		}
-		return p.Tree(TreePDU(dir, p.Payload))
+		return p.Tree(treePlain(m, err, p.Payload))
 	}
 	m, err := Parse(dir, b)
+	return treePlain(m, err, b)
+}
+
+// treePlain shows what Parse made of b.
+func treePlain(m Message, err error, b []byte) tree.Node {
 	if err != nil {
 		return tree.Branch("NAS message that cannot be read", tree.Leaf("Reason", err.Error()), hidden("Octets", b))
 	}
@@ -144,90 +148,4 @@ func inline(n tree.Node) string {
 		lines = lines[1:]
 	}
 	return strings.TrimPrefix(strings.Join(lines, ", "), ": ")
-}
-
-func plmnNode(p id.PLMN) tree.Node { return tree.Leaf("PLMN", p.String()) }
-
-func taiNode(name string, t id.TAI) tree.Node {
-	return tree.Branch(name, plmnNode(t.PLMN), tree.Leaf("TAC", uint16(t.TAC)))
-}
-
-func (t *taiElement) node(name string) tree.Node { return taiNode(name, id.TAI(*t)) }
-
-func (l *TAIList) node(name string) tree.Node {
-	n := tree.Node{Name: name, List: true}
-	for _, t := range l.All() {
-		n.Nodes = append(n.Nodes, taiNode("", t))
-	}
-	return n
-}
-
-func (l *PLMNList) node(name string) tree.Node {
-	n := tree.Node{Name: name, List: true}
-	for _, p := range *l {
-		n.Nodes = append(n.Nodes, tree.Leaf("", p.String()))
-	}
-	return n
-}
-
-func (l *LAI) node(name string) tree.Node {
-	return tree.Branch(name, plmnNode(l.PLMN), tree.Leaf("LAC", l.LAC))
-}
-
-func imsiNode(i id.IMSI) tree.Node {
-	return tree.Node{Name: "IMSI", Value: i.Digits(), Masked: i.String()}
-}
-
-func imeiNode(name string, i id.IMEI) tree.Node {
-	return tree.Node{Name: name, Value: i.Digits(), Masked: i.String()}
-}
-
-func (m *EPSMobileIdentity) node(name string) tree.Node {
-	switch m.kind {
-	case KindIMSI:
-		return tree.Branch(name, imsiNode(m.imsi))
-	case KindIMEI:
-		return tree.Branch(name, imeiNode("IMEI", m.imei))
-	case KindGUTI:
-		g := m.guti.GUMMEI
-		return tree.Branch(name, tree.Branch("GUTI", plmnNode(g.PLMN), tree.Leaf("MME group ID", uint16(g.Group)),
-			tree.Leaf("MME code", uint8(g.Code)), tree.Leaf("M-TMSI", fmt.Sprintf("0x%08x", uint32(m.guti.TMSI)))))
-	}
-	return tree.Leaf(name, "none")
-}
-
-func (m *MobileIdentity) node(name string) tree.Node {
-	switch m.kind {
-	case KindIMSI:
-		return tree.Branch(name, imsiNode(m.imsi))
-	case KindIMEI:
-		return tree.Branch(name, imeiNode("IMEI", m.imei))
-	case KindIMEISV:
-		return tree.Branch(name, imeiNode("IMEISV", m.imei))
-	case KindTMSI:
-		return tree.Branch(name, tree.Leaf("TMSI", fmt.Sprintf("0x%08x", uint32(m.tmsi))))
-	}
-	return tree.Leaf(name, "no identity")
-}
-
-func (k *KSIAndSequence) node(name string) tree.Node {
-	return tree.Branch(name, tree.Leaf("NAS key set identifier", k.KSI), tree.Leaf("Sequence number (short)", k.Sequence))
-}
-
-func (a *Algorithms) node(name string) tree.Node {
-	return tree.Branch(name, tree.Leaf("Type of ciphering algorithm", a.Ciphering), tree.Leaf("Type of integrity protection algorithm", a.Integrity))
-}
-
-func (q *EPSQoS) node(name string) tree.Node {
-	n := tree.Branch(name, tree.Leaf("QCI", uint8(q.QCI)))
-	for i, part := range [...]string{"Maximum bit rate for uplink", "Maximum bit rate for downlink", "Guaranteed bit rate for uplink", "Guaranteed bit rate for downlink"} {
-		if r := *q.rates()[i]; q.MaxUL|q.MaxDL|q.GuaranteedUL|q.GuaranteedDL != 0 {
-			n.Nodes = append(n.Nodes, tree.Leaf(part, r))
-		}
-	}
-	return n
-}
-
-func (a *AMBR) node(name string) tree.Node {
-	return tree.Branch(name, tree.Leaf("APN-AMBR for downlink", a.DL), tree.Leaf("APN-AMBR for uplink", a.UL))
 }

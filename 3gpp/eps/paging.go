@@ -1,6 +1,7 @@
 package eps
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -72,40 +73,6 @@ func (v *ExtendedDRX) node(name string) tree.Node {
 // String gives the times.
 func (v ExtendedDRX) String() string { return inline(v.node("")) }
 
-// VoiceDomain is how a UE wants to speak (TS 24.301 §9.9.3.44; TS 24.008
-// §10.5.5.28 has the coding): a preference, and a bit for data centric UEs.
-type VoiceDomain uint8
-
-// The preferences. VoiceDataCentric, the UE's usage setting, is added to one of
-// them; without it the UE is voice centric.
-const (
-	VoiceCSOnly      VoiceDomain = 0
-	VoiceIMSOnly     VoiceDomain = 1
-	VoiceCSPreferred VoiceDomain = 2
-	VoiceIMSFirst    VoiceDomain = 3
-	VoiceDataCentric VoiceDomain = 4
-)
-
-var voiceFields = []bitField{
-	{"UE's usage setting", 5, 1, []string{"voice centric", "data centric"}},
-	{"Voice domain preference for E-UTRAN", 6, 2, []string{"CS voice only", "IMS PS voice only",
-		"CS voice preferred, IMS PS voice as secondary", "IMS PS voice preferred, CS voice as secondary"}},
-}
-
-// Preference is the value without the usage setting.
-func (v VoiceDomain) Preference() VoiceDomain { return v & 3 }
-
-func (v *VoiceDomain) decode(b []byte) error { return octet((*uint8)(v), b, 7) }
-
-func (v *VoiceDomain) encode(dst []byte) []byte { return append(dst, byte(*v)) }
-
-func (v *VoiceDomain) node(name string) tree.Node {
-	return bitNodes(name, []byte{byte(*v)}, voiceFields)
-}
-
-// String gives both in the spec's words.
-func (v VoiceDomain) String() string { return inline(v.node("")) }
-
 // NewWUS asks for wake-up signals with a paging probability, in steps of 5 %.
 func NewWUS(percent int) WUS { return WUS{byte(min(max(percent, 0), 100) / 5)} }
 
@@ -134,50 +101,58 @@ func (v WUS) node(name string) tree.Node {
 	return n
 }
 
-// ROHC profiles of a HeaderCompression (RFC 3095, 4996, 5225).
+// PagingRestrictionType says what a UE with more than one SIM is not paged for.
+type PagingRestrictionType uint8
+
+// The types of paging restriction (TS 24.301 §9.9.3.66).
 const (
-	ROHC0002 uint8 = 1 << iota // UDP/IP
-	ROHC0003                   // ESP/IP
-	ROHC0004                   // IP
-	ROHC0006                   // TCP/IP
-	ROHC0102                   // UDP/IP
-	ROHC0103                   // ESP/IP
-	ROHC0104                   // IP
+	PagingRestrictAll                   PagingRestrictionType = 1
+	PagingRestrictAllButVoice           PagingRestrictionType = 2
+	PagingRestrictAllButBearers         PagingRestrictionType = 3
+	PagingRestrictAllButVoiceAndBearers PagingRestrictionType = 4
 )
 
-var (
-	rohcProfiles = []string{"none", "0x0002 (UDP/IP)", "0x0003 (ESP/IP)", "0x0004 (IP)", "0x0006 (TCP/IP)", "0x0102 (UDP/IP)", "0x0103 (ESP/IP)", "0x0104 (IP)"}
-	rohcSetup    = []bitField{{"Additional header compression context setup parameters type", 24, 8, append(append([]string{"0x0000 (no compression)"}, rohcProfiles[1:]...), "other")}}
-)
-
-// NewHeaderCompression offers or accepts profiles, ROHC0002 and others added,
-// with context identifiers up to maxCID.
-func NewHeaderCompression(profiles uint8, maxCID uint16) HeaderCompression {
-	return HeaderCompression{profiles, byte(maxCID >> 8), byte(maxCID)}
+// String is the meaning in the spec's words and the number.
+func (t PagingRestrictionType) String() string {
+	words := [...]string{"reserved", "all paging is restricted", "all paging is restricted except voice service",
+		"all paging is restricted except for specified PDN connections", "all paging is restricted except voice service and for specified PDN connections"}
+	if int(t) < len(words) {
+		return fmt.Sprintf("%s (#%d)", words[t], uint8(t))
+	}
+	return fmt.Sprintf("#%d", uint8(t))
 }
 
-// Profiles are the ROHC profiles, a bit for each.
-func (v HeaderCompression) Profiles() uint8 { return v.at(0) }
-
-// MaxCID is the highest context identifier.
-func (v HeaderCompression) MaxCID() uint16 { return uint16(v.at(1))<<8 | uint16(v.at(2)) }
-
-func (v HeaderCompression) at(i int) uint8 {
-	if i < len(v) {
-		return v[i]
+// NewPagingRestriction gives the type and, where it names bearers, those.
+func NewPagingRestriction(t PagingRestrictionType, bearers BearerStatus) PagingRestriction {
+	v := PagingRestriction{byte(t)}
+	if t == PagingRestrictAllButBearers || t == PagingRestrictAllButVoiceAndBearers {
+		v = bearers.encode(v)
 	}
-	return 0
+	return v
 }
 
-func (v HeaderCompression) check() error { return nil }
-
-func (v HeaderCompression) node(name string) tree.Node {
-	n := tree.Branch(name, tree.Leaf("RoHC profiles", flagText(v.Profiles(), append(rohcProfiles[:8:8], ""))), tree.Leaf("MAX_CID", v.MaxCID()))
-	if len(v) > 3 {
-		n.Nodes = append(n.Nodes, bitNodes("", v, rohcSetup).Nodes...)
+// Type is the type of restriction.
+func (v PagingRestriction) Type() PagingRestrictionType {
+	if len(v) == 0 {
+		return 0
 	}
-	if len(v) > 4 {
-		n.Nodes = append(n.Nodes, hidden("Additional header compression context setup parameters container", v[4:]))
+	return PagingRestrictionType(v[0] & 15)
+}
+
+// Bearers are those that are not restricted.
+func (v PagingRestriction) Bearers() BearerStatus {
+	if len(v) < 3 {
+		return 0
+	}
+	return BearerStatus(binary.LittleEndian.Uint16(v[1:]))
+}
+
+func (v PagingRestriction) check() error { return nil }
+
+func (v PagingRestriction) node(name string) tree.Node {
+	n := tree.Branch(name, tree.Leaf("Paging restriction type", v.Type()))
+	if len(v) >= 3 {
+		n.Nodes = append(n.Nodes, tree.Leaf("Not restricted", ebiList(uint16(v.Bearers()))))
 	}
 	return n
 }
