@@ -143,12 +143,19 @@ func (r *Reader) BitString(s Size) BitString {
 	if !one {
 		b, n := r.general(1)
 		r.least(n, s)
-		return BitString{r.masked(b, n), n}
+		return r.bitString(b, n)
 	}
 	if n == 0 {
 		return BitString{}
 	}
-	return BitString{r.masked(r.aligned(n), n), n}
+	return r.bitString(r.aligned(n), n)
+}
+
+func (r *Reader) bitString(b []byte, n int) BitString {
+	if r.err != nil {
+		return BitString{}
+	}
+	return BitString{r.masked(b, n), n}
 }
 
 // masked returns b with the bits after the n-th zero, a copy if that changes

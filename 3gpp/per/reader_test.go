@@ -214,6 +214,9 @@ func FuzzReader(f *testing.F) {
 					t.Fatalf("%d elements after an error", len(v))
 				}
 			}
+			if r.BitString(Size{Max: 9}).Len != 0 || r.BitString(Size{Min: 9, Max: 9}).Len != 0 || r.BitString(Size{Max: Unbounded}).Len != 0 {
+				t.Fatal("a bit string after an error")
+			}
 			if r.Bits(5) != 0 || r.Octet() != 0 || len(r.Rest()) != 0 || r.Left() != 0 {
 				t.Fatal("reads on after an error")
 			}

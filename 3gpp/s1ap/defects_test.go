@@ -197,6 +197,8 @@ func TestAllocationIsBounded(t *testing.T) {
 		"unknown IEs of 1 octet": assemble(dlNAS, repeat(ie{60000, CriticalityIgnore, "x"}, 2000)...),
 		"fragments in fragments": fragmented(300_000),
 		"repeated IEs":           assemble(dlNAS, repeat(nas, 2000)...),
+		"elements of other IEs": assemble((*ERABReleaseResponse)(nil).Header(), mmeID, enbID, // 25 in a list, each noted
+			ie{IDERABReleaseListBearerRelComp, CriticalityIgnore, "\x18" + strings.Repeat("\xea\x60\x40\x01\x00", 25)}),
 	}
 	for name, b := range hostile {
 		got := allocated(func() { _, _ = Parse(b) })

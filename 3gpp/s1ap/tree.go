@@ -231,6 +231,9 @@ func bitText(v uint64, n int) string {
 }
 
 func bitsText(b per.BitString) string {
+	if b.Len < 0 || b.Len > 8*len(b.Bytes) {
+		return fmt.Sprintf("%d bits in %d octets", b.Len, len(b.Bytes))
+	}
 	if b.Len <= 64 {
 		var v uint64
 		for i := range b.Len {

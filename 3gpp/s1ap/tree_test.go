@@ -139,6 +139,7 @@ func TestAddresses(t *testing.T) {
 		"10.0.0.1, 2001:db8::":           {both, 160},
 		"0b0000101":                      {both, 7},
 		"0x0a00":                         {both, 16},
+		"33 bits in 4 octets":            {both[:4:4], 33},
 		"0x0a00000120010db80000":         {both, 80},
 		"0x0a00000120010db800 (65 bits)": {both, 65},
 	} {
