@@ -27,6 +27,9 @@ func captures(t testing.TB) []captured {
 	}
 	var all []captured
 	for _, name := range files {
+		if strings.HasSuffix(name, "pycrate-s1ap.txt") {
+			continue // values, not conversations: see pycrate_test.go
+		}
 		f, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)

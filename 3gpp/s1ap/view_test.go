@@ -50,7 +50,9 @@ func (w *view) component(v reflect.Value, name string, bits int) {
 	}
 	if p, ok := v.Interface().(PrivateIE); ok {
 		w.ids = append(w.ids, ProtocolIEID(p.ID.Choice-1)) // under the same name
-		w.count("local", uint64(p.ID.Local))
+		if p.ID.Choice == PrivateIEIDChoiceLocal {
+			w.count("local", uint64(p.ID.Local))
+		}
 		return
 	}
 	switch v.Kind() {
@@ -109,8 +111,9 @@ func holdsIEs(t reflect.Type) bool {
 func (w *view) ie(v reflect.Value, name, field string) {
 	w.ids = append(w.ids, ieIDs[strings.ToLower(name)])
 	if field == "RerouteNASRequest.S1Message" {
-		p, _ := Parse(v.Bytes()) // one of nested
-		w.message(p.Message)
+		if p, err := Parse(v.Bytes()); err == nil { // as one of nested can be
+			w.message(p.Message)
+		}
 	}
 	if w.known(field) {
 		t := v.Type()
