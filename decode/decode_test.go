@@ -95,7 +95,7 @@ func TestEveryCodeVerifies(t *testing.T) {
 				}
 			}
 			ies, _ := m["ies"].(map[string]any)
-			if k, ok := ies["SecurityKey and K_eNB derived"].(string); ok && strings.HasPrefix(k, "equal") {
+			if k, ok := ies["K_eNB"].(string); ok && strings.HasPrefix(k, "SecurityKey is the one") {
 				keys++
 			} else if ok {
 				t.Errorf("%s frame %v: %s", name, m["frame"], k)

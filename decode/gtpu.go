@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/tree"
@@ -28,10 +30,11 @@ func (x *run) gtpu(m *message, b []byte, cut int) {
 	m.aside = "TEID " + g.TEID.String()
 	switch g.Type {
 	case gtpu.GPDU:
-		m.body = append(headerOnly(gtpu.Tree(g).Nodes), userPacket(g.Payload))
-		m.detail = []string{m.aside, inner(g.Payload)}
+		packet := userPacket(g.Payload)
+		m.body = append(besides(gtpu.Tree(g).Nodes), packet)
+		m.detail = []string{m.aside, strings.TrimPrefix(x.p.view.Text(packet), "T-PDU: ")}
 	default:
-		m.body = gtpu.Tree(g).Nodes
+		m.body = besides(gtpu.Tree(g).Nodes)
 		if cut > 0 {
 			m.err = fmt.Errorf("the capture left %d of %d octets out", cut, len(b)+cut)
 		}
@@ -39,14 +42,11 @@ func (x *run) gtpu(m *message, b []byte, cut int) {
 	x.show(m)
 }
 
-// headerOnly leaves the user's packet away.
-func headerOnly(nodes []tree.Node) (out []tree.Node) {
-	for _, n := range nodes {
-		if n.Name != "T-PDU" {
-			out = append(out, n)
-		}
-	}
-	return out
+// besides leaves away what is shown otherwise: type, TEID, the user's packet.
+func besides(nodes []tree.Node) []tree.Node {
+	return slices.DeleteFunc(nodes, func(n tree.Node) bool {
+		return n.Name == "Message Type" || n.Name == "Tunnel Endpoint Identifier" || n.Name == "T-PDU"
+	})
 }
 
 func userPacket(b []byte) tree.Node {

@@ -7,6 +7,7 @@ var messageTypes = [256]string{
 	1: "Echo Request", 2: "Echo Response", 3: "Version Not Supported Indication",
 	25: "SRVCC PS to CS Request", 26: "SRVCC PS to CS Response", 27: "SRVCC PS to CS Complete Notification",
 	28: "SRVCC PS to CS Complete Acknowledge", 29: "SRVCC PS to CS Cancel Notification", 30: "SRVCC PS to CS Cancel Acknowledge",
+	31: "SRVCC CS to PS Request",
 	32: "Create Session Request", 33: "Create Session Response", 34: "Modify Bearer Request", 35: "Modify Bearer Response",
 	36: "Delete Session Request", 37: "Delete Session Response", 38: "Change Notification Request", 39: "Change Notification Response",
 	40: "Remote UE Report Notification", 41: "Remote UE Report Acknowledge",
@@ -37,8 +38,12 @@ var messageTypes = [256]string{
 	243: "SRVCC CS to PS Cancel Notification", 244: "SRVCC CS to PS Cancel Acknowledge",
 }
 
-// elementNames are the information elements of TS 29.274 table 8.1-1.
+// elementNames are the information elements of TS 29.274 table 8.1-1 and TS
+// 29.280.
 var elementNames = [256]string{
+	52: "Source to Target Transparent Container", 53: "Target to Source Transparent Container", 54: "MM Context for E-UTRAN SRVCC",
+	55: "MM Context for UTRAN SRVCC", 56: "SRVCC Cause", 57: "Target RNC ID", 58: "Target Global Cell ID", 59: "TEID-C", 60: "Sv Flags",
+	61: "Service Area Identifier", 62: "MM Context for CS to PS SRVCC", 130: "Bearer Control Mode", 214: "PGW Change Info", 215: "PGW FQDN",
 	ie.IMSI: "IMSI", ie.Cause: "Cause", ie.Recovery: "Recovery", ie.STNSR: "STN-SR", ie.AccessPointName: "APN",
 	ie.AggregateMaximumBitRate: "AMBR", ie.EPSBearerID: "EBI", ie.IPAddress: "IP Address", ie.MobileEquipmentIdentity: "MEI",
 	ie.MSISDN: "MSISDN", ie.Indication: "Indication", ie.ProtocolConfigurationOptions: "PCO", ie.PDNAddressAllocation: "PAA",

@@ -143,14 +143,14 @@ func paaOf(v []byte) (tree.Node, bool) {
 			return n, false
 		}
 		p := netip.PrefixFrom(netip.AddrFrom16([16]byte(v[1:17])), int(v[0]))
-		n.Nodes = append(n.Nodes, tree.Node{Name: "IPv6 Prefix", Value: p.String(), Masked: "hidden"})
+		n.Nodes = append(n.Nodes, tree.Leaf("IPv6 Prefix", p.String()))
 		v = v[17:]
 	}
 	if kind == 1 || kind == 3 {
 		if len(v) < 4 {
 			return n, false
 		}
-		n.Nodes = append(n.Nodes, tree.Node{Name: "IPv4 address", Value: netip.AddrFrom4([4]byte(v)).String(), Masked: "hidden"})
+		n.Nodes = append(n.Nodes, tree.Leaf("IPv4 address", netip.AddrFrom4([4]byte(v)).String()))
 	}
 	return n, true
 }
@@ -277,7 +277,7 @@ func gutiOf(v []byte) (tree.Node, bool) {
 	p, err := id.DecodePLMN([3]byte(v))
 	tmsi := fmt.Sprintf("0x%x", v[6:10])
 	return tree.Branch("", tree.Leaf("PLMN", p.String()), tree.Leaf("MME Group ID", binary.BigEndian.Uint16(v[3:])),
-		tree.Leaf("MME Code", v[5]), tree.Node{Name: "M-TMSI", Value: tmsi, Masked: "hidden"}), err == nil
+		tree.Leaf("MME Code", v[5]), tree.Leaf("M-TMSI", tmsi)), err == nil
 }
 
 func selectionOf(v []byte) (tree.Node, bool) {

@@ -115,13 +115,13 @@ func (x *run) kenb(m *message, k secret.Key256) {
 	if !known {
 		return
 	}
-	text := fmt.Sprintf("equal, for uplink NAS COUNT %d", count)
+	is := "is"
 	if !equal {
-		text = "not equal, " + text[len("equal, "):]
+		is = "is not"
 	}
 	i := slices.IndexFunc(m.body, func(n tree.Node) bool { return n.Name == "SecurityKey" })
 	if i >= 0 {
-		m.body = slices.Insert(m.body, i+1, tree.Leaf("SecurityKey and K_eNB derived", text))
+		m.body = slices.Insert(m.body, i+1, tree.Leaf("K_eNB", fmt.Sprintf("SecurityKey %s the one derived for uplink NAS COUNT %d", is, count)))
 	}
 }
 

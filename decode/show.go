@@ -161,7 +161,7 @@ func (p *printer) summary(m *message) string {
 		if o.src.IsValid() {
 			fmt.Fprintf(&s, "  %v > %v", o.src.Addr(), o.dst.Addr())
 		}
-	} else if m.line > 0 {
+	} else {
 		fmt.Fprintf(&s, "%6d", m.line)
 	}
 	fmt.Fprintf(&s, "  %-7s", m.protocol)
@@ -169,7 +169,7 @@ func (p *printer) summary(m *message) string {
 	if m.err != nil {
 		parts = append(parts, "malformed: "+oneLine(m.err.Error()))
 	}
-	return strings.TrimLeft(s.String()+" "+strings.Join(parts, " | "), " ")
+	return s.String() + " " + strings.Join(parts, " | ")
 }
 
 // oneLine keeps what a peer may have had a hand in on one line.
