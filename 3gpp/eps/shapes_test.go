@@ -1,10 +1,11 @@
 package eps
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"campanile.network/3gpp/gsm7"
 )
 
 // shapes write the values of elements whose content random octets do not make:
@@ -40,7 +41,7 @@ var shapes = map[string]func(r *rand.Rand, dir Direction) []byte{
 		for range 1 + r.IntN(4) {
 			n := 2 + r.IntN(4)
 			b = append(append(b, byte(n)), randomDigits(r, n)...)
-			service := bytes.Repeat([]byte("mountain"), r.IntN(3))
+			service := gsm7.PackUSSD(nil, []byte([]string{"", "police", "fire", "mountain"}[r.IntN(4)])) // these letters are ASCII there
 			b = append(append(b, byte(len(service))), service...)
 		}
 		return b

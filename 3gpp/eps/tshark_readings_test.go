@@ -3,6 +3,7 @@ package eps
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -109,8 +110,8 @@ var readClassmark2 = fieldsTogether(fieldNumber("gsm_a.MSC_rev", 0, 7, 6), field
 	fieldFlags(1, "gsm_a.", "- ps_sup_cap"), fieldNumber("gsm_a.SS_screening_indicator", 1, 6, 5), fieldFlags(1, "gsm_a.", "- - - - SM_cap VBS_notification_rec VGCS_notification_rec FC_frequency_cap"),
 	fieldFlags(2, "gsm_a.", "CM3 - LCS_VA_cap UCS2_treatment SoLSA CMSP A5_3_algorithm_sup A5_2_algorithm_sup"))
 
-func readNRI(_ element, b []byte) []reading { // ten bits
-	return []reading{shown("gsm_a.gm.gmm.nri_cont_value", fmt.Sprintf("0x%04x", int(b[0])<<2|int(b[1])>>6))}
+func readNRI(el element, _ []byte) []reading {
+	return []reading{shown("gsm_a.gm.gmm.nri_cont_value", fmt.Sprintf("0x%04x", el.(*NRI).Value()))}
 }
 
 func readBearerStatus(el element, _ []byte) (r []reading) {
@@ -127,35 +128,6 @@ func readCompressionStatus(_ element, b []byte) (r []reading) {
 	return r
 }
 
-func readCodecs(_ element, b []byte) (r []reading) {
-	for len(b) >= 2 {
-		r = append(r, shown("gsm_a.dtap.sysid", fmt.Sprintf("0x%02x", b[0])), shown("gsm_a.dtap.bitmap_length", strconv.Itoa(int(b[1]))))
-		b = b[2+int(b[1]):]
-	}
-	return r
-}
-
-// shownDigits are semi-octets, the lower first, up to the filler.
-func shownDigits(b []byte) string {
-	var s strings.Builder
-	for _, o := range b {
-		for _, d := range []byte{o & 15, o >> 4} {
-			if d < 10 {
-				s.WriteByte('0' + d)
-			}
-		}
-	}
-	return s.String()
-}
-
-func readTI(_ element, b []byte) []reading {
-	v := b[0] >> 4 & 7
-	if len(b) > 1 {
-		v = b[1] & 0x7f
-	}
-	return append(fieldNumber("gsm_a.gm.sm.ti_flag", 0, 8, 8)(nil, b), shown("gsm_a.gm.ti_value", fmt.Sprintf("0x%02x", v)))
-}
-
 var readQoS3G = fieldsTogether(fieldNumber("gsm_a.gm.sm.qos.delay_cls", 0, 6, 4), fieldNumber("gsm_a.gm.sm.qos.reliability_cls", 0, 3, 1), fieldNumber("gsm_a.gm.sm.qos.peak_throughput", 1, 8, 5), fieldNumber("gsm_a.gm.sm.qos.prec_class", 1, 3, 1),
 	fieldNumber("gsm_a.gm.sm.qos.mean_throughput", 2, 5, 1), fieldNumber("gsm_a.gm.sm.qos.traffic_cls", 3, 8, 6), fieldNumber("gsm_a.gm.sm.qos.max_bitrate_upl", 5, 8, 1), fieldNumber("gsm_a.gm.sm.qos.max_bitrate_downl", 6, 8, 1),
 	fieldNumber("gsm_a.gm.sm.qos.guar_bitrate_upl", 9, 8, 1), fieldNumber("gsm_a.gm.sm.qos.guar_bitrate_downl", 10, 8, 1))
@@ -168,14 +140,11 @@ var readExtendedAMBR = fieldsTogether(fieldNumber("nas_eps.esm.ext_apn_ambr_dl_u
 
 // readPLMN are country and network code as numbers under a prefix.
 func readPLMN(prefix string, p id.PLMN) []reading {
-	mcc, _ := strconv.Atoi(p.MCC())
-	mnc, _ := strconv.Atoi(p.MNC())
-	return []reading{shown(prefix+"mcc", strconv.Itoa(mcc)), shown(prefix+"mnc", strconv.Itoa(mnc))}
+	return []reading{shown(prefix+"mcc", shownNumber(p.MCC())), shown(prefix+"mnc", shownNumber(p.MNC()))}
 }
 
 func readIMSI(i id.IMSI) []reading {
-	mcc, _ := strconv.Atoi(i.Digits()[:3])
-	return []reading{shown("e212.imsi", i.Digits()), shown("e212.mcc", strconv.Itoa(mcc))}
+	return []reading{shown("e212.imsi", i.Digits()), shown("e212.mcc", shownNumber(i.Digits()[:3]))}
 }
 
 func readEPSMobileIdentity(el element, b []byte) []reading {
@@ -326,4 +295,9 @@ func readPCO(el element, _ []byte) (r []reading) {
 		}
 	}
 	return r
+}
+
+func shownAddress(b []byte) string {
+	a, _ := netip.AddrFromSlice(b)
+	return a.String()
 }
