@@ -109,6 +109,14 @@ func TestStrangersAUTS(t *testing.T) {
 	}
 }
 
+func TestVectorAllocatesOnce(t *testing.T) {
+	k, opc, rand := set20(t)
+	var f aka.Algorithm = milenage.New(k, opc)
+	if n := testing.AllocsPerRun(100, func() { aka.Generate(f, rand, 32, aka.AMFEPS()) }); n > 1 {
+		t.Errorf("%v allocations, want at most 1", n)
+	}
+}
+
 func TestCardAnswersOnce(t *testing.T) {
 	card, c := newCard(t, nil)
 	_, _, rand := set20(t)

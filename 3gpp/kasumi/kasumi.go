@@ -6,7 +6,7 @@
 // core. It is neither A5/3 nor GEA3, though their kernel is the same.
 //
 // Nothing branches or looks up by a secret: S7 is read whole each time and S9 is
-// computed as the quadratic form that it is. That costs speed: some 4 MB/s, enough
+// computed as the quadratic form that it is. That costs speed: some 5 MB/s, enough
 // for signalling and voice, not for the packets of a city.
 package kasumi
 

@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 
 	wmnsk "github.com/wmnsk/milenage"
 )
+
+var _ aka.Algorithm = (*milenage.Cipher)(nil)
 
 // testSet is one published set: set K RAND SQN AMF OP OPc f1 f1* f2 f3 f4 f5 f5*.
 type testSet struct {
