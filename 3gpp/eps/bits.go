@@ -105,8 +105,6 @@ var n1Features = []string{"", "5G-EHC-CP-CIoT", "5GS-PNB-UP-CIoT", "5GS-PNB-CP-C
 // Has says whether the UE has f.
 func (v N1Capability) Has(f Feature) bool { return has(v, f) }
 
-func (v N1Capability) check() error { return nil }
-
 func (v N1Capability) node(name string) tree.Node { return tree.Leaf(name, names(v, n1Features)) }
 
 // VoiceDomain is how a UE wants to speak (TS 24.301 §9.9.3.44; TS 24.008

@@ -43,8 +43,6 @@ func (v HeaderCompression) at(i int) uint8 {
 	return 0
 }
 
-func (v HeaderCompression) check() error { return nil }
-
 func (v HeaderCompression) node(name string) tree.Node {
 	n := tree.Branch(name, tree.Leaf("RoHC profiles", flagText(v.Profiles(), append(rohcProfiles[:8:8], ""))), tree.Leaf("MAX_CID", v.MaxCID()))
 	if len(v) > 3 {

@@ -114,8 +114,6 @@ var classmark3 = []csn{
 	bit("Extended TSC Set Capability support", 1), bit("Extended EARFCN value range", 1),
 }
 
-func (v Classmark3) check() error { return nil }
-
 // node shows the parts that are there; what a sender leaves out at the end is
 // zero.
 func (v Classmark3) node(name string) tree.Node {

@@ -1626,13 +1626,7 @@ func (v ExtendedAMBR) String() string { return inline(v.node("")) }
 // It is CSN.1 (TS 24.008 §10.5.1.7): bits, some of which say whether others follow.
 type Classmark3 []byte
 
-func (v *Classmark3) decode(b []byte) error {
-	if err := Classmark3(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *Classmark3) decode(b []byte) error    { *v = b; return nil }
 func (v *Classmark3) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1657,13 +1651,7 @@ func (v Codecs) String() string { return inline(v.node("")) }
 // N1Capability is the N1 UE network capability element (TS 24.301 §9.9.3.57), octets as they stand on the wire.
 type N1Capability []byte
 
-func (v *N1Capability) decode(b []byte) error {
-	if err := N1Capability(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *N1Capability) decode(b []byte) error    { *v = b; return nil }
 func (v *N1Capability) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1673,13 +1661,7 @@ func (v N1Capability) String() string { return inline(v.node("")) }
 // Octets of a type in bits 6 to 8 and a value.
 type WUS []byte
 
-func (v *WUS) decode(b []byte) error {
-	if err := WUS(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *WUS) decode(b []byte) error    { *v = b; return nil }
 func (v *WUS) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1737,13 +1719,7 @@ func (v CipheringKeyData) String() string { return inline(v.node("")) }
 // Hexadecimal digits (TS 23.003 §29).
 type RadioCapabilityID []byte
 
-func (v *RadioCapabilityID) decode(b []byte) error {
-	if err := RadioCapabilityID(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *RadioCapabilityID) decode(b []byte) error    { *v = b; return nil }
 func (v *RadioCapabilityID) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1753,13 +1729,7 @@ func (v RadioCapabilityID) String() string { return inline(v.node("")) }
 // A type and, for two of them, the bearers that are not restricted.
 type PagingRestriction []byte
 
-func (v *PagingRestriction) decode(b []byte) error {
-	if err := PagingRestriction(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *PagingRestriction) decode(b []byte) error    { *v = b; return nil }
 func (v *PagingRestriction) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1769,13 +1739,7 @@ func (v PagingRestriction) String() string { return inline(v.node("")) }
 // A calling party BCD number (TS 24.008 §10.5.4.9). String masks the digits.
 type CLI []byte
 
-func (v *CLI) decode(b []byte) error {
-	if err := CLI(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *CLI) decode(b []byte) error    { *v = b; return nil }
 func (v *CLI) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1800,13 +1764,7 @@ func (v NBIFOM) String() string { return inline(v.node("")) }
 // HeaderCompression is the Header compression configuration element (TS 24.301 §9.9.4.22), octets as they stand on the wire.
 type HeaderCompression []byte
 
-func (v *HeaderCompression) decode(b []byte) error {
-	if err := HeaderCompression(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *HeaderCompression) decode(b []byte) error    { *v = b; return nil }
 func (v *HeaderCompression) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1848,13 +1806,7 @@ func (v PKMFAddress) String() string { return inline(v.node("")) }
 // Quality of service as TS 24.008 §10.5.6.5 codes it for GERAN and UTRAN.
 type QoS3G []byte
 
-func (v *QoS3G) decode(b []byte) error {
-	if err := QoS3G(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *QoS3G) decode(b []byte) error    { *v = b; return nil }
 func (v *QoS3G) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.
@@ -1864,13 +1816,7 @@ func (v QoS3G) String() string { return inline(v.node("")) }
 // TS 24.008 §10.5.6.7 has the coding.
 type TransactionID []byte
 
-func (v *TransactionID) decode(b []byte) error {
-	if err := TransactionID(b).check(); err != nil {
-		return err
-	}
-	*v = b
-	return nil
-}
+func (v *TransactionID) decode(b []byte) error    { *v = b; return nil }
 func (v *TransactionID) encode(dst []byte) []byte { return append(dst, *v...) }
 
 // String names the parts.

@@ -203,8 +203,6 @@ func (v CLI) head() int {
 	return min(1, len(v))
 }
 
-func (v CLI) check() error { return nil }
-
 func (v CLI) node(name string) tree.Node {
 	n := bitNodes(name, v, cliFields)
 	if v.head() == 2 {
@@ -232,7 +230,5 @@ func (v RadioCapabilityID) Digits() string {
 	}
 	return string(s)
 }
-
-func (v RadioCapabilityID) check() error { return nil }
 
 func (v RadioCapabilityID) node(name string) tree.Node { return tree.Leaf(name, v.Digits()) }

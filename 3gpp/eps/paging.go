@@ -87,8 +87,6 @@ func (v WUS) PagingProbability() (int, bool) {
 	return 0, false
 }
 
-func (v WUS) check() error { return nil }
-
 func (v WUS) node(name string) tree.Node {
 	n := tree.Branch(name)
 	for _, o := range v {
@@ -146,8 +144,6 @@ func (v PagingRestriction) Bearers() BearerStatus {
 	}
 	return BearerStatus(binary.LittleEndian.Uint16(v[1:]))
 }
-
-func (v PagingRestriction) check() error { return nil }
 
 func (v PagingRestriction) node(name string) tree.Node {
 	n := tree.Branch(name, tree.Leaf("Paging restriction type", v.Type()))

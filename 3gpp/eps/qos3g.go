@@ -63,8 +63,6 @@ func (v QoS3G) Rate(r QoS3GRate) id.BitRate {
 	return baseRate(get(at[0]))
 }
 
-func (v QoS3G) check() error { return nil }
-
 func (v QoS3G) node(name string) tree.Node {
 	n := bitNodes(name, v, qos3GFields)
 	if len(v) < 11 {
@@ -128,8 +126,6 @@ func (v TransactionID) Value() uint8 {
 
 // Responder is the TI flag.
 func (v TransactionID) Responder() bool { return len(v) > 0 && v[0]&0x80 != 0 }
-
-func (v TransactionID) check() error { return nil }
 
 func (v TransactionID) node(name string) tree.Node {
 	return tree.Branch(name, tree.Leaf("TI flag", v.Responder()), tree.Leaf("TI value", v.Value()))

@@ -39,8 +39,10 @@ func writeOctets(b *bytes.Buffer, e *element) {
 		}
 	case "octets":
 		underlying, shape = "[]byte", "octets as they stand on the wire"
-		decode = fmt.Sprintf("if err := %s(b).check(); err != nil { return err }; *v = b; return nil", t)
-		encode = "*v..."
+		decode, encode = "*v = b; return nil", "*v..."
+		if e.kind == "checked" {
+			decode = fmt.Sprintf("if err := %s(b).check(); err != nil { return err }; %s", t, decode)
+		}
 	case "word":
 		underlying, shape = "uint16", "a number of two octets"
 		decode, encode = "return word((*uint16)(v), b)", "byte(*v>>8), byte(*v)"

@@ -19,7 +19,7 @@ import (
 type element struct {
 	goType, shape string
 	size          int    // bits of half and octet, octets of array
-	kind          string // flags, parts, or the name of an adapter
+	kind          string // flags, parts, checked, or the name of an adapter
 	name, clause  string
 	values        [][]string // value or bit, constant, meaning
 	note          string     // what else the comment of the Go type says
@@ -102,7 +102,7 @@ func lines(name string, heading func(string) error, cells func([]string) error, 
 	return s.Err()
 }
 
-var elementHeading = regexp.MustCompile(`^([\w.]+) (half|octet|word|array|octets|hand)(?: (\d+))?(?: (flags|parts|\w+Element))?: (.*) \(§([\w.]+)\)$`)
+var elementHeading = regexp.MustCompile(`^([\w.]+) (half|octet|word|array|octets|hand)(?: (\d+))?(?: (flags|parts|checked|\w+Element))?: (.*) \(§([\w.]+)\)$`)
 
 func readElements(name string) ([]*element, error) {
 	var all []*element
