@@ -1,7 +1,11 @@
 package s1ap
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
+
+	"campanile.network/3gpp/tree"
 )
 
 // FuzzParse reads arbitrary octets: it must not panic and not allocate beyond
@@ -24,6 +28,10 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := Parse(b)
+		n := Tree(&p, nil)
+		if out := (tree.View{Mask: true}).AppendJSON(nil, n); !json.Valid(out) || strings.Contains(p.String(), "\n") {
+			t.Fatalf("shown as %s", out)
+		}
 		fault, ok := Continuable(err)
 		if fault != nil {
 			_ = fault.Error()
