@@ -163,7 +163,8 @@ type Received struct {
 // pdu[:0] as dst works in place. Its COUNT becomes used. On an error nothing
 // has changed. ErrMAC, ErrReplay, ErrShort, ErrHeader or ErrCountExhausted.
 //
-// It does not judge whether a header type suits the message or the moment.
+// It does not judge whether a header type suits the message or the moment; the
+// code does not cover the type, so that on its way it may have become another.
 func (c *Context) Unprotect(dst, pdu []byte) (Received, error) {
 	h, err := ParseHeader(pdu)
 	if err != nil {

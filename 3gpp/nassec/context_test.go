@@ -370,11 +370,14 @@ func FuzzUnprotect(f *testing.F) {
 	f.Add(good)
 	f.Add(sr)
 	f.Add([]byte{0x27})
+	f.Add(append([]byte{0x37}, good[1:]...))
 	f.Fuzz(func(t *testing.T, pdu []byte) {
 		p := newPair(t, state(nassec.EEA2, nassec.EIA2))
 		before := p.network.State()
 		if _, err := p.network.Unprotect(nil, pdu); err == nil {
-			if !bytes.Equal(pdu, good) {
+			// The first octet is outside what the code covers (TS 24.301 §4.4.3.3): the
+			// type of header may be another, and the text then stays ciphered.
+			if !bytes.Equal(pdu[1:], good[1:]) {
 				t.Errorf("forged %x accepted", pdu)
 			}
 			return
