@@ -52,15 +52,18 @@ func (w *Writer) Bits(v uint64, n int) {
 		w.buf[len(w.buf)-1] |= byte(v&(1<<left-1)) << w.free
 		return
 	}
-	for left > 0 {
-		if w.free == 0 {
-			w.buf = append(w.buf, 0)
-			w.free = 8
-		}
-		k := min(left, w.free)
-		w.free -= k
-		left -= k
-		w.buf[len(w.buf)-1] |= byte(v>>left&(1<<k-1)) << w.free
+	if w.free > 0 && left > 0 {
+		left -= w.free
+		w.buf[len(w.buf)-1] |= byte(v >> left & (1<<w.free - 1))
+		w.free = 0
+	}
+	for left >= 8 {
+		left -= 8
+		w.buf = append(w.buf, byte(v>>left))
+	}
+	if left > 0 {
+		w.free = 8 - left
+		w.buf = append(w.buf, byte(v<<w.free))
 	}
 }
 
