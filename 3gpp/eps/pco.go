@@ -192,6 +192,10 @@ func (p PCO) Units(from Direction) iter.Seq2[ContainerID, []byte] {
 	}
 }
 
+// All gives the units in order where it is not known who sent them: as a UE
+// does.
+func (p PCO) All() iter.Seq2[ContainerID, []byte] { return p.Units(Uplink) }
+
 // take takes a unit from units.
 func (p PCO) take(from Direction) (id ContainerID, content []byte, rest PCO, ok bool) {
 	if len(p) < 3 {
@@ -285,9 +289,11 @@ func (p *PCO) encode(dst []byte) []byte {
 
 // String names the units, as a network sends them, with what may be shown of
 // their content: passwords may not.
-func (p PCO) String() string { return inline(p.node("", Downlink)) }
+func (p PCO) String() string { return inline(p.Tree("", Downlink)) }
 
-func (p PCO) node(name string, from Direction) tree.Node {
+// Tree shows the units as sent in direction from, under a name: S11 carries
+// them too (TS 29.274 §8.13).
+func (p PCO) Tree(name string, from Direction) tree.Node {
 	n := tree.Branch(name)
 	if len(p) > 0 {
 		n.Nodes = append(n.Nodes, bitNodes("", p, []bitField{{"Configuration protocol", 5, 3, []string{"PPP for use with IP PDP type or IP PDN type"}}}).Nodes...)
@@ -340,6 +346,3 @@ var rateControlFields = []bitField{
 	{"Uplink time unit", 5, 3, []string{"unrestricted", "minute", "hour", "day", "week"}},
 	{"Maximum uplink rate", 8, 24, nil},
 }
-
-// All gives the units of a UE in order.
-func (p PCO) All() iter.Seq2[ContainerID, []byte] { return p.Units(Uplink) }

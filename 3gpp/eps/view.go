@@ -54,7 +54,7 @@ func (t *table) show(name string, el element, depth int) tree.Node {
 	case *EMMContainer:
 		return contained(name, dir, *e, depth)
 	case *PCO:
-		return e.node(name, dir)
+		return e.Tree(name, dir)
 	case noder:
 		return e.node(name)
 	}
