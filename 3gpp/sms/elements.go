@@ -1,6 +1,11 @@
 package sms
 
-import "fmt"
+import (
+	"fmt"
+
+	"campanile.network/3gpp/gsm7"
+	"campanile.network/3gpp/tree"
+)
 
 // A Count of messages waiting, from a Special SMS Message Indication (TS 23.040
 // §9.2.3.24.2).
@@ -112,23 +117,36 @@ func (h UDH) ReplyAddress() (Address, bool) {
 	return a, w.err == nil
 }
 
-// describe tells in words what an element with a type says; nil for others.
-func (h UDH) describe(iei IEI, d []byte) any {
-	switch {
-	case (iei == IEIConcatenation8 && len(d) == 3) || (iei == IEIConcatenation16 && len(d) == 4):
-		n := len(d)
-		return fmt.Sprintf("reference %x, part %d of %d", d[:n-2], d[n-1], d[n-2])
-	case (iei == IEIPorts8 && len(d) == 2) || (iei == IEIPorts16 && len(d) == 4):
-		p, _ := (UDH{}).With(iei, d...).Ports()
-		return fmt.Sprintf("destination port %d, originator port %d", p.Destination, p.Originator)
-	case iei == IEIIndication && len(d) == 2:
-		return (UDH{}).With(iei, d...).Counts()[0].String()
-	case iei == IEISMSCControl && len(d) == 1:
-		return SMSCControl(d[0])
-	case iei == IEISource && len(d) == 1:
-		return Source(d[0])
-	case (iei == IEISingleShift || iei == IEILockingShift) && len(d) == 1:
-		return fmt.Sprintf("language %d", d[0])
+// element shows an information element: in words where it has a type; the
+// octets of others, which may hold anything, have a mask.
+func element(iei IEI, d []byte) tree.Node {
+	h := UDH{}.With(iei, d...)
+	if a, ok := h.ReplyAddress(); ok {
+		return tree.Node{Name: iei.String(), Value: a.Number(), Masked: a.String()}
 	}
-	return nil
+	if words := h.words(iei, d); words != "" {
+		return tree.Leaf(iei.String(), words)
+	}
+	return tree.Node{Name: iei.String(), Value: d, Masked: octets(len(d))}
+}
+
+// words tell what the only element of h, d, says.
+func (h UDH) words(iei IEI, d []byte) string {
+	n := len(d)
+	switch {
+	case iei == IEIConcatenation8 && n == 3, iei == IEIConcatenation16 && n == 4:
+		return fmt.Sprintf("reference %x, part %d of %d", d[:n-2], d[n-1], d[n-2])
+	case iei == IEIPorts8 && n == 2, iei == IEIPorts16 && n == 4:
+		p, _ := h.Ports()
+		return fmt.Sprintf("destination port %d, originator port %d", p.Destination, p.Originator)
+	case iei == IEIIndication && n == 2:
+		return h.Counts()[0].String()
+	case iei == IEISMSCControl && n == 1:
+		return SMSCControl(d[0]).String()
+	case iei == IEISource && n == 1:
+		return Source(d[0]).String()
+	case (iei == IEISingleShift || iei == IEILockingShift) && n == 1:
+		return gsm7.Language(d[0]).String()
+	}
+	return ""
 }

@@ -17,65 +17,105 @@ func unhex(tb testing.TB, s string) []byte {
 	return b
 }
 
-// TestPublishedDeliver: an SMS-DELIVER printed in many introductions to PDU
-// mode, with its service centre.
-func TestPublishedDeliver(t *testing.T) {
-	const pdu = "07917283010010F5 040BC87238880900F10000993092516195800AE8329BFD4697D9EC37"
-	centre, b, err := ParseCentre(unhex(t, pdu))
-	if err != nil || centre.Number() != "+27381000015" {
-		t.Errorf("service centre %s, %v", centre.Number(), err)
-	}
-	p, err := Parse(Downlink, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := p.(*Deliver)
-	text, err := m.User.Text(m.DCS)
-	if text != "hellohello" || err != nil || m.Originator.Digits() != "27838890001" || m.Timestamp.String() != "1999-03-29 15:16:59 +02:00" {
-		t.Errorf("%q %v, from %s at %v", text, err, m.Originator.Digits(), m.Timestamp)
-	}
-	if out, err := Append(AppendCentre(nil, centre), m); err != nil || !bytes.Equal(out, unhex(t, pdu)) {
-		t.Errorf("%x, %v", out, err)
-	}
-}
-
 // A golden is octets that others made.
 type golden struct {
-	kind  kind
-	pdu   []byte
-	value string // the text or data in it, as the file has it
+	origin string
+	kind   kind
+	pdu    []byte
+	value  string // the text (t) or data (x) in it, in hex
 }
 
-// goldens reads testdata/pycrate-sms.txt.
+// goldens reads the files, and takes apart what carries others.
 func goldens(tb testing.TB) []golden {
 	tb.Helper()
-	byName := map[string]kind{}
-	for _, k := range kinds() {
-		byName[k.name] = k
-	}
-	file, err := os.ReadFile("testdata/pycrate-sms.txt")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var all []golden
-	for line := range strings.Lines(string(file)) {
-		w := strings.Fields(line)
-		if w[0] == "#" {
-			continue
+	for origin, name := range map[string]string{"pycrate": "pycrate-sms.txt", "phones": "pycrate-test-cp.txt"} {
+		for _, w := range lines(tb, name) {
+			if len(w) != 3 {
+				tb.Fatalf("%s: %q", name, w)
+			}
+			all = append(all, nested(tb, golden{origin, kindNamed(tb, strings.ReplaceAll(w[0], "_", " ")), unhex(tb, w[1]), w[2]})...)
 		}
-		k, ok := byName[strings.ReplaceAll(w[0], "_", " ")]
-		if !ok || len(w) != 3 {
-			tb.Fatalf("no message in %q", line)
+	}
+	for _, w := range lines(tb, "published-pdus.txt") {
+		_, tpdu, err := ParseCentre(unhex(tb, w[1]))
+		if err != nil {
+			tb.Fatal(w, err)
 		}
-		all = append(all, golden{k, unhex(tb, w[1]), w[2]})
+		all = append(all, golden{"published", kindNamed(tb, w[0]), tpdu, "t" + hex.EncodeToString([]byte(strings.Join(w[3:], " ")))})
 	}
 	return all
 }
 
-// TestPycrate: what pycrate wrote is read, with the same text or data, and
+// lines are the words of the lines of a file.
+func lines(tb testing.TB, name string) [][]string {
+	tb.Helper()
+	file, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all [][]string
+	for line := range strings.Lines(string(file)) {
+		if w := strings.Fields(line); w[0] != "#" {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+func kindNamed(tb testing.TB, name string) kind {
+	tb.Helper()
+	for _, k := range kinds() {
+		if k.name == name {
+			return k
+		}
+	}
+	tb.Fatalf("no message %q", name)
+	return kind{}
+}
+
+// nested gives g and what it carries.
+func nested(tb testing.TB, g golden) []golden {
+	tb.Helper()
+	m, err := g.kind.parse(g.pdu)
+	if err != nil {
+		tb.Fatalf("%s %x: %v", g.kind.name, g.pdu, err)
+	}
+	var user []byte
+	name := ""
+	switch m := m.(type) {
+	case *CPData:
+		user = m.User
+		rp := must(m.RP())
+		name = rp.MessageType().String()
+		if dir, _ := RPDirection(user); name != "RP-SMMA" {
+			name += ", " + dir.String()
+		}
+	case *RPData:
+		user, name = m.User, must(m.TPDU()).MessageType().String()
+	case *RPAck:
+		if user = m.User; user != nil {
+			name = must(m.TPDU()).MessageType().String() + " for RP-ACK"
+		}
+	case *RPError:
+		if user = m.User; user != nil {
+			name = must(m.TPDU()).MessageType().String() + " for RP-ERROR"
+		}
+	}
+	if user == nil {
+		return []golden{g}
+	}
+	return append([]golden{g}, nested(tb, golden{g.origin, kindNamed(tb, name), user, g.value})...)
+}
+
+// TestGoldens: what others wrote is read, with the same text or data, and
 // written again unchanged.
-func TestPycrate(t *testing.T) {
-	for _, g := range goldens(t) {
+func TestGoldens(t *testing.T) {
+	all := goldens(t)
+	if len(all) < 250 {
+		t.Errorf("%d goldens", len(all))
+	}
+	for _, g := range all {
 		m, err := g.kind.parse(g.pdu)
 		if err != nil {
 			t.Errorf("%s %x: %v", g.kind.name, g.pdu, err)
@@ -91,11 +131,42 @@ func TestPycrate(t *testing.T) {
 		} else if s, err := user.Text(dcs); err == nil {
 			got = "t" + hex.EncodeToString([]byte(s))
 		}
-		if dcs.septets() { // pycrate fills seven spare bits with a carriage return that it counts, as USSD does
+		if dcs.septets() && g.origin == "pycrate" { // it fills seven spare bits with a carriage return that it counts, as USSD does
 			got = strings.TrimSuffix(got, "0d")
 		}
 		if got != g.value {
 			t.Errorf("%s %x: %s, want %s", g.kind.name, g.pdu, got, g.value)
+		}
+	}
+}
+
+// TestPublished: numbers and service centres of published messages.
+func TestPublished(t *testing.T) {
+	for _, w := range lines(t, "published-pdus.txt") {
+		centre, tpdu, err := ParseCentre(unhex(t, w[1]))
+		if err != nil {
+			t.Errorf("%s: %v", w[1], err)
+			continue
+		}
+		m, err := kindNamed(t, w[0]).parse(tpdu)
+		if err != nil {
+			t.Errorf("%s: %v", w[1], err)
+			continue
+		}
+		var number string
+		switch m := m.(type) {
+		case *Deliver:
+			number = m.Originator.Number()
+		case *Submit:
+			number = m.Destination.Number()
+		case *StatusReport:
+			number = m.Recipient.Number()
+		}
+		if number != w[2] {
+			t.Errorf("%s: number %s, want %s", w[1], number, w[2])
+		}
+		if out, err := Append(AppendCentre(nil, centre), m); err != nil || !strings.EqualFold(hex.EncodeToString(out), w[1]) {
+			t.Errorf("%s: %x, %v", w[1], out, err)
 		}
 	}
 }

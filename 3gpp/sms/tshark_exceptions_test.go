@@ -19,7 +19,7 @@ var exceptions = []exception{
 			s, ok := m.(*Submit)
 			return ok && s.Validity.format == ValidityEnhanced && s.Validity.value[0]&7 == enhancedRelative
 		}},
-	{"it shows the alignment of a text formatting element under this name", "gsm_sms.udh_created",
+	{"it shows the alignment in a text formatting element under the name of the source indicator", "gsm_sms.udh_created",
 		func(_ TPDU, _ DCS, u UserData) bool { return has(u, IEIFormatting) }},
 	{"without TP-DCS it reads no text, where TS 23.040 §9.2.3.27 has the default alphabet", "gsm_sms.sms_text",
 		func(m TPDU, d DCS, _ UserData) bool { o := optionalOf(m); return o != nil && !o.DCS.OK }},

@@ -16,11 +16,11 @@ func (r view) add(name string, value any) {
 	if b, ok := value.(bool); ok {
 		value = map[bool]int{true: 1}[b]
 	}
-	r[name] = append(r[name], lines.Replace(fmt.Sprint(value)))
+	r[name] = append(r[name], lineEnds.Replace(fmt.Sprint(value)))
 }
 
-// lines makes line ends those that XML has.
-var lines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+// lineEnds makes line ends those that XML has.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 func (r view) hex(name string, value uint8) { r.add(name, fmt.Sprintf("0x%02x", value)) }
 
@@ -262,22 +262,31 @@ func tsharkInstances() (frames []frame, messages []Message, names []string) {
 	return frames, messages, names
 }
 
-// TestTsharkReadsRandomMessages: tshark finds nothing malformed in random
-// instances of every message, and the same values, but for exceptions each of
-// which is needed.
-func TestTsharkReadsRandomMessages(t *testing.T) {
+// tsharkReads has tshark read random instances of every kind and compares what
+// it shows, but for exceptions each of which is needed. It gives, for each kind,
+// how many tshark read and which exceptions applied, their reasons, and how many
+// fields were compared.
+func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int) {
+	t.Helper()
 	frames, messages, names := tsharkInstances()
-	needed := make([]int, len(exceptions))
+	needed := map[string]map[int]bool{}
+	used, compared := map[int]bool{}, map[string]bool{}
 	bad := 0
 	for i, p := range dissect(t, frames) {
 		want := view{}
 		want.read(t, messages[i])
 		tpdu, dcs, user := inside(messages[i])
+		if needed[names[i]] == nil {
+			needed[names[i]] = map[int]bool{}
+		}
+		for name := range want {
+			compared[name] = true
+		}
 	difference:
 		for name, problem := range differences(&p, want) {
 			for j, e := range exceptions {
 				if (e.field == "" || e.field == name) && e.of(tpdu, dcs, user) {
-					needed[j]++
+					needed[names[i]][j], used[j] = true, true
 					continue difference
 				}
 			}
@@ -287,10 +296,21 @@ func TestTsharkReadsRandomMessages(t *testing.T) {
 		}
 	}
 	for i, e := range exceptions {
-		if needed[i] == 0 {
+		why = append(why, e.why)
+		if !used[i] {
 			t.Errorf("tshark needs no exception %q", e.why)
 		}
 	}
+	read = map[string]string{}
+	for name, reasons := range needed {
+		read[name] = strconv.Itoa(instances)
+		for i := range exceptions {
+			if reasons[i] {
+				read[name] += fmt.Sprintf(" [%d]", i+1)
+			}
+		}
+	}
+	return read, why, len(compared)
 }
 
 // differences are the fields that tshark shows otherwise, and its complaints

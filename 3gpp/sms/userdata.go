@@ -218,15 +218,7 @@ func (w *walker) showUserData(d DCS, u *UserData) {
 		h, ok := u.Header()
 		header := tree.Branch("TP-User-Data-Header")
 		for iei, data := range h.All() {
-			value := any(data)
-			if said := h.describe(iei, data); said != nil {
-				value = said
-			}
-			n := tree.Leaf(iei.String(), value)
-			if iei == IEIReplyAddress {
-				n.Masked = octets(len(data))
-			}
-			header.Nodes = append(header.Nodes, n)
+			header.Nodes = append(header.Nodes, element(iei, data))
 		}
 		if !ok {
 			header.Nodes = append(header.Nodes, tree.Leaf("problem", "malformed, ignored"))
