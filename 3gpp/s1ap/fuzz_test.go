@@ -8,23 +8,33 @@ import (
 	"campanile.network/3gpp/tree"
 )
 
-// FuzzParse reads arbitrary octets: it must not panic and not allocate beyond
-// its bound (the reader's budget sees to it); what it could read must come out
-// the same after writing and reading again, also into a message used before.
-func FuzzParse(f *testing.F) {
-	for _, c := range captures(f) {
-		f.Add(c.pdu)
+// fuzzSeeds is what FuzzParse starts from: all that others encoded, and a random
+// value of every message with unknown IEs.
+func fuzzSeeds(t testing.TB) [][]byte {
+	var seeds [][]byte
+	for _, c := range captures(t) {
+		seeds = append(seeds, c.pdu)
 	}
-	for _, d := range pycrate(f) {
-		f.Add(d.pdu)
+	for _, d := range pycrate(t) {
+		seeds = append(seeds, d.pdu)
 	}
 	for i, m := range allMessages() {
 		g := newGen(uint64(i), 60, 3)
 		g.unknown = true
 		m.random(g)
 		if b, err := Append(nil, m); err == nil {
-			f.Add(b)
+			seeds = append(seeds, b)
 		}
+	}
+	return seeds
+}
+
+// FuzzParse reads arbitrary octets: it must not panic and not allocate beyond
+// its bound (the reader's budget sees to it); what it could read must come out
+// the same after writing and reading again, also into a message used before.
+func FuzzParse(f *testing.F) {
+	for _, b := range fuzzSeeds(f) {
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := Parse(b)

@@ -25,7 +25,7 @@ var nested = map[string]func(*gen) []byte{
 	// TS 23.041 §9.4.2.2.5: one page of 82 octets, in a coding of TS 23.038 §5
 	"DataCodingScheme":       func(g *gen) []byte { return []byte{[...]byte{0x00, 0x01, 0x0f, 0x48}[g.IntN(4)]} },
 	"WarningMessageContents": func(*gen) []byte { return append(append([]byte{1}, bytes.Repeat([]byte{0x20}, 82)...), 82) },
-	// A.S0008-C: reference cell identifier
+	// A.S0008-C, as TS 36.413 §9.2.1.25 asks for one kind of network
 	"Cdma2000SectorID": one("0203000000"),
 	// Names that are text
 	"LHNID":         (*gen).label,

@@ -15,11 +15,14 @@ func sameMessage(a, b Message) string {
 	return cmp.Diff(a, b, cmpopts.EquateEmpty())
 }
 
+// roundTrips is how many random values of each message are written and read.
+const roundTrips = 30
+
 // TestRandomRoundTrip writes and reads random valid values of every message.
 func TestRandomRoundTrip(t *testing.T) {
 	for i, m := range allMessages() {
 		name := m.Header().Name
-		for seed := range uint64(30) {
+		for seed := range uint64(roundTrips) {
 			g := newGen(seed*1000+uint64(i), int(seed*5%101), 3+int(seed)%5)
 			g.unknown = seed%2 == 0
 			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)
