@@ -62,3 +62,30 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
+
+// Every entry of elements.md is the type of an element of some message, and
+// what stays raw says why.
+func TestElementsAreUsed(t *testing.T) {
+	elements, err := readElements(filepath.Join("..", "..", "elements.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := readMessages(filepath.Join("..", "..", "messages.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, m := range messages {
+		for _, r := range m.rows {
+			used[r.typ] = true
+		}
+	}
+	for _, e := range elements {
+		if !used[e.name] {
+			t.Errorf("no message has the element %s", e.name)
+		}
+		if e.goType == "Octets" && !strings.Contains(e.note, "Raw: ") {
+			t.Errorf("%s is raw without a reason", e.name)
+		}
+	}
+}
