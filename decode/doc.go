@@ -30,7 +30,7 @@ const (
 // Inputs and kinds of octets that Options name.
 var (
 	inputs    = []string{"auto", "hex", "base64", "pcap", "raw"}
-	kinds     = []string{"auto", "s1ap", "nas", "nas-up", "nas-down", "gtpv2", "gtpu", "sms-up", "sms-down", "sctp", "ip", "ethernet"}
+	kinds     = []string{"auto", "s1ap", "nas", "nas-up", "nas-down", "gtpv2", "gtpu", "sms", "sms-up", "sms-down", "sctp", "ip", "ethernet"}
 	protocols = []string{"s1ap", "nas", "gtpv2", "gtpu", "sms", "sctp"}
 )
 
@@ -40,7 +40,7 @@ type Options struct {
 	Mask   bool   // hide identities and keys
 	Input  string // auto, hex, base64, pcap or raw; empty is auto
 	// As is what octets without a network around them are: auto, s1ap, nas,
-	// nas-up, nas-down, gtpv2, gtpu, sms-up, sms-down, sctp, ip or ethernet;
+	// nas-up, nas-down, gtpv2, gtpu, sms, sms-up, sms-down, sctp, ip or ethernet;
 	// empty is auto.
 	As string
 

@@ -42,6 +42,8 @@ type order interface {
 	binary.AppendByteOrder
 }
 
+var le, be = binary.LittleEndian, binary.BigEndian
+
 // pcap writes frames as a classic capture.
 func pcap(o order, nano bool, link capture.LinkType, all []capture.Packet) []byte {
 	magic := uint32(0xa1b2c3d4)
@@ -211,7 +213,6 @@ func TestRecordedDifferently(t *testing.T) {
 	if strings.Count(want, "\n") != 43 {
 		t.Errorf("%d messages", strings.Count(want, "\n"))
 	}
-	le, be := binary.LittleEndian, binary.BigEndian
 	eth := all[0].Data[:12]
 	vlan := append(slices.Clone(eth), 0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8, 0)
 	sll := append(make([]byte, 14), 8, 0)
@@ -256,7 +257,6 @@ func diff(got, want string) string {
 // damaged file is shown up to its damage.
 func TestImperfectCaptures(t *testing.T) {
 	all := frames(t, file(t, idleCapture))
-	le := binary.LittleEndian
 	want := stripped(t, file(t, idleCapture), decode.Options{})
 	twice := slices.Insert(slices.Clone(all), 12, all[11], all[9])
 	if got := stripped(t, pcap(le, false, capture.LinkEthernet, twice), decode.Options{}); got != want {

@@ -72,7 +72,7 @@ func decodeCommand(g *globals) *cobra.Command {
 	p.BoolVarP(&f.summary, "summary", "s", false, "one line for each message")
 	p.BoolVar(&f.o.Mask, "mask", false, "hide identities and keys")
 	p.StringVar(&f.o.Input, "input", "auto", "auto, hex, base64, pcap, or raw (all of it is one message)")
-	p.StringVar(&f.o.As, "as", "auto", "what messages without a network are: s1ap, nas, nas-up, nas-down, gtpv2, gtpu, sms-up, sms-down, sctp, ip, ethernet")
+	p.StringVar(&f.o.As, "as", "auto", "what messages without a network are: s1ap, nas, nas-up, nas-down, gtpv2, gtpu, sms, sms-up, sms-down, sctp, ip, ethernet")
 	p.StringSliceVar(&f.o.Only, "only", nil, "show only these: s1ap, nas, gtpv2, gtpu, sms, sctp")
 	p.IntVar(&f.o.Frame, "frame", 0, "show only this frame or line")
 	p.Int64Var(&f.ue, "ue", -1, "show only S1AP with this MME-UE-S1AP-ID or eNB-UE-S1AP-ID")
