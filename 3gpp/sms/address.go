@@ -29,16 +29,15 @@ type NumberingPlan uint8
 
 // The numbering plans; others are reserved.
 const (
-	PlanUnknown    NumberingPlan = 0
-	PlanISDN       NumberingPlan = 1 // telephone, E.164
-	PlanData       NumberingPlan = 3
-	PlanTelex      NumberingPlan = 4
-	PlanCentre5    NumberingPlan = 5 // service centre specific
-	PlanCentre6    NumberingPlan = 6
-	PlanNational   NumberingPlan = 8
-	PlanPrivate    NumberingPlan = 9
-	PlanERMES      NumberingPlan = 10
-	PlanReservedTo NumberingPlan = 15
+	PlanUnknown  NumberingPlan = 0
+	PlanISDN     NumberingPlan = 1 // telephone, E.164
+	PlanData     NumberingPlan = 3
+	PlanTelex    NumberingPlan = 4
+	PlanCentre5  NumberingPlan = 5 // service centre specific
+	PlanCentre6  NumberingPlan = 6
+	PlanNational NumberingPlan = 8
+	PlanPrivate  NumberingPlan = 9
+	PlanERMES    NumberingPlan = 10
 )
 
 // maxDigits is how many semi-octets an address has at most (TS 23.040
@@ -72,7 +71,7 @@ func NewAddress(number string) (Address, error) {
 
 // NewAddressOf makes an address of any type but alphanumeric.
 func NewAddressOf(t TypeOfNumber, p NumberingPlan, digits string) (Address, error) {
-	if t > TypeReserved || t == TypeAlphanumeric || p > PlanReservedTo {
+	if t > TypeReserved || t == TypeAlphanumeric || p > 15 {
 		return Address{}, fmt.Errorf("address: type %d, plan %d: no number has them", t, p)
 	}
 	if len(digits) == 0 || len(digits) > maxDigits {

@@ -15,6 +15,19 @@ func benchDeliver() *Deliver {
 	return &Deliver{Originator: must(NewAddress("+4915112345678")), DCS: p.DCS, Timestamp: NewTimestamp(t0), User: p.User}
 }
 
+// TestAllocations: a message and its octets to parse, nothing to append.
+func TestAllocations(t *testing.T) {
+	m := benchDeliver()
+	pdu := must(Append(nil, m))
+	buf := make([]byte, 0, 200)
+	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(Downlink, pdu) }); n > 2 {
+		t.Errorf("Parse: %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = Append(buf, m) }); n > 0 {
+		t.Errorf("Append: %v allocations", n)
+	}
+}
+
 // BenchmarkParseDeliver: a message and its text. warthog618/sms unpacks the
 // septets while it parses.
 func BenchmarkParseDeliver(b *testing.B) {

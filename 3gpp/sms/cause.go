@@ -21,8 +21,8 @@ const (
 // RPCause is an RP-Cause without its extension bit (TS 24.011 §8.2.5.4).
 type RPCause uint8
 
-// The causes of TS 24.011 table 8.4. Others mean #41 uplink and #111 downlink
-// to who does not know them.
+// The causes of TS 24.011 table 8.4. One that a phone does not know means #41
+// to it, one that a network does not know #111.
 const (
 	RPCauseUnassignedNumber            RPCause = 1
 	RPCauseOperatorDeterminedBarring   RPCause = 8
@@ -81,7 +81,7 @@ func cause(words string, n uint8) string {
 }
 
 // Temporary says that the same message may be taken later, so a service centre
-// or phone may try again (TS 24.011 table 8.4).
+// or phone may try again (TS 24.011 annex E).
 func (c RPCause) Temporary() bool {
 	switch c {
 	case RPCauseMemoryCapacityExceeded, RPCauseDestinationOutOfOrder, RPCauseNetworkOutOfOrder, RPCauseTemporaryFailure,

@@ -105,7 +105,7 @@ func (s Source) String() string {
 }
 
 // ReplyAddress gives the address to answer to in place of the originating one
-// (TS 23.040 §9.2.3.24.13).
+// (TS 23.040 §9.2.3.24).
 func (h UDH) ReplyAddress() (Address, bool) {
 	d, ok := h.Get(IEIReplyAddress)
 	if !ok {

@@ -47,8 +47,8 @@ func (e *Error) Error() string {
 
 // Answer is the CP-ERROR or RP-ERROR that answers the error, or nil: a message
 // too short to be answered, an acknowledgement or error, which is not answered
-// with another one, and a TPDU, whose receiver puts FCS into a report of its
-// own and RP around that.
+// with another one, and a TPDU, which is answered by an RP-ERROR of cause RP
+// around a DeliverReport or SubmitReport with FCS.
 func (e *Error) Answer() Message {
 	switch e.Message {
 	case TypeCPAck, TypeCPError, TypeRPAck, TypeRPError:

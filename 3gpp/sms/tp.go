@@ -84,6 +84,17 @@ type Optional struct {
 	PI   []byte // the indicator where it says more than which fields follow; nil otherwise
 }
 
+// dcs is 7 bit where there is none (TS 23.040 §9.2.3.27).
+func (o *Optional) dcs() DCS {
+	if o.DCS.OK {
+		return o.DCS.V
+	}
+	return DCS7Bit
+}
+
+// Part gives the user data and its coding; false: there is none.
+func (o *Optional) Part() (Part, bool) { return Part{o.dcs(), o.User.V}, o.User.OK }
+
 // Limits of user data in octets, that make a TPDU no longer than 164 (TS
 // 23.040 §9.2.2).
 const (
@@ -162,7 +173,7 @@ func (m *Deliver) walk(w *walker) {
 	octet(w, "TP-Protocol-Identifier", &m.PID)
 	octet(w, "TP-Data-Coding-Scheme", &m.DCS)
 	w.timestamp("TP-Service-Centre-Time-Stamp", &m.Timestamp)
-	w.userData(m.DCS, &m.User, MaxUser)
+	w.userData(tpUser, m.DCS, &m.User, MaxUser)
 	w.end(&m.Extra)
 }
 
@@ -185,7 +196,7 @@ func (m *Submit) walk(w *walker) {
 	octet(w, "TP-Protocol-Identifier", &m.PID)
 	octet(w, "TP-Data-Coding-Scheme", &m.DCS)
 	w.validity(&m.Validity)
-	w.userData(m.DCS, &m.User, MaxUser)
+	w.userData(tpUser, m.DCS, &m.User, MaxUser)
 	w.end(&m.Extra)
 }
 
@@ -221,11 +232,14 @@ func (m *Command) walk(w *walker) {
 	octet(w, "TP-Command-Type", &m.Type)
 	octet(w, "TP-Message-Number", &m.Number)
 	w.address("TP-Destination-Address", &m.Destination)
-	w.userData(DCS8Bit, &m.Data, maxCommandData)
+	w.userData("TP-Command-Data", DCS8Bit, &m.Data, maxCommandData)
 	w.end(&m.Extra)
 }
 
-const mti = "TP-Message-Type-Indicator"
+const (
+	mti    = "TP-Message-Type-Indicator"
+	tpUser = "TP-User-Data"
+)
 
 // more is TP-More-Messages-to-Send, the one flag that says yes with 0.
 func (w *walker) more(p *bool) {
@@ -311,7 +325,7 @@ func (w *walker) optional(o *Optional, limit int) {
 		octet(w, "TP-Data-Coding-Scheme", &o.DCS.V)
 	}
 	if o.User.OK {
-		w.userData(o.DCS.V, &o.User.V, limit)
+		w.userData(tpUser, o.dcs(), &o.User.V, limit)
 	}
 }
 

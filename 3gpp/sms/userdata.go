@@ -177,19 +177,18 @@ func ucs2Text(b []byte) string {
 	return s.String()
 }
 
-// userData is TP-User-Data-Length and TP-User-Data of at most limit octets.
-func (w *walker) userData(d DCS, u *UserData, limit int) {
-	const name = "TP-User-Data"
+// userData is the length and user data of at most limit octets.
+func (w *walker) userData(name string, d DCS, u *UserData, limit int) {
 	switch w.mode {
 	case reading:
 		at := w.pos
-		n := w.take("TP-User-Data-Length", 1)
+		n := w.take(name, 1)
 		if n == nil {
 			return
 		}
 		size := d.octets(n[0])
 		if size > limit {
-			w.fail("TP-User-Data-Length", at, "%d octets, want at most %d", size, limit)
+			w.fail(name+"-Length", at, "%d octets, want at most %d", size, limit)
 			return
 		}
 		*u = UserData{w.b[0]&udhi != 0, n[0], clone(w.take(name, size))}
@@ -201,7 +200,7 @@ func (w *walker) userData(d DCS, u *UserData, limit int) {
 		w.b = append(w.b, u.Length)
 		w.b = append(w.b, u.Octets...)
 	case showing:
-		w.showUserData(d, u)
+		w.showUserData(name, d, u)
 	}
 	if u.HasHeader {
 		w.head |= udhi
@@ -211,9 +210,9 @@ func (w *walker) userData(d DCS, u *UserData, limit int) {
 // udhi is TP-User-Data-Header-Indicator in the first octet.
 const udhi = 0x40
 
-func (w *walker) showUserData(d DCS, u *UserData) {
+func (w *walker) showUserData(name string, d DCS, u *UserData) {
 	w.leaf("TP-User-Data-Header-Indicator", u.HasHeader)
-	w.leaf("TP-User-Data-Length", u.Length)
+	w.leaf(name+"-Length", u.Length)
 	if u.HasHeader {
 		h, ok := u.Header()
 		header := tree.Branch("TP-User-Data-Header")
@@ -226,9 +225,9 @@ func (w *walker) showUserData(d DCS, u *UserData) {
 		w.nodes = append(w.nodes, header)
 	}
 	if s, err := u.Text(d); err == nil {
-		w.masked("TP-User-Data", s, fmt.Sprintf("text of %d characters", utf8.RuneCountInString(s)))
+		w.masked(name, s, fmt.Sprintf("text of %d characters", utf8.RuneCountInString(s)))
 		return
 	}
 	data := u.Data()
-	w.masked("TP-User-Data", data, octets(len(data)))
+	w.masked(name, data, octets(len(data)))
 }
