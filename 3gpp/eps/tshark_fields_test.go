@@ -79,6 +79,7 @@ var tsharkFields = map[string]readings{
 	"Old P-TMSI signature":                           fieldWide("gsm_a.gm.gmm.ptmsi_sig", "0x%06x", 0, 3),
 	"DRX parameter":                                  fieldsTogether(fieldNumber("gsm_a.gm.gmm.split_pg_cycle_code", 0, 8, 1), fieldNumber("gsm_a.gm.gmm.cn_spec_drx_cycle_len_coef", 1, 8, 5)),
 	"Mobile station classmark 2":                     readClassmark2,
+	"Mobile station classmark 3":                     fieldFlags(0, "gsm_a.", "- - - - A5_7_algorithm_sup A5_6_algorithm_sup A5_5_algorithm_sup A5_4_algorithm_sup"),
 	"DCN-ID":                                         fieldWide("gsm_a.gm.gmm.dcn_id", "0x%04x", 0, 2),
 	"TMSI based NRI container":                       readNRI,
 	"Serving PLMN rate control":                      fieldWide("nas_eps.esm.serv_plmn_rate_ctrl_val", "%d", 0, 2),
@@ -239,7 +240,8 @@ func readAll(dir Direction, m Message) []reading {
 		}
 		b := el.encode(nil)
 		r = append(r, fieldsOf(&rows[i])(el, b)...)
-		if strings.Contains(rows[i].name, "message container") {
+		switch el.(type) {
+		case *ESMContainer, *EMMContainer:
 			if inner, err := Parse(dir, b); err == nil {
 				r = append(r, readAll(dir, inner)...)
 			}

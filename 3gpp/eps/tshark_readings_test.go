@@ -10,11 +10,9 @@ import (
 	"campanile.network/3gpp/id"
 )
 
-// A reading is what tshark must show of an element: name and values of a field,
-// in the order of the message.
+// A reading is what tshark must show of an element: a field and its value.
 type reading struct {
-	field string
-	want  []string
+	field, want string
 }
 
 // readings of an element from its value part.
@@ -28,7 +26,7 @@ func fieldNumber(field string, octet, high, low int) readings {
 			return nil
 		}
 		v := int(b[octet]) >> (low - 1) & (1<<(high-low+1) - 1)
-		return []reading{{field, []string{strconv.Itoa(v)}}}
+		return []reading{{field, strconv.Itoa(v)}}
 	}
 }
 
@@ -39,7 +37,7 @@ func fieldWide(field, format string, from, n int) readings {
 		for _, o := range b[from : from+n] {
 			v = v<<8 | int(o)
 		}
-		return []reading{{field, []string{fmt.Sprintf(format, v)}}}
+		return []reading{{field, fmt.Sprintf(format, v)}}
 	}
 }
 
@@ -56,7 +54,7 @@ func fieldFlags(octet int, prefix, names string) readings {
 }
 
 func fieldOctets(field string) readings {
-	return func(_ element, b []byte) []reading { return []reading{{field, []string{fmt.Sprintf("%x", b)}}} }
+	return func(_ element, b []byte) []reading { return []reading{{field, fmt.Sprintf("%x", b)}} }
 }
 
 func fieldsTogether(all ...readings) readings {
@@ -68,7 +66,7 @@ func fieldsTogether(all ...readings) readings {
 	}
 }
 
-func shown(field string, want ...string) reading { return reading{field, want} }
+func shown(field, want string) reading { return reading{field, want} }
 
 func readKSI(el element, b []byte) []reading {
 	return append(fieldNumber("nas_eps.emm.tsc", 0, 4, 4)(el, b), shown("nas_eps.emm.nas_key_set_id", fmt.Sprint(el.(*KSI).Value())))
