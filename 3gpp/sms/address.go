@@ -160,7 +160,9 @@ func (a Address) Number() string {
 	case TypeAlphanumeric:
 		return a.Name()
 	case TypeInternational:
-		return "+" + a.Digits()
+		if a.length > 0 {
+			return "+" + a.Digits()
+		}
 	}
 	return a.Digits()
 }

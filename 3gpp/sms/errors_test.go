@@ -3,7 +3,10 @@ package sms
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
+
+	"campanile.network/3gpp/gsm7"
 )
 
 // TestErrors: what is wrong with a message is told with its place and the
@@ -127,5 +130,58 @@ func TestReserved(t *testing.T) {
 				t.Errorf("%s: %x, %v", name, out, err)
 			}
 		}
+	}
+}
+
+// TestNotMade: user data that no message can carry.
+func TestNotMade(t *testing.T) {
+	long := strings.Repeat("a", 256)
+	for name, make := range map[string]func() (UserData, error){
+		"septets without a length": func() (UserData, error) { return New7Bit(nil, gsm7.Alphabet{}, long) },
+		"no septets":               func() (UserData, error) { return New7Bit(nil, gsm7.Alphabet{}, "я") },
+		"octets without a length":  func() (UserData, error) { return New8Bit(nil, []byte(long)) },
+		"UCS-2 without a length":   func() (UserData, error) { return NewUCS2(nil, long) },
+		"a header too long":        func() (UserData, error) { return New8Bit(UDH{}.With(1, []byte(long)...), nil) },
+		"a broken header":          func() (UserData, error) { return New7Bit(UDH{1, 2, 3}, gsm7.Alphabet{}, "") },
+	} {
+		if u, err := make(); err == nil {
+			t.Errorf("%s: %+v", name, u)
+		}
+	}
+	for _, bad := range []func() (Address, error){
+		func() (Address, error) { return NewAddressOf(TypeAlphanumeric, PlanISDN, "1") },
+		func() (Address, error) { return NewAddressOf(8, PlanISDN, "1") },
+		func() (Address, error) { return NewAddressOf(TypeNational, 16, "1") },
+	} {
+		if a, err := bad(); err == nil {
+			t.Errorf("an address %+v", a)
+		}
+	}
+}
+
+// TestBrokenInside: what a message carries is broken: the message is shown all
+// the same, its content as octets with the reason.
+func TestBrokenInside(t *testing.T) {
+	m, err := ParseCP(unhex(t, "0901 0a 0701 00 00 05 0403 91aa bb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rp, err := m.(*CPData).RP(); err == nil {
+		t.Errorf("an RPDU %v", rp)
+	}
+	const want = `CP-DATA
+  Protocol discriminator: 9
+  Transaction identifier: 0, from its originator
+  Message type: 1
+  CP-User data: 10 octets
+  CP-User data: problem: short message at octet 1: no RP message MS to network has type 7, cause Message type non-existent or not implemented (#97)`
+	if got := m.String(); got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if r, ok := (&Optional{DCS: Some(DCSUCS2), User: Some(UserData{Length: 2, Octets: []byte{0, 65}})}).Part(); !ok || r.DCS != DCSUCS2 {
+		t.Errorf("%+v %v", r, ok)
+	}
+	if r, ok := (&Optional{DCS: Opt[DCS]{V: DCSUCS2}}).Part(); ok || r.DCS != DCS7Bit {
+		t.Errorf("%+v %v", r, ok)
 	}
 }
