@@ -136,6 +136,11 @@ func (r *Reader) EnumExt(root int) uint8 {
 // Choice reads the index of an alternative; those of the extension count on
 // after the root ones and their value is an open type.
 func (r *Reader) Choice(root int, ext bool) int {
+	if ext && root < 256 {
+		if v, ok := r.rootBits(bitsFor(uint64(root - 1))); ok {
+			return int(r.upTo(uint64(root-1), v))
+		}
+	}
 	if !ext || !r.Bit() {
 		return int(r.whole(uint64(root - 1)))
 	}

@@ -84,7 +84,7 @@ func ParseInto(p *PDU, b []byte) error {
 		r.Fail("alternative %d of S1AP-PDU", choice)
 	}
 	p.Type = MessageType(choice)
-	p.ProcedureCode = ProcedureCode(r.Int(0, 255))
+	p.ProcedureCode = ProcedureCode(r.Octet())
 	p.Criticality = Criticality(r.Enum(3))
 	head := !r.Failed()
 	in := r.Enter()
