@@ -117,15 +117,23 @@ func shapeName(r *rand.Rand, _ Direction) []byte {
 // by the network.
 func shapePCO(r *rand.Rand, dir Direction) []byte {
 	p := PCO{}
-	for range r.IntN(5) {
+	for range r.IntN(6) {
 		c := []struct {
 			id   ContainerID
 			size int // of the answer
-		}{{0x0001, 16}, {0x0003, 16}, {0x000c, 4}, {0x000d, 4}, {0x0010, 2}}[r.IntN(5)]
-		if dir == Uplink {
-			c.size = 0
+		}{
+			{ContainerIPCP, 0}, {ContainerPCSCFv6, 16}, {ContainerDNSv6, 16}, {ContainerPCSCFv4, 4}, {ContainerDNSv4, 4}, {ContainerIPv4LinkMTU, 2}, {ContainerNonIPLinkMTU, 2},
+		}[r.IntN(7)]
+		b := randomOctets(r, c.size)
+		switch {
+		case c.id == ContainerIPCP: // Configure-Request or -Nak with both name servers (RFC 1877)
+			code := map[Direction]byte{Uplink: 1, Downlink: 3}[dir]
+			b = append([]byte{code, byte(r.Uint32()), 0, 16, 129, 6}, randomOctets(r, 4)...)
+			b = append(append(b, 131, 6), randomOctets(r, 4)...)
+		case dir == Uplink:
+			b = nil
 		}
-		p = p.With(c.id, randomOctets(r, c.size))
+		p = p.With(c.id, b)
 	}
 	return p.encode(nil)
 }

@@ -285,11 +285,22 @@ func readTFT(el element, _ []byte) []reading {
 	return r
 }
 
+var tsharkContainers = map[ContainerID]string{ContainerDNSv4: "dns.ipv4", ContainerDNSv6: "dns.ipv6", ContainerPCSCFv6: "pcscf.ipv6", ContainerPCSCFv4: "pcscf.ipv4"}
+
 func readPCO(el element, _ []byte) (r []reading) {
+	const f = "gsm_a.gm.sm.pco"
 	for c, v := range el.(*PCO).All() {
-		r = append(r, shown("gsm_a.gm.sm.pco_pid", fmt.Sprintf("0x%04x", uint16(c))))
-		if name := map[ContainerID]string{ContainerDNSv4: "dns.ipv4", ContainerDNSv6: "dns.ipv6", ContainerPCSCFv6: "pcscf.ipv6"}[c]; name != "" && len(v) > 0 {
-			r = append(r, shown("gsm_a.gm.sm.pco."+name, shownAddress(v)))
+		r = append(r, shown(f+"_pid", fmt.Sprintf("0x%04x", uint16(c))))
+		switch {
+		case c == ContainerIPCP:
+			r = append(r, shown("ipcp.opt.pri_dns_address", shownAddress(v[6:10])), shown("ipcp.opt.sec_dns_address", shownAddress(v[12:16])))
+		case len(v) == 0:
+		case c == ContainerIPv4LinkMTU:
+			r = append(r, shown(f+".ipv4_link_mtu_size", fmt.Sprint(binary.BigEndian.Uint16(v))))
+		case c == ContainerNonIPLinkMTU:
+			r = append(r, shown(f+".non_ip_link_mtu_size", fmt.Sprint(binary.BigEndian.Uint16(v))))
+		case tsharkContainers[c] != "":
+			r = append(r, shown(f+"."+tsharkContainers[c], shownAddress(v)))
 		}
 	}
 	return r
