@@ -73,7 +73,8 @@ func dumpLine(line string) (offset int, b []byte, ok bool) {
 	at, rest, found := strings.Cut(line, " ")
 	at, colon := strings.CutSuffix(strings.TrimPrefix(at, "0x"), ":")
 	n, err := strconv.ParseUint(at, 16, 31)
-	if err != nil || len(at) < 4 || !found || !colon && !strings.HasPrefix(rest, " ") {
+	od := len(at) >= 6 && len(rest) >= 2 && strings.IndexByte(rest+" ", ' ') == 2
+	if err != nil || len(at) < 4 || !found || !colon && !od && !strings.HasPrefix(rest, " ") {
 		return 0, nil, false
 	}
 	rest = strings.TrimLeft(rest, " ")

@@ -141,7 +141,7 @@ func TestTsharkSeesTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{merged, nano, filepath.Join(dir, "rfc6951.pcap"),
+	for _, name := range []string{ownCapture, merged, nano, filepath.Join(dir, "rfc6951.pcap"),
 		filepath.Join(dir, "fragments.pcap"), filepath.Join(dir, "sll2.pcap")} {
 		want, got := tsharkSees(t, name), weSee(t, name)
 		if len(want) < 15 || !slices.Equal(got, want) {

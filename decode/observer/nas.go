@@ -14,13 +14,13 @@ const (
 	NotProtected Verdict = iota // there is no code
 	NoKey                       // no key of this phone is known
 	Verified                    // the code is right
-	Repeated                    // right, and its COUNT was heard before: sent again, or replayed
+	Repeated                    // right, and its COUNT was heard before: sent again, relayed, or replayed
 	Wrong                       // right under no key that is known of this phone
 )
 
 // String says it in words.
 func (v Verdict) String() string {
-	return [...]string{"not protected", "not checked: no key", "verified", "verified, sent before", "wrong"}[v]
+	return [...]string{"not protected", "not checked: no key", "verified", "verified, heard before", "wrong"}[v]
 }
 
 // Heard is a NAS message as the observer understood it.
