@@ -54,7 +54,7 @@ func captures(t testing.TB) []captured {
 // why that is right.
 var deviations = map[string]string{
 	"iphone6-volte-pcapr.txt frame 41": "the MME gave three IEs of E-RAB RELEASE COMMAND the criticality reject; " +
-		"it is ignore in the object sets of TS 36.413 §9.3.3",
+		"it is ignore in TS 36.413 §9.1.3.5",
 }
 
 // TestCapturedConversations reads what others' eNBs and MMEs said to each other

@@ -47,13 +47,14 @@ type sample struct {
 }
 
 // samples makes random valid values of every message, the first with no optional
-// component, the second with all.
+// component, the second with all, every fifth with unknown IEs.
 func samples(t *testing.T, known func(string) bool) []sample {
 	t.Helper()
 	var all []sample
 	for i, m := range allMessages() {
 		for seed := range uint64(instances) {
 			g := newGen(seed*1000+uint64(i)+7, []int{0, 100, 50, 20}[seed%4], 2+int(seed%4))
+			g.unknown = seed%5 == 4
 			fresh := reflect.New(reflect.TypeOf(m).Elem()).Interface().(randomMessage)
 			fresh.random(g)
 			g.makeReadable(reflect.ValueOf(fresh), "")
