@@ -32,7 +32,7 @@ there. The numbers in brackets are where tshark 4.0 has another view, each of th
 Goldens: *phones* are messages of phones and networks in pycrate's test suite, alone and as they stand in each other; *pycrate* octets
 that this Python library wrote, with text or data compared; *published* messages in PDU mode that introductions to SMS print.
 warthog618/sms reads and writes the same values and octets in random instances of all TPDUs it knows, and joins and splits the same
-texts, with exceptions that warthog_test.go names.
+texts, with exceptions that warthog_test.go names; tshark joins the parts of a split text to the same text.
 `)
 	var rows []conformance.Row
 	for _, k := range kinds() {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -53,8 +54,8 @@ type frame struct {
 }
 
 // dissect gives tshark's view of frames of link type WIRESHARK_UPPER_PDU, which
-// name their dissector.
-func dissect(t *testing.T, frames []frame) []field {
+// name their dissector. The parts of a text are joined if it is told so.
+func dissect(t *testing.T, frames []frame, join bool) []field {
 	t.Helper()
 	tshark := findTshark(t)
 	le, be := binary.LittleEndian, binary.BigEndian
@@ -65,7 +66,7 @@ func dissect(t *testing.T, frames []frame) []field {
 		b = append(b, f.dissector...)
 		b = append(b, 0, 0, 0, 0)
 		b = append(b, f.pdu...)
-		pcap = le.AppendUint32(pcap, uint32(i)*1000) // apart, so that tshark joins no parts
+		pcap = le.AppendUint32(pcap, uint32(i))
 		pcap = le.AppendUint32(pcap, 0)
 		pcap = le.AppendUint32(pcap, uint32(len(b)))
 		pcap = le.AppendUint32(pcap, uint32(len(b)))
@@ -75,7 +76,7 @@ func dissect(t *testing.T, frames []frame) []field {
 	if err := os.WriteFile(file, pcap, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(tshark, "-r", file, "-T", "pdml", "-o", "gsm_sms.reassemble:FALSE").Output()
+	out, err := exec.Command(tshark, "-r", file, "-T", "pdml", "-o", fmt.Sprintf("gsm_sms.reassemble:%t", join)).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,29 @@ func complaints(p *field) []string {
 		}
 	})
 	return all
+}
+
+// TestTsharkJoins: tshark joins the parts that Split made to the same text.
+func TestTsharkJoins(t *testing.T) {
+	for i, text := range []string{strings.Repeat("The quick brown fox [€]. ", 20), strings.Repeat("Съешь ещё этих булок 🔔 ", 15)} {
+		for _, wide := range []bool{false, true} {
+			var frames []frame
+			for _, p := range must(Split(text, SplitOptions{Reference: uint16(40 + i), Wide: wide})) {
+				tpdu := must(Append(nil, &Deliver{Originator: must(NewAddress("+4915112345678")), DCS: p.DCS, User: p.User, Timestamp: NewTimestamp(t0)}))
+				frames = append(frames, frame{"gsm_a_rp", must(Append(nil, &RPData{Direction: Downlink, User: tpdu}))})
+			}
+			packets := dissect(t, frames, true)
+			var joined []string
+			packets[len(packets)-1].walk(func(f *field) {
+				if f.Name == "gsm_sms.sms_text" {
+					joined = append(joined, f.Show)
+				}
+			})
+			if strings.Join(joined, "") != text {
+				t.Errorf("%d parts, wide %v: tshark joins %q", len(frames), wide, joined)
+			}
+		}
+	}
 }
 
 // TestTsharkKnowsTheWords: causes, statuses and commands have the words that

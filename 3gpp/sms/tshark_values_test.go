@@ -272,7 +272,7 @@ func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int
 	needed := map[string]map[int]bool{}
 	used, compared := map[int]bool{}, map[string]bool{}
 	bad := 0
-	for i, p := range dissect(t, frames) {
+	for i, p := range dissect(t, frames, false) {
 		want := view{}
 		want.read(t, messages[i])
 		tpdu, dcs, user := inside(messages[i])
