@@ -148,6 +148,12 @@ func (r *Reader) BitString(s Size) BitString {
 	if n == 0 {
 		return BitString{}
 	}
+	if s.fixed() && n <= 16 { // not aligned (§16.9)
+		if v := r.Bits(n) << (16 - n); r.err == nil && r.Grow(2) {
+			return BitString{[]byte{byte(v >> 8), byte(v)}[:(n+7)/8], n}
+		}
+		return BitString{}
+	}
 	return r.bitString(r.aligned(n), n)
 }
 

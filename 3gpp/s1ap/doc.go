@@ -44,13 +44,16 @@
 //
 // Unknown IEs, extensions, alternatives and values are kept and written again
 // with what they came in. Unless their criticality is ignore they are in the
-// error: an IE understood only in part counts by its own criticality. Of a
-// repeated IE the first is kept. Two things are left out when the message is
-// written again: additions to a SEQUENCE behind its extension marker, which
-// have no criticality and say of themselves that they may be skipped (3GPP
-// extends by iE-Extensions instead), and an element of a list whose IE id is
-// not the list's, which is always in the error. Criticalities of known IEs are
-// written as specified, whatever was received.
+// error: an IE understood only in part counts by its own criticality.
+//
+// When a message is written again it lacks
+//   - what came after the first of a repeated IE, and elements of a list whose
+//     IE id is not the list's: both are always in the error;
+//   - additions to a SEQUENCE behind its extension marker: they have no
+//     criticality and may be skipped (3GPP extends by iE-Extensions instead);
+//   - bits of the security algorithms beyond the 16 of this release.
+//
+// Criticalities of known IEs are written as specified, whatever was received.
 //
 // # Showing
 //
