@@ -13,86 +13,82 @@ import (
 // one is taken in which it can be read.
 func (x *run) nas(m *message, as string, b []byte) {
 	m.protocol = "NAS"
-	dir := eps.Direction(as == "nas-down")
+	dir, known := eps.Direction(as == "nas-down"), true
 	if as == "nas" {
-		dir = x.direction(b)
+		dir, known = x.direction(b)
 	}
 	h := x.track.hear(&x.track.alone, dir, b)
-	m.err = h.Err
-	m.aside = directionName(dir)
-	m.head = []tree.Node{tree.Leaf("direction", m.aside)}
-	m.body = x.heard(h, dir, b)
-	if h.Message != nil {
-		m.name = eps.Tree(h.Message).Name
+	around, inner := x.heard(h, b)
+	m.err, m.name, m.aside = h.Err, inner.Name, directionName(dir, known)
+	m.head = []tree.Node{tree.Leaf("direction", strings.TrimSuffix(m.aside, " direction"))}
+	if x.o.Format == JSON {
+		m.head, m.body = append(m.head, around...), inner.Nodes
+	} else {
+		m.body = append(around, inner.Nodes...)
 	}
-	m.detail = heardDetail(h)
-	if len(m.detail) > 0 {
-		m.detail = m.detail[1:]
+	if cause := causes(inner); cause != "" {
+		m.detail = []string{cause}
 	}
-	m.body = unwrapped(m.body, m.name)
+	m.detail = append(m.detail, verdict(h)...)
 }
 
-// unwrapped takes the message's name away from around its elements, where the
-// header tells it.
-func unwrapped(body []tree.Node, name string) (out []tree.Node) {
-	for _, n := range body {
-		switch {
-		case n.Name == name && n.Value == nil, n.Name == "ies":
-			out = append(out, n.Nodes...)
-		case n.Name == "message":
-		default:
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-func directionName(d eps.Direction) string {
-	if d == eps.Downlink {
+func directionName(d eps.Direction, known bool) string {
+	switch {
+	case !known:
+		return "unknown direction"
+	case d == eps.Downlink:
 		return "downlink"
 	}
 	return "uplink"
 }
 
 // direction is the one in which a message can be read; under a cipher, the one
-// under which its code is right.
-func (x *run) direction(b []byte) eps.Direction {
+// under which its code is right. It is not known when that is none or both.
+func (x *run) direction(b []byte) (dir eps.Direction, known bool) {
 	plain := b
 	if p, err := eps.ParseProtected(b); err == nil {
 		plain = p.Payload
-		if x.track.watch.Fits(x.track.alone, eps.Downlink, b) {
-			return eps.Downlink
-		}
-		if x.track.watch.Fits(x.track.alone, eps.Uplink, b) {
-			return eps.Uplink
+		for _, d := range []eps.Direction{eps.Downlink, eps.Uplink} {
+			if x.track.watch.Fits(x.track.alone, d, b) {
+				return d, true
+			}
 		}
 	}
 	_, up := eps.Parse(eps.Uplink, plain)
 	_, down := eps.Parse(eps.Downlink, plain)
-	return eps.Direction(up != nil && down == nil)
+	return eps.Direction(up != nil && down == nil), (up == nil) != (down == nil)
 }
 
-// heard is a NAS message as nodes: what protects it, then the message.
-func (x *run) heard(h observer.Heard, dir eps.Direction, b []byte) (n []tree.Node) {
+// heard is a NAS message as nodes: what protects it, or why it cannot be read,
+// and the message itself, without a name if it stays hidden.
+func (x *run) heard(h observer.Heard, b []byte) (around []tree.Node, inner tree.Node) {
 	if len(h.MAC) > 0 {
-		n = append(n, x.security(h))
+		around = append(around, x.security(h))
 	}
 	switch {
 	case h.Err != nil:
-		n = append(n, tree.Leaf("error", h.Err.Error()))
 		if h.Plain == nil {
 			h.Plain = b
 		}
-		return append(n, octetsNode("octets", h.Plain))
+		around = append(around, tree.Leaf("error", h.Err.Error()), octetsNode("octets", h.Plain))
 	case h.Plain == nil:
-		return append(n, octetsNode("ciphered", b[eps.ProtectedOverhead:]))
+		around = append(around, octetsNode("ciphered", b[eps.ProtectedOverhead:]))
+	default:
+		inner = eps.Tree(h.Message)
+		shortMessage(h.Message, &inner)
 	}
-	t := eps.Tree(h.Message)
-	x.containers(h.Message, &t)
-	if x.o.Format != JSON {
-		return append(n, t)
+	return around, inner
+}
+
+// inPDU is a NAS message inside an S1AP IE.
+func (x *run) inPDU(around []tree.Node, inner tree.Node) []tree.Node {
+	switch {
+	case inner.Name == "":
+		return around
+	case x.o.Format != JSON:
+		return append(around, inner)
 	}
-	return append(n, tree.Leaf("message", t.Name), tree.Branch("ies", t.Nodes...))
+	return append(around, tree.Leaf("message", inner.Name), tree.Branch("ies", inner.Nodes...))
 }
 
 // security is what is known of a message's protection.
@@ -129,29 +125,39 @@ func securityText(h observer.Heard, proven bool) string {
 	return s
 }
 
-// heardDetail is what a summary says of a NAS message: its name, those of the
-// messages in it, its cause, and its code if that is wrong.
-func heardDetail(h observer.Heard) (d []string) {
-	switch {
-	case h.Err != nil:
+// nasDetail is what a summary says of a NAS message: its name and those of the
+// messages in it, causes, and a code that is wrong.
+func nasDetail(h observer.Heard, inner tree.Node) []string {
+	if h.Err != nil {
 		return nil
-	case h.Message == nil:
-		d = []string{"ciphered NAS"}
-	default:
-		t := eps.Tree(h.Message)
-		names := []string{t.Name}
-		for _, n := range t.Nodes {
-			if strings.HasSuffix(n.Name, "message container") && len(n.Nodes) == 1 {
-				names = append(names, n.Nodes[0].Name)
-			}
-			if strings.HasSuffix(n.Name, " cause") && n.Value != nil {
-				names = append(names, tree.View{}.Text(n))
-			}
+	}
+	name := inner.Name
+	if name == "" {
+		name = "ciphered NAS"
+	}
+	if cause := causes(inner); cause != "" {
+		name += ", " + cause
+	}
+	return append([]string{name}, verdict(h)...)
+}
+
+// causes are the messages in a NAS message and its causes.
+func causes(inner tree.Node) string {
+	var all []string
+	for _, n := range inner.Nodes {
+		if strings.HasSuffix(n.Name, "message container") && len(n.Nodes) == 1 {
+			all = append(all, n.Nodes[0].Name)
 		}
-		d = []string{strings.Join(names, ", ")}
+		if strings.HasSuffix(n.Name, " cause") && n.Value != nil {
+			all = append(all, tree.View{}.Text(n))
+		}
 	}
+	return strings.Join(all, ", ")
+}
+
+func verdict(h observer.Heard) []string {
 	if h.Verdict == observer.Wrong {
-		d = append(d, "MAC wrong")
+		return []string{"MAC wrong"}
 	}
-	return d
+	return nil
 }

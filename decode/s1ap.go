@@ -37,8 +37,9 @@ func (x *run) s1ap(m *message, b []byte) {
 		if h.Err != nil && m.err == nil {
 			m.err = fmt.Errorf("NAS-PDU: %w", h.Err)
 		}
-		m.detail = append(m.detail, heardDetail(h)...)
-		return x.heard(h, dir, octets)
+		around, inner := x.heard(h, octets)
+		m.detail = append(m.detail, nasDetail(h, inner)...)
+		return x.inPDU(around, inner)
 	})
 	for _, c := range n.Nodes {
 		switch c.Name {

@@ -35,8 +35,8 @@ func parseSMS(dir sms.Direction, known bool, b []byte) (sms.Message, error) {
 	return sms.Parse(dir, b)
 }
 
-// containers shows the short messages in NAS transport messages.
-func (x *run) containers(m eps.Message, n *tree.Node) {
+// shortMessage shows the short message in a NAS transport message.
+func shortMessage(m eps.Message, n *tree.Node) {
 	var b []byte
 	switch m := m.(type) {
 	case *eps.UplinkNASTransport:
