@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -287,5 +288,33 @@ func TestImperfectCaptures(t *testing.T) {
 	}
 	if len(all) != 90 || !all[0].Time.Before(all[89].Time) || all[0].Time.Year() != 2026 || all[0].Time.Location() != time.UTC {
 		t.Errorf("%d frames, first %v", len(all), all[0].Time)
+	}
+}
+
+// Messages that were recorded without a network are known by the link type
+// that srsRAN uses, by the name that Wireshark exports them with, or by what
+// they are.
+func TestMessagesWithoutNetwork(t *testing.T) {
+	setup := "0011002d000004003b00080000f110000019b0003c400a0380737273656e62303100400007000001c000f1100089400140"
+	b, err := hex.DecodeString(setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported := append([]byte{0, 12, 0, 4, 's', '1', 'a', 'p', 0, 20, 0, 4, 1, 2, 3, 4, 0, 0, 0, 0}, b...)
+	other := append([]byte{0, 12, 0, 4, 'h', 't', 't', 'p', 0, 0, 0, 0}, "GET"...)
+	for name, c := range map[string]struct {
+		link capture.LinkType
+		data []byte
+		want string
+	}{
+		"srsRAN S1AP": {150, b, "S1SetupRequest"}, "srsRAN NAS": {148, []byte{7, 0x44, 0x11}, "ATTACH REJECT"}, "any user type": {160, b, "S1SetupRequest"},
+		"exported": {capture.LinkUpperPDU, exported, "S1SetupRequest"}, "of another trade": {capture.LinkUpperPDU, other, ""},
+		"nothing known": {150, []byte{1, 2, 3}, "malformed: 3 octets that are no whole message"},
+	} {
+		p := capture.Packet{Data: c.data, Length: len(c.data), Time: time.Unix(1, 0)}
+		out, _, _ := run(t, decode.Options{Format: decode.Summary}, pcap(le, false, c.link, []capture.Packet{p}))
+		if !strings.Contains(out, c.want) || (out == "") != (c.want == "") {
+			t.Errorf("%s: %s", name, out)
+		}
 	}
 }
