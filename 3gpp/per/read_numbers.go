@@ -12,7 +12,9 @@ func (r *Reader) whole(span uint64) uint64 {
 		v = r.Bits(bitsFor(span))
 	case span == 255:
 		return uint64(r.Octet())
-	case span <= 65535:
+	case span == 65535:
+		return r.octets(2)
+	case span < 65535:
 		v = r.octets(2)
 	default:
 		v = r.long(octetsFor(span))
@@ -157,13 +159,11 @@ func (r *Reader) Choice(root int, ext bool) int {
 // input cannot hold is an error.
 func (r *Reader) Count(lo, hi, least int) int {
 	n := lo + int(r.whole(uint64(hi-lo)))
-	if r.err == nil && n*max(least, 1) > r.Left() {
-		r.Fail("%d elements are claimed, %d bits are left", n, r.Left())
+	if n*max(least, 1) <= r.end-r.pos { // not so after an error
+		return n
 	}
-	if r.err != nil {
-		return 0
-	}
-	return n
+	r.Fail("%d elements are claimed, %d bits are left", n, r.Left())
+	return 0
 }
 
 // Additions skips the extension additions of a SEQUENCE (§19.7-9).

@@ -4,8 +4,26 @@ import "encoding/binary"
 
 // Open reads an open type and returns its encoding.
 func (r *Reader) Open() []byte {
+	if b := r.brief(); b != nil {
+		return b
+	}
 	b, _ := r.general(8)
 	return b
+}
+
+// brief returns a content of less than 128 octets after its length. For another
+// one it reads nothing and returns nil.
+func (r *Reader) brief() []byte {
+	i := (r.pos + 7) >> 3
+	if i >= r.end>>3 {
+		return nil
+	}
+	n := int(r.buf[i])
+	if n >= 0x80 || i+n >= r.end>>3 {
+		return nil
+	}
+	r.pos = (i + 1 + n) << 3
+	return r.buf[i+1 : i+1+n : i+1+n]
 }
 
 // Saved is the place in an outer encoding to which Leave returns.

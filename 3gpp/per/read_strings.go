@@ -22,6 +22,9 @@ func (r *Reader) size(s Size) (n int, oneField bool) {
 
 // Octets reads an OCTET STRING. The result is never nil without an error.
 func (r *Reader) Octets(s Size) []byte {
+	if s == (Size{Max: Unbounded}) {
+		return r.Open() // has the same form (§17.8)
+	}
 	n, one := r.size(s)
 	if !one {
 		b, n := r.general(8)
