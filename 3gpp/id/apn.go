@@ -15,17 +15,19 @@ func ParseAPN(s string) (APN, error) {
 	if len(s) == 0 || len(s) > 99 {
 		return APN{}, fmt.Errorf("APN of %d characters, want 1 to 99", len(s))
 	}
-	low := strings.ToLower(s)
-	for label := range strings.SplitSeq(low, ".") {
+	for label := range strings.SplitSeq(s, ".") {
 		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return APN{}, fmt.Errorf("APN %q: label %q is empty, too long or ends in a hyphen", s, label)
 		}
-		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		if strings.Trim(label, letters+"0123456789-") != "" {
 			return APN{}, fmt.Errorf("APN %q: label %q has a character that is no letter, digit or hyphen", s, label)
 		}
 	}
-	return APN{low}, nil
+	return APN{strings.ToLower(s)}, nil
 }
+
+// letters are ASCII's alone: Unicode has others with these as lower case.
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // DecodeAPN reads length-prefixed labels, at most 100 octets (TS 23.003 §9.1).
 func DecodeAPN(b []byte) (APN, error) {
