@@ -214,3 +214,25 @@ func TestPrivateMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestManyFaultsHideNone sends as many faults as an error lists, and then one that
+// ends the procedure: a message without its Security Key must not be acted on.
+func TestManyFaultsHideNone(t *testing.T) {
+	notify := repeat(unknownIE(CriticalityNotify), maxDiagnostics)
+	order := append(repeat(mmeID, maxDiagnostics), enbID)
+	for _, c := range []struct {
+		name     string
+		pdu      []byte
+		complete bool
+		cause    CauseProtocol
+	}{
+		{"missing behind many of criticality notify", assemble(dlNAS, append(notify, mmeID, enbID)...), false, CauseProtocolAbstractSyntaxErrorReject},
+		{"repeated behind many of criticality notify", assemble(dlNAS, append(notify, mmeID, enbID, nas, nas)...), true, CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage},
+		{"missing behind many repeated", assemble(dlNAS, order...), false, CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage},
+	} {
+		_, e := parseFault(t, c.pdu)
+		if e.Continue() || e.Complete() != c.complete || e.Cause() != c.cause.Cause() || len(e.IEs) != maxDiagnostics {
+			t.Errorf("%s: continue %t, complete %t, %v, %d faults", c.name, e.Continue(), e.Complete(), e.Cause(), len(e.IEs))
+		}
+	}
+}

@@ -54,10 +54,16 @@ func (r *decoder) notUnderstood(f *openField) {
 	}
 }
 
-// note adds a diagnostic; there are at most maxnoofErrors.
+// note adds a diagnostic; there are at most maxnoofErrors. One that ends the
+// procedure takes the last place of one that does not: whoever sends many small
+// faults does not hide a great one behind them.
 func (r *decoder) note(d IEDiagnostic) {
-	if len(r.diags) < maxDiagnostics && !r.Failed() {
+	switch last := len(r.diags) - 1; {
+	case r.Failed():
+	case len(r.diags) < maxDiagnostics:
 		r.diags = append(r.diags, d)
+	case d.weight() > r.diags[last].weight():
+		r.diags[last] = d
 	}
 }
 

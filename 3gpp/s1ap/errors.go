@@ -48,6 +48,18 @@ func (d IEDiagnostic) String() string {
 	return fmt.Sprintf("%s %s (%s)", d.ID, d.Error, d.Criticality)
 }
 
+// weight orders faults by what they do to a procedure: nothing, what a lenient
+// receiver may overlook, and its end.
+func (d IEDiagnostic) weight() int {
+	switch {
+	case d.Error > Missing:
+		return 1
+	case d.Criticality == CriticalityReject:
+		return 2
+	}
+	return 0
+}
+
 // SyntaxError is the protocol error of a received message (TS 36.413 §10.2 and
 // §10.3), with all that an answer to it needs.
 type SyntaxError struct {
