@@ -1,15 +1,13 @@
 package eps
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/tshark"
 )
 
 // perMessage is how many random instances of each message tshark reads.
@@ -88,7 +86,7 @@ func TestTsharkReadsRandomInstances(t *testing.T) {
 	bad := map[string]int{}
 	for i, got := range tsharkRows(t, all, whole, fields) {
 		for j, field := range fields {
-			want := strings.Join(wants[i][field], tsharkSeparator)
+			want := strings.Join(wants[i][field], tshark.Separator)
 			if got[j] == want {
 				continue
 			}
@@ -185,47 +183,15 @@ func TestTsharkFieldsAreWhole(t *testing.T) {
 	}
 }
 
-const tsharkSeparator = ";"
-
 // tsharkRows are fields of messages as tshark shows them, a row each. The
 // messages stand in S1AP so that tshark knows who sent them.
 func tsharkRows(t *testing.T, all []instance, whole [][]byte, fields []string) [][]string {
 	t.Helper()
-	tshark := findTshark(t)
-	const linkType = 147 // DLT_USER0
-	pcap := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	pcap = append(pcap, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, linkType, 0, 0, 0)
+	frames := make([]tshark.Frame, len(all))
 	for i, nas := range whole {
-		b := inS1AP(all[i].kind.dir, nas)
-		pcap = append(pcap, make([]byte, 8)...)
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = append(pcap, b...)
+		frames[i] = tshark.Frame{Dissector: "s1ap", PDU: inS1AP(all[i].kind.dir, nas)}
 	}
-	file := filepath.Join(t.TempDir(), "nas.pcap")
-	if err := os.WriteFile(file, pcap, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-r", file, "-T", "fields", "-E", "aggregator=" + tsharkSeparator, "-o", `uat:user_dlts:"User 0 (DLT=147)","s1ap","0","","0",""`}
-	for _, f := range fields {
-		args = append(args, "-e", f)
-	}
-	out, err := exec.Command(tshark, args...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(lines) != len(whole) {
-		t.Fatalf("tshark shows %d messages of %d", len(lines), len(whole))
-	}
-	rows := make([][]string, len(lines))
-	for i, l := range lines {
-		rows[i] = strings.Split(l, "\t")
-		if len(rows[i]) != len(fields) {
-			t.Fatalf("tshark shows %d fields of %d: %q", len(rows[i]), len(fields), l)
-		}
-	}
-	return rows
+	return tshark.Fields(t, frames, fields)
 }
 
 // inS1AP is an Uplink or Downlink NAS Transport (TS 36.413 §9.1.7) with nothing

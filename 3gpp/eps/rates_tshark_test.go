@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/tshark"
 )
 
 // everyOctet appends a message for each octet and gives tshark's texts of it,
@@ -22,7 +23,7 @@ func everyOctet(t *testing.T, make func(o byte) []byte) []map[string][]string {
 	var all []map[string][]string
 	for _, p := range dissect(t, pdus) {
 		texts := map[string][]string{}
-		p.walk(func(f *field) { texts[f.Name] = append(texts[f.Name], f.Text) })
+		p.Walk(func(f *tshark.Node) { texts[f.Name] = append(texts[f.Name], f.Text) })
 		all = append(all, texts)
 	}
 	return all

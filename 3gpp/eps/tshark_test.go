@@ -1,16 +1,8 @@
 package eps
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,94 +10,13 @@ import (
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/tshark"
 )
 
-// A field is a node of tshark's description of a packet.
-type field struct {
-	Name   string  `xml:"name,attr"`
-	Show   string  `xml:"show,attr"`
-	Text   string  `xml:"showname,attr"`
-	Fields []field `xml:"field"`
-	Protos []field `xml:"proto"`
-}
-
-func (f *field) walk(visit func(*field)) {
-	visit(f)
-	for i := range f.Protos {
-		f.Protos[i].walk(visit)
-	}
-	for i := range f.Fields {
-		f.Fields[i].walk(visit)
-	}
-}
-
-// findTshark skips the test where there is no tshark, except in CI.
-func findTshark(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("tshark")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("tshark is not installed")
-		}
-		t.Skip("tshark is not installed")
-	}
-	return path
-}
-
 // dissect gives tshark's view of NAS messages.
-func dissect(t *testing.T, pdus [][]byte) []field {
+func dissect(t *testing.T, pdus [][]byte) []tshark.Node {
 	t.Helper()
-	tshark := findTshark(t)
-	const linkType = 147 // DLT_USER0
-	pcap := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	pcap = append(pcap, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, linkType, 0, 0, 0)
-	for _, b := range pdus {
-		pcap = append(pcap, make([]byte, 8)...)
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = append(pcap, b...)
-	}
-	file := filepath.Join(t.TempDir(), "nas.pcap")
-	if err := os.WriteFile(file, pcap, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command(tshark, "-r", file, "-T", "pdml",
-		"-o", `uat:user_dlts:"User 0 (DLT=147)","nas-eps","0","","0",""`, "-o", "nas-eps.dissect_plain:FALSE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packets []field
-	for d := xml.NewDecoder(bytes.NewReader(out)); ; {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if s, ok := tok.(xml.StartElement); ok && s.Name.Local == "packet" {
-			var p field
-			if err := d.DecodeElement(&p, &s); err != nil {
-				t.Fatal(err)
-			}
-			packets = append(packets, p)
-		}
-	}
-	if len(packets) != len(pdus) {
-		t.Fatalf("tshark shows %d packets of %d", len(packets), len(pdus))
-	}
-	return packets
-}
-
-// complaints are what tshark finds wrong: malformed packets and expert
-// information.
-func complaints(p *field) []string {
-	var all []string
-	p.walk(func(f *field) {
-		if f.Name == "_ws.malformed" || f.Name == "_ws.expert.message" || strings.Contains(f.Text, "xtraneous") {
-			all = append(all, f.Name+" "+f.Text+f.Show)
-		}
-	})
-	return all
+	return tshark.Packets(t, tshark.Frames("nas-eps", pdus), "-o", "nas-eps.dissect_plain:FALSE")
 }
 
 // A view is a message, and values that tshark must show: "field=value".
@@ -227,11 +138,11 @@ func TestTsharkAgrees(t *testing.T) {
 		if all[i].m != nil {
 			name = all[i].m.MessageType().String()
 		}
-		if c := complaints(&p); len(c) > 0 {
+		if c := p.Complaints(); len(c) > 0 {
 			t.Errorf("%s %x: %q", name, pdus[i], c)
 		}
 		var shown []string
-		p.walk(func(f *field) { shown = append(shown, f.Name+"="+f.Show, f.Text, f.Show) })
+		p.Walk(func(f *tshark.Node) { shown = append(shown, f.Name+"="+f.Show, f.Text, f.Show) })
 		for _, w := range all[i].want {
 			if !slices.Contains(shown, w) {
 				key, _, _ := strings.Cut(w, "=")
@@ -244,13 +155,8 @@ func TestTsharkAgrees(t *testing.T) {
 
 // The causes and their words are those tshark knows.
 func TestTsharkKnowsTheCauses(t *testing.T) {
-	out, err := exec.Command(findTshark(t), "-G", "values").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := 0
-	for line := range strings.Lines(string(out)) {
-		w := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	for _, w := range tshark.Table(t, "values") {
 		if len(w) != 4 || w[0] != "V" {
 			continue
 		}

@@ -1,17 +1,13 @@
 package gtpu_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/internal/tshark"
 )
 
 // exception is a complaint of tshark 4.0 about a right message.
@@ -51,11 +47,11 @@ func tsharkReads(t *testing.T) map[gtpu.Type]reading {
 			sent, datagrams = append(sent, m), append(datagrams, b)
 		}
 	}
-	lines := dissect(t, datagrams)
+	rows := tshark.Fields(t, tshark.Frames("gtp", datagrams), append([]string{"_ws.expert.message"}, fields()...))
 	read, needed := make(map[gtpu.Type]reading), make([]bool, len(exceptions()))
 	for i, m := range sent {
-		got := strings.Split(lines[i], "|")
-		e := excused(m.Type, got[0], strings.Trim(lines[i], "|") == "")
+		got := rows[i]
+		e := excused(m.Type, got[0], strings.Join(got, "") == "")
 		if e >= 0 {
 			needed[e] = true
 			if exceptions()[e].says == "" {
@@ -84,48 +80,6 @@ func tsharkReads(t *testing.T) map[gtpu.Type]reading {
 	return read
 }
 
-// dissect gives a line of tshark's for each datagram: its complaints and fields.
-func dissect(t *testing.T, datagrams [][]byte) []string {
-	t.Helper()
-	path, err := exec.LookPath("tshark")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("tshark is not installed")
-		}
-		t.Skip("tshark is not installed")
-	}
-	const linkType = 147 // DLT_USER0
-	pcap := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
-	pcap = append(pcap, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, linkType, 0, 0, 0)
-	for _, b := range datagrams {
-		pcap = append(pcap, make([]byte, 8)...)
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = binary.LittleEndian.AppendUint32(pcap, uint32(len(b)))
-		pcap = append(pcap, b...)
-	}
-	file := filepath.Join(t.TempDir(), "gtpu.pcap")
-	if err := os.WriteFile(file, pcap, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-r", file, "-T", "fields", "-E", "separator=|", "-E", "aggregator=;",
-		"-o", `uat:user_dlts:"User 0 (DLT=147)","gtp","0","","0",""`, "-e", "_ws.expert.message"}
-	for _, f := range fields() {
-		args = append(args, "-e", f)
-	}
-	cmd := exec.Command(path, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.Bytes())
-	}
-	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(lines) != len(datagrams) {
-		t.Fatalf("%d frames of %d\n%s", len(lines), len(datagrams), stderr.Bytes())
-	}
-	return lines
-}
-
 // excused gives the exception for what tshark says, or for its silence; -1 if
 // there is none.
 func excused(typ gtpu.Type, says string, silent bool) int {
@@ -151,7 +105,7 @@ func expected(m gtpu.Message) []string {
 	}
 	add := func(name, value string) {
 		if v[name] != "" {
-			value = v[name] + ";" + value
+			value = v[name] + tshark.Separator + value
 		}
 		v[name] = value
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/tshark"
 )
 
 // A view is what tshark has to show of a field, in the order of its
@@ -238,23 +240,23 @@ func (r view) user(d DCS, u UserData) {
 }
 
 // tsharkInstances are frames of every kind with what they hold.
-func tsharkInstances() (frames []frame, messages []Message, names []string) {
+func tsharkInstances() (frames []tshark.Frame, messages []Message, names []string) {
 	for i, k := range kinds() {
 		g := newGen(uint64(100 + i))
 		for range instances {
 			m := k.random(g)
-			f := frame{"gsm_a_rp", must(Append(nil, m))}
+			f := tshark.Frame{Dissector: "gsm_a_rp", PDU: must(Append(nil, m))}
 			switch m.(type) {
 			case CP:
-				f.dissector = "gsm_a_dtap"
+				f.Dissector = "gsm_a_dtap"
 			case TPDU:
-				m = &RPData{Direction: k.dir, User: f.pdu}
+				m = &RPData{Direction: k.dir, User: f.PDU}
 				if strings.HasSuffix(k.name, "RP-ACK") {
-					m = &RPAck{Direction: k.dir, User: f.pdu}
+					m = &RPAck{Direction: k.dir, User: f.PDU}
 				} else if strings.HasSuffix(k.name, "RP-ERROR") {
-					m = &RPError{Direction: k.dir, Cause: RPCauseProtocolError, User: f.pdu}
+					m = &RPError{Direction: k.dir, Cause: RPCauseProtocolError, User: f.PDU}
 				}
-				f.pdu = must(Append(nil, m))
+				f.PDU = must(Append(nil, m))
 			}
 			frames, messages, names = append(frames, f), append(messages, m), append(names, k.name)
 		}
@@ -272,7 +274,7 @@ func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int
 	needed := map[string]map[int]bool{}
 	used, compared := map[int]bool{}, map[string]bool{}
 	bad := 0
-	for i, p := range dissect(t, frames, false) {
+	for i, p := range tshark.Packets(t, frames, "-o", "gsm_sms.reassemble:FALSE") {
 		want := view{}
 		want.read(t, messages[i])
 		tpdu, dcs, user := inside(messages[i])
@@ -291,7 +293,7 @@ func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int
 				}
 			}
 			if bad++; bad < 40 {
-				t.Errorf("%s %x: %s: %s", names[i], frames[i].pdu, name, problem)
+				t.Errorf("%s %x: %s: %s", names[i], frames[i].PDU, name, problem)
 			}
 		}
 	}
@@ -315,15 +317,15 @@ func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int
 
 // differences are the fields that tshark shows otherwise, and its complaints
 // under no name.
-func differences(p *field, want view) map[string]string {
+func differences(p *tshark.Node, want view) map[string]string {
 	got := view{}
-	p.walk(func(f *field) {
+	p.Walk(func(f *tshark.Node) {
 		if _, ok := want[f.Name]; ok {
 			got.add(f.Name, f.Show)
 		}
 	})
 	all := map[string]string{}
-	if c := complaints(p); len(c) > 0 {
+	if c := p.Complaints(); len(c) > 0 {
 		all[""] = fmt.Sprint(c)
 	}
 	for name, w := range want {
