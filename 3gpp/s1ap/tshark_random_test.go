@@ -4,12 +4,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"os/exec"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/tshark"
 )
 
 // instances is how many random values of each message tshark reads.
@@ -128,7 +129,7 @@ func complaints(malformed, messages string, types map[string]bool, needed []bool
 	if malformed != "" && messages == "" {
 		faults = append(faults, malformed)
 	}
-	for m := range strings.SplitSeq(messages, ";") {
+	for m := range strings.SplitSeq(messages, tshark.Separator) {
 		i := slices.IndexFunc(exceptions, func(e struct{ typ, words, reason string }) bool { return m == e.words && types[e.typ] })
 		if i >= 0 {
 			needed[i] = true
@@ -148,7 +149,7 @@ func differences(v *view, names []string, fields map[string]string, row []string
 		if row[i] == "" {
 			continue
 		}
-		for s := range strings.SplitSeq(row[i], ";") {
+		for s := range strings.SplitSeq(row[i], tshark.Separator) {
 			shown[name] = append(shown[name], canonical(s, fields[name], true))
 		}
 	}
@@ -208,11 +209,11 @@ func expected(v *view, fields map[string]string) map[string][]string {
 
 // canonical is a value as text that both sides can be compared in: numbers
 // decimal, octets hexadecimal, names as they are.
-func canonical(s, kind string, tshark bool) string {
+func canonical(s, kind string, theirs bool) string {
 	switch {
 	case s == "<MISSING>":
 		return "0x"
-	case kind == "FT_BYTES" && tshark:
+	case kind == "FT_BYTES" && theirs:
 		return "0x" + s
 	case kind == "FT_UINT32, FT_BYTES":
 		return strings.TrimPrefix(s, "0x")
@@ -228,24 +229,10 @@ func canonical(s, kind string, tshark bool) string {
 	return s
 }
 
-// tsharkTable runs tshark -G and returns the columns of its lines.
-func tsharkTable(t *testing.T, what string) [][]string {
-	t.Helper()
-	out, err := exec.Command(tshark(t), "-G", what).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(out)) {
-		rows = append(rows, strings.Split(strings.TrimSpace(line), "\t"))
-	}
-	return rows
-}
-
 // tsharkFields is tshark's S1AP fields that have a value, with its type.
 func tsharkFields(t *testing.T) map[string]string {
 	fields := map[string]string{}
-	for _, c := range tsharkTable(t, "fields") {
+	for _, c := range tshark.Table(t, "fields") {
 		if len(c) > 3 && c[0] == "F" && strings.HasPrefix(c[2], "s1ap.") && c[3] != "FT_NONE" && c[3] != "FT_BOOLEAN" {
 			fields[c[2]] = c[3]
 		}

@@ -1,81 +1,20 @@
 package s1ap
 
 import (
-	"bytes"
-	"encoding/binary"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/tshark"
 )
 
-// tshark returns the path of the program; without it the test is skipped, or
-// fails where CI=true.
-func tshark(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("tshark")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("tshark is missing")
-		}
-		t.Skip("tshark is missing")
-	}
-	return path
-}
-
-// writePcap writes PDUs as frames of link type WIRESHARK_UPPER_PDU that name
-// the dissector, so no lower layer is needed and no size is too large.
-func writePcap(t *testing.T, pdus [][]byte) string {
-	t.Helper()
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, 0xa1b2c3d4)
-	b = le.AppendUint16(b, 2)
-	b = le.AppendUint16(b, 4)
-	b = append(b, make([]byte, 8)...)
-	b = le.AppendUint32(b, 262144)
-	b = le.AppendUint32(b, 252)
-	for i, p := range pdus {
-		frame := append([]byte{0, 12, 0, 4, 's', '1', 'a', 'p', 0, 0, 0, 0}, p...)
-		b = le.AppendUint32(b, uint32(i))
-		b = le.AppendUint32(b, 0)
-		b = le.AppendUint32(b, uint32(len(frame)))
-		b = le.AppendUint32(b, uint32(len(frame)))
-		b = append(b, frame...)
-	}
-	name := filepath.Join(t.TempDir(), "s1ap.pcap")
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-// dissect runs tshark over the PDUs and returns, per frame, the values of the
-// fields. Contents of other protocols (NAS, RRC, ...) are left undissected.
+// dissect returns, per PDU, the values of tshark's fields. Contents of other
+// protocols (NAS, RRC, ...) are left undissected.
 func dissect(t *testing.T, pdus [][]byte, fields ...string) [][]string {
 	t.Helper()
-	args := []string{"-r", writePcap(t, pdus), "-o", "s1ap.dissect_container:FALSE", "-T", "fields", "-E", "separator=|", "-E", "aggregator=;"}
+	options := []string{"-o", "s1ap.dissect_container:FALSE"}
 	for _, p := range []string{"nas-eps", "lte_rrc", "nr-rrc", "lppa", "gsm_a.dtap", "ranap", "bssgp", "ngap", "x2ap", "gcsna", "lcsap"} {
-		args = append(args, "--disable-protocol", p)
+		options = append(options, "--disable-protocol", p)
 	}
-	for _, f := range fields {
-		args = append(args, "-e", f)
-	}
-	cmd := exec.Command(tshark(t), args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("tshark: %v\n%s", err, stderr.Bytes())
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(out)) {
-		rows = append(rows, strings.Split(strings.TrimRight(line, "\n"), "|"))
-	}
-	if len(rows) != len(pdus) {
-		t.Fatalf("tshark shows %d frames of %d\n%s", len(rows), len(pdus), stderr.Bytes())
-	}
-	return rows
+	return tshark.Fields(t, tshark.Frames("s1ap", pdus), fields, options...)
 }
 
 // TestTsharkReadsOurValues: spot values of messages that carry most kinds of
