@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"campanile.network/3gpp/s1ap"
@@ -94,8 +95,11 @@ func (c *conn) pump(ctx context.Context, from Side) error {
 		to, data := 1-from, m.Data
 		if m.PPID == ppid {
 			var refusal []byte
-			if data, refusal = c.message(from, m, &pdu, &rd); refusal != nil {
+			if data, refusal = c.message(from, m, &pdu, &rd); data == nil {
 				to, data = from, refusal
+			}
+			if data == nil {
+				continue
 			}
 		}
 		if err := c.send(ctx, to, m.Stream, m.PPID, data); err != nil {
@@ -116,18 +120,22 @@ func (c *conn) send(ctx context.Context, to Side, stream uint16, ppid uint32, da
 }
 
 // message gives what to pass on for a message: its own octets when nothing in
-// them is the relay's business. With refusal set the message goes no further,
-// and that is the answer.
+// them is the relay's business. Without data the message goes no further, and
+// refusal is the answer, if there is one.
 func (c *conn) message(from Side, m sctp.Message, pdu *s1ap.PDU, rd *reading) (data, refusal []byte) {
 	r := c.relay
 	err := s1ap.ParseInto(pdu, m.Data)
-	if _, ok := s1ap.Continuable(err); !ok {
+	fault, goOn := s1ap.Continuable(err)
+	if !goOn && !namesTunnels(pdu.Message) {
 		r.verbatim.Add(1)
 		r.Logger.Warn("S1AP message not understood: passed on as it is", "enb", c.enbIP, "from", from, "octets", len(m.Data), "err", err)
 		return m.Data, nil
 	}
 	if rd.read(pdu.Message); rd.from != from && !rd.either { // nobody opens or moves tunnels from the wrong end
 		return m.Data, nil
+	}
+	if namesTunnels(pdu.Message) && !whole(fault) {
+		return nil, c.broken(from, fault, rd)
 	}
 	changed, refused := false, rd.refuse != nil && r.refusing.Load()
 	if !refused {
@@ -146,9 +154,40 @@ func (c *conn) message(from Side, m sctp.Message, pdu *s1ap.PDU, rd *reading) (d
 	}
 	b, err := pdu.Append(make([]byte, 0, len(m.Data)+64))
 	if err != nil {
-		r.verbatim.Add(1)
-		r.Logger.Warn("S1AP message not rewritten: passed on as it is", "enb", c.enbIP, "err", err)
-		return m.Data, nil
+		return nil, c.broken(from, &s1ap.SyntaxError{Known: true, Type: pdu.Type, ProcedureCode: pdu.ProcedureCode, Criticality: pdu.Criticality, Transfer: err}, rd)
 	}
 	return b, nil
+}
+
+// whole says that a message with this fault, or none, can be rewritten: nothing
+// in it that the relay would have to make up.
+func whole(fault *s1ap.SyntaxError) bool {
+	return fault == nil || fault.Continue() && !slices.ContainsFunc(fault.IEs, func(d s1ap.IEDiagnostic) bool { return d.Error == s1ap.Missing })
+}
+
+// broken answers a message that names ends of tunnels and is not understood, as
+// its receiver would (TS 36.413 §10.2, §10.3): with the procedure's failure
+// where the ids are there, or with an Error Indication. A receiver more lenient
+// than the relay would else be told where to send user data past it.
+func (c *conn) broken(from Side, fault *s1ap.SyntaxError, rd *reading) []byte {
+	r := c.relay
+	r.broken.Add(1)
+	r.Logger.Warn("S1AP message about tunnels not understood: not passed on", "enb", c.enbIP, "from", from, "err", fault)
+	known := fault.Transfer == nil && !slices.ContainsFunc(fault.IEs, func(d s1ap.IEDiagnostic) bool {
+		return d.Error == s1ap.Missing && (d.ID == s1ap.IDMMEUES1APID || d.ID == s1ap.IDENBUES1APID || d.ID == s1ap.IDSourceMMEUES1APID)
+	})
+	answer := &s1ap.ErrorIndication{Cause: new(fault.Cause()), CriticalityDiagnostics: fault.CriticalityDiagnostics()}
+	if known {
+		answer.MMEUES1APID, answer.ENBUES1APID = rd.mme, rd.enb
+		if rd.refuse != nil {
+			if b, err := s1ap.Append(nil, rd.refuse(fault.Cause())); err == nil {
+				return b
+			}
+		}
+	}
+	b, err := s1ap.Append(nil, answer)
+	if err != nil {
+		r.Logger.Error("Error Indication not written", "enb", c.enbIP, "err", err)
+	}
+	return b
 }

@@ -5,6 +5,7 @@
 // counts what it relays.
 //
 // It is no MME and no gateway: it answers nothing by itself but echo requests,
-// unknown tunnels, and requests for bearers while it is closed. Why it is
-// closed is the agent's affair.
+// unknown tunnels, requests for bearers while it is closed, and messages about
+// tunnels that it does not understand, which it must not pass on with another's
+// addresses in them. Why it is closed is the agent's affair.
 package relay

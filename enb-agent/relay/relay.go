@@ -38,6 +38,7 @@ type Relay struct {
 	refusing atomic.Bool
 	refused  atomic.Uint64
 	verbatim atomic.Uint64
+	broken   atomic.Uint64
 
 	mu    sync.Mutex
 	conns map[*conn]bool
@@ -183,7 +184,7 @@ func cause() s1ap.Cause { return s1ap.CauseTransportTransportResourceUnavailable
 
 // Stats copies the counts.
 func (r *Relay) Stats() Stats {
-	s := Stats{Octets: r.user.octets.Load(), Packets: r.user.packets.Load(), Dropped: map[Drop]uint64{}, Refused: r.refused.Load(), Verbatim: r.verbatim.Load()}
+	s := Stats{Octets: r.user.octets.Load(), Packets: r.user.packets.Load(), Dropped: map[Drop]uint64{}, Refused: r.refused.Load(), Verbatim: r.verbatim.Load(), Broken: r.broken.Load()}
 	for d := range drops {
 		if n := r.user.dropped[d].Load(); n > 0 {
 			s.Dropped[d] = n

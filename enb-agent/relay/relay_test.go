@@ -291,3 +291,71 @@ func TestWrongEnd(t *testing.T) {
 		r.expect(r.enbUser, gtpu.GPDU, b.enb, 40)
 	})
 }
+
+// A message about tunnels that the relay does not understand goes no further: a
+// receiver that is more lenient would send user data past the relay. It is
+// answered as its receiver would (TS 36.413 §10).
+func TestBrokenMessagesAboutTunnels(t *testing.T) {
+	odd := func(ie s1ap.UnknownIE) []byte {
+		m := contextSetup(1, 2, 0x1001)
+		m.UnknownIEs = []s1ap.UnknownIE{ie}
+		b, err := s1ap.Append(nil, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	response, err := s1ap.Append(nil, &s1ap.InitialContextSetupResponse{MMEUES1APID: 1, ENBUES1APID: 2,
+		ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: address(enbAddr), GTPTEID: s1ap.FromTEID(1)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nameless := bytes.Replace(response, []byte{0, 0, 0x40}, []byte{0xea, 0x60, 0x40}, 1) // another IE for the MME's id
+	command, err := s1ap.Append(nil, &s1ap.HandoverCommand{MMEUES1APID: 1, ENBUES1APID: 2, HandoverType: s1ap.HandoverTypeIntralte, TargetToSourceTransparentContainer: []byte{1},
+		UnknownIEs: []s1ap.UnknownIE{{ID: 60000, Criticality: s1ap.CriticalityReject, Value: []byte{1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		for i, c := range []struct {
+			name   string
+			from   sctp.Association
+			b      []byte
+			answer string
+			cause  s1ap.CauseProtocol
+		}{
+			{"an IE to be rejected", r.mme, odd(s1ap.UnknownIE{ID: 60000, Criticality: s1ap.CriticalityReject, Value: []byte{1}}), "InitialContextSetupFailure", s1ap.CauseProtocolAbstractSyntaxErrorReject},
+			{"an IE twice", r.mme, odd(s1ap.UnknownIE{ID: s1ap.IDMMEUES1APID, Criticality: s1ap.CriticalityReject, Value: []byte{0, 1}}), "InitialContextSetupFailure", s1ap.CauseProtocolAbstractSyntaxErrorFalselyConstructedMessage},
+			{"an octet too many", r.mme, append(odd(s1ap.UnknownIE{ID: 60000, Criticality: s1ap.CriticalityIgnore}), 0), "ErrorIndication", s1ap.CauseProtocolTransferSyntaxError},
+			{"no failure of its own", r.mme, command, "ErrorIndication", s1ap.CauseProtocolAbstractSyntaxErrorReject},
+			{"a response of nobody", r.enb, nameless, "ErrorIndication", s1ap.CauseProtocolAbstractSyntaxErrorIgnoreAndNotify},
+			{"a response with an octet too many", r.enb, append(bytes.Clone(response), 0), "ErrorIndication", s1ap.CauseProtocolTransferSyntaxError},
+		} {
+			if err := c.from.Send(t.Context(), 1, 18, c.b); err != nil {
+				t.Fatal(err)
+			}
+			m, err := c.from.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := s1ap.Parse(m.Data)
+			if err != nil || p.Message.Header().Name != c.answer || m.Stream != 1 {
+				t.Fatalf("%s: answered with %s on stream %d, %v", c.name, p.Message.Header().Name, m.Stream, err)
+			}
+			var cause s1ap.Cause
+			switch m := p.Message.(type) {
+			case *s1ap.InitialContextSetupFailure:
+				cause = m.Cause
+			case *s1ap.ErrorIndication:
+				cause = *m.Cause
+			}
+			if cause != c.cause.Cause() {
+				t.Errorf("%s: %v", c.name, cause)
+			}
+			if s := r.relay.Stats(); s.Broken != uint64(i+1) || s.Verbatim != 0 || s.Tunnels != 0 {
+				t.Errorf("%s: %+v", c.name, s)
+			}
+		}
+		r.attach(1, 2, 0x1001, 0x2001) // nothing of it came through, and nothing is left of it
+	})
+}

@@ -178,6 +178,18 @@ func (r *reading) readFromEither(m s1ap.Message) {
 	}
 }
 
+// namesTunnels says that messages of m's kind name ends of tunnels. They must
+// not pass as they are, or user data would go around the relay.
+func namesTunnels(m s1ap.Message) bool {
+	switch m.(type) {
+	case *s1ap.InitialContextSetupRequest, *s1ap.InitialContextSetupResponse, *s1ap.ERABSetupRequest, *s1ap.ERABSetupResponse,
+		*s1ap.ERABModifyRequest, *s1ap.ERABModificationIndication, *s1ap.HandoverRequest, *s1ap.HandoverRequestAcknowledge,
+		*s1ap.HandoverCommand, *s1ap.PathSwitchRequest, *s1ap.PathSwitchRequestAcknowledge:
+		return true
+	}
+	return false
+}
+
 func (r *reading) at(b s1ap.ERABID, a *s1ap.TransportLayerAddress, t *s1ap.GTPTEID) {
 	r.places = append(r.places, place{bearer: b, addr: a, teid: t})
 }

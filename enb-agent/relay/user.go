@@ -65,7 +65,8 @@ type Stats struct {
 	UEs      int             // contexts with bearers
 	Tunnels  int
 	Refused  uint64 // requests for bearers the relay has answered in the eNB's stead
-	Verbatim uint64 // S1AP messages passed on that could not be decoded
+	Verbatim uint64 // S1AP messages passed on that were not understood and name no tunnels
+	Broken   uint64 // S1AP messages about tunnels that were not understood: answered, not passed on
 }
 
 // userPlane is what the packet path shares.
