@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 )
@@ -19,7 +19,7 @@ import (
 // libosmogsm.
 func TestAgainstLibosmogsm(t *testing.T) {
 	seen := map[string]int{}
-	for _, f := range rows(t, "libosmogsm-conversions.txt") {
+	for _, f := range testkit.Rows(t, "testdata/libosmogsm-conversions.txt") {
 		key := func(i int) secret.Key128 { return secret.Key128(unhex(t, f[i])) }
 		var got []byte
 		switch f[0] {
@@ -66,19 +66,12 @@ func TestAgainstLibosmogsm(t *testing.T) {
 	}
 }
 
-func number(t testing.TB, s string, base int) uint64 {
-	t.Helper()
-	v, err := strconv.ParseUint(s, base, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
+var number = testkit.Number
 
 // TestGSMMilenage has both sides of GSM-Milenage: the home's triplet out of a
 // quintet, and a USIM asked as a SIM.
 func TestGSMMilenage(t *testing.T) {
-	sets := rows(t, "ts55205-gsm-milenage.txt")
+	sets := testkit.Rows(t, "testdata/ts55205-gsm-milenage.txt")
 	if len(sets) != 19 {
 		t.Fatalf("%d sets, want 19", len(sets))
 	}

@@ -5,43 +5,20 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/secret"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
-
-// rows gives the fields of the lines of a testdata file, comments left out.
-func rows(t testing.TB, file string) (all [][]string) {
-	t.Helper()
-	text, err := os.ReadFile("testdata/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); f[0] != "#" {
-			all = append(all, f)
-		}
-	}
-	return all
-}
+var unhex = testkit.Unhex
 
 func TestDerivationsAsOpenAirInterface(t *testing.T) {
 	seen := map[string]int{}
-	for _, f := range rows(t, "oai-kdf.txt") {
+	for _, f := range testkit.Rows(t, "testdata/oai-kdf.txt") {
 		seen[f[0]]++
 		switch f[0] {
 		case "kasme":

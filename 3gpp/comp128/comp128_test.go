@@ -2,12 +2,10 @@ package comp128_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
 
 	"campanile.network/3gpp/comp128"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/secret"
 )
 
@@ -15,28 +13,13 @@ type algorithm func(secret.Key128, [16]byte) ([4]byte, secret.Key64)
 
 var versions = map[string]algorithm{"comp128v1": comp128.V1, "comp128v2": comp128.V2, "comp128v3": comp128.V3}
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
 // compare holds the triplets of a testdata file against ours.
 func compare(t *testing.T, file string, want map[string]int) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if f[0] == "#" {
-			continue
-		}
+	for _, f := range testkit.Rows(t, "testdata/"+file) {
 		seen[f[0]]++
 		sres, kc := versions[f[0]](secret.Key128(unhex(t, f[1])), [16]byte(unhex(t, f[2])))
 		if !bytes.Equal(sres[:], unhex(t, f[3])) || !bytes.Equal(kc[:], unhex(t, f[4])) {

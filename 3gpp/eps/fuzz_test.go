@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
-	"runtime"
 	"testing"
 
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/tree"
 )
 
@@ -122,25 +122,12 @@ func TestAllocationBound(t *testing.T) {
 	}
 	for name, b := range inputs {
 		for _, dir := range []Direction{Uplink, Downlink} {
-			got := allocated(func() { _, _ = Parse(dir, b) })
+			got := testkit.Allocated(func() { _, _ = Parse(dir, b) })
 			if limit := uint64(8*len(b) + 4096); got > limit {
 				t.Errorf("%s: %d octets made Parse allocate %d, limit %d", name, len(b), got, limit)
 			}
 		}
 	}
-}
-
-// allocated is the least of some runs, as other goroutines allocate too.
-func allocated(f func()) uint64 {
-	least := ^uint64(0)
-	for range 5 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		least = min(least, after.TotalAlloc-before.TotalAlloc)
-	}
-	return least
 }
 
 var sink Message

@@ -1,13 +1,11 @@
 package eps
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/hex"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // A pdu is a NAS PDU as it was captured, and the plain message in it.
@@ -28,19 +26,8 @@ func captured(tb testing.TB) []pdu {
 	}
 	var all []pdu
 	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for s := bufio.NewScanner(f); s.Scan(); {
-			w := strings.Fields(s.Text())
-			if len(w) != 3 || w[0] == "#" {
-				continue
-			}
-			b, err := hex.DecodeString(w[2])
-			if err != nil {
-				tb.Fatal(name, err)
-			}
+		for _, w := range testkit.Rows(tb, name) {
+			b := unhex(tb, w[2])
 			p := pdu{origin: filepath.Base(name) + " frame " + w[0], dir: Direction(w[1] == "down"), whole: b, plain: b}
 			if h, _ := HeaderOf(b); h != HeaderPlain && h != HeaderServiceRequest {
 				e, err := ParseProtected(b)
@@ -51,7 +38,6 @@ func captured(tb testing.TB) []pdu {
 			}
 			all = append(all, p)
 		}
-		f.Close()
 	}
 	return all
 }

@@ -3,24 +3,16 @@ package eps
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // heard are PDUs of real phones and networks, published by others.
 func heard(tb testing.TB) (all []pdu) {
 	tb.Helper()
 	for _, file := range []string{"testdata/pcapr-iphone6-volte.txt", "testdata/pycrate-test-nas.txt"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) {
-			w := strings.Fields(line)
-			if w[0] == "#" {
-				continue
-			}
+		for _, w := range testkit.Rows(tb, file) {
 			b := unhex(tb, w[2])
 			p := pdu{origin: fmt.Sprintf("%s number %s", file, w[0]), dir: Direction(w[1] == "down"), whole: b, plain: b}
 			if h, _ := HeaderOf(b); h != HeaderPlain && h != HeaderServiceRequest {

@@ -3,7 +3,6 @@ package eps
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // A kind is a message in a direction.
@@ -376,11 +376,4 @@ func TestUnexpectedElements(t *testing.T) {
 	}
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	var b []byte
-	if _, err := fmt.Sscanf(strings.ReplaceAll(s, " ", ""), "%x", &b); err != nil && s != "" {
-		t.Fatal(s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex

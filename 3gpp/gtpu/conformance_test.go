@@ -3,13 +3,13 @@ package gtpu_test
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/internal/conformance"
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // goldens reads what others built, wants it to be built again to the octet, and
@@ -18,28 +18,20 @@ func goldens(t *testing.T) map[gtpu.Type]map[string]int {
 	t.Helper()
 	found := make(map[gtpu.Type]map[string]int)
 	for maker, file := range map[string]string{"srsRAN": "testdata/srsran-gtpu.txt", "pycrate": "testdata/pycrate-gtpu.txt"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) {
-			f := strings.Fields(line)
-			if f[0] == "#" {
-				continue
-			}
+		for _, f := range testkit.Rows(t, file) {
 			datagram := unhex(t, f[len(f)-1])
 			m, err := gtpu.Parse(datagram)
 			if err != nil {
-				t.Fatalf("%s: %v", line, err)
+				t.Fatalf("%s: %v", f, err)
 			}
 			if maker == "pycrate" && m.Type.String() != strings.ReplaceAll(f[0], "_", " ") {
-				t.Errorf("%s: read as %v", line, m.Type)
+				t.Errorf("%s: read as %v", f, m.Type)
 			}
 			if err := m.Check(); err != nil && m.Type != gtpu.TunnelStatus { // pycrate's have no status
-				t.Errorf("%s: %v", line, err)
+				t.Errorf("%s: %v", f, err)
 			}
 			if again, err := m.Append(nil); err != nil || !bytes.Equal(again, datagram) {
-				t.Errorf("%s: built %x, %v", line, again, err)
+				t.Errorf("%s: built %x, %v", f, again, err)
 			}
 			if found[m.Type] == nil {
 				found[m.Type] = make(map[string]int)

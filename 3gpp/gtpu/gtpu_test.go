@@ -10,18 +10,12 @@ import (
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/testkit"
 
 	gogtp "github.com/wmnsk/go-gtp/gtpv1/message"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
 type extension struct {
 	t gtpu.ExtensionType

@@ -3,32 +3,16 @@ package kasumi
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/secret"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
-func number(t testing.TB, s string, base int) uint64 {
-	t.Helper()
-	v, err := strconv.ParseUint(s, base, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
+var number = testkit.Number
 
 // published is the list of the test sets, clause by clause; one that is missing
 // in testdata fails the test. TS 35.204 (design conformance) was not to be had
@@ -48,13 +32,8 @@ var published = []struct {
 
 func TestPublishedSets(t *testing.T) {
 	for _, p := range published {
-		text, err := os.ReadFile("testdata/" + p.file)
-		if err != nil {
-			t.Fatal(err)
-		}
 		seen := map[string]bool{}
-		for line := range strings.Lines(string(text)) {
-			f := strings.Fields(line)
+		for _, f := range testkit.Rows(t, "testdata/"+p.file) {
 			if f[0] != p.kind {
 				continue
 			}

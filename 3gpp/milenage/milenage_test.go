@@ -3,12 +3,11 @@ package milenage_test
 import (
 	"bytes"
 	"encoding/hex"
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 
 	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 
@@ -25,15 +24,7 @@ type testSet struct {
 
 func testSets(t testing.TB) (all []testSet) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/ts35208-milenage.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if fields[0] == "#" {
-			continue
-		}
+	for _, fields := range testkit.Rows(t, "testdata/ts35208-milenage.txt") {
 		s := testSet{name: fields[0]}
 		if s.name != strconv.Itoa(len(all)+1) {
 			t.Fatalf("set %s stands where set %d of TS 35.208 §4.3 should", s.name, len(all)+1)
@@ -43,9 +34,7 @@ func testSets(t testing.TB) (all []testSet) {
 			t.Fatalf("set %s: %d fields, want 14", fields[0], len(fields))
 		}
 		for i, x := range append(fields[1:6:6], fields[7:]...) {
-			if s.f[i], err = hex.DecodeString(x); err != nil {
-				t.Fatal(err)
-			}
+			s.f[i] = testkit.Unhex(t, x)
 		}
 		opc := milenage.OPc(secret.Key128(s.f[0]), secret.Key128(s.f[4]))
 		if want, _ := hex.DecodeString(fields[6]); !bytes.Equal(opc[:], want) {

@@ -2,26 +2,17 @@ package nassec_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
 
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/secret"
 )
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
 // pair is both ends of one context.
 type pair struct {
@@ -52,10 +43,6 @@ func TestCapturedConversations(t *testing.T) {
 		"srsran-attach-detach.txt":                   12,
 	} {
 		t.Run(file, func(t *testing.T) {
-			text, err := os.ReadFile("testdata/" + file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			plmn, err := id.ParsePLMN("00101")
 			if err != nil {
 				t.Fatal(err)
@@ -69,18 +56,13 @@ func TestCapturedConversations(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := replay{t: t, card: card, plmn: plmn}
-			lines := 0
-			for line := range strings.Lines(string(text)) {
-				f := strings.Fields(line)
-				if f[0] == "#" {
-					continue
-				}
-				lines++
+			rows := testkit.Rows(t, "testdata/"+file)
+			for _, f := range rows {
 				r.frame = f[0]
 				r.step(f[1], unhex(t, f[2]))
 			}
-			if lines != want {
-				t.Errorf("%d lines, want %d", lines, want)
+			if len(rows) != want {
+				t.Errorf("%d lines, want %d", len(rows), want)
 			}
 		})
 	}

@@ -2,14 +2,12 @@ package nassec
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/secret"
 )
 
@@ -26,23 +24,9 @@ type vector struct {
 	offset int // of a keystream
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
-func number(t testing.TB, s string, base int) uint64 {
-	t.Helper()
-	v, err := strconv.ParseUint(s, base, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
+var number = testkit.Number
 
 const (
 	snowFile = "ts35217-ts35218-ts33401c4-snow3g.txt"
@@ -92,12 +76,7 @@ func TestPublishedSets(t *testing.T) {
 // vectors reads the test sets of one kind out of a testdata file.
 func vectors(t testing.TB, file, kind string) (all []vector) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
+	for _, f := range testkit.Rows(t, filepath.Join("testdata", file)) {
 		if f[0] != kind {
 			continue
 		}

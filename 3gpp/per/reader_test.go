@@ -2,8 +2,9 @@ package per
 
 import (
 	"bytes"
-	"runtime"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // naive reads n bits at bit p, one after the other.
@@ -254,16 +255,11 @@ func TestBudgetBoundsMemory(t *testing.T) {
 			}
 		}},
 	} {
-		least := ^uint64(0)
-		for range 3 {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
+		least := testkit.Allocated(func() {
 			r := new(Reader)
 			r.Reset(c.b, budget)
 			c.read(r)
-			runtime.ReadMemStats(&after)
-			least = min(least, after.TotalAlloc-before.TotalAlloc)
-		}
+		})
 		if least > budget+little {
 			t.Errorf("%s: %d octets allocated, budget %d", name, least, budget)
 		}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/per"
 )
 
@@ -201,7 +201,7 @@ func TestAllocationIsBounded(t *testing.T) {
 			ie{IDERABReleaseListBearerRelComp, CriticalityIgnore, "\x18" + strings.Repeat("\xea\x60\x40\x01\x00", 25)}),
 	}
 	for name, b := range hostile {
-		got := allocated(func() { _, _ = Parse(b) })
+		got := testkit.Allocated(func() { _, _ = Parse(b) })
 		if limit := uint64(8*len(b) + 4096); got > limit {
 			t.Errorf("%s: %d octets allocated for %d read, limit %d", name, got, len(b), limit)
 		}
@@ -213,7 +213,7 @@ func TestAllocationIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := allocated(func() {
+		got := testkit.Allocated(func() {
 			if _, err = Parse(b); err != nil {
 				t.Errorf("%s: %v", m.Header().Name, err)
 			}
@@ -262,19 +262,6 @@ func repeat(e ie, n int) []ie {
 		all[i] = e
 	}
 	return all
-}
-
-// allocated returns the octets that f allocates, the least of three runs.
-func allocated(f func()) uint64 {
-	least := ^uint64(0)
-	for range 3 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		least = min(least, after.TotalAlloc-before.TotalAlloc)
-	}
-	return least
 }
 
 // 11: an empty extensible BIT STRING is no reason to panic, and writing does

@@ -1,14 +1,13 @@
 package s1ap
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // captured is one PDU of a recorded conversation.
@@ -30,22 +29,9 @@ func captures(t testing.TB) []captured {
 		if strings.HasSuffix(name, "pycrate-s1ap.txt") {
 			continue // values, not conversations: see pycrate_test.go
 		}
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
+		for _, w := range testkit.Rows(t, name) {
+			all = append(all, captured{fmt.Sprintf("%s frame %s", filepath.Base(name), w[0]), w[1], testkit.Unhex(t, w[2])})
 		}
-		for s := bufio.NewScanner(f); s.Scan(); {
-			w := strings.Fields(s.Text())
-			if len(w) != 3 || w[0] == "#" {
-				continue
-			}
-			b, err := hex.DecodeString(w[2])
-			if err != nil {
-				t.Fatalf("%s frame %s: %v", name, w[0], err)
-			}
-			all = append(all, captured{fmt.Sprintf("%s frame %s", filepath.Base(name), w[0]), w[1], b})
-		}
-		f.Close()
 	}
 	return all
 }

@@ -1,12 +1,11 @@
 package s1ap
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/hex"
-	"os"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // drawn is a message that pycrate encoded: its name, octets, and some of the
@@ -20,21 +19,9 @@ type drawn struct {
 // pycrate reads what pycrate encoded.
 func pycrate(t testing.TB) []drawn {
 	t.Helper()
-	f, err := os.Open("testdata/pycrate-s1ap.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	var all []drawn
-	for s := bufio.NewScanner(f); s.Scan(); {
-		w := strings.Fields(s.Text())
-		if w[0] == "#" {
-			continue
-		}
-		d := drawn{name: w[0], values: map[string]string{}}
-		if d.pdu, err = hex.DecodeString(w[1]); err != nil {
-			t.Fatalf("%s: %v", d.name, err)
-		}
+	for _, w := range testkit.Rows(t, "testdata/pycrate-s1ap.txt") {
+		d := drawn{name: w[0], pdu: testkit.Unhex(t, w[1]), values: map[string]string{}}
 		for _, v := range w[2:] {
 			name, value, _ := strings.Cut(v, "=")
 			d.values[name] = value

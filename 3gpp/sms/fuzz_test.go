@@ -3,8 +3,9 @@ package sms
 import (
 	"bytes"
 	"errors"
-	"runtime"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
 // seeds adds instances and goldens of the kinds that want says.
@@ -167,7 +168,7 @@ func TestAllocationBound(t *testing.T) {
 			"Parse up":   func() { parseAll(Uplink, b) },
 			"Parse down": func() { parseAll(Downlink, b) },
 		} {
-			if got, limit := allocated(parse), uint64(8*len(b)+4096); got > limit {
+			if got, limit := testkit.Allocated(parse), uint64(8*len(b)+4096); got > limit {
 				t.Errorf("%s of %d octets %x...: %d allocated, limit %d", name, len(b), b[:min(len(b), 20)], got, limit)
 			}
 		}
@@ -182,17 +183,4 @@ func parseAll(d Direction, b []byte) {
 		h, _ := user.Header()
 		_ = h.Counts()
 	}
-}
-
-// allocated is the least of some runs, as other goroutines allocate too.
-func allocated(f func()) uint64 {
-	least := ^uint64(0)
-	for range 3 {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		f()
-		runtime.ReadMemStats(&after)
-		least = min(least, after.TotalAlloc-before.TotalAlloc)
-	}
-	return least
 }

@@ -3,19 +3,13 @@ package sms
 import (
 	"bytes"
 	"encoding/hex"
-	"os"
 	"strings"
 	"testing"
+
+	"campanile.network/3gpp/internal/testkit"
 )
 
-func unhex(tb testing.TB, s string) []byte {
-	tb.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
 // A golden is octets that others made.
 type golden struct {
@@ -30,35 +24,19 @@ func goldens(tb testing.TB) []golden {
 	tb.Helper()
 	var all []golden
 	for origin, name := range map[string]string{"pycrate": "pycrate-sms.txt", "phones": "pycrate-test-cp.txt"} {
-		for _, w := range lines(tb, name) {
+		for _, w := range testkit.Rows(tb, "testdata/"+name) {
 			if len(w) != 3 {
 				tb.Fatalf("%s: %q", name, w)
 			}
 			all = append(all, nested(tb, golden{origin, kindNamed(tb, strings.ReplaceAll(w[0], "_", " ")), unhex(tb, w[1]), w[2]})...)
 		}
 	}
-	for _, w := range lines(tb, "published-pdus.txt") {
+	for _, w := range testkit.Rows(tb, "testdata/published-pdus.txt") {
 		_, tpdu, err := ParseCentre(unhex(tb, w[1]))
 		if err != nil {
 			tb.Fatal(w, err)
 		}
 		all = append(all, golden{"published", kindNamed(tb, w[0]), tpdu, "t" + hex.EncodeToString([]byte(strings.Join(w[3:], " ")))})
-	}
-	return all
-}
-
-// lines are the words of the lines of a file.
-func lines(tb testing.TB, name string) [][]string {
-	tb.Helper()
-	file, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var all [][]string
-	for line := range strings.Lines(string(file)) {
-		if w := strings.Fields(line); w[0] != "#" {
-			all = append(all, w)
-		}
 	}
 	return all
 }
@@ -142,7 +120,7 @@ func TestGoldens(t *testing.T) {
 
 // TestPublished: numbers and service centres of published messages.
 func TestPublished(t *testing.T) {
-	for _, w := range lines(t, "published-pdus.txt") {
+	for _, w := range testkit.Rows(t, "testdata/published-pdus.txt") {
 		centre, tpdu, err := ParseCentre(unhex(t, w[1]))
 		if err != nil {
 			t.Errorf("%s: %v", w[1], err)

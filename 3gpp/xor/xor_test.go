@@ -2,26 +2,17 @@ package xor_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
 
 	"campanile.network/3gpp/aka"
+	"campanile.network/3gpp/internal/testkit"
 	"campanile.network/3gpp/secret"
 	"campanile.network/3gpp/xor"
 )
 
 var _ aka.Algorithm = (*xor.Cipher)(nil)
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatalf("%q: %v", s, err)
-	}
-	return b
-}
+var unhex = testkit.Unhex
 
 func cipher(t testing.TB, k secret.Key128, resLen int) *xor.Cipher {
 	t.Helper()
@@ -33,16 +24,8 @@ func cipher(t testing.TB, k secret.Key128, resLen int) *xor.Cipher {
 }
 
 func TestAgainstOsmoAucGen(t *testing.T) {
-	text, err := os.ReadFile("testdata/osmo-auc-gen-xor.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	sets := 0
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if f[0] == "#" {
-			continue
-		}
+	for _, f := range testkit.Rows(t, "testdata/osmo-auc-gen-xor.txt") {
 		sets++
 		// K RAND SQN AMF AUTN RES CK IK SRES Kc
 		c := cipher(t, secret.Key128(unhex(t, f[0])), 16)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -50,4 +51,14 @@ func Allocated(f func()) uint64 {
 		least = min(least, after.TotalAlloc-before.TotalAlloc)
 	}
 	return least
+}
+
+// Number returns the number that s is in a base; base 0 goes by its prefix.
+func Number(t testing.TB, s string, base int) uint64 {
+	t.Helper()
+	v, err := strconv.ParseUint(s, base, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
