@@ -28,7 +28,8 @@ Keys are in a TOML file:
   [[subscriber]]
   imsi = "001010123456780"                  # may be left out
   k    = "00112233445566778899aabbccddeeff"
-  opc  = "63bfa50ee6523365ff14c1f45f88737d" # or op
+  opc  = "63bfa50ee6523365ff14c1f45f88737d" # or op; a test USIM that does
+                                            # XOR has algorithm = "xor" instead
 
   [[session]]
   kasme = "..."                             # 64 digits

@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"slices"
 
+	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/secret"
+	"campanile.network/3gpp/xor"
 	"campanile.network/decode/internal/recent"
 )
 
@@ -47,12 +49,22 @@ type Options struct {
 type Subscriber struct {
 	IMSI   id.IMSI // zero: not known
 	K, OPc secret.Key128
+	XOR    bool // a test USIM: f1 to f5 of TS 34.108 §8.1.2, which have no OPc
+}
+
+// algorithm is that of the SIM.
+func (s *Subscriber) algorithm() aka.Algorithm {
+	if s.XOR {
+		c, _ := xor.New(s.K, secret.MinRES) // a length that it takes; RES is not looked at
+		return c
+	}
+	return milenage.New(s.K, s.OPc)
 }
 
 // Observer knows the phones of a conversation. It belongs to one goroutine.
 type Observer struct {
 	o      Options
-	sims   []*milenage.Cipher
+	sims   []aka.Algorithm
 	byTMSI *recent.Map[id.STMSI, *Phone]
 	byIMSI *recent.Map[id.IMSI, *Phone]
 	secure *recent.Map[*Phone, struct{}] // with a context, oldest first
@@ -63,7 +75,7 @@ func New(o Options) *Observer {
 	w := &Observer{o: o, byTMSI: recent.New[id.STMSI, *Phone](maxPhones), byIMSI: recent.New[id.IMSI, *Phone](maxPhones),
 		secure: recent.New[*Phone, struct{}](maxStrange)}
 	for _, s := range o.Subscribers {
-		w.sims = append(w.sims, milenage.New(s.K, s.OPc))
+		w.sims = append(w.sims, s.algorithm())
 	}
 	return w
 }

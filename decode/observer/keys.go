@@ -18,14 +18,19 @@ import (
 //	k    = "00112233445566778899aabbccddeeff"
 //	opc  = "63bfa50ee6523365ff14c1f45f88737d" # or op
 //
+//	[[subscriber]]
+//	algorithm = "xor" # a test USIM's, TS 34.108; else it is milenage
+//	k         = "000102030405060708090a0b0c0d0e0f"
+//
 //	[[session]]
 //	kasme = "64 hexadecimal digits"
 type KeyFile struct {
 	Subscriber []struct {
-		IMSI string `toml:"imsi"`
-		K    string `toml:"k"`
-		OPc  string `toml:"opc"`
-		OP   string `toml:"op"`
+		IMSI      string `toml:"imsi"`
+		Algorithm string `toml:"algorithm"`
+		K         string `toml:"k"`
+		OPc       string `toml:"opc"`
+		OP        string `toml:"op"`
 	} `toml:"subscriber"`
 	Session []struct {
 		KASME string `toml:"kasme"`
@@ -51,7 +56,7 @@ func (o *Options) ReadKeys(file string) (warning string, err error) {
 		return warning, err
 	}
 	for i, s := range f.Subscriber {
-		if err := o.subscriber(s.IMSI, s.K, s.OPc, s.OP); err != nil {
+		if err := o.subscriber(s.IMSI, s.Algorithm, s.K, s.OPc, s.OP); err != nil {
 			return warning, &config.Error{File: file, What: fmt.Sprintf("subscriber %d: %v", i+1, err)}
 		}
 	}
@@ -68,7 +73,7 @@ func (o *Options) ReadKeys(file string) (warning string, err error) {
 	return warning, nil
 }
 
-func (o *Options) subscriber(imsi, k, opc, op string) (err error) {
+func (o *Options) subscriber(imsi, algorithm, k, opc, op string) (err error) {
 	var s Subscriber
 	if imsi != "" {
 		if s.IMSI, err = id.ParseIMSI(imsi); err != nil {
@@ -78,7 +83,12 @@ func (o *Options) subscriber(imsi, k, opc, op string) (err error) {
 	if s.K, err = key128("k", k); err != nil {
 		return err
 	}
-	switch {
+	switch s.XOR = algorithm == "xor"; {
+	case algorithm != "" && algorithm != "xor" && algorithm != "milenage":
+		return fmt.Errorf("algorithm %q: want milenage or xor", algorithm)
+	case s.XOR && (opc != "" || op != ""):
+		return fmt.Errorf("algorithm xor has neither opc nor op")
+	case s.XOR:
 	case opc != "" && op != "":
 		return fmt.Errorf("opc and op: one of them is enough")
 	case op != "":

@@ -43,6 +43,8 @@ func TestReadKeys(t *testing.T) {
 		"[[subscriber]]\nk='" + k + "'\n":                                    "subscriber 1: opc: want 32",
 		"[[subscriber]]\nk='" + k + "'\nop='" + op + "'\nopc='" + op + "'\n": "one of them is enough",
 		"[[subscriber]]\nimsi='x'\nk='" + k + "'\nop='" + op + "'\n":         "subscriber 1",
+		"[[subscriber]]\nalgorithm='xor'\nk='" + k + "'\nop='" + op + "'\n":  "xor has neither",
+		"[[subscriber]]\nalgorithm='tuak'\nk='" + k + "'\n":                  "want milenage or xor",
 		"[[session]]\nkasme='" + k + "'\n":                                   "session 1: K_ASME: want 64",
 		"[[subscriber]]\nki='" + k + "'\n":                                   "ki",
 	} {

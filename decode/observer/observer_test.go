@@ -2,6 +2,8 @@ package observer_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"campanile.network/3gpp/aka"
@@ -10,6 +12,7 @@ import (
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/secret"
+	"campanile.network/3gpp/xor"
 	"campanile.network/decode/observer"
 )
 
@@ -102,11 +105,16 @@ func (c *conversation) protected(v observer.Verdict, dir eps.Direction, h nassec
 // authenticate is the challenge and what follows from it.
 func (c *conversation) authenticate() {
 	c.t.Helper()
+	c.authenticateBy(milenage.New(simK, simOPc))
+}
+
+func (c *conversation) authenticateBy(f aka.Algorithm) {
+	c.t.Helper()
 	sqn, err := aka.MakeSQN(77, 3)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	v := aka.Generate(milenage.New(simK, simOPc), aka.RAND{9, 9}, sqn, aka.AMFEPS())
+	v := aka.Generate(f, aka.RAND{9, 9}, sqn, aka.AMFEPS())
 	c.kasme = v.KASME(c.plmn)
 	c.hear(eps.Downlink, octets(c.t, &eps.AuthenticationRequest{KSI: 1, RAND: eps.RAND(v.RAND), AUTN: eps.AUTN(v.AUTN)}))
 }
@@ -165,6 +173,29 @@ func TestDeciphersUnderEveryAlgorithm(t *testing.T) {
 			c.idle(eia)
 		}
 	}
+}
+
+// A test USIM's keys are found among those of others, and in a file.
+func TestXOR(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "keys.toml")
+	file := "[[subscriber]]\nk='01020300000000000000000000000000'\nopc='04050600000000000000000000000000'\n" +
+		"[[subscriber]]\nalgorithm='xor'\nk='01020300000000000000000000000000'\n"
+	if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var o observer.Options
+	if _, err := o.ReadKeys(name); err != nil {
+		t.Fatal(err)
+	}
+	f, err := xor.New(simK, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := converse(t, o)
+	c.authenticateBy(f)
+	wire, plain := c.secure(nassec.EEA2, nassec.EIA2)
+	c.expect(observer.Verified, eps.Downlink, wire, plain)
+	c.protected(observer.Verified, eps.Uplink, nassec.CipheredNewContext, &eps.SecurityModeComplete{})
 }
 
 // idle lets the phone come back by its S-TMSI, with a SERVICE REQUEST.
