@@ -1742,7 +1742,7 @@ func (v *RerouteNASRequest) random(g *gen) {
 		v.MMEUES1APID = new(MMEUES1APID)
 		v.MMEUES1APID.random(g)
 	}
-	v.S1Message = g.octets("[]byte", per.Size{Max: per.Unbounded})
+	v.S1Message = g.octets(per.Size{Max: per.Unbounded})
 	v.MMEGroupID.random(g)
 	if g.optional() {
 		v.AdditionalGUTI = new(AdditionalGUTI)
@@ -2571,7 +2571,7 @@ func (v *BluetoothMeasConfigNameList) random(g *gen) {
 
 func (v *BluetoothMeasConfig) random(g *gen) { *v = BluetoothMeasConfig(g.enum(1)) }
 
-func (v *BluetoothName) random(g *gen) { *v = g.octets("BluetoothName", per.Size{Min: 1, Max: 248}) }
+func (v *BluetoothName) random(g *gen) { *v = g.octets(per.Size{Min: 1, Max: 248}) }
 
 func (v *BPLMNs) random(g *gen) {
 	*v = make(BPLMNs, g.count(1, 6))
@@ -2673,7 +2673,7 @@ func (v *CellIdentifierAndCELevelForCECapableUEs) random(g *gen) {
 	}
 }
 
-func (v *CELevel) random(g *gen) { *v = g.octets("CELevel", per.Size{Max: per.Unbounded}) }
+func (v *CELevel) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *CEModeBSupportIndicator) random(g *gen) { *v = CEModeBSupportIndicator(g.enum(1)) }
 
@@ -2740,13 +2740,11 @@ func (v *CellIdListforQMC) random(g *gen) {
 	}
 }
 
-func (v *Cdma2000PDU) random(g *gen) { *v = g.octets("Cdma2000PDU", per.Size{Max: per.Unbounded}) }
+func (v *Cdma2000PDU) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *Cdma2000RATType) random(g *gen) { *v = Cdma2000RATType(g.enum(2)) }
 
-func (v *Cdma2000SectorID) random(g *gen) {
-	*v = g.octets("Cdma2000SectorID", per.Size{Max: per.Unbounded})
-}
+func (v *Cdma2000SectorID) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *Cdma2000HOStatus) random(g *gen) { *v = Cdma2000HOStatus(g.enum(2)) }
 
@@ -2762,21 +2760,13 @@ func (v *Cdma2000OneXSRVCCInfo) random(g *gen) {
 	}
 }
 
-func (v *Cdma2000OneXMEID) random(g *gen) {
-	*v = g.octets("Cdma2000OneXMEID", per.Size{Max: per.Unbounded})
-}
+func (v *Cdma2000OneXMEID) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *Cdma2000OneXMSI) random(g *gen) {
-	*v = g.octets("Cdma2000OneXMSI", per.Size{Max: per.Unbounded})
-}
+func (v *Cdma2000OneXMSI) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *Cdma2000OneXPilot) random(g *gen) {
-	*v = g.octets("Cdma2000OneXPilot", per.Size{Max: per.Unbounded})
-}
+func (v *Cdma2000OneXPilot) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *Cdma2000OneXRAND) random(g *gen) {
-	*v = g.octets("Cdma2000OneXRAND", per.Size{Max: per.Unbounded})
-}
+func (v *Cdma2000OneXRAND) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *CellSize) random(g *gen) { *v = CellSize(g.enum(4)) }
 
@@ -3621,7 +3611,7 @@ func (v *ImmediateMDT) random(g *gen) {
 	}
 }
 
-func (v *IMSI) random(g *gen) { *v = g.octets("IMSI", per.Size{Min: 3, Max: 8}) }
+func (v *IMSI) random(g *gen) { *v = g.octets(per.Size{Min: 3, Max: 8}) }
 
 func (v *InformationOnRecommendedCellsAndENBsForPaging) random(g *gen) {
 	v.RecommendedCellsForPaging.random(g)
@@ -3693,22 +3683,22 @@ func (v *InterSystemMeasurementItem) random(g *gen) {
 		*v.MaxRSIndexCellQual = uint8(g.integer(1, 16))
 	}
 	if g.optional() {
-		v.SMTC = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.SMTC = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
-		v.ThreshRSIndexR15 = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.ThreshRSIndexR15 = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
-		v.SSBToMeasure = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.SSBToMeasure = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
-		v.SSRSSIMeasurement = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.SSRSSIMeasurement = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
-		v.QuantityConfigNRR15 = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.QuantityConfigNRR15 = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
-		v.ExcludedCellsToAddModList = g.octets("[]byte", per.Size{Max: per.Unbounded})
+		v.ExcludedCellsToAddModList = g.octets(per.Size{Max: per.Unbounded})
 	}
 	if g.optional() {
 		v.IEExtensions = new(Extensions)
@@ -3721,7 +3711,7 @@ func (v *InterSystemMeasurementItemSubcarrierSpacingSSB) random(g *gen) {
 }
 
 func (v *IntersystemSONConfigurationTransfer) random(g *gen) {
-	*v = g.octets("IntersystemSONConfigurationTransfer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *IMSvoiceEPSfallbackfrom5G) random(g *gen) { *v = IMSvoiceEPSfallbackfrom5G(g.enum(1)) }
@@ -3789,13 +3779,9 @@ func (v *LastVisitedPSCellInformation) random(g *gen) {
 	}
 }
 
-func (v *LastVisitedNGRANCellInformation) random(g *gen) {
-	*v = g.octets("LastVisitedNGRANCellInformation", per.Size{Max: per.Unbounded})
-}
+func (v *LastVisitedNGRANCellInformation) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *LastVisitedUTRANCellInformation) random(g *gen) {
-	*v = g.octets("LastVisitedUTRANCellInformation", per.Size{Max: per.Unbounded})
-}
+func (v *LastVisitedUTRANCellInformation) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *LastVisitedGERANCellInformation) random(g *gen) {
 	v.Choice = LastVisitedGERANCellInformationChoice(1 + g.enum(1))
@@ -3803,11 +3789,11 @@ func (v *LastVisitedGERANCellInformation) random(g *gen) {
 	}
 }
 
-func (v *L3Information) random(g *gen) { *v = g.octets("L3Information", per.Size{Max: per.Unbounded}) }
+func (v *L3Information) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *LPPaPDU) random(g *gen) { *v = g.octets("LPPaPDU", per.Size{Max: per.Unbounded}) }
+func (v *LPPaPDU) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *LHNID) random(g *gen) { *v = g.octets("LHNID", per.Size{Min: 32, Max: 256}) }
+func (v *LHNID) random(g *gen) { *v = g.octets(per.Size{Min: 32, Max: 256}) }
 
 func (v *LinksToLog) random(g *gen) { *v = LinksToLog(g.enum(3)) }
 
@@ -4051,9 +4037,9 @@ func (v *MMEUES1APID) random(g *gen) { *v = MMEUES1APID(g.integer(0, 4294967295)
 
 func (v *MTMSI) random(g *gen) { g.fill(v[:]) }
 
-func (v *MSClassmark2) random(g *gen) { *v = g.octets("MSClassmark2", per.Size{Max: per.Unbounded}) }
+func (v *MSClassmark2) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *MSClassmark3) random(g *gen) { *v = g.octets("MSClassmark3", per.Size{Max: per.Unbounded}) }
+func (v *MSClassmark3) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *MutingAvailabilityIndication) random(g *gen) { *v = MutingAvailabilityIndication(g.enum(2)) }
 
@@ -4073,19 +4059,13 @@ func (v *MutingPatternInformationMutingPatternPeriod) random(g *gen) {
 	*v = MutingPatternInformationMutingPatternPeriod(g.enum(5))
 }
 
-func (v *MDTConfigurationNR) random(g *gen) {
-	*v = g.octets("MDTConfigurationNR", per.Size{Max: per.Unbounded})
-}
+func (v *MDTConfigurationNR) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *NASPDU) random(g *gen) { *v = g.octets("NASPDU", per.Size{Max: per.Unbounded}) }
+func (v *NASPDU) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *NASSecurityParametersfromEUTRAN) random(g *gen) {
-	*v = g.octets("NASSecurityParametersfromEUTRAN", per.Size{Max: per.Unbounded})
-}
+func (v *NASSecurityParametersfromEUTRAN) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *NASSecurityParameterstoEUTRAN) random(g *gen) {
-	*v = g.octets("NASSecurityParameterstoEUTRAN", per.Size{Max: per.Unbounded})
-}
+func (v *NASSecurityParameterstoEUTRAN) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *NBIoTDefaultPagingDRX) random(g *gen) { *v = NBIoTDefaultPagingDRX(g.enum(4)) }
 
@@ -4107,9 +4087,7 @@ func (v *NBIoTPagingEDRXCycle) random(g *gen) { *v = NBIoTPagingEDRXCycle(g.enum
 
 func (v *NBIoTPagingTimeWindow) random(g *gen) { *v = NBIoTPagingTimeWindow(g.enum(16)) }
 
-func (v *NBIoTRLFReportContainer) random(g *gen) {
-	*v = g.octets("NBIoTRLFReportContainer", per.Size{Max: per.Unbounded})
-}
+func (v *NBIoTRLFReportContainer) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *NBIoTUEIdentityIndexValue) random(g *gen) { *v = NBIoTUEIdentityIndexValue(g.bits(12)) }
 
@@ -4176,9 +4154,7 @@ func (v *NRUESidelinkAggregateMaximumBitrate) random(g *gen) {
 	}
 }
 
-func (v *OldBSSToNewBSSInformation) random(g *gen) {
-	*v = g.octets("OldBSSToNewBSSInformation", per.Size{Max: per.Unbounded})
-}
+func (v *OldBSSToNewBSSInformation) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *OverloadAction) random(g *gen) { *v = OverloadAction(g.enum(7)) }
 
@@ -4469,9 +4445,7 @@ func (v *RIMTransfer) random(g *gen) {
 	}
 }
 
-func (v *RIMInformation) random(g *gen) {
-	*v = g.octets("RIMInformation", per.Size{Max: per.Unbounded})
-}
+func (v *RIMInformation) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *RIMRoutingAddress) random(g *gen) {
 	v.Choice = RIMRoutingAddressChoice(1 + g.enum(3))
@@ -4504,7 +4478,7 @@ func (v *RLFReportInformation) random(g *gen) {
 
 func (v *RNCID) random(g *gen) { *v = RNCID(g.integer(0, 4095)) }
 
-func (v *RRCContainer) random(g *gen) { *v = g.octets("RRCContainer", per.Size{Max: per.Unbounded}) }
+func (v *RRCContainer) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *RRCEstablishmentCause) random(g *gen) { *v = RRCEstablishmentCause(g.enum(8)) }
 
@@ -4684,11 +4658,11 @@ func (v *SynchronisationInformation) random(g *gen) {
 }
 
 func (v *SourceToTargetTransparentContainer) random(g *gen) {
-	*v = g.octets("SourceToTargetTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *SourceBSSToTargetBSSTransparentContainer) random(g *gen) {
-	*v = g.octets("SourceBSSToTargetBSSTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *SourceeNBID) random(g *gen) {
@@ -4748,11 +4722,11 @@ func (v *SourceNgRanNodeID) random(g *gen) {
 }
 
 func (v *SourceRNCToTargetRNCTransparentContainer) random(g *gen) {
-	*v = g.octets("SourceRNCToTargetRNCTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *SourceNgRanNodeToTargetNgRanNodeTransparentContainer) random(g *gen) {
-	*v = g.octets("SourceNgRanNodeToTargetNgRanNodeTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *ServedGUMMEIs) random(g *gen) {
@@ -5142,19 +5116,19 @@ func (v *TargeteNBToSourceeNBTransparentContainer) random(g *gen) {
 }
 
 func (v *TargetToSourceTransparentContainer) random(g *gen) {
-	*v = g.octets("TargetToSourceTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *TargetRNCToSourceRNCTransparentContainer) random(g *gen) {
-	*v = g.octets("TargetRNCToSourceRNCTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *TargetBSSToSourceBSSTransparentContainer) random(g *gen) {
-	*v = g.octets("TargetBSSToSourceBSSTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *TargetNgRanNodeToSourceNgRanNodeTransparentContainer) random(g *gen) {
-	*v = g.octets("TargetNgRanNodeToSourceNgRanNodeTransparentContainer", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *M1ThresholdEventA2) random(g *gen) {
@@ -5240,7 +5214,7 @@ func (v *UEAggregateMaximumBitrate) random(g *gen) {
 }
 
 func (v *UEAppLayerMeasConfig) random(g *gen) {
-	v.ContainerForAppLayerMeasConfig = g.octets("[]byte", per.Size{Min: 1, Max: 1000})
+	v.ContainerForAppLayerMeasConfig = g.octets(per.Size{Min: 1, Max: 1000})
 	v.AreaScopeOfQMC.random(g)
 	if g.optional() {
 		v.IEExtensions = new(UEAppLayerMeasConfigExtIEs)
@@ -5296,9 +5270,7 @@ func (v *UEHistoryInformation) random(g *gen) {
 	}
 }
 
-func (v *UEHistoryInformationFromTheUE) random(g *gen) {
-	*v = g.octets("UEHistoryInformationFromTheUE", per.Size{Max: per.Unbounded})
-}
+func (v *UEHistoryInformationFromTheUE) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *UEPagingID) random(g *gen) {
 	v.Choice = UEPagingIDChoice(1 + g.enum(2))
@@ -5311,24 +5283,16 @@ func (v *UEPagingID) random(g *gen) {
 	}
 }
 
-func (v *UERadioCapability) random(g *gen) {
-	*v = g.octets("UERadioCapability", per.Size{Max: per.Unbounded})
-}
+func (v *UERadioCapability) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *UERadioCapabilityForPaging) random(g *gen) {
-	*v = g.octets("UERadioCapabilityForPaging", per.Size{Max: per.Unbounded})
-}
+func (v *UERadioCapabilityForPaging) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *UERadioCapabilityID) random(g *gen) {
-	*v = g.octets("UERadioCapabilityID", per.Size{Max: per.Unbounded})
-}
+func (v *UERadioCapabilityID) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
-func (v *UERLFReportContainer) random(g *gen) {
-	*v = g.octets("UERLFReportContainer", per.Size{Max: per.Unbounded})
-}
+func (v *UERLFReportContainer) random(g *gen) { *v = g.octets(per.Size{Max: per.Unbounded}) }
 
 func (v *UERLFReportContainerForExtendedBands) random(g *gen) {
-	*v = g.octets("UERLFReportContainerForExtendedBands", per.Size{Max: per.Unbounded})
+	*v = g.octets(per.Size{Max: per.Unbounded})
 }
 
 func (v *UESecurityCapabilities) random(g *gen) {
@@ -5405,9 +5369,7 @@ func (v *VehicleUE) random(g *gen) { *v = VehicleUE(g.enum(2)) }
 
 func (v *PedestrianUE) random(g *gen) { *v = PedestrianUE(g.enum(2)) }
 
-func (v *WarningAreaCoordinates) random(g *gen) {
-	*v = g.octets("WarningAreaCoordinates", per.Size{Min: 1, Max: 1024})
-}
+func (v *WarningAreaCoordinates) random(g *gen) { *v = g.octets(per.Size{Min: 1, Max: 1024}) }
 
 func (v *WarningAreaList) random(g *gen) {
 	v.Choice = WarningAreaListChoice(1 + g.enum(3))
@@ -5425,9 +5387,7 @@ func (v *WarningType) random(g *gen) { g.fill(v[:]) }
 
 func (v *WarningSecurityInfo) random(g *gen) { g.fill(v[:]) }
 
-func (v *WarningMessageContents) random(g *gen) {
-	*v = g.octets("WarningMessageContents", per.Size{Min: 1, Max: 9600})
-}
+func (v *WarningMessageContents) random(g *gen) { *v = g.octets(per.Size{Min: 1, Max: 9600}) }
 
 func (v *WLANMeasurementConfiguration) random(g *gen) {
 	v.WLANMeasConfig.random(g)
@@ -5465,7 +5425,7 @@ func (v *WLANMeasConfigNameList) random(g *gen) {
 
 func (v *WLANMeasConfig) random(g *gen) { *v = WLANMeasConfig(g.enum(1)) }
 
-func (v *WLANName) random(g *gen) { *v = g.octets("WLANName", per.Size{Min: 1, Max: 32}) }
+func (v *WLANName) random(g *gen) { *v = g.octets(per.Size{Min: 1, Max: 32}) }
 
 func (v *WUSAssistanceInformation) random(g *gen) {
 	v.PagingProbabilityInformation.random(g)

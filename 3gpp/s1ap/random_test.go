@@ -73,8 +73,8 @@ func (g *gen) length(s per.Size) int {
 	return g.count(s.Min, hi)
 }
 
-// octets draws an OCTET STRING; its type does not matter.
-func (g *gen) octets(_ string, s per.Size) []byte {
+// octets draws an OCTET STRING.
+func (g *gen) octets(s per.Size) []byte {
 	b := make([]byte, g.length(s))
 	g.fill(b)
 	return b
@@ -117,7 +117,7 @@ func (g *gen) privateIEs() []PrivateIE {
 	ies := make([]PrivateIE, g.count(1, 10))
 	for i := range ies {
 		ies[i].ID.random(g)
-		ies[i].Value = g.octets("", per.Size{Min: 1, Max: 20})
+		ies[i].Value = g.octets(per.Size{Min: 1, Max: 20})
 	}
 	return ies
 }

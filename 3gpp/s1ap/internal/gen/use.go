@@ -235,7 +235,7 @@ func (g *generator) octetString(u *use, b *bounds) {
 	size := sizeLit(b)
 	u.encode = "w.Octets(%s, " + size + ")"
 	u.decode = "%s = r.Octets(" + size + ")"
-	u.random = "%s = g.octets(\"TYPE\", " + size + ")"
+	u.random = "%s = g.octets(" + size + ")"
 	u.absent, u.clear = "%s == nil", clearNil
 }
 
