@@ -73,6 +73,7 @@ func Parse(b []byte) (PDU, error) {
 
 // ParseInto is Parse into a PDU used before. If p.Message is of the incoming
 // kind it is overwritten, with what it points to, otherwise a new one is made.
+// Nothing of the message before stays, also where b is broken.
 func ParseInto(p *PDU, b []byte) error {
 	var r decoder
 	r.Reset(b, memoryFactor*len(b)+memoryBase)
@@ -105,6 +106,10 @@ func ParseInto(p *PDU, b []byte) error {
 	}
 	if !r.Failed() && known && len(r.diags) == 0 {
 		return nil
+	}
+	if r.Failed() && p.Message == reuse {
+		*p = PDU{} // what was not read is not to be what was there before
+		return ParseInto(p, b)
 	}
 	return r.syntaxError(p, true, known)
 }
