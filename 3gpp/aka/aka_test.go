@@ -260,6 +260,25 @@ func TestResyncKeepsANumberThatWouldDo(t *testing.T) {
 	}
 }
 
+// TestResyncAtTheEdges: the next number has to be above the card's, and no more
+// than Delta above it.
+func TestResyncAtTheEdges(t *testing.T) {
+	for _, tc := range []struct {
+		last, card uint64
+		keeps      bool
+	}{
+		{99, 100, false}, // the next number would be the card's own
+		{100, 100, true},
+		{99 + aka.Delta, 100, true},
+		{100 + aka.Delta, 100, false},
+	} {
+		last, _ := aka.Resync(tc.last, -1000, 0, sqn(t, tc.card, 1))
+		if want := map[bool]uint64{true: tc.last, false: tc.card}[tc.keeps]; last != want {
+			t.Errorf("issuer at %d, card at %d: %d, want %d", tc.last, tc.card, last, want)
+		}
+	}
+}
+
 func TestNextSEQ(t *testing.T) {
 	for _, tc := range []struct {
 		last  uint64

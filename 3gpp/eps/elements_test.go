@@ -176,6 +176,30 @@ func TestTimers(t *testing.T) {
 	}
 }
 
+// A zone no clock has is sent as the farthest one, with its own sign.
+func TestZonesBeyondTheOctet(t *testing.T) {
+	for _, c := range []struct{ z, want TimeZone }{{79, 79}, {80, 79}, {127, 79}, {-79, -79}, {-80, -79}, {-128, -79}} {
+		if got, err := decodeZone(c.z.octet()); err != nil || got != c.want {
+			t.Errorf("%d became %d, %v", c.z, got, err)
+		}
+	}
+}
+
+// At 256 Mbit/s one octet ends and the next begins; one rate's octets say nothing
+// of another's.
+func TestRatesAtTheSeam(t *testing.T) {
+	q := EPSQoS{QCI: 1, MaxUL: 256 * id.Mbps, MaxDL: 260 * id.Mbps, GuaranteedUL: 64 * id.Kbps, GuaranteedDL: 8640 * id.Kbps}
+	var back EPSQoS
+	if b := q.encode(nil); len(b) != 13 || b[9] != 0 || back.decode(b) != nil || back != q {
+		t.Errorf("% x: %v", b, back)
+	}
+	// The second extension of an APN-AMBR has 0 and 255 for nothing (TS 24.301 §9.9.4.2).
+	var a AMBR
+	if err := a.decode([]byte{0xfe, 0xfe, 0xfa, 0xfa, 1, 255}); err != nil || a.DL != 512*id.Mbps || a.UL != 256*id.Mbps {
+		t.Errorf("%v, %v", a, err)
+	}
+}
+
 // Every rate is sent as the nearest step that is not less.
 func TestRatesRoundUp(t *testing.T) {
 	for r := id.BitRate(1); r < 10*id.Gbps; r += r/50 + 1 {

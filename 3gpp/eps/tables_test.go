@@ -331,6 +331,7 @@ func TestUnexpectedElements(t *testing.T) {
 		{"unknown type 1", "91", Unparsed{Unknown: 1}, ""},
 		{"unknown TLV before known", "7702aabb" + "5303", Unparsed{Unknown: 1}, "EMM cause"},
 		{"unknown TLV-E before known", "790003aabbcc" + "5303", Unparsed{Unknown: 1}, "EMM cause"},
+		{"unknown TLV-E, the lowest", "780003aabbcc" + "5303", Unparsed{Unknown: 1}, "EMM cause"},
 		{"repeated", "5303" + "5304", Unparsed{Repeated: 1}, "EMM cause"},
 		{"out of sequence", "5303" + guti, Unparsed{OutOfSequence: 1}, "EMM cause"},
 		{"repeated and out of sequence", guti + "5303" + guti, Unparsed{Repeated: 1}, "GUTI EMM cause"},

@@ -163,3 +163,32 @@ func secrets(n tree.Node, all []string) []string {
 	}
 	return all
 }
+
+// Messages in messages are shown three deep; a hundred of them cost no more.
+func TestNestingIsBounded(t *testing.T) {
+	var m Message = &SecurityModeComplete{}
+	for range 100 {
+		b, err := Append(nil, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = &SecurityModeComplete{ReplayedMessage: Some(EMMContainer(b))}
+	}
+	if n := strings.Count(m.String(), "SECURITY MODE COMPLETE"); n != 1+nesting {
+		t.Errorf("%d messages are shown, want %d", n, 1+nesting)
+	}
+}
+
+// What is ciphered and reads as a message with something left over does so by
+// accident: it is shown as octets.
+func TestCipheredByAccident(t *testing.T) {
+	payload := []byte{0x07, 0x45, 0x01, 0x23, 0x01, 0x42} // a DETACH REQUEST with an unknown element
+	p := Protected{Header: HeaderIntegrityCiphered, Payload: payload[:3]}
+	if s := (tree.View{}).Text(TreePDU(Downlink, p.Append(nil))); strings.Contains(s, "Ciphered") || !strings.Contains(s, "DETACH REQUEST") {
+		t.Error(s)
+	}
+	p.Payload = payload
+	if s := (tree.View{}).Text(TreePDU(Downlink, p.Append(nil))); !strings.Contains(s, "Ciphered") || strings.Contains(s, "DETACH REQUEST") {
+		t.Error(s)
+	}
+}

@@ -183,6 +183,9 @@ func TestExtensionsBuilt(t *testing.T) {
 	if err := m.AddExtension(gtpu.RANContainer, make([]byte, 1019)); !errors.Is(err, gtpu.ErrExtension) {
 		t.Errorf("too long: %v", err)
 	}
+	if err := m.AddExtension(0, []byte{1, 2}); !errors.Is(err, gtpu.ErrExtension) { // 0 ends a chain
+		t.Error(err)
+	}
 	if err := m.AddExtension(gtpu.RANContainer, make([]byte, 1018)); err != nil {
 		t.Errorf("longest: %v", err)
 	}

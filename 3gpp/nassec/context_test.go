@@ -261,6 +261,32 @@ func TestServiceRequestOfAnotherKeySet(t *testing.T) {
 	}
 }
 
+// TestServiceRequestOfMappedKeySet: bit 3 of the KSI of a mapped context has no
+// place in the message.
+func TestServiceRequestOfMappedKeySet(t *testing.T) {
+	s := state(nassec.EEA2, nassec.EIA2)
+	s.KSI = 8 + 5
+	p := newPair(t, s)
+	sr, err := p.phone.AppendServiceRequest(nil)
+	if err != nil || sr[1]>>5 != 5 {
+		t.Fatalf("%x, %v", sr, err)
+	}
+	if _, err := p.network.AcceptServiceRequest(sr); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServiceRequestHeaders: a network takes the reserved types 13 to 15 for a
+// Service Request (TS 24.301 §9.3.1), and no other.
+func TestServiceRequestHeaders(t *testing.T) {
+	for h := range byte(16) {
+		r, err := nassec.ParseServiceRequest([]byte{h<<4 | 7, 3<<5 | 9, 1, 2})
+		if ok := h >= 12; ok != (err == nil) || ok && (r.KSI != 3 || r.Sequence != 9) {
+			t.Errorf("header type %d: %+v, %v", h, r, err)
+		}
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	p := newPair(t, state(nassec.EEA2, nassec.EIA2))
 	for _, tc := range []struct {

@@ -149,3 +149,31 @@ func TestJoinerBounds(t *testing.T) {
 		t.Error("one sender pushed out another's message")
 	}
 }
+
+// References of 8 and of 16 bits are different, and a limit is what may be kept.
+func TestJoinerTellsReferencesApart(t *testing.T) {
+	p := peer("+491")
+	short := must(Split(strings.Repeat("a", 300), SplitOptions{Reference: 7}))
+	wide := must(Split(strings.Repeat("b", 300), SplitOptions{Reference: 7, Wide: true}))
+	j := NewJoiner(JoinLimits{PerPeer: 2})
+	if len(short) != 2 || len(wide) != 2 {
+		t.Fatal("two parts each are wanted")
+	}
+	for _, part := range []Part{short[0], wide[0]} {
+		if whole, lost := j.Add(t0, p, part); whole != nil || lost != nil {
+			t.Fatalf("%d parts whole, %d lost", len(whole), len(lost))
+		}
+	}
+	for _, c := range []struct {
+		last Part
+		want string
+	}{{wide[1], strings.Repeat("b", 300)}, {short[1], strings.Repeat("a", 300)}} {
+		whole, lost := j.Add(t0, p, c.last)
+		if lost != nil || whole == nil || must(Join(whole)) != c.want {
+			t.Errorf("%d parts whole, %d lost", len(whole), len(lost))
+		}
+	}
+	if j.Len() != 0 {
+		t.Error(j.Len())
+	}
+}

@@ -86,6 +86,35 @@ func TestTimestamp(t *testing.T) {
 }
 
 // TestRelativeValidity: the table of TS 23.040 §9.2.3.12.1, both ways.
+// Two digits of a year are of 1990 to 2089.
+func TestCentury(t *testing.T) {
+	for year := 1990; year < 2090; year++ {
+		in := time.Date(year, 2, 28, 23, 59, 59, 0, time.UTC)
+		if out, ok := NewTimestamp(in).Time(); !ok || !out.Equal(in) {
+			t.Errorf("%v became %v", in, out)
+		}
+	}
+}
+
+// Parse tells a report of failure by its cause, ParseReport is told.
+func TestReportsOfFailure(t *testing.T) {
+	for _, dir := range []Direction{Uplink, Downlink} {
+		var failed, done TPDU = &DeliverReport{Failure: Some(FailureUnspecified)}, &DeliverReport{}
+		if dir == Downlink {
+			failed, done = &SubmitReport{Failure: Some(FailureUnspecified)}, &SubmitReport{}
+		}
+		for _, m := range []TPDU{failed, done} {
+			b := must(Append(nil, m))
+			if got, err := Parse(dir, b); err != nil || got.String() != m.String() {
+				t.Errorf("%x: %v, %v; want %v", b, got, err, m)
+			}
+			if got, err := ParseReport(dir, b, m == failed); err != nil || got.String() != m.String() {
+				t.Errorf("%x: %v, %v; want %v", b, got, err, m)
+			}
+		}
+	}
+}
+
 func TestRelativeValidity(t *testing.T) {
 	const hour, week = time.Hour, 7 * day
 	for v, want := range map[byte]time.Duration{0: 5 * time.Minute, 143: 12 * hour, 144: 12*hour + 30*time.Minute, 167: day, 168: 2 * day, 196: 30 * day, 197: 5 * week, 255: 63 * week} {
