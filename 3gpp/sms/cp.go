@@ -31,7 +31,7 @@ type CP interface {
 // CPData carries an RPDU (TS 24.011 §7.2.1).
 type CPData struct {
 	TI   TI
-	User []byte // CP-User data: an RPDU, up to 254 octets; see RP
+	User []byte // CP-User data: an RPDU, up to 248 octets; see RP
 	Extra
 }
 
@@ -48,9 +48,9 @@ type CPError struct {
 	Extra
 }
 
-// maxCPUser is the longest CP-User data: 255 octets with its length (TS 24.011
-// §7.2.1).
-const maxCPUser = 254
+// maxCPUser is the longest CP-User data (TS 24.011 §8.1.4.1): the longest RP-DATA,
+// with a service centre's address of 12 octets.
+const maxCPUser = 248
 
 // Message types (TS 24.011 §8.1.3).
 const (

@@ -31,7 +31,7 @@ func TestErrors(t *testing.T) {
 		{"up", "0142", "short message at octet 1: no RP message MS to network has type 1, cause Message type non-existent or not implemented (#97)", 0, "05420161"},
 		{"down", "0742", "short message at octet 1: no RP message network to MS has type 7, cause Message type non-existent or not implemented (#97)", 0, "04420161"},
 		{"up", "0042000c91", "RP-DATA: RP-Destination Address at octet 4: 12 octets, want at most 11, cause Invalid mandatory information (#96)", 0, "05420160"},
-		{"up", "00420000ff", "RP-DATA: RP-User Data at octet 5: 255 octets, want at most 233, cause Invalid mandatory information (#96)", 0, "05420160"},
+		{"up", "00420000ff", "RP-DATA: RP-User Data at octet 5: 255 octets, want at most 232, cause Invalid mandatory information (#96)", 0, "05420160"},
 		{"up", "044200", "RP-ERROR: RP-Cause at octet 3: no cause in it, cause Invalid mandatory information (#96)", 0, ""},
 		{"submit", "", "short message at octet 1: empty TPDU, cause Protocol error, unspecified (#111)", FailureUnspecified, ""},
 		{"submit", "03", "short message at octet 1: no TPDU from a phone has TP-MTI 3, cause Protocol error, unspecified (#111)", FailureTPDU, ""},
@@ -76,7 +76,7 @@ func TestAppendFails(t *testing.T) {
 		"SMS-SUBMIT: TP-Destination-Address at octet 3: no address":                                               &Submit{},
 		"SMS-DELIVER: TP-User-Data at octet 14: 2 octets, the length says 1, at most 140":                         &Deliver{Originator: a, User: UserData{Length: 1, Octets: []byte{1, 2}}},
 		"SMS-DELIVER: TP-User-Data at octet 14: 141 octets, the length says 141, at most 140":                     &Deliver{Originator: a, DCS: DCS8Bit, User: UserData{Length: 141, Octets: make([]byte, 141)}},
-		"CP-DATA: CP-User data at octet 3: 255 octets, want at most 254":                                          &CPData{User: make([]byte, 255)},
+		"CP-DATA: CP-User data at octet 3: 249 octets, want at most 248":                                          &CPData{User: make([]byte, 249)},
 		"CP-ACK: Transaction identifier at octet 1: 8, want at most 7":                                            &CPAck{TI: TI{Value: 8}},
 		"RP-ACK: RP-User Data at octet 4: 233 octets, want at most 232":                                           &RPAck{User: make([]byte, 233)},
 		"RP-ERROR: RP-Cause at octet 3: cause 128 with 0 octets of diagnostics does not fit":                      &RPError{Cause: 128},
@@ -86,6 +86,15 @@ func TestAppendFails(t *testing.T) {
 		if err == nil || err.Error() != want || !bytes.Equal(b, []byte{7}) {
 			t.Errorf("%v %x, want %s", err, b, want)
 		}
+	}
+}
+
+// TestLongest: the longest RP-DATA just has place in a CP-DATA.
+func TestLongest(t *testing.T) {
+	rp := must(Append(nil, &RPData{Destination: must(NewAddress("+12345678901234567890")), User: make([]byte, maxRPUser)}))
+	cp, err := Append(nil, &CPData{User: rp})
+	if err != nil || len(rp) != maxCPUser || must(ParseCP(cp)).MessageType() != TypeCPData {
+		t.Errorf("RP-DATA of %d octets: %v", len(rp), err)
 	}
 }
 

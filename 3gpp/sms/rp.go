@@ -15,7 +15,7 @@ type RPData struct {
 	Reference   uint8 // RP-Message Reference, repeated in the answer
 	Originator  Address
 	Destination Address
-	User        []byte // RP-User Data: a TPDU, up to 233 octets; see TPDU
+	User        []byte // RP-User Data: a TPDU, up to 232 octets; see TPDU
 	Extra
 }
 
@@ -44,12 +44,12 @@ type RPSMMA struct {
 	Extra
 }
 
-// Limits of TS 24.011 §7.3, and the identifier of RP-User Data (§8.2.5.3).
+// Limits of TS 24.011 §7.3, whose tables count the length octet and identifier
+// too, and the identifier of RP-User Data (TS 24.011 §8.2.5.3).
 const (
-	maxRPUser   = 233
-	maxRPReport = 232
-	maxRPCause  = 255
-	ieiRPUser   = 0x41
+	maxRPUser  = 232
+	maxRPCause = 255
+	ieiRPUser  = 0x41
 )
 
 // RPDirection tells from the type of an RPDU who sent it; false says that it
@@ -116,7 +116,7 @@ func (m *RPData) walk(w *walker) {
 
 func (m *RPAck) walk(w *walker) {
 	w.rpHeader(2, m.Direction, &m.Reference)
-	w.tagged("RP-User Data", ieiRPUser, &m.User, maxRPReport)
+	w.tagged("RP-User Data", ieiRPUser, &m.User, maxRPUser)
 	carried(w, "RP-User Data", m.User, m.TPDU)
 	w.end(&m.Extra)
 }
@@ -124,7 +124,7 @@ func (m *RPAck) walk(w *walker) {
 func (m *RPError) walk(w *walker) {
 	w.rpHeader(4, m.Direction, &m.Reference)
 	w.rpCause(m)
-	w.tagged("RP-User Data", ieiRPUser, &m.User, maxRPReport)
+	w.tagged("RP-User Data", ieiRPUser, &m.User, maxRPUser)
 	carried(w, "RP-User Data", m.User, m.TPDU)
 	w.end(&m.Extra)
 }
