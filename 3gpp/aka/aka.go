@@ -1,8 +1,8 @@
 // Package aka is the Authentication and Key Agreement of TS 33.102 and its EPS
 // form in TS 33.401: authentication vectors, AUTN and AUTS, sequence numbers
-// as a rule for the network (annex C.1.1.3) and as the array in the card
-// (annex C.2), the conversions between UMTS and GSM, and the key derivations of
-// TS 33.401 annex A.
+// as a rule for the network (TS 33.102 §C.1.1.3) and as the array in the card
+// (TS 33.102 §C.2), the conversions between UMTS and GSM, and the key
+// derivations of TS 33.401 §A.
 //
 // It holds no subscriber, store, clock or random source: RAND, the clock's tick
 // and the last sequence number come in, values go out. It computes no f1..f5*
@@ -61,7 +61,7 @@ func DecodeAUTN(b []byte) (a AUTN, err error) {
 type AMF [2]byte
 
 // Separation reports bit 0 of AMF, the separation bit: set for EPS
-// (TS 33.102 annex H, TS 33.401 §6.1.1).
+// (TS 33.102 §H, TS 33.401 §6.1.1).
 func (a AMF) Separation() bool { return a[0]&0x80 != 0 }
 
 // AMFEPS gives the AMF of an EPS vector: separation bit 1, the rest 0.

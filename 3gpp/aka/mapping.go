@@ -6,7 +6,7 @@ import (
 	"campanile.network/3gpp/secret"
 )
 
-// The derivations of TS 33.401 annex A for mobility between E-UTRAN and UTRAN or
+// The derivations of TS 33.401 §A for mobility between E-UTRAN and UTRAN or
 // GERAN, and for dual connectivity.
 
 // kdf32 derives with one 32-bit parameter.

@@ -31,7 +31,7 @@ func snowS(t *[256]uint32, w uint32) uint32 {
 		bits.RotateLeft32(t[w&0xff], -24)
 }
 
-// feedback is v of TS 35.216 §3.4.4 and 3.4.5 without F.
+// feedback is v of TS 35.216 §3.4.4 and TS 35.216 §3.4.5 without F.
 func feedback(s0, s2, s11 uint32) uint32 {
 	return s0<<8 ^ mulAlpha[s0>>24] ^ s2 ^ s11>>8 ^ divAlpha[s11&0xff]
 }
@@ -56,8 +56,9 @@ func (g *snow3g) load(k, iv *[4]uint32) {
 }
 
 // run clocks the generator n <= 16 times (TS 35.216 §3.4). Silent clocks feed F
-// back into the register and yield nothing (§4.1), others yield n words of
-// keystream (§4.2). After n = 16 the register is in place for the next run.
+// back into the register and yield nothing (TS 35.216 §4.1), others yield n words
+// of keystream (TS 35.216 §4.2). After n = 16 the register is in place for the
+// next run.
 func (g *snow3g) run(z *[16]uint32, n int, silent bool) {
 	s := &g.s
 	r1, r2, r3 := g.r1, g.r2, g.r3

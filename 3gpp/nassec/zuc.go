@@ -38,8 +38,8 @@ func zucS(x uint32) uint32 {
 	return uint32(zucS0[x>>24])<<24 | uint32(zucS1[x>>16&0xff])<<16 | uint32(zucS0[x>>8&0xff])<<8 | uint32(zucS1[x&0xff])
 }
 
-// load puts in key and IV and runs 32 rounds (TS 35.222 §3.5, 3.6.1), then the
-// one round whose output is dropped.
+// load puts in key and IV and runs 32 rounds (TS 35.222 §3.5,
+// TS 35.222 §3.6.1), then the one round whose output is dropped.
 func (g *zuc) load(k, iv *[16]byte) {
 	g.r1, g.r2 = 0, 0
 	for i := range 16 {
@@ -53,9 +53,10 @@ func (g *zuc) load(k, iv *[16]byte) {
 }
 
 // run clocks the generator n <= 16 times: bit reorganisation (TS 35.222 §3.3),
-// nonlinear function F (§3.4), register. In the initialisation mode F goes back
-// into the register (§3.6.1), in the other it makes n words of keystream
-// (§3.6.2). After n = 16 the register is in place for the next run.
+// nonlinear function F (TS 35.222 §3.4), register. In the initialisation mode F
+// goes back into the register (TS 35.222 §3.6.1), in the other it makes n words
+// of keystream (TS 35.222 §3.6.2). After n = 16 the register is in place for the
+// next run.
 func (g *zuc) run(z *[16]uint32, n int, initialise bool) {
 	s := &g.s
 	r1, r2 := g.r1, g.r2

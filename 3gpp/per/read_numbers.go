@@ -22,7 +22,7 @@ func (r *Reader) whole(span uint64) uint64 {
 	return r.upTo(span, v)
 }
 
-// long reads a number of at most most octets after their count (§11.5.7.4).
+// long reads a number of at most most octets after their count (X.691 §11.5.7.4).
 func (r *Reader) long(most int) uint64 {
 	k := bitsFor(uint64(most - 1))
 	if i := r.pos >> 3; r.pos&7 == 0 && i+9 <= len(r.buf) { // the usual case at one go
@@ -100,7 +100,7 @@ func (r *Reader) IntExt(lo, hi, most uint64) uint64 {
 	return v
 }
 
-// small reads a normally small non-negative whole number (§11.6).
+// small reads a normally small non-negative whole number (X.691 §11.6).
 func (r *Reader) small() uint64 {
 	if !r.Bit() {
 		return r.Bits(6)
@@ -166,7 +166,7 @@ func (r *Reader) Count(lo, hi, least int) int {
 	return 0
 }
 
-// Additions skips the extension additions of a SEQUENCE (§19.7-9).
+// Additions skips the extension additions of a SEQUENCE (X.691 §19.7-9).
 func (r *Reader) Additions() {
 	n := 0
 	if !r.Bit() {

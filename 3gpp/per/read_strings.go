@@ -23,7 +23,7 @@ func (r *Reader) size(s Size) (n int, oneField bool) {
 // Octets reads an OCTET STRING. The result is never nil without an error.
 func (r *Reader) Octets(s Size) []byte {
 	if s == (Size{Max: Unbounded}) {
-		return r.Open() // has the same form (§17.8)
+		return r.Open() // has the same form (X.691 §17.8)
 	}
 	n, one := r.size(s)
 	if !one {
@@ -151,7 +151,7 @@ func (r *Reader) BitString(s Size) BitString {
 	if n == 0 {
 		return BitString{}
 	}
-	if s.fixed() && n <= 16 { // not aligned (§16.9)
+	if s.fixed() && n <= 16 { // not aligned (X.691 §16.9)
 		if v := r.Bits(n) << (16 - n); r.err == nil && r.Grow(2) {
 			return BitString{[]byte{byte(v >> 8), byte(v)}[:(n+7)/8], n}
 		}
@@ -216,7 +216,7 @@ func (r *Reader) general(unit int) ([]byte, int) {
 }
 
 // length reads a general length determinant; more says that it is a fragment
-// and another length follows its content (§11.9.3.5-8).
+// and another length follows its content (X.691 §11.9.3.5-8).
 func (r *Reader) length() (n int, more bool) {
 	n = int(r.Octet())
 	switch {

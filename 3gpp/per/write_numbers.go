@@ -37,7 +37,7 @@ func (w *Writer) IntExt(v, lo, hi uint64) {
 	w.integer(v)
 }
 
-// integer writes an unconstrained INTEGER that is not negative (§11.8).
+// integer writes an unconstrained INTEGER that is not negative (X.691 §11.8).
 func (w *Writer) integer(v uint64) {
 	n := octetsFor(v)
 	if n < 9 && v>>(8*uint(n)-1) != 0 {
@@ -51,7 +51,7 @@ func (w *Writer) integer(v uint64) {
 	w.octets(v, n)
 }
 
-// small writes a normally small non-negative whole number (§11.6).
+// small writes a normally small non-negative whole number (X.691 §11.6).
 func (w *Writer) small(v uint64) {
 	if v < 64 {
 		w.Bits(v, 7)

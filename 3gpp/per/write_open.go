@@ -1,6 +1,6 @@
 package per
 
-// OpenStart begins an open type (§11.2) and returns a mark for OpenEnd.
+// OpenStart begins an open type (X.691 §11.2) and returns a mark for OpenEnd.
 func (w *Writer) OpenStart() int {
 	w.free = 0
 	w.buf = append(w.buf, 0)
@@ -12,7 +12,7 @@ func (w *Writer) OpenEnd(mark int) {
 	w.free = 0
 	n := len(w.buf) - mark - 1
 	switch {
-	case n == 0: // a complete encoding has at least one octet (§11.1.3)
+	case n == 0: // a complete encoding has at least one octet (X.691 §11.1.3)
 		w.buf = append(w.buf, 0)
 		n = 1
 		fallthrough
@@ -42,7 +42,7 @@ func (w *Writer) Field(id uint16, criticality uint8) int {
 }
 
 // Open writes an open type whose encoding is already there, also an empty one,
-// which §11.1.3 does not know: what was received is passed on as it was.
+// which X.691 §11.1.3 does not know: what was received is passed on as it was.
 func (w *Writer) Open(b []byte) { w.general(b, len(b), 8) }
 
 // Patch16 overwrites two octets at an octet offset returned by Len.

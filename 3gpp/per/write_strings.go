@@ -1,6 +1,6 @@
 package per
 
-// length writes a general length determinant below 16384 (§11.9.3.5-7).
+// length writes a general length determinant below 16384 (X.691 §11.9.3.5-7).
 func (w *Writer) length(n int) {
 	if n < 128 {
 		w.octets(uint64(n), 1)
@@ -143,7 +143,7 @@ func (w *Writer) BitString(b BitString, s Size) {
 
 // general writes n units of unit bits with general length determinants,
 // fragmented if need be; a content that ends on a fragment is followed by a
-// zero length (§11.9.3.8.3).
+// zero length (X.691 §11.9.3.8.3).
 func (w *Writer) general(b []byte, n, unit int) {
 	for n >= fragment {
 		k := min(n/fragment, 4)

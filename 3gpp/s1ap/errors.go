@@ -14,10 +14,10 @@ type IEError uint8
 
 // What can be wrong with an IE (TS 36.413 §10.3).
 const (
-	NotUnderstood IEError = iota // its id, or a value or alternative in it, is not of this release, §10.3.4.2
-	Missing                      // it is mandatory and absent, §10.3.5
-	Repeated                     // it occurs too often, §10.3.6
-	OutOfOrder                   // it stands behind an IE that should follow it, §10.3.6
+	NotUnderstood IEError = iota // its id, or a value or alternative in it, is not of this release, TS 36.413 §10.3.4.2
+	Missing                      // it is mandatory and absent, TS 36.413 §10.3.5
+	Repeated                     // it occurs too often, TS 36.413 §10.3.6
+	OutOfOrder                   // it stands behind an IE that should follow it, TS 36.413 §10.3.6
 )
 
 // String returns a short description.
@@ -68,11 +68,11 @@ type SyntaxError struct {
 	Type          MessageType
 	ProcedureCode ProcedureCode
 	Criticality   Criticality // of the procedure, as received
-	// NotComprehended says that this release has no such message (§10.3.4.1).
+	// NotComprehended says that this release has no such message (TS 36.413 §10.3.4.1).
 	NotComprehended bool
 	// IEs lists the faults of IEs, at most 256.
 	IEs []IEDiagnostic
-	// Transfer is the failure to decode the message, nil if it could be (§10.2).
+	// Transfer is the failure to decode the message, nil if it could be (TS 36.413 §10.2).
 	Transfer error
 }
 

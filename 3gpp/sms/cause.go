@@ -5,7 +5,7 @@ import "fmt"
 // CPCause is a CP-Cause (TS 24.011 §8.1.4.2).
 type CPCause uint8
 
-// The causes of TS 24.011 table 8.2.
+// The causes of TS 24.011 §8.1.4.2, table 8.2.
 const (
 	CPCauseNetworkFailure              CPCause = 17
 	CPCauseCongestion                  CPCause = 22
@@ -21,7 +21,7 @@ const (
 // RPCause is an RP-Cause without its extension bit (TS 24.011 §8.2.5.4).
 type RPCause uint8
 
-// The causes of TS 24.011 table 8.4. One that a phone does not know means #41
+// The causes of TS 24.011 §8.2.5.4, table 8.4. One that a phone does not know means #41
 // to it, one that a network does not know #111.
 const (
 	RPCauseUnassignedNumber            RPCause = 1
@@ -81,7 +81,7 @@ func cause(words string, n uint8) string {
 }
 
 // Temporary says that the same message may be taken later, so a service centre
-// or phone may try again (TS 24.011 annex E).
+// or phone may try again (TS 24.011 §E).
 func (c RPCause) Temporary() bool {
 	switch c {
 	case RPCauseMemoryCapacityExceeded, RPCauseDestinationOutOfOrder, RPCauseNetworkOutOfOrder, RPCauseTemporaryFailure,

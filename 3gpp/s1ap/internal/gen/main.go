@@ -1,5 +1,5 @@
 // Command gen writes the Go code of package s1ap from the ASN.1 modules of
-// 3GPP TS 36.413 clause 9.3.
+// TS 36.413 §9.3.
 //
 // # Where the modules come from
 //
