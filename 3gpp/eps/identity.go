@@ -64,6 +64,11 @@ func (m EPSMobileIdentity) String() string {
 	return "none"
 }
 
+// Format masks like String under every verb.
+func (m EPSMobileIdentity) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), m.String())
+}
+
 func (m *EPSMobileIdentity) decode(b []byte) error {
 	switch b[0] & 7 {
 	case 1:
@@ -177,6 +182,11 @@ func (m MobileIdentity) String() string {
 		return fmt.Sprintf("TMSI %08x", uint32(m.tmsi))
 	}
 	return "no identity"
+}
+
+// Format masks like String under every verb.
+func (m MobileIdentity) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), m.String())
 }
 
 func (m *MobileIdentity) decode(b []byte) error {

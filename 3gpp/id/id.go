@@ -133,6 +133,11 @@ func (i IMSI) IsZero() bool { return i.v.n == 0 }
 // String is masked: the first five digits, then dots, then the last two.
 func (i IMSI) String() string { return mask(i.v.text(), 5, 2) }
 
+// Format masks like String under every verb.
+func (i IMSI) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), i.String())
+}
+
 // MarshalText masks like String: an IMSI does not reach JSON by accident.
 func (i IMSI) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
@@ -157,6 +162,14 @@ func (m MSISDN) IsZero() bool { return m.v.n == 0 }
 
 // String is masked: the first three digits, then dots, then the last two.
 func (m MSISDN) String() string { return mask(m.v.text(), 3, 2) }
+
+// Format masks like String under every verb.
+func (m MSISDN) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), m.String())
+}
+
+// MarshalText masks like String: a number does not reach JSON by accident.
+func (m MSISDN) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 func mask(s string, head, tail int) string {
 	if len(s) <= head+tail {
@@ -226,6 +239,14 @@ func (i IMEI) Digits() string { return string(i.d[:i.n]) }
 
 // String shows the type allocation code (8 digits) and masks the rest.
 func (i IMEI) String() string { return mask(i.Digits(), 8, 0) }
+
+// Format masks like String under every verb.
+func (i IMEI) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), i.String())
+}
+
+// MarshalText masks like String.
+func (i IMEI) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
 // TEID is a tunnel endpoint identifier (TS 29.281 §3.1); 0 is no tunnel.
 type TEID uint32

@@ -12,6 +12,7 @@ package kasumi
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 
 	"campanile.network/3gpp/secret"
@@ -27,6 +28,10 @@ type round struct {
 	ko1, ko2, ko3 uint16
 	ki1, ki2, ki3 uint16
 }
+
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Cipher) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // New expands a key (TS 35.202 §4.6).
 func New(key secret.Key128) *Cipher {

@@ -13,6 +13,7 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
+	"fmt"
 
 	"campanile.network/3gpp/secret"
 )
@@ -23,6 +24,10 @@ type Cipher struct {
 	block cipher.Block
 	opc   word
 }
+
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Cipher) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // word is a value of 128 bits.
 type word struct{ hi, lo uint64 }

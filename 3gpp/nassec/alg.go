@@ -1,5 +1,5 @@
 // Package nassec protects NAS messages: the ciphers EEA0 to EEA3 and integrity
-// algorithms EIA0 to EIA3 of TS 33.401 annex B, and the EPS NAS security context
+// algorithms EIA0 to EIA3 of TS 33.401 §B, and the EPS NAS security context
 // of TS 24.301 §4.4 with its counts, for the network's and the phone's side.
 //
 // It works on octets: it knows the security header, not the messages inside.
@@ -81,6 +81,10 @@ type Cipher struct {
 	aes *aesBlock // EEA2
 }
 
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Cipher) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
 // NewCipher makes a cipher; ErrAlgorithm for a number above 3.
 func NewCipher(alg EEA, key secret.Key128) (*Cipher, error) {
 	c := &Cipher{alg: alg}
@@ -133,6 +137,10 @@ type Integrity struct {
 	raw [16]byte  // EIA3
 	aes *aesBlock // EIA2
 }
+
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Integrity) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // NewIntegrity makes an integrity algorithm; ErrAlgorithm for a number above 3.
 func NewIntegrity(alg EIA, key secret.Key128) (*Integrity, error) {

@@ -69,6 +69,10 @@ type Context struct {
 	mac *Integrity
 }
 
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Context) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
 // New derives the NAS keys and makes a context. ErrNullIntegrity for EIA0 that
 // is not allowed, ErrAlgorithm for an unknown algorithm, ErrCountExhausted for
 // a count beyond 24 bits.

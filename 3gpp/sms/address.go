@@ -191,6 +191,11 @@ func (a Address) String() string {
 	return string(r)
 }
 
+// Format masks like String under every verb.
+func (a Address) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), a.String())
+}
+
 // MarshalText masks like String: a number does not reach JSON by accident.
 func (a Address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 

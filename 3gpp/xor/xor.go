@@ -20,6 +20,10 @@ type Cipher struct {
 	resLen int
 }
 
+// Format hides the keys under every verb: fmt would print them out of fields
+// that are not exported.
+func (Cipher) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
 // New makes the algorithm for a K and a length of RES, which the standard leaves
 // open: 4 to 16 octets, 16 suggested. An error for another length.
 func New(k secret.Key128, resLen int) (*Cipher, error) {
