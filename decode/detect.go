@@ -9,6 +9,7 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/3gpp/sms"
 	"campanile.network/decode/capture"
 )
 
@@ -96,18 +97,13 @@ func isGTPU(b []byte) bool {
 	return false
 }
 
-// isSMS reports whether b is a CP message (TS 24.011 §8.1).
+// isSMS reports whether b is a CP message, an RP-DATA, a message as modems have
+// it in PDU mode, or a TPDU.
 func isSMS(b []byte) bool {
-	if len(b) < 2 || b[0]&15 != 9 {
-		return false
-	}
-	switch b[1] {
-	case 1: // CP-DATA
-		return len(b) > 3 && int(b[2]) == len(b)-3
-	case 4: // CP-ACK
-		return len(b) == 2
-	case 16: // CP-ERROR
-		return len(b) == 3
+	s := readSMS("sms", b)
+	switch s.message.(type) {
+	case *sms.CPAck, *sms.CPError, *sms.CPData, *sms.RPData, *sms.Deliver, *sms.Submit, *sms.StatusReport:
+		return s.whole()
 	}
 	return false
 }

@@ -79,59 +79,6 @@ func (x *run) raw(in *bufio.Reader) error {
 	return x.p.err
 }
 
-// text reads a message in each line, or hex dumps.
-func (x *run) text(ctx context.Context, in *bufio.Reader) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	n := 0
-	var dump []byte
-	at := 0 // line where the dump began
-	end := func() {
-		if dump != nil {
-			x.alone(&message{took: "hex", line: at}, dump)
-		}
-		dump = nil
-	}
-	for lines.Scan() && x.p.err == nil && ctx.Err() == nil {
-		n++
-		line := uncommented(lines.Bytes())
-		if line == "" {
-			end()
-			continue
-		}
-		if offset, b, ok := dumpLine(line); ok && x.o.Input != "base64" && (offset == 0 || dump != nil) {
-			if offset == 0 {
-				end()
-				at, dump = n, []byte{}
-			}
-			if offset != len(dump) || len(dump)+len(b) > maxRaw {
-				return fmt.Errorf("%w: line %d: the dump's offset is %#x behind %#x octets", errInput, n, offset, len(dump))
-			}
-			dump = append(dump, b...)
-			continue
-		}
-		if dump != nil && strings.TrimLeft(line, "0123456789abcdefABCDEF") == "" && len(line) < 9 {
-			end() // od's last line: an offset alone
-			continue
-		}
-		end()
-		b, took, err := octets(line, x.o.Input)
-		if err != nil {
-			x.p.print(&message{took: "text", line: n, protocol: "unknown", err: err})
-			continue
-		}
-		x.alone(&message{took: took, line: n}, b)
-		if in.Buffered() == 0 {
-			x.flush()
-		}
-	}
-	end()
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%w: line %d: %w", errInput, n+1, err)
-	}
-	return errors.Join(ctx.Err(), x.p.err)
-}
-
 func (x *run) flush() {
 	if err := x.p.w.Flush(); err != nil && x.p.err == nil {
 		x.p.err = err
@@ -224,6 +171,10 @@ func Open(arg string, stdin io.Reader) (io.ReadCloser, error) {
 	}
 	f, err := os.Open(arg)
 	if err == nil {
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			f.Close()
+			return nil, fmt.Errorf("%s: a directory, not a file", arg)
+		}
 		return f, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENAMETOOLONG) {

@@ -73,7 +73,11 @@ func (p *printer) json(b []byte, m *message) []byte {
 	var n []tree.Node
 	add := func(name string, v any) { n = append(n, tree.Leaf(name, v)) }
 	if o := m.from; o != nil {
-		add("frame", o.frame)
+		if o.frame > 0 {
+			add("frame", o.frame)
+		} else if m.line > 0 {
+			add("line", m.line)
+		}
 		if !o.time.IsZero() {
 			add("time", o.time.Format(time.RFC3339Nano))
 		}
@@ -111,7 +115,11 @@ func (p *printer) json(b []byte, m *message) []byte {
 func (p *printer) text(m *message) string {
 	var s strings.Builder
 	if o := m.from; o != nil {
-		fmt.Fprintf(&s, "#%d", o.frame)
+		if o.frame > 0 || m.line == 0 {
+			fmt.Fprintf(&s, "#%d", o.frame)
+		} else {
+			fmt.Fprintf(&s, "line %d", m.line)
+		}
 		if !o.time.IsZero() {
 			s.WriteString(" " + o.time.Format("2006-01-02 15:04:05.000000"))
 		}
@@ -151,7 +159,7 @@ func (p *printer) text(m *message) string {
 func (p *printer) summary(m *message) string {
 	var s strings.Builder
 	if o := m.from; o != nil {
-		fmt.Fprintf(&s, "%6d", o.frame)
+		fmt.Fprintf(&s, "%6d", max(o.frame, m.line)) // one of them is 0
 		if !o.time.IsZero() {
 			if p.first.IsZero() {
 				p.first = o.time

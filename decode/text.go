@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -101,10 +100,4 @@ func isText(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// uncommented is a line without what stands behind #.
-func uncommented(line []byte) string {
-	line, _, _ = bytes.Cut(line, []byte("#"))
-	return string(bytes.TrimSpace(line))
 }

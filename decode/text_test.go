@@ -35,6 +35,9 @@ func TestWaysToWriteOctets(t *testing.T) {
 		{"0000  07 44 11   .D.", "hex"}, {"00000000: 0744 11                                  .D.", "hex"},
 		{"00000000  07 44 11                                          |.D.|\n00000003", "hex"}, {"\t0x0000:  0744 11", "hex"},
 		{"000000 07 44\n000002 11\n000003", "hex"}, {"0000  07 44\n0002  11", "hex"},
+		{"/* Frame (3 bytes) */\nstatic const unsigned char pkt1[3] = {\n0x07, 0x44, /* .D*/\n0x11 /* ./* */\n};\n", "hex"},
+		{"var b = []byte{0x07, 0x44, 0x11} // ATTACH REJECT", "hex"}, {"uint8_t b[] =\n{0x07,\n0x44,\n0x11,\n};", "hex"},
+		{"Frame (3 bytes):\n0000  07 44 11   .D.\nBitstring tvb (1 byte):\n0000  44   D\nReassembled SCTP (2 bytes):\n0000  07 44   .D\n", "hex"},
 	} {
 		out, _, _ := run(t, decode.Options{Format: decode.JSON}, []byte(c.in))
 		all := objects(t, out)
@@ -100,6 +103,9 @@ func TestOpen(t *testing.T) {
 		}
 		in.Close()
 	}
+	if _, err := decode.Open(filepath.Dir(name), nil); err == nil || !strings.Contains(err.Error(), "a directory") {
+		t.Error(err)
+	}
 	for _, arg := range []string{"attach", "attach.pcap", name + "x", strings.Repeat("z", 5000)} {
 		if _, err := decode.Open(arg, nil); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("%.20s: %v", arg, err)
@@ -132,6 +138,36 @@ func TestDumps(t *testing.T) {
 		}
 		if got, _, err := run(t, decode.Options{}, dump); err != nil || got != want {
 			t.Errorf("%v: %v\n%s\n%s", dumper, err, dump, got)
+		}
+	}
+}
+
+// Short messages are known as modems have them in PDU mode, with what modems
+// say around them, and as RPDU and TPDU alone.
+func TestShortMessagesAlone(t *testing.T) {
+	const sent, got = "0011000B916407281553F80000AA0AE8329BFD4697D9EC37", "07914151551512f2040B916105551511f100006060605130308A04D4F29C0E"
+	for in, want := range map[string][]string{
+		"AT+CMGL=4\r\n+CMGL: 2,0,,23\r\n" + got + "\r\n\r\nOK\r\nAT+CMGS=23\r\n> " + sent + "\r\n": {"SMS-DELIVER", "SMS-SUBMIT", "+14155551212", "Test", "hellohello"},
+		got[16:]:                            {"SMS-DELIVER", "+16505551111"},
+		sent[2:]:                            {"SMS-SUBMIT", "hellohello"},
+		"001100069121436587f917" + sent[2:]: {"RP-DATA", "SMS-SUBMIT", "hellohello"},
+	} {
+		out, _, err := run(t, decode.Options{}, []byte(in))
+		for _, w := range want {
+			if err != nil || !strings.Contains(out, w) {
+				t.Errorf("%s: no %s: %v\n%s", in, w, err, out)
+			}
+		}
+		if out, _, _ := run(t, decode.Options{Mask: true}, []byte(in)); strings.Contains(out, "5555") || strings.Contains(out, "hello") {
+			t.Errorf("masked:\n%s", out)
+		}
+	}
+	if out, _, err := run(t, decode.Options{As: "sms-up"}, []byte(sent)); err != nil || !strings.Contains(out, "SMS-SUBMIT") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, in := range []string{sent + "00", got[:len(got)-2], "49", "0904" + "00"} {
+		if out, _, err := run(t, decode.Options{}, []byte(in)); err == nil || !strings.Contains(out, "unknown") {
+			t.Errorf("%s: %v\n%s", in, err, out)
 		}
 	}
 }
