@@ -1,5 +1,5 @@
 // Package comp128 computes COMP128 versions 1, 2 and 3: the authentication and
-// key generation algorithms A3 and A8 of TS 43.020 annex C that most GSM SIMs
+// key generation algorithms A3 and A8 of TS 43.020 §C that most GSM SIMs
 // carry. They are no 3GPP standard; the networks of their time shared them.
 //
 // It is for cards that exist; new ones take package milenage. Whoever may put

@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 			count += " each way"
 		}
 		rows = append(rows, conformance.Row{Message: name, Clause: clauses[kind.Elem().Name()],
-			Parse: count, Append: count, Fuzz: "FuzzParse", Tshark: count + footnotes(k.new().table()), Golden: strings.Join(goldens[kind], ", ")})
+			Parse: count, Append: count, Fuzz: "FuzzParse", Tshark: tsharkCount(count, k.new().table()), Golden: strings.Join(goldens[kind], ", ")})
 	}
 	if len(rows) < 61 {
 		t.Errorf("%d messages, TS 24.301 §8.2 and §8.3 have 61 tables", len(rows))
@@ -136,34 +136,28 @@ func goldensOf(t *testing.T) map[reflect.Type][]string {
 	return all
 }
 
-// footnotes are the numbers of the exceptions that a message needs.
-func footnotes(tab *table) string {
-	s := ""
-	for i, e := range exceptions {
-		if slices.ContainsFunc(tab.rows, func(row row) bool { return row.name == e.element }) {
-			s += fmt.Sprintf(" [%d]", i+1)
-		}
-	}
-	return s
+// tsharkCount says which exceptions a message needs.
+func tsharkCount(count string, tab *table) string {
+	return conformance.Count(count, len(exceptions), func(i int) bool {
+		return slices.ContainsFunc(tab.rows, func(row row) bool { return row.name == exceptions[i].element })
+	})
 }
 
 func conformanceText() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, `All messages of TS 24.301 §8.2 and §8.3, Release 17. Counts are random instances: elements from none to all, messages in
-containers made in the same way. What tshark shows of every element that is there (%d names of elements) is compared with what
-was put there, and it must have nothing to complain of. Where a number in brackets stands, instances are made without that element, as tshark
-4.0 misreads it; instances with it alone must draw just that complaint, so that no exception outlives its reason:
-
-`, len(tsharkFields))
-	for i, e := range exceptions {
-		fmt.Fprintf(&s, "%d. %s: %s\n", i+1, e.element, e.reason)
+	var notes []string
+	for _, e := range exceptions {
+		notes = append(notes, e.element+": "+e.reason)
 	}
-	s.WriteString(`
+	return fmt.Sprintf(`All messages of TS 24.301 §8.2 and TS 24.301 §8.3, Release 17. A random instance has from none to all of its optional elements,
+and random messages in its containers. What tshark shows is compared with what was put there for elements of %d names: all but some of
+the exceptions. An exception is an element that tshark 4.0 misreads: the instances counted are without it, and others with it alone must draw
+just the complaint expected, so that no exception outlives its reason:
+
+`, len(tsharkFields)) + conformance.Notes(notes) + `
 Goldens: *srsRAN* is attach, service request, paging and detach between srsRAN's phone and core; *iPhone 6* the attach of a
 phone to a network with voice, published on pcapr.net; *phones* the messages of phones and networks in pycrate's test suite;
 *pycrate* octets that this Python library wrote when given values by name, compared value by value. Where pycrate differs from the
 specification the files say so and leave the element out. One message is not written again as it came: that network puts 0 before
 a TMSI in a mobile identity, and we put the 1111 of TS 24.008 §10.5.1.4.
-`)
-	return s.String()
+`
 }

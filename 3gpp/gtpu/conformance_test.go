@@ -3,6 +3,7 @@ package gtpu_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func goldens(t *testing.T) map[gtpu.Type]map[string]int {
 func TestConformance(t *testing.T) {
 	clauses := map[gtpu.Type]string{
 		gtpu.EchoRequest: "7.2.1", gtpu.EchoResponse: "7.2.2", gtpu.SupportedHeaders: "7.2.3",
-		gtpu.ErrorIndication: "7.3.1", gtpu.EndMarker: "7.3.2", gtpu.TunnelStatus: "7.3.3", gtpu.GPDU: "5.1, §6.1",
+		gtpu.ErrorIndication: "7.3.1", gtpu.EndMarker: "7.3.2", gtpu.TunnelStatus: "7.3.3", gtpu.GPDU: "5.1, TS 29.281 §6.1",
 	}
 	seeded := make(map[gtpu.Type]bool)
 	for _, s := range seeds(t) {
@@ -59,11 +60,11 @@ func TestConformance(t *testing.T) {
 	for _, typ := range messageTypes() {
 		row := conformance.Row{Message: typ.String(), Clause: "TS 29.281 §" + clauses[typ]}
 		n := roundTrips(t, typ)
-		row.Parse, row.Append = fmt.Sprintf("%d random", n), fmt.Sprintf("%d random", n)
+		row.Parse, row.Append = strconv.Itoa(n), strconv.Itoa(n)
 		if seeded[typ] {
 			row.Fuzz = "FuzzParse"
 		}
-		row.Tshark = strings.Join(append([]string{strconv.Itoa(read[typ].n)}, read[typ].why...), "; ")
+		row.Tshark = conformance.Count(strconv.Itoa(read[typ]), len(exceptions()), func(i int) bool { return slices.Contains(exceptions()[i].messages, typ) })
 		for _, maker := range []string{"srsRAN", "pycrate"} {
 			if n := made[typ][maker]; n > 0 {
 				row.Golden = strings.TrimPrefix(fmt.Sprintf("%s, %s %d", row.Golden, maker, n), ", ")
@@ -71,8 +72,14 @@ func TestConformance(t *testing.T) {
 		}
 		rows = append(rows, row)
 	}
+	var notes []string
+	for _, e := range exceptions() {
+		notes = append(notes, e.why)
+	}
 	conformance.Check(t, "gtpu", `A random instance has sequence and N-PDU numbers, every extension header of TS 29.281 §5.2.2 and headers of the future where its
-message can carry them, and every information element of §8: Recovery Time Stamp in Echo Response and Error Indication. What tshark
+message can carry them, and every information element of TS 29.281 §8: Recovery Time Stamp in Echo Response and Error Indication. What tshark
 reads is compared field by field. pycrate's Tunnel Status has no GTP-U Tunnel Status Information, which is mandatory: it is parsed
-and built again, and Check reports it.`, rows)
+and built again, and Check reports it. An exception is what tshark 4.0 does not read; the test fails when one is no longer needed:
+
+`+conformance.Notes(notes), rows)
 }

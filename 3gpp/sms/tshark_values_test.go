@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"campanile.network/3gpp/internal/conformance"
 	"campanile.network/3gpp/internal/tshark"
 )
 
@@ -305,12 +306,7 @@ func tsharkReads(t *testing.T) (read map[string]string, why []string, fields int
 	}
 	read = map[string]string{}
 	for name, reasons := range needed {
-		read[name] = strconv.Itoa(instances)
-		for i := range exceptions {
-			if reasons[i] {
-				read[name] += fmt.Sprintf(" [%d]", i+1)
-			}
-		}
+		read[name] = conformance.Count(strconv.Itoa(instances), len(exceptions), func(i int) bool { return reasons[i] })
 	}
 	return read, why, len(compared)
 }

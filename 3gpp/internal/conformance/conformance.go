@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -19,15 +20,39 @@ import (
 type Row struct {
 	Message string // the specification's name
 	Clause  string // "TS 36.413 §9.1.4.1"
-	Parse   string // how reading was seen
-	Append  string // how writing was seen
+	Parse   string // how many random instances were read
+	Append  string // how many were written
 	Fuzz    string // the target that has it as a seed
-	Tshark  string // how many instances tshark read, and the exception if there is one
-	Golden  string // where octets of this message came from
+	Tshark  string // how many tshark read: a Count
+	Golden  string // who made octets of this message
 }
 
 func (r Row) cells() []string {
 	return []string{r.Message, r.Clause, r.Parse, r.Append, r.Fuzz, r.Tshark, r.Golden}
+}
+
+// Notes is the numbered list of a section's exceptions.
+func Notes(notes []string) string {
+	var s strings.Builder
+	for i, n := range notes {
+		fmt.Fprintf(&s, "%d. %s\n", i+1, n)
+	}
+	return s.String()
+}
+
+// Count is a cell: how many instances, and in brackets the numbers of the notes
+// for which apply is true.
+func Count(instances string, notes int, apply func(note int) bool) string {
+	var numbers []string
+	for i := range notes {
+		if apply(i) {
+			numbers = append(numbers, strconv.Itoa(i+1))
+		}
+	}
+	if numbers == nil {
+		return instances
+	}
+	return instances + " [" + strings.Join(numbers, ", ") + "]"
 }
 
 const page = "docs/conformance.md"

@@ -13,6 +13,16 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+func TestNotes(t *testing.T) {
+	if got := Notes([]string{"this", "that"}); got != "1. this\n2. that\n" {
+		t.Errorf("%q", got)
+	}
+	odd := func(i int) bool { return i%2 == 0 }
+	if got := Count("200", 3, odd) + ", " + Count("200", 0, odd); got != "200 [1, 3], 200" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTable(t *testing.T) {
 	got := table([]string{"A", "B", "C", "D", "E", "F", "G"}, []Row{{"§", "2", "3", "4", "5", "6", "long"}})
 	const want = "| A | B | C | D | E | F | G    |\n|---|---|---|---|---|---|------|\n| § | 2 | 3 | 4 | 5 | 6 | long |\n"
