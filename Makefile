@@ -32,7 +32,7 @@ generate: ## write generated code again (S1AP needs 3GPP's ASN.1: make generate 
 	CONFORMANCE=update $(GO) test -count=1 -run TestConformance ./3gpp/...
 
 bench: ## benchmarks, each beside a named alternative where there is one
-	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./hss-chain/...
+	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./decode/... ./hss-chain/...
 
 # Under load Go's fuzzer sometimes misses its own deadline and fails for that;
 # an input that really fails is kept in testdata and fails again at once.
@@ -45,7 +45,7 @@ fuzz: ## every fuzz target, FUZZTIME each
 	done; test -z "$$bad" || { echo "failed:$$bad"; exit 1; }
 
 race: ## race detector on what does not import the chain (needs cgo)
-	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./hss-chain/hss ./hss-chain/ledger
+	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./decode/... ./hss-chain/hss ./hss-chain/ledger
 
 interop: ## tests against strangers: usrsctp, tshark, Chromium, captures (fail when missing)
 	CI=true $(GO) test -count=1 -run 'Stranger|Tshark|Capture|SrsRAN|OpenAirInterface|TestPage|TestConsole' ./...
