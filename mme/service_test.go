@@ -11,6 +11,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/3gpp/secret"
 	"campanile.network/wire/home"
 )
 
@@ -58,7 +59,7 @@ func TestServiceRequestOfUnknownPhone(t *testing.T) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
 		p.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 77}
-		p.sec = must(nassec.New(nassec.State{Role: nassec.Phone, KSI: 1, EIA: nassec.EIA2}))
+		p.sec = must(nassec.New(nassec.State{Role: nassec.Phone, KSI: 1, KASME: secret.Key256{1}, EIA: nassec.EIA2}))
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		p.sec = nil
 		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {

@@ -16,6 +16,7 @@ var (
 	ErrMAC            = errors.New("nassec: message authentication code does not verify")
 	ErrReplay         = errors.New("nassec: replayed message: its COUNT was accepted before")
 	ErrCountExhausted = errors.New("nassec: NAS COUNT is used up: a new K_ASME is needed")
+	ErrNoKey          = errors.New("nassec: K_ASME is all zeros: none was put there")
 	ErrNullIntegrity  = errors.New("nassec: EIA0 without explicit permission")
 	ErrNoCommon       = errors.New("nassec: no algorithm that phone and network both allow")
 )
@@ -74,7 +75,7 @@ type Context struct {
 func (Context) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // New derives the NAS keys and makes a context. ErrNullIntegrity for EIA0 that
-// is not allowed, ErrAlgorithm for an unknown algorithm, ErrCountExhausted for
+// is not allowed, ErrNoKey for a K_ASME of zeros with another one, ErrAlgorithm for an unknown algorithm, ErrCountExhausted for
 // a count beyond 24 bits.
 func New(s State) (*Context, error) {
 	if s.EIA == EIA0 && !s.AllowNullIntegrity {
@@ -90,6 +91,9 @@ func New(s State) (*Context, error) {
 	mac, err := NewIntegrity(s.EIA, aka.AlgorithmKey(s.KASME, aka.NASInt, uint8(s.EIA)))
 	if err != nil {
 		return nil, err
+	}
+	if s.EIA != EIA0 && s.KASME.Equal(secret.Key256{}) {
+		return nil, ErrNoKey
 	}
 	return &Context{s: s, enc: enc, mac: mac}, nil
 }
