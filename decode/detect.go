@@ -29,14 +29,43 @@ func recognise(b []byte) (string, error) {
 	case 1:
 		return fits[0], nil
 	case 0:
-		return "", fmt.Errorf("%d octets that are no whole message of any kind known here%s; --as says what they are", len(b), likely(b))
+		return "", fmt.Errorf("%s that are no whole message of any kind known here%s; --as says what they are", count(len(b)), likely(b))
 	}
-	return "", fmt.Errorf("%d octets that may be %s; --as says which", len(b), strings.Join(fits, " or "))
+	return "", fmt.Errorf("%s that may be %s; --as says which", count(len(b)), strings.Join(fits, " or "))
+}
+
+func count(octets int) string {
+	if octets == 1 {
+		return "1 octet"
+	}
+	return fmt.Sprintf("%d octets", octets)
+}
+
+// is5G reports whether b begins like a NAS message of 5G (TS 24.501 §9.2) or
+// like NGAP (TS 38.413): S1AP in form, with other identifiers.
+func is5G(b []byte) string {
+	if len(b) > 2 && (b[0] == 0x7e || b[0] == 0x2e) {
+		return "NAS of 5G"
+	}
+	at := 4 // type, procedure code, criticality, length
+	if len(b) > 3 && b[3]&0x80 != 0 {
+		at++
+	}
+	if len(b) < at+5 || b[0]&0x1f != 0 || b[0] > 0x40 || b[2]&0x3f != 0 || b[at] != 0 {
+		return ""
+	}
+	switch binary.BigEndian.Uint16(b[at+3:]) { // the first IE
+	case 1, 10, 27, 85: // AMFName, AMF-UE-NGAP-ID, GlobalRANNodeID, RAN-UE-NGAP-ID
+		return "NGAP of 5G"
+	}
+	return ""
 }
 
 // likely says why a message of the kind that octets begin like is not whole.
 func likely(b []byte) string {
-	switch {
+	switch later := is5G(b); {
+	case later != "":
+		return " (it begins like " + later + ", which is not read here)"
 	case len(b) < 2:
 	case b[0] == 0x07, b[0]&15 == 2 && (b[0]>>4 == 0 || b[0]>>4 >= 5):
 		var up, down *eps.Error

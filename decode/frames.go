@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -80,6 +81,7 @@ func (x *run) sctpPacket(m *message, d capture.Datagram) {
 	all, err := x.sctp.Packet(d.Src.Addr(), d.Dst.Addr(), d.Payload, d.Cut)
 	for _, u := range all {
 		if u.PPID != ppidS1AP && (u.PPID != 0 || u.Src.Port() != portS1AP && u.Dst.Port() != portS1AP) {
+			x.others[min(u.PPID, maxPPID)]++
 			continue
 		}
 		o := origin{src: u.Src, dst: u.Dst, sctp: true, stream: u.Stream, ppid: u.PPID}
@@ -124,8 +126,31 @@ func (x *run) exported(m *message, p capture.Packet, d capture.Datagram) {
 	x.take(as, m, d.Payload, d.Cut)
 }
 
+// maxPPID bounds the payload protocols that are told apart.
+const maxPPID = 255
+
+// ppidNames are payload protocols of SCTP that people may be looking for.
+var ppidNames = map[uint32]string{0: "no payload protocol", 2: "M2UA", 3: "M3UA", 5: "M2PA", 20: "RANAP RNA", 27: "X2AP", 43: "SBc-AP", 46: "Diameter",
+	47: "Diameter in DTLS", 48: "3GPP M2AP", 49: "3GPP M3AP", 60: "NGAP", 61: "XnAP", 62: "F1AP", 64: "E1AP", 66: "NGAP in DTLS", maxPPID: "others"}
+
+// otherSCTP says what else SCTP carried, by payload protocol.
+func (x *run) otherSCTP() string {
+	var all []string
+	for _, p := range slices.Sorted(maps.Keys(x.others)) {
+		name := ppidNames[p]
+		if name == "" {
+			name = fmt.Sprintf("payload protocol %d", p)
+		}
+		all = append(all, fmt.Sprintf("%d of %s", x.others[p], name))
+	}
+	return strings.Join(all, ", ")
+}
+
 // notes tells at the end what was not shown.
 func (x *run) notes() {
+	if len(x.others) > 0 {
+		x.o.Note("SCTP messages that are not S1AP are not shown: " + x.otherSCTP())
+	}
 	if n := x.sctp.Duplicates; n > 0 {
 		x.o.Note(fmt.Sprintf("%d SCTP chunks were sent again and are shown once", n))
 	}

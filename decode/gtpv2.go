@@ -74,7 +74,7 @@ func (x *run) gtpv2(m *message, b []byte) {
 	}
 	m.head = append(m.head, tree.Leaf("sequence", h.sequence))
 	m.aside = fmt.Sprintf("type %d, TEID %v, sequence %d", h.typ, h.teid, h.sequence)
-	e := elements{left: maxElements}
+	e := elements{left: maxElements, up: fromPhone[h.typ]}
 	m.body = e.read(h.body, 0)
 	m.err = e.err
 	for _, n := range m.body {
@@ -91,6 +91,7 @@ func (x *run) gtpv2(m *message, b []byte) {
 // elements reads information elements and keeps the first fault.
 type elements struct {
 	left int
+	up   bool // options come from the phone
 	err  error
 }
 
@@ -123,6 +124,8 @@ func (e *elements) read(b []byte, depth int) (nodes []tree.Node) {
 		switch read := elementReaders[typ]; {
 		case groupedElements[typ] && depth < maxGroups:
 			n = tree.Branch(name, e.read(v, depth+1)...)
+		case phoneOptions[typ]:
+			n, ok = optionsOf(v, e.up)
 		case read != nil:
 			n, ok = read(v)
 		default:

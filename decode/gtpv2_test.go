@@ -84,9 +84,9 @@ func TestGTPv2(t *testing.T) {
       IPv4 address: 10.0.0.3
     Bearer QoS
       ARP
-        PCI: 1
+        PCI: disabled (1)
         PL: 9
-        PVI: 0
+        PVI: enabled (0)
       QCI: 9
       MBR for uplink: 1000 kbit/s
       MBR for downlink: 2000 kbit/s

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/tree"
 	"github.com/wmnsk/go-gtp/gtpv2/ie"
@@ -26,7 +25,8 @@ var elementReaders = [256]func([]byte) (tree.Node, bool){
 	ie.DelayValue: delayOf, ie.AllocationRetensionPriority: arpOf, ie.EPCTimer: timerOf, ie.FullyQualifiedDomainName: fqdnOf,
 	ie.ULITimestamp: timeOf, ie.ServiceIndicator: numberOf, ie.DetachType: numberOf, ie.PrivateExtension: privateOf,
 	ie.PLMNID: plmnOf, ie.Metric: numberOf, ie.SequenceNumber: numberOf, ie.LocalDistinguishedName: textOf,
-	ie.ProtocolConfigurationOptions: pcoOf, ie.AdditionalProtocolConfigurationOptions: pcoOf,
+	ie.Indication: indicationOf, ie.BearerTFT: filtersOf, ie.TrafficAggregateDescription: filtersOf,
+	ie.BearerFlags: bearerFlagsOf, ie.FlowQoS: flowQoSOf, ie.FContainer: containerOf,
 	ie.SignallingPriorityIndication: numberOf, ie.NodeFeatures: numberOf,
 }
 
@@ -155,28 +155,6 @@ func paaOf(v []byte) (tree.Node, bool) {
 	return n, true
 }
 
-func arpOf(v []byte) (tree.Node, bool) {
-	if len(v) < 1 {
-		return tree.Node{}, false
-	}
-	return tree.Branch("", tree.Leaf("PCI", v[0]>>6&1), tree.Leaf("PL", v[0]>>2&15), tree.Leaf("PVI", v[0]&1)), true
-}
-
-// bearerQoSOf is TS 29.274 §8.15.
-func bearerQoSOf(v []byte) (tree.Node, bool) {
-	if len(v) < 22 {
-		return tree.Node{}, false
-	}
-	arp, _ := arpOf(v)
-	arp.Name = "ARP"
-	n := tree.Branch("", arp, tree.Leaf("QCI", v[1]))
-	for i, name := range []string{"MBR for uplink", "MBR for downlink", "GBR for uplink", "GBR for downlink"} {
-		r := v[2+5*i:]
-		n.Nodes = append(n.Nodes, rate(name, uint64(r[0])<<32|uint64(binary.BigEndian.Uint32(r[1:]))))
-	}
-	return n, true
-}
-
 func ratOf(v []byte) (tree.Node, bool) {
 	if len(v) < 1 {
 		return tree.Node{}, false
@@ -269,7 +247,7 @@ func fteidOf(v []byte) (tree.Node, bool) {
 	return n, true
 }
 
-// gutiOf is TS 29.274 §8.32.
+// gutiOf is TS 29.274 §8.47.
 func gutiOf(v []byte) (tree.Node, bool) {
 	if len(v) < 10 {
 		return tree.Node{}, false
@@ -353,14 +331,4 @@ func privateOf(v []byte) (tree.Node, bool) {
 		return tree.Node{}, false
 	}
 	return tree.Branch("", tree.Leaf("Enterprise ID", binary.BigEndian.Uint16(v)), octetsNode("Proprietary value", v[2:])), true
-}
-
-// pcoOf shows options as NAS has them (TS 29.274 §8.13, TS 24.008 §10.5.6.3).
-// Which way they went the element does not say, and content may be a password.
-func pcoOf(v []byte) (tree.Node, bool) {
-	n := tree.Branch("")
-	for kind, content := range eps.PCO(v).All() {
-		n.Nodes = append(n.Nodes, octetsNode(kind.String(), content))
-	}
-	return n, len(v) > 0
 }

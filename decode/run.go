@@ -28,13 +28,14 @@ type run struct {
 	track   *tracker
 	network capture.Network
 	sctp    *capture.Associations
+	others  map[uint32]int // messages in SCTP that are not S1AP, by payload protocol
 }
 
 // Run decodes one input to w. What r holds is seen from its beginning: a
 // capture, text, or with Input raw one message. The error is a *Malformed when
 // all was shown and some of it was broken, or says where reading ended.
 func (d *Decoder) Run(ctx context.Context, r io.Reader, w io.Writer) error {
-	x := &run{o: d.o, sctp: capture.NewAssociations(), track: newTracker(observer.New(d.o.Keys))}
+	x := &run{o: d.o, sctp: capture.NewAssociations(), others: map[uint32]int{}, track: newTracker(observer.New(d.o.Keys))}
 	x.p = &printer{w: bufio.NewWriter(w), format: d.o.Format, view: tree.View{Mask: d.o.Mask}}
 	in := bufio.NewReader(r)
 	err := x.read(ctx, in)

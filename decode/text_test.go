@@ -61,6 +61,8 @@ func TestTextMistakes(t *testing.T) {
 		{decode.Options{}, "ffff", "2 octets that are no whole message"},
 		{decode.Options{}, "0742", "as NAS: ATTACH ACCEPT"},
 		{decode.Options{}, "0011002d0000", "as S1AP"},
+		{decode.Options{}, "7e004179000d0102f8390000000000000000102e04f0f0f0f0", "begins like NAS of 5G"},
+		{decode.Options{}, "00150033000004001b00080002f839500000000052400903006672656535474300660010000000000102f839000010080102030015400140", "begins like NGAP of 5G"},
 		{decode.Options{}, "hello, world", "neither hexadecimal digits nor base64"},
 		{decode.Options{Input: "hex"}, "B0QR", "not hexadecimal digits"},
 		{decode.Options{Input: "base64"}, "+-+-", "not base64"},

@@ -291,6 +291,18 @@ func TestImperfectCaptures(t *testing.T) {
 	}
 }
 
+// What else SCTP carried is said, by its name where it has one.
+func TestOtherPayloadProtocols(t *testing.T) {
+	all := frames(t, file(t, idleCapture))
+	for i, ppid := range map[int]uint32{4: 60, 5: 60, 6: 4711} {
+		all[i].Data = bytes.Replace(all[i].Data, []byte{0, 0, 0, 18}, be.AppendUint32(nil, ppid), 1)
+	}
+	out, notes, err := run(t, decode.Options{Format: decode.Summary}, pcap(le, false, capture.LinkEthernet, all))
+	if want := "SCTP messages that are not S1AP are not shown: 2 of NGAP, 1 of others"; err != nil || !slices.Contains(notes, want) {
+		t.Errorf("%v %q\n%s", err, notes, out)
+	}
+}
+
 // Messages that were recorded without a network are known by the link type
 // that srsRAN uses, by the name that Wireshark exports them with, or by what
 // they are.
