@@ -209,11 +209,10 @@ func (r *reader) optional() error {
 
 // tagged takes an element with its IEI.
 func (r *reader) tagged(row *row) ([]byte, bool) {
+	r.pos++
 	if row.format == tv1 {
-		r.pos++
 		return nibble(r.b[r.pos-1] & 15), true
 	}
-	r.pos++
 	return r.value(row)
 }
 

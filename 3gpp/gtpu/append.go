@@ -38,7 +38,7 @@ func AppendEchoResponse(dst []byte, seq uint16) []byte {
 
 // AppendErrorIndication appends an Error Indication for a G-PDU that came for
 // an unknown teid to local, the receiver's own address (TS 29.281 §7.3.1). The
-// sequence number is zero (§5.1 asks for S = 1).
+// sequence number is zero (TS 29.281 §5.1 asks for S = 1).
 func AppendErrorIndication(dst []byte, teid id.TEID, local netip.Addr) []byte {
 	a := local.Unmap().AsSlice()
 	dst = appendSequenced(dst, ErrorIndication, 0, 5+3+len(a))

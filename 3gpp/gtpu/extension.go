@@ -3,6 +3,7 @@ package gtpu
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // ExtensionType is the type of an extension header (TS 29.281 §5.2.1). Its two
@@ -96,17 +97,10 @@ func (m *Message) Extensions(yield func(ExtensionType, []byte) bool) {
 // Unknown gives the first extension header that an endpoint must comprehend and
 // that is not in known; false if there is none.
 func (m *Message) Unknown(known ...ExtensionType) (ExtensionType, bool) {
-next:
 	for t := range m.Extensions {
-		if !t.Required() {
-			continue
+		if t.Required() && !slices.Contains(known, t) {
+			return t, true
 		}
-		for _, k := range known {
-			if t == k {
-				continue next
-			}
-		}
-		return t, true
 	}
 	return 0, false
 }

@@ -61,7 +61,7 @@ func (d IEDiagnostic) weight() int {
 }
 
 // SyntaxError is the protocol error of a received message (TS 36.413 §10.2 and
-// §10.3), with all that an answer to it needs.
+// TS 36.413 §10.3), with all that an answer to it needs.
 type SyntaxError struct {
 	// Known says that procedure and message type could be read.
 	Known         bool
@@ -129,19 +129,14 @@ func (e *SyntaxError) has(c Criticality) bool {
 // Continue reports whether the procedure goes on with the message as read:
 // nothing with criticality reject is at fault, the message is understood, and
 // no IE is repeated or out of order.
-func (e *SyntaxError) Continue() bool {
-	return e.Transfer == nil && !e.NotComprehended && !e.falselyConstructed() && !e.has(CriticalityReject)
-}
+func (e *SyntaxError) Continue() bool { return e.Complete() && !e.falselyConstructed() }
 
 // Complete reports whether the message holds what it must and what has
 // criticality reject was understood, so that a receiver more lenient than
-// §10.3.6 can act on it although IEs are repeated or out of order. Of a
+// TS 36.413 §10.3.6 can act on it although IEs are repeated or out of order. Of a
 // repeated IE the first is kept.
 func (e *SyntaxError) Complete() bool {
-	if e.Transfer != nil || e.NotComprehended {
-		return false
-	}
-	return !e.has(CriticalityReject)
+	return e.Transfer == nil && !e.NotComprehended && !e.has(CriticalityReject)
 }
 
 // Report reports whether the peer is to be told: in the procedure's response
@@ -212,12 +207,6 @@ func Continuable(err error) (*SyntaxError, bool) {
 // syntaxError makes the error of the message just read into p: head says that
 // procedure and message type could be read, known that this release has them.
 func (r *decoder) syntaxError(p *PDU, head, known bool) error {
-	e := &SyntaxError{Type: p.Type, ProcedureCode: p.ProcedureCode, Criticality: p.Criticality, IEs: r.diags}
-	e.Known = head
-	if err := r.Err(); err != nil {
-		e.Transfer = err
-		return e
-	}
-	e.NotComprehended = !known
-	return e
+	return &SyntaxError{Known: head, Type: p.Type, ProcedureCode: p.ProcedureCode, Criticality: p.Criticality,
+		NotComprehended: !known && !r.Failed(), IEs: r.diags, Transfer: r.Err()}
 }
