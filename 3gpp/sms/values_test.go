@@ -96,6 +96,28 @@ func TestCentury(t *testing.T) {
 	}
 }
 
+// A zone that is no whole quarter of an hour is cut, and the local time with it:
+// the moment stays.
+func TestOddZones(t *testing.T) {
+	for _, seconds := range []int{3208, -3208, 20700, -12600, 899, -899} {
+		in := time.Date(2026, 11, 22, 12, 30, 15, 0, time.FixedZone("", seconds))
+		out, ok := NewTimestamp(in).Time()
+		if _, zone := out.Zone(); !ok || !out.Equal(in) || zone != seconds/900*900 {
+			t.Errorf("%v became %v", in, out)
+		}
+	}
+}
+
+// Causes after which the same message may be sent again are those of TS 24.011 §E.
+func TestTemporaryCauses(t *testing.T) {
+	temporary := map[RPCause]bool{22: true, 27: true, 38: true, 41: true, 42: true, 47: true}
+	for c := range RPCause(128) {
+		if c.Temporary() != temporary[c] {
+			t.Errorf("%v: %t", c, c.Temporary())
+		}
+	}
+}
+
 // Parse tells a report of failure by its cause, ParseReport is told.
 func TestReportsOfFailure(t *testing.T) {
 	for _, dir := range []Direction{Uplink, Downlink} {
