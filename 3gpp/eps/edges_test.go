@@ -3,6 +3,7 @@ package eps
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -80,6 +81,33 @@ func TestRemoteUEAddressesAreWhole(t *testing.T) {
 		rest := append([]byte{0, 2}, bytes.Repeat([]byte{0x20}, size)...)
 		if u, err := decodeRemoteUE(rest, true); (err == nil) != (size >= 8) || err == nil && u.IPv6.String() != "2020:2020:2020:2020::/64" {
 			t.Errorf("%d octets: %v, %v", size, u.IPv6, err)
+		}
+	}
+}
+
+// TestParseKeepsNoPartOfItsInput: a receiver may use its buffer again.
+func TestParseKeepsNoPartOfItsInput(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, k := range kinds() {
+		for share := range 4 {
+			m := k.new()
+			random(t, r, m, share*3)
+			b, err := Append(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = append(b, 0x77, 3, 1, 2, 3) // not understood
+			whole := bytes.Clone(b)
+			got, err := Parse(k.dir, b)
+			if err != nil {
+				continue // a container to the end
+			}
+			for i := range b {
+				b[i] = ^b[i]
+			}
+			if again, err := Append(nil, got); err != nil || !bytes.Equal(again, whole) {
+				t.Errorf("%v: %x became %x, %v", k, whole, again, err)
+			}
 		}
 	}
 }
