@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 
 	"campanile.network/3gpp/tree"
 )
@@ -242,11 +243,7 @@ func (p PCO) WithDNS(servers ...netip.Addr) PCO {
 func (p PCO) DNS() []netip.Addr {
 	var list []netip.Addr
 	add := func(b []byte) {
-		a, ok := netip.AddrFromSlice(b)
-		for _, have := range list {
-			ok = ok && a != have
-		}
-		if ok && !a.IsUnspecified() {
+		if a, ok := netip.AddrFromSlice(b); ok && !a.IsUnspecified() && !slices.Contains(list, a) {
 			list = append(list, a)
 		}
 	}

@@ -75,8 +75,8 @@ type Context struct {
 func (Context) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // New derives the NAS keys and makes a context. ErrNullIntegrity for EIA0 that
-// is not allowed, ErrNoKey for a K_ASME of zeros with another one, ErrAlgorithm for an unknown algorithm, ErrCountExhausted for
-// a count beyond 24 bits.
+// is not allowed, ErrNoKey for a K_ASME of zeros with another one, ErrAlgorithm
+// for an unknown algorithm, ErrCountExhausted for a count beyond 24 bits.
 func New(s State) (*Context, error) {
 	if s.EIA == EIA0 && !s.AllowNullIntegrity {
 		return nil, ErrNullIntegrity

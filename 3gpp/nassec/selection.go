@@ -1,7 +1,10 @@
 package nassec
 
+import "slices"
+
 // Capability is one octet of UE network capability or UE security capability:
-// bit 8 stands for algorithm 0, bit 7 for 1, ... (TS 24.301 §9.9.3.34, .36).
+// bit 8 stands for algorithm 0, bit 7 for 1, ... (TS 24.301 §9.9.3.34, TS 24.301
+// §9.9.3.36).
 type Capability uint8
 
 // Has reports whether the phone supports the algorithm with this number, 0..7.
@@ -34,22 +37,10 @@ type Policy struct {
 // ErrNoCommon when there is none; the phone is then refused with EMM cause #23
 // or #24 as the caller sees fit.
 func (p Policy) Select(eea, eia Capability) (EEA, EIA, error) {
-	e, i := EEA(0), EIA(0)
-	foundE, foundI := false, false
-	for _, a := range p.EEA {
-		if eea.Has(uint8(a)) {
-			e, foundE = a, true
-			break
-		}
-	}
-	for _, a := range p.EIA {
-		if eia.Has(uint8(a)) && (a != EIA0 || p.AllowNullIntegrity) {
-			i, foundI = a, true
-			break
-		}
-	}
-	if !foundE || !foundI {
+	e := slices.IndexFunc(p.EEA, func(a EEA) bool { return eea.Has(uint8(a)) })
+	i := slices.IndexFunc(p.EIA, func(a EIA) bool { return eia.Has(uint8(a)) && (a != EIA0 || p.AllowNullIntegrity) })
+	if e < 0 || i < 0 {
 		return 0, 0, ErrNoCommon
 	}
-	return e, i, nil
+	return p.EEA[e], p.EIA[i], nil
 }

@@ -21,8 +21,8 @@ const (
 // RPCause is an RP-Cause without its extension bit (TS 24.011 §8.2.5.4).
 type RPCause uint8
 
-// The causes of TS 24.011 §8.2.5.4, table 8.4. One that a phone does not know means #41
-// to it, one that a network does not know #111.
+// The causes of TS 24.011 §8.2.5.4, table 8.4. One that a phone does not know
+// means #41 to it, one that a network does not know #111.
 const (
 	RPCauseUnassignedNumber            RPCause = 1
 	RPCauseOperatorDeterminedBarring   RPCause = 8

@@ -86,8 +86,10 @@ func order(parts []Part) ([]Part, error) {
 	return whole, nil
 }
 
-var errNoText = errors.New("user data: 8 bit data, no text")
-var errCompressed = errors.New("user data: compressed text (TS 23.042)")
+var (
+	errNoText     = errors.New("user data: 8 bit data, no text")
+	errCompressed = errors.New("user data: compressed text (TS 23.042)")
+)
 
 // joinText gives the text of parts in their order. Neighbours in the same
 // coding are read together: what another implementation has cut in the middle

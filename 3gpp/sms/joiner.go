@@ -50,15 +50,16 @@ func (m *Incomplete) key() joinKey { return joinKey{m.Peer, m.Reference, m.Wide,
 
 // NewJoiner makes a Joiner.
 func NewJoiner(limits JoinLimits) *Joiner {
-	for _, d := range []struct{ limit, otherwise *int }{{&limits.Parts, new(4096)}, {&limits.PerPeer, new(512)}} {
-		if *d.limit <= 0 {
-			*d.limit = *d.otherwise
-		}
-	}
-	if limits.Age <= 0 {
-		limits.Age = 24 * time.Hour
-	}
+	limits = JoinLimits{positive(limits.Parts, 4096), positive(limits.PerPeer, 512), positive(limits.Age, 24*time.Hour)}
 	return &Joiner{limits: limits, byKey: map[joinKey]*list.Element{}, peers: map[Peer]int{}}
+}
+
+// positive is v if it is positive, else what stands for it.
+func positive[T int | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
 }
 
 // Len is how many parts are kept.

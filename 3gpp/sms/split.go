@@ -47,10 +47,10 @@ func Split(text string, o SplitOptions) ([]Part, error) {
 	if o.UCS2 {
 		return coding{dcs: DCSUCS2}.split(text, o)
 	}
-	best, err := coding{septets: true}.plan(text, o)
+	best, err := coding{dcs: DCS7Bit}.plan(text, o)
 	if o.National && (err != nil || len(best.pieces) > 1) {
 		if a, ok := gsm7.Choose(text); ok && a != (gsm7.Alphabet{}) {
-			other, err2 := coding{septets: true, alphabet: a}.plan(text, o)
+			other, err2 := coding{dcs: DCS7Bit, alphabet: a}.plan(text, o)
 			if err2 == nil && (err != nil || len(other.pieces) < len(best.pieces)) {
 				best, err = other, nil
 			}
@@ -69,15 +69,13 @@ var errNoCoding = errors.New("split: no 7 bit alphabet has all characters")
 
 // SplitData makes parts of octets, as 8 bit data.
 func SplitData(data []byte, o SplitOptions) ([]Part, error) {
-	return coding{dcs: DCS8Bit, octets: true}.split(string(data), o)
+	return coding{dcs: DCS8Bit}.split(string(data), o)
 }
 
-// A coding is a way to write a text: in septets, in octets, or in UCS-2.
+// A coding is a way to write a text.
 type coding struct {
-	dcs      DCS
-	septets  bool
-	octets   bool
-	alphabet gsm7.Alphabet
+	dcs      DCS           // DCS7Bit, DCS8Bit or DCSUCS2
+	alphabet gsm7.Alphabet // of DCS7Bit
 }
 
 // A plan is where to cut a text.
@@ -133,7 +131,7 @@ func (c coding) room(h UDH) int {
 	if n > 0 {
 		n++
 	}
-	if c.septets {
+	if c.dcs == DCS7Bit {
 		return (MaxUser - n) * 8 / 7
 	}
 	return MaxUser - n
@@ -162,12 +160,12 @@ func (c coding) cut(s string, room int) (int, error) {
 // next says how long the first character of s is, in octets of s, and what it
 // takes of the room.
 func (c coding) next(s string) (size, cost int) {
-	if c.octets {
+	if c.dcs == DCS8Bit {
 		return 1, 1
 	}
 	r, size := utf8.DecodeRuneInString(s)
 	switch {
-	case c.septets:
+	case c.dcs == DCS7Bit:
 		return size, c.alphabet.Septets(r)
 	case r > 0xffff:
 		return size, 4
@@ -197,10 +195,10 @@ func (p plan) parts(o SplitOptions) ([]Part, error) {
 
 // user writes s behind a header that names the alphabet.
 func (c coding) user(h UDH, s string) (UserData, error) {
-	switch {
-	case c.septets:
+	switch c.dcs {
+	case DCS7Bit:
 		return newSeptets(h, c.alphabet, s)
-	case c.octets:
+	case DCS8Bit:
 		return New8Bit(h, []byte(s))
 	}
 	return NewUCS2(h, s)
