@@ -11,3 +11,18 @@ func TestWhoNeedsNoAssignment(t *testing.T) {
 		}
 	}
 }
+
+// TestShortIdentitiesAreHiddenWhole: what is no longer than its shown ends shows
+// nothing.
+func TestShortIdentitiesAreHiddenWhole(t *testing.T) {
+	for s, want := range map[string]string{"001012": "······", "0010123": "·······", "00101234": "00101·34"} {
+		if v, err := ParseIMSI(s); err != nil || v.String() != want {
+			t.Errorf("IMSI %s: %v, %v", s, v, err)
+		}
+	}
+	for s, want := range map[string]string{"4": "·", "49151": "·····", "491512": "491·12"} {
+		if v, err := ParseMSISDN(s); err != nil || v.String() != want {
+			t.Errorf("MSISDN %s: %v, %v", s, v, err)
+		}
+	}
+}
