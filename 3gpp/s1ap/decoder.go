@@ -6,7 +6,7 @@ import (
 	"campanile.network/3gpp/per"
 )
 
-// decoder reads messages and notes what clause 10 asks to be reported.
+// decoder reads messages and notes what TS 36.413 §10 asks to be reported.
 type decoder struct {
 	per.Reader
 	diags   []IEDiagnostic
