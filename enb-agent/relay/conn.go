@@ -137,17 +137,12 @@ func (c *conn) message(from Side, m sctp.Message, pdu *s1ap.PDU, rd *reading) (d
 	if namesTunnels(pdu.Message) && !whole(fault) {
 		return nil, c.broken(from, fault, rd)
 	}
-	changed, refused := false, rd.refuse != nil && r.refusing.Load()
+	changed, refused := false, rd.refuse != nil && !rd.moves && r.refusing.Load()
 	if !refused {
 		changed, refused = c.apply(from, rd, m.Stream)
 	}
-	if refused && rd.refuse != nil {
-		b, err := s1ap.Append(nil, rd.refuse(cause()))
-		if err == nil {
-			r.refused.Add(1)
-			r.Logger.Info("bearers refused", "enb", c.enbIP, "request", pdu.Message.Header().Name)
-			return nil, b
-		}
+	if refused {
+		return nil, c.refuse(rd, pdu.Message.Header().Name)
 	}
 	if !changed {
 		return m.Data, nil
@@ -157,6 +152,23 @@ func (c *conn) message(from Side, m sctp.Message, pdu *s1ap.PDU, rd *reading) (d
 		return nil, c.broken(from, &s1ap.SyntaxError{Known: true, Type: pdu.Type, ProcedureCode: pdu.ProcedureCode, Criticality: pdu.Criticality, Transfer: err}, rd)
 	}
 	return b, nil
+}
+
+// refuse answers a message for whose tunnels the relay has no room or no address:
+// with the procedure's failure, or with an Error Indication where it has none.
+func (c *conn) refuse(rd *reading, name string) []byte {
+	r := c.relay
+	r.refused.Add(1)
+	r.Logger.Info("bearers refused", "enb", c.enbIP, "request", name)
+	var answer s1ap.Message = &s1ap.ErrorIndication{MMEUES1APID: rd.mme, ENBUES1APID: rd.enb, Cause: new(cause())}
+	if rd.refuse != nil {
+		answer = rd.refuse(cause())
+	}
+	b, err := s1ap.Append(nil, answer)
+	if err != nil {
+		r.Logger.Error("refusal not written", "enb", c.enbIP, "err", err)
+	}
+	return b
 }
 
 // whole says that a message with this fault, or none, can be rewritten: nothing

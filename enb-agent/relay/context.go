@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -42,6 +43,12 @@ func (c *conn) apply(from Side, rd *reading, stream uint16) (changed, refused bo
 		return false, false
 	case rd.mme == nil:
 		return false, false
+	}
+	for i := range rd.places {
+		if p := &rd.places[i]; !p.valid() {
+			r.Logger.Warn("no tunnel", "enb", c.enbIP, "address", fmt.Sprintf("%d bits", p.addr.Len))
+			return false, true
+		}
 	}
 	if rd.moves {
 		r.move(c, *rd.mme)
@@ -106,11 +113,7 @@ func (c *conn) close(u *ue, rd *reading) {
 // place makes or changes the tunnel at one place of a message.
 func (c *conn) place(from Side, u *ue, p *place, moves bool) (changed bool, _ error) {
 	r := c.relay
-	e, ok := p.end()
-	if !ok {
-		r.Logger.Warn("transport layer address not understood: passed on as it is", "enb", c.enbIP, "bits", p.addr.Len)
-		return false, nil
-	}
+	e := p.end()
 	n := u.bearers[p.bearer]
 	switch {
 	case p.forward:

@@ -54,7 +54,7 @@ func FuzzMessage(f *testing.F) {
 			}
 			if refusal != nil {
 				_, err := s1ap.Parse(refusal)
-				if out != nil || !namesTunnels(pdu.Message) || err != nil || r.broken.Load() == 0 {
+				if out != nil || !namesTunnels(pdu.Message) || err != nil || r.broken.Load()+r.refused.Load() == 0 {
 					t.Fatalf("refused while open: %T, %v", pdu.Message, err)
 				}
 				continue
@@ -69,8 +69,8 @@ func FuzzMessage(f *testing.F) {
 			var back reading
 			back.read(p.Message)
 			for i := range back.places {
-				e, ok := back.places[i].end()
-				if n := r.table.find(1-side, e.teid); ok && n != nil && e != r.user.own(1-side, n) {
+				e := back.places[i].end()
+				if n := r.table.find(1-side, e.teid); n != nil && e != r.user.own(1-side, n) {
 					t.Errorf("%v stays in the message to the %v side", e, 1-side)
 				}
 			}

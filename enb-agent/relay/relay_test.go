@@ -359,3 +359,52 @@ func TestBrokenMessagesAboutTunnels(t *testing.T) {
 		r.attach(1, 2, 0x1001, 0x2001) // nothing of it came through, and nothing is left of it
 	})
 }
+
+// An address that is none to the relay may be one to its receiver, 31 bits in four
+// octets: the message goes no further.
+func TestOddAddresses(t *testing.T) {
+	odd := s1ap.TransportLayerAddress{Bytes: []byte{127, 0, 0, 30}, Len: 31}
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		ask := func(from sctp.Association, m s1ap.Message) s1ap.Message {
+			b, err := s1ap.Append(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := from.Send(t.Context(), 1, 18, b); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := from.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := s1ap.Parse(answer.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p.Message
+		}
+		m := contextSetup(1, 2, 0x1001)
+		m.ERABToBeSetupListCtxtSUReq[0].TransportLayerAddress = odd
+		if f, ok := ask(r.mme, m).(*s1ap.InitialContextSetupFailure); !ok || f.Cause != s1ap.CauseTransportTransportResourceUnavailable.Cause() {
+			t.Errorf("%+v", f)
+		}
+		b := r.attach(1, 2, 0x1001, 0x2001)
+		switched := &s1ap.PathSwitchRequest{ENBUES1APID: 55, SourceMMEUES1APID: 1,
+			ERABToBeSwitchedDLList: s1ap.ERABToBeSwitchedDLList{{ERABID: 5, TransportLayerAddress: odd, GTPTEID: s1ap.FromTEID(0x5001)}},
+			EUTRANCGI:              s1ap.EUTRANCGI{PLMNidentity: s1ap.PLMNidentity{0, 0xf1, 0x10}, CellID: 1}, TAI: s1ap.TAI{PLMNidentity: s1ap.PLMNidentity{0, 0xf1, 0x10}}}
+		enb2, _ := r.call()
+		if f, ok := ask(enb2, switched).(*s1ap.PathSwitchRequestFailure); !ok || f.MMEUES1APID != 1 || f.ENBUES1APID != 55 {
+			t.Errorf("%+v", f)
+		}
+		command := &s1ap.HandoverCommand{MMEUES1APID: 1, ENBUES1APID: 2, HandoverType: s1ap.HandoverTypeIntralte, TargetToSourceTransparentContainer: []byte{1},
+			ERABSubjecttoDataForwardingList: s1ap.ERABSubjecttoDataForwardingList{{ERABID: 5, DLTransportLayerAddress: odd, DLGTPTEID: new(s1ap.FromTEID(7))}}}
+		if f, ok := ask(r.mme, command).(*s1ap.ErrorIndication); !ok || *f.MMEUES1APID != 1 || *f.ENBUES1APID != 2 {
+			t.Errorf("%+v", f)
+		}
+		if s := r.relay.Stats(); s.Refused != 3 || s.Broken != 0 {
+			t.Errorf("%+v", s)
+		}
+		r.uplink(b, 40) // the bearer is where it was
+		r.expect(r.gwUser, gtpu.GPDU, b.gw, 40)
+	})
+}

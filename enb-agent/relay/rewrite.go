@@ -25,7 +25,7 @@ type reading struct {
 	ended       []s1ap.ERABID
 	over        bool                          // the whole context ends
 	reset       *s1ap.ResetType               // many contexts end
-	refuse      func(s1ap.Cause) s1ap.Message // how the relay refuses in the eNB's stead
+	refuse      func(s1ap.Cause) s1ap.Message // how the relay refuses in the other end's stead
 }
 
 func ids(list s1ap.ERABList) (out []s1ap.ERABID) {
@@ -133,6 +133,9 @@ func (r *reading) readFromENB(m s1ap.Message) {
 		r.mme, r.over = &m.MMEUES1APID, true
 	case *s1ap.PathSwitchRequest:
 		r.mme, r.enb, r.begins, r.moves = &m.SourceMMEUES1APID, &m.ENBUES1APID, true, true
+		r.refuse = func(c s1ap.Cause) s1ap.Message {
+			return &s1ap.PathSwitchRequestFailure{MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: c}
+		}
 		for i := range m.ERABToBeSwitchedDLList {
 			b := &m.ERABToBeSwitchedDLList[i]
 			r.at(b.ERABID, &b.TransportLayerAddress, &b.GTPTEID)
@@ -200,10 +203,19 @@ func (r *reading) forward(b s1ap.ERABID, a *s1ap.TransportLayerAddress, t *s1ap.
 	}
 }
 
-// end reads the place; false when its address is none that GTP-U could use.
-func (p *place) end() (end, bool) {
+// valid says that the place has an address that GTP-U can use.
+func (p *place) valid() bool {
+	_, err := p.addr.Addr()
+	return err == nil
+}
+
+// end reads the place, which is valid.
+func (p *place) end() end {
 	a, err := p.addr.Addr()
-	return end{a.Unmap(), p.teid.ID()}, err == nil
+	if err != nil {
+		return end{}
+	}
+	return end{a.Unmap(), p.teid.ID()}
 }
 
 // put writes an end into the place.

@@ -64,7 +64,7 @@ type Stats struct {
 	ENBs     int             // associations of eNBs
 	UEs      int             // contexts with bearers
 	Tunnels  int
-	Refused  uint64 // requests for bearers the relay has answered in the eNB's stead
+	Refused  uint64 // messages about tunnels the relay has answered in the other end's stead, for want of room or an address
 	Verbatim uint64 // S1AP messages passed on that were not understood and name no tunnels
 	Broken   uint64 // S1AP messages about tunnels that were not understood: answered, not passed on
 }
