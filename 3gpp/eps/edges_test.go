@@ -26,7 +26,7 @@ func TestEdgesOfElements(t *testing.T) {
 		"header compression of bearer 12":      {HeaderCompressionStatus(1 << 12).NotUsed(12), true},
 		"header compression of bearer 4 not":   {HeaderCompressionStatus(1 << 12).NotUsed(4), false},
 		"no TFT operation":                     {len(tft(t, 6<<5|2, 0x10, 1, 0, 0x11, 1, 0).Filters), 0},
-		"extended DL rate of the third system": {QoS3G{12: 250, 14: 251}.Rate(QoS3GMaxDL), 256 * id.Mbps},
+		"extended DL rate of the third system": {QoS3G{12: 250, 14: 1}.Rate(QoS3GMaxDL), 256 * id.Mbps},
 		"extended UL rate of the third system": {QoS3G{12: 250, 14: 74}.Rate(QoS3GMaxUL), 16 * id.Mbps},
 	} {
 		if c.got != c.want {
