@@ -232,7 +232,7 @@ func canonical(s, kind string, theirs bool) string {
 // tsharkFields is tshark's S1AP fields that have a value, with its type.
 func tsharkFields(t *testing.T) map[string]string {
 	fields := map[string]string{}
-	for _, c := range tshark.Table(t, "fields") {
+	for _, c := range tshark.Table(t, "fields", "s1ap.") {
 		if len(c) > 3 && c[0] == "F" && strings.HasPrefix(c[2], "s1ap.") && c[3] != "FT_NONE" && c[3] != "FT_BOOLEAN" {
 			fields[c[2]] = c[3]
 		}

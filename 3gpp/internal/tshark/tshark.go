@@ -39,12 +39,14 @@ func Run(t testing.TB, args ...string) string {
 	return string(out)
 }
 
-// Table returns the columns of a list of tshark's, which it prints with -G:
-// "fields" or "values".
-func Table(t testing.TB, name string) (rows [][]string) {
+// Table returns the columns of a list that tshark prints with -G, "fields" or
+// "values", for fields whose names begin with prefix.
+func Table(t testing.TB, name, prefix string) (rows [][]string) {
 	t.Helper()
 	for line := range strings.Lines(Run(t, "-G", name)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		if strings.Contains(line, "\t"+prefix) {
+			rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		}
 	}
 	return rows
 }
