@@ -63,7 +63,7 @@ const (
 // error is an *Error.
 func ParseCP(b []byte) (CP, error) {
 	if len(b) < 2 {
-		return nil, Error{}.at("", 0, "%s are too short for a CP message", octets(len(b)))
+		return nil, Error{}.at("", 0, "too short for a CP message")
 	}
 	if b[0]&15 != pdSMS {
 		return nil, Error{}.at("", 0, "protocol discriminator %d, want %d", b[0]&15, pdSMS)

@@ -20,14 +20,14 @@ func TestErrors(t *testing.T) {
 		fcs    FailureCause
 		answer string
 	}{
-		{"cp", "", "short message at octet 1: 0 octets are too short for a CP message, ignored", 0, ""},
-		{"cp", "09", "short message at octet 1: 1 octets are too short for a CP message, ignored", 0, ""},
+		{"cp", "", "short message at octet 1: too short for a CP message, ignored", 0, ""},
+		{"cp", "09", "short message at octet 1: too short for a CP message, ignored", 0, ""},
 		{"cp", "0701", "short message at octet 1: protocol discriminator 7, want 9, ignored", 0, ""},
 		{"cp", "1902", "short message at octet 2: no CP message has type 0x02, cause Message type non-existent or not implemented (#97)", 0, "991061"},
 		{"cp", "9901", "CP-DATA: CP-User data at octet 3: cut off: 0 octets, want 1, cause Invalid mandatory information (#96)", 0, "191060"},
 		{"cp", "190104aabb", "CP-DATA: CP-User data at octet 4: cut off: 2 octets, want 4, cause Invalid mandatory information (#96)", 0, "991060"},
 		{"cp", "1910", "CP-ERROR: CP-Cause at octet 3: cut off: 0 octets, want 1, cause Invalid mandatory information (#96)", 0, ""},
-		{"up", "00", "short message at octet 1: 1 octets are too short for an RP message, ignored", 0, ""},
+		{"up", "00", "short message at octet 1: too short for an RP message, ignored", 0, ""},
 		{"up", "0142", "short message at octet 1: no RP message MS to network has type 1, cause Message type non-existent or not implemented (#97)", 0, "05420161"},
 		{"down", "0742", "short message at octet 1: no RP message network to MS has type 7, cause Message type non-existent or not implemented (#97)", 0, "04420161"},
 		{"up", "0042000c91", "RP-DATA: RP-Destination Address at octet 4: 12 octets, want at most 11, cause Invalid mandatory information (#96)", 0, "05420160"},

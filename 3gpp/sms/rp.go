@@ -66,7 +66,7 @@ func RPDirection(b []byte) (Direction, bool) {
 // Data, or a broken one, does not fail the message (TS 24.011 §9.3).
 func ParseRP(dir Direction, b []byte) (RP, error) {
 	if len(b) < 2 {
-		return nil, Error{Direction: dir}.at("", 0, "%s are too short for an RP message", octets(len(b)))
+		return nil, Error{Direction: dir}.at("", 0, "too short for an RP message")
 	}
 	fault := Error{Direction: dir, Reference: b[1], RP: RPCauseInvalidMandatoryInformation}
 	var m RP
