@@ -149,6 +149,22 @@ func isIP(b []byte) bool {
 	return whole && ok
 }
 
+// isOther reports whether b is an Ethernet frame with ARP, or with a whole IPv4
+// packet of neither UDP nor SCTP: what a dump of a capture has between
+// messages.
+func isOther(b []byte) bool {
+	if len(b) < 14+20 {
+		return false
+	}
+	switch ip := b[14:]; binary.BigEndian.Uint16(b[12:]) {
+	case 0x0806:
+		return binary.BigEndian.Uint16(ip) == 1 && binary.BigEndian.Uint16(ip[2:]) == 0x0800
+	case 0x0800:
+		return ip[0]>>4 == 4 && int(binary.BigEndian.Uint16(ip[2:])) <= len(ip) && ip[9] != 17 && ip[9] != 132
+	}
+	return false
+}
+
 // isEthernet reports whether b is an Ethernet frame with such a packet, padded
 // perhaps.
 func isEthernet(b []byte) bool {

@@ -148,6 +148,9 @@ func (x *run) otherSCTP() string {
 
 // notes tells at the end what was not shown.
 func (x *run) notes() {
+	if x.foreign > 0 {
+		x.o.Note(fmt.Sprintf("Ethernet frames of neither UDP nor SCTP are not shown: %d", x.foreign))
+	}
 	if len(x.others) > 0 {
 		x.o.Note("SCTP messages that are not S1AP are not shown: " + x.otherSCTP())
 	}
@@ -162,6 +165,6 @@ func (x *run) notes() {
 		if x.track.watch.Keys() {
 			why = "no key given fits them, or their beginning is missing"
 		}
-		x.o.Note(fmt.Sprintf("%d NAS messages stay ciphered: %s", x.track.hidden, why))
+		x.o.Note(fmt.Sprintf("NAS messages that stay ciphered: %d (%s)", x.track.hidden, why))
 	}
 }

@@ -146,7 +146,7 @@ func causes(inner tree.Node) string {
 	var all []string
 	for _, n := range inner.Nodes {
 		if strings.HasSuffix(n.Name, "message container") && len(n.Nodes) == 1 {
-			all = append(all, n.Nodes[0].Name)
+			all = append(append(all, n.Nodes[0].Name), carriedSMS(n.Nodes[0])...)
 		}
 		if strings.HasSuffix(n.Name, " cause") && n.Value != nil {
 			all = append(all, tree.View{}.Text(n))

@@ -29,6 +29,7 @@ type run struct {
 	network capture.Network
 	sctp    *capture.Associations
 	others  map[uint32]int // messages in SCTP that are not S1AP, by payload protocol
+	foreign int            // frames, not of a capture, of other protocols
 }
 
 // Run decodes one input to w. What r holds is seen from its beginning: a
@@ -92,7 +93,10 @@ func (x *run) alone(m *message, b []byte) {
 	as := x.o.As
 	if as == "auto" {
 		var err error
-		if as, err = recognise(b); err != nil {
+		if as, err = recognise(b); err != nil && isOther(b) {
+			x.foreign++
+			return
+		} else if err != nil {
 			m.protocol, m.err = "unknown", err
 			m.body = []tree.Node{octetsNode("octets", b)}
 			x.show(m)

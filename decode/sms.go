@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"strings"
+
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/sms"
 	"campanile.network/3gpp/tree"
@@ -15,7 +17,7 @@ func (x *run) sms(m *message, as string, b []byte) {
 		return
 	}
 	n := sms.Tree(r.message)
-	m.name, m.body = n.Name, n.Nodes
+	m.name, m.body, m.detail = n.Name, n.Nodes, carriedSMS(n)
 	if r.centre != nil {
 		m.body = append([]tree.Node{{Name: "Service centre address", Value: r.centre.Number(), Masked: r.centre.String()}}, m.body...)
 	}
@@ -136,4 +138,15 @@ func shortMessage(m eps.Message, n *tree.Node) {
 			n.Nodes[i] = tree.Branch("NAS message container", sms.Tree(cp))
 		}
 	}
+}
+
+// carriedSMS are the names of the messages in a short message's CP or RP
+// message.
+func carriedSMS(n tree.Node) (names []string) {
+	for _, c := range n.Nodes {
+		if len(c.Nodes) == 1 && (strings.HasPrefix(c.Nodes[0].Name, "RP-") || strings.HasPrefix(c.Nodes[0].Name, "SMS-")) {
+			names = append(append(names, c.Nodes[0].Name), carriedSMS(c.Nodes[0])...)
+		}
+	}
+	return names
 }

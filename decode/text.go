@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 var (
@@ -92,12 +93,15 @@ func dumpLine(line string) (offset int, b []byte, ok bool) {
 	return int(n), b, len(b) > 0 || rest == ""
 }
 
-// isText reports whether the beginning of an input is one of people's writing.
+// isText reports whether the beginning of an input is one of people's writing:
+// UTF-8, perhaps cut off in a character.
 func isText(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c > '~' {
+	for len(b) > 0 {
+		c, n := utf8.DecodeRune(b)
+		if c == utf8.RuneError && utf8.FullRune(b) || c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
 			return false
 		}
+		b = b[n:]
 	}
 	return true
 }

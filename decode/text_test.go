@@ -30,7 +30,7 @@ func TestWaysToWriteOctets(t *testing.T) {
 	for _, c := range []struct{ in, took string }{
 		{reject, "hex"}, {"07 44 11", "hex"}, {"0x07, 0x44, 0x11,", "hex"}, {"07:44:11 # a comment", "hex"}, {`\x07\x44\x11`, "hex"},
 		{`[]byte{7, 4}` + "\n" + reject, "text"}, // Go's decimal numbers are not for guessing
-		{"{0x07,0x44,0x11};", "hex"}, {"\n# comment\n\n" + reject + "\n", "hex"}, {reject + "\r\n", "hex"},
+		{"{0x07,0x44,0x11};", "hex"}, {"\n# comment\n\n" + reject + "\n", "hex"}, {"# möglich\n" + reject, "hex"}, {reject + "\r\n", "hex"},
 		{base64.StdEncoding.EncodeToString(b), "base64"}, {base64.RawURLEncoding.EncodeToString(b), "base64"},
 		{"0000  07 44 11   .D.", "hex"}, {"00000000: 0744 11                                  .D.", "hex"},
 		{"00000000  07 44 11                                          |.D.|\n00000003", "hex"}, {"\t0x0000:  0744 11", "hex"},
@@ -78,7 +78,7 @@ func TestTextMistakes(t *testing.T) {
 			t.Errorf("%q: %v\n%s", c.in, err, out)
 		}
 	}
-	for in, want := range map[string]string{"": "nothing to read", "\x00\x01\x02": "neither a capture nor text",
+	for in, want := range map[string]string{"": "nothing to read", "\x00\x01\x02": "neither a capture nor text", "abc\xff\xfe": "neither a capture nor text",
 		"0000  07 44\n0004  11\n": "the dump's offset is 0x4 behind 0x2", strings.Repeat("0", 1<<21): "line 1"} {
 		if _, _, err := run(t, decode.Options{}, []byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v", in, err)
@@ -174,6 +174,15 @@ func TestShortMessagesAlone(t *testing.T) {
 	}
 }
 
+// What a capture has between messages is not malformed when it comes as dumps.
+func TestDumpsOfOtherFrames(t *testing.T) {
+	const arp = "0000  ff ff ff ff ff ff 02 00 00 00 00 01 08 06 00 01\n0010  08 00 06 04 00 01 02 00 00 00 00 01 0a 00 00 01\n0020  00 00 00 00 00 00 0a 00 00 02\n"
+	out, notes, err := run(t, decode.Options{Format: decode.Summary}, []byte(arp+"\n"+reject))
+	if err != nil || strings.Count(out, "\n") != 1 || !slices.Contains(notes, "Ethernet frames of neither UDP nor SCTP are not shown: 1") {
+		t.Errorf("%v %q\n%s", err, notes, out)
+	}
+}
+
 // A short message in NAS is shown down to its text, which --mask hides.
 func TestShortMessageInNAS(t *testing.T) {
 	parts, err := sms.Split("meet at the tower", sms.SplitOptions{})
@@ -204,6 +213,9 @@ func TestShortMessageInNAS(t *testing.T) {
 	out, _, err := run(t, decode.Options{}, in)
 	if err != nil || strings.Count(out, "meet at the tower") != 2 || !strings.Contains(out, "SMS-SUBMIT") || !strings.Contains(out, "SMS CP-DATA") {
 		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _, _ := run(t, decode.Options{Format: decode.Summary}, in); !strings.Contains(out, "| CP-DATA, RP-DATA, SMS-SUBMIT\n") || !strings.Contains(out, "CP-DATA | RP-DATA | SMS-SUBMIT\n") {
+		t.Errorf("summary:\n%s", out)
 	}
 	if out, _, _ := run(t, decode.Options{Mask: true}, in); strings.Contains(out, "meet") || strings.Contains(out, "1701234567") {
 		t.Errorf("masked:\n%s", out)

@@ -17,11 +17,12 @@ const decodeHelp = `Show recorded signalling: S1AP (in SCTP, also in UDP), NAS, 
 SMS, with the specifications' names, NAS deciphered where keys are at hand.
 
 Read are pcap and pcapng (also gzipped; live from a pipe), or text: each line a
-message in hexadecimal digits or base64, or hex dumps with offsets. FILE is a
-file, "-" or nothing is standard input, and an argument that is no file is the
-message itself. Digits that can be both are hexadecimal. What octets without a
-network around them are is recognised when they are a whole message of one kind
-only, and said; otherwise --as says it.
+message in hexadecimal digits or base64, hex dumps with offsets (tshark -x, xxd,
+hexdump -C), C arrays, a modem's list of short messages (AT+CMGL in PDU mode).
+FILE is a file, "-" or nothing is standard input, and an argument that is no file
+is the message itself. Digits that can be both are hexadecimal. What octets
+without a network around them are is recognised when they are a whole message of
+one kind only, and said; otherwise --as says it. Times are UTC.
 
 Keys are in a TOML file:
 
@@ -47,6 +48,8 @@ const decodeExamples = `  campanile decode attach.pcapng --keys sims.toml
   campanile decode -s attach.pcapng                  # a line for each message
   tcpdump -w - sctp | campanile decode -s            # live
   campanile decode 0741720bf600f110000201030003e605f07000001000050215d011d15200f11030395c0a003103e5e0349011035758a65d0100e0c1
+  campanile decode 07914151551512f2040b916105551511f100006060605130308a04d4f29c0e
+  tshark -r a.pcap -Y 'frame.number == 12' -x | campanile decode
   campanile decode --json a.pcap | jq 'select(.procedureCode == 12).ies["NAS-PDU"].message'
   campanile decode --mask a.pcap > for-the-bug-report.txt`
 
