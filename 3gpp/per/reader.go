@@ -65,6 +65,9 @@ func (r *Reader) Grow(n int) bool {
 	return true
 }
 
+// Budget is the number of octets that may still be allocated.
+func (r *Reader) Budget() int { return r.budget }
+
 func (r *Reader) short(n int) {
 	if r.err == nil {
 		r.Fail("input ends: %d bits wanted, %d left", n, r.end-r.pos)

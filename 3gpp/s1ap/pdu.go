@@ -45,7 +45,12 @@ type PDU struct {
 	ProcedureCode ProcedureCode
 	Criticality   Criticality
 	Message       Message
+	kept          int // octets that ParseInto has allocated for Message
 }
+
+// maxKept bounds what is kept from message to message: the lists of a message
+// could each be made long by another one.
+const maxKept = 64 << 10
 
 // UnknownMessage is a message of a procedure, or an outcome of one, that this
 // release does not have.
@@ -72,12 +77,17 @@ func Parse(b []byte) (PDU, error) {
 }
 
 // ParseInto is Parse into a PDU used before. If p.Message is of the incoming
-// kind it is overwritten, with what it points to, otherwise a new one is made.
+// kind and small it is overwritten, with what it points to, otherwise a new one
+// is made.
 // Nothing of the message before stays, also where b is broken.
 func ParseInto(p *PDU, b []byte) error {
 	var r decoder
-	r.Reset(b, memoryFactor*len(b)+memoryBase)
-	reuse := p.Message
+	budget := memoryFactor*len(b) + memoryBase
+	r.Reset(b, budget)
+	reuse, kept := p.Message, p.kept
+	if kept > maxKept {
+		reuse = nil
+	}
 	*p = PDU{}
 	r.At("S1AP-PDU")
 	choice := r.Choice(3, true)
@@ -93,13 +103,14 @@ func ParseInto(p *PDU, b []byte) error {
 		return r.syntaxError(p, head, false)
 	}
 	if p.Message = matching(reuse, p); p.Message == nil {
-		p.Message = newMessage(p.Type, p.ProcedureCode)
+		p.Message, kept = newMessage(p.Type, p.ProcedureCode), 0
 	}
 	known := p.Message != nil
 	if !known {
 		p.Message = &UnknownMessage{p.Type, p.ProcedureCode, p.Criticality, nil}
 	}
 	r.message(p.Message)
+	p.kept = kept + budget - r.Budget()
 	r.Leave(in)
 	if r.Left() > 0 {
 		r.Fail("%d octets follow the PDU", r.Left()/8)

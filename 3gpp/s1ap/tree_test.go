@@ -13,7 +13,7 @@ import (
 
 func pduOf(m Message) *PDU {
 	h := m.Header()
-	return &PDU{h.Type, h.ProcedureCode, h.Criticality, m}
+	return &PDU{Type: h.Type, ProcedureCode: h.ProcedureCode, Criticality: h.Criticality, Message: m}
 }
 
 // TestTree shows a message with most kinds of component.
