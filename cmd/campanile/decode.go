@@ -19,8 +19,8 @@ SMS, with the specifications' names, NAS deciphered where keys are at hand.
 Read are pcap and pcapng (also gzipped; live from a pipe), or text: each line a
 message in hexadecimal digits or base64, hex dumps with offsets (tshark -x, xxd,
 hexdump -C), C arrays, a modem's list of short messages (AT+CMGL in PDU mode).
-FILE is a file, "-" or nothing is standard input, and an argument that is no file
-is the message itself. Digits that can be both are hexadecimal. What octets
+FILE is a file, "-" or nothing is standard input, and an argument that is no
+file is the message itself. Digits that can be both are hexadecimal. What octets
 without a network around them are is recognised when they are a whole message of
 one kind only, and said; otherwise --as says it. Times are UTC.
 

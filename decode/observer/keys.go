@@ -2,8 +2,10 @@ package observer
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
@@ -53,7 +55,7 @@ func (o *Options) ReadKeys(file string) (warning string, err error) {
 	}
 	var f KeyFile
 	if err := config.Parse(file, b, &f); err != nil {
-		return warning, err
+		return warning, inKeys(err)
 	}
 	for i, s := range f.Subscriber {
 		if err := o.subscriber(s.IMSI, s.Algorithm, s.K, s.OPc, s.OP); err != nil {
@@ -71,6 +73,20 @@ func (o *Options) ReadKeys(file string) (warning string, err error) {
 		return warning, &config.Error{File: file, What: "no [[subscriber]] and no [[session]] in it"}
 	}
 	return warning, nil
+}
+
+// inKeys is a mistake in TOML with the remedy for a file of keys.
+func inKeys(err error) error {
+	var e *config.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	wrong := *e
+	wrong.Remedy = "campanile decode --help shows such a file"
+	if strings.HasPrefix(e.What, "cannot decode TOML") { // it goes on with Go's types
+		wrong.What = "not of the type that belongs there: keys are in quotation marks"
+	}
+	return &wrong
 }
 
 func (o *Options) subscriber(imsi, algorithm, k, opc, op string) (err error) {

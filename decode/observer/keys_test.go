@@ -46,6 +46,8 @@ func TestReadKeys(t *testing.T) {
 		"[[subscriber]]\nalgorithm='xor'\nk='" + k + "'\nop='" + op + "'\n":  "xor has neither",
 		"[[subscriber]]\nalgorithm='tuak'\nk='" + k + "'\n":                  "want milenage or xor",
 		"[[session]]\nkasme='" + k + "'\n":                                   "session 1: K_ASME: want 64",
+		"[[subscriber]]\nk=" + k + "\n":                                      "keys are in quotation marks; campanile decode --help",
+		"[[subscriber]]\nk='" + k + "\n":                                     "campanile decode --help",
 		"[[subscriber]]\nki='" + k + "'\n":                                   "ki",
 	} {
 		write(in, 0o600)
