@@ -1,6 +1,7 @@
 package mme
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,44 @@ func TestBrokenS1AP(t *testing.T) {
 		}
 		e.silent(time.Second)
 		w.counted("payload protocol is not S1AP", 1)
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+	})
+}
+
+// An id that was not in a message is not told as zero, which may be another
+// phone's (TS 36.413 §10.6), and a message of nobody is nobody's.
+func TestMessagesWithoutIDs(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		without := func(m s1ap.Message, id byte) []byte {
+			b := must(s1ap.Append(nil, m))
+			i := bytes.Index(b[7:], []byte{0, id}) + 7
+			b[i], b[i+1] = 0xea, 0x60 // an IE that is not known, to be ignored
+			b[i+2] = 0x40
+			return b
+		}
+		uplink := &s1ap.UplinkNASTransport{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, NASPDU: []byte{7, 0x46}, EUTRANCGI: e.cell(), TAI: e.tai()}
+		e.raw(without(uplink, 0))
+		if m := expect[*s1ap.ErrorIndication](e); m.MMEUES1APID != nil || m.ENBUES1APID == nil || *m.ENBUES1APID != p.enbID {
+			t.Errorf("answered with %+v", m)
+		}
+		e.raw(without(uplink, 8))
+		if m := expect[*s1ap.ErrorIndication](e); m.ENBUES1APID != nil || m.MMEUES1APID == nil || *m.MMEUES1APID != p.mmeID {
+			t.Errorf("answered with %+v", m)
+		}
+		e.raw(append(must(s1ap.Append(nil, uplink)), 0))
+		if m := expect[*s1ap.ErrorIndication](e); m.ENBUES1APID != nil || m.MMEUES1APID != nil {
+			t.Errorf("answered with %+v", m)
+		}
+		response := &s1ap.InitialContextSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID,
+			ERABSetupListCtxtSURes: s1ap.ERABSetupListCtxtSURes{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(e.addr), GTPTEID: s1ap.FromTEID(666)}}}
+		e.raw(without(response, 0))
+		e.silent(time.Second)
+		w.counted("S1AP syntax", 4)
 		if i := p.settled(); i.State != Connected {
 			t.Errorf("the phone is %v", i.State)
 		}

@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
@@ -19,7 +20,7 @@ func (e *enb) handle(data []byte) {
 	}
 	if fault != nil && fault.Report() && !e.answersItself(pdu.Message, goOn) {
 		ind := &s1ap.ErrorIndication{Cause: new(fault.Cause()), CriticalityDiagnostics: fault.CriticalityDiagnostics()}
-		ind.MMEUES1APID, ind.ENBUES1APID = ids(pdu.Message)
+		ind.MMEUES1APID, ind.ENBUES1APID = told(pdu.Message, fault)
 		e.errorIndication(ind)
 	}
 	switch {
@@ -27,6 +28,8 @@ func (e *enb) handle(data []byte) {
 		if m, ok := pdu.Message.(*s1ap.S1SetupRequest); ok {
 			e.refuseBroken(m, fault)
 		}
+	case lacksID(fault, s1ap.IDMMEUES1APID) || lacksID(fault, s1ap.IDENBUES1APID): // to be ignored, but whose message is it?
+		e.m.count.drop(dropSyntax)
 	case e.up():
 		e.route(pdu.Message, fault)
 	default:
@@ -159,6 +162,28 @@ func (e *enb) initial(m *s1ap.InitialUEMessage) {
 	}
 	l.seen(tai, cell)
 	e.m.connect(l, inbound{leg: l, msg: m})
+}
+
+// told gives the UE ids that were in a faulty message: a zero in the place of one
+// that was not is another phone's. What a transfer syntax error has cut off is not
+// known.
+func told(m s1ap.Message, fault *s1ap.SyntaxError) (mme *s1ap.MMEUES1APID, enb *s1ap.ENBUES1APID) {
+	if fault.Transfer != nil {
+		return nil, nil
+	}
+	mme, enb = ids(m)
+	if lacksID(fault, s1ap.IDMMEUES1APID) || lacksID(fault, s1ap.IDSourceMMEUES1APID) {
+		mme = nil
+	}
+	if lacksID(fault, s1ap.IDENBUES1APID) {
+		enb = nil
+	}
+	return mme, enb
+}
+
+// lacksID says that a message was without that IE, which it must have.
+func lacksID(fault *s1ap.SyntaxError, id s1ap.ProtocolIEID) bool {
+	return fault != nil && slices.ContainsFunc(fault.IEs, func(d s1ap.IEDiagnostic) bool { return d.ID == id && d.Error == s1ap.Missing })
 }
 
 // ids gives the UE ids of a message that an eNB may send about a phone; nil
