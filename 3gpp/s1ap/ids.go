@@ -12,11 +12,24 @@ import (
 // What follows turns the identifiers of package id into IEs and back. FromX
 // cannot fail; the way back fails where the IE holds what is no identifier.
 
-// FromPLMN gives the PLMNidentity of p.
-func FromPLMN(p id.PLMN) PLMNidentity { return p.Octets() }
+// FromPLMN gives the PLMNidentity of p. S1AP has the digits of an MNC in their
+// order, where NAS and GTP put a third digit before the first (TS 36.413
+// §9.2.3.8, TS 24.008 §10.5.1.3); with two digits both are the same.
+func FromPLMN(p id.PLMN) PLMNidentity {
+	o := p.Octets()
+	if o[1]>>4 == 0xf {
+		return o
+	}
+	return PLMNidentity{o[0], o[2]<<4 | o[1]&0xf, o[1]&0xf0 | o[2]>>4}
+}
 
 // ID reads a PLMNidentity.
-func (v PLMNidentity) ID() (id.PLMN, error) { return id.DecodePLMN(v) }
+func (v PLMNidentity) ID() (id.PLMN, error) {
+	if v[1]>>4 == 0xf || v[2]>>4 > 9 { // a filler elsewhere is refused there
+		return id.DecodePLMN(v)
+	}
+	return id.DecodePLMN([3]byte{v[0], v[2]&0xf0 | v[1]&0xf, v[2]<<4 | v[1]>>4})
+}
 
 // FromTAC gives the TAC of t.
 func FromTAC(t id.TAC) (v TAC) {

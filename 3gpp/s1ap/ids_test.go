@@ -8,6 +8,36 @@ import (
 	"campanile.network/3gpp/s1ap"
 )
 
+// S1AP and NAS order the digits of a long MNC otherwise. The first octets are
+// what a public network with MCC 310 and MNC 410 broadcast to an iPhone 6
+// (testdata/iphone6-volte-pcapr.txt: its TAI in S1AP, and in NAS).
+func TestDigitsOfPLMN(t *testing.T) {
+	for _, c := range []struct {
+		plmn      string
+		s1ap, nas [3]byte
+	}{
+		{"310/410", [3]byte{0x13, 0x40, 0x01}, [3]byte{0x13, 0x00, 0x14}},
+		{"123/456", [3]byte{0x21, 0x43, 0x65}, [3]byte{0x21, 0x63, 0x54}},
+		{"123/45", [3]byte{0x21, 0xf3, 0x54}, [3]byte{0x21, 0xf3, 0x54}},
+	} {
+		p, err := id.ParsePLMN(c.plmn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := s1ap.FromPLMN(p); v != c.s1ap || p.Octets() != c.nas {
+			t.Errorf("%s: %x in S1AP, want %x; %x in NAS, want %x", c.plmn, v, c.s1ap, p.Octets(), c.nas)
+		}
+		if back, err := s1ap.PLMNidentity(c.s1ap).ID(); err != nil || back != p {
+			t.Errorf("%x is %v (%v), want %s", c.s1ap, back, err, c.plmn)
+		}
+	}
+	for _, broken := range []s1ap.PLMNidentity{{0x1a, 0x40, 0x01}, {0x13, 0xa0, 0x01}, {0x13, 0x40, 0x0a}, {0x13, 0x40, 0xa0}, {0x13, 0x40, 0xf1}} {
+		if p, err := broken.ID(); err == nil {
+			t.Errorf("%x was read as %v", broken, p)
+		}
+	}
+}
+
 func TestIdentifiersThereAndBack(t *testing.T) {
 	p, err := id.ParsePLMN("999/70")
 	if err != nil {

@@ -54,6 +54,9 @@ func (g *gen) fill(b []byte) {
 	if len(b) == 3 {
 		d := func() byte { return byte(g.IntN(10)) }
 		copy(b, []byte{d()<<4 | d(), 0xf0 | d(), d()<<4 | d()})
+		if g.IntN(2) == 0 {
+			b[1] = d()<<4 | b[1]&0xf
+		}
 	}
 }
 
