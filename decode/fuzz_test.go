@@ -71,6 +71,8 @@ func FuzzText(f *testing.F) {
 	f.Add("0x07, 0x44, 0x11\nB0QR\n# comment\n0000  07 44 11   .D.\n0003  00\n0000010\n")
 	f.Add(strings.Repeat("09", 40) + "\n190110\n")
 	f.Add(hex.EncodeToString(createSession(f)))
+	f.Add("+CMGL: 1,0,,23\n07914151551512f2040B916105551511f100006060605130308A04D4F29C0E\n\nOK\n> 0011000B916407281553F80000AA0AE8329BFD4697D9EC37\n")
+	f.Add("Frame (3 bytes):\n0000  07 44 11   .D.\nBitstring tvb (1 byte):\n0000  44   D\n\n/* a */\nchar b[] = {\n0x07, 0x44, // x\n0x11,\n};\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, as := range []string{"auto", "s1ap", "nas", "gtpv2", "gtpu", "sms", "sms-up", "sctp", "ethernet"} {
 			robust(t, []byte(s), decode.Options{As: as})

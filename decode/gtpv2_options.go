@@ -56,23 +56,27 @@ var indicationNames = [...]string{
 	"NSPUSI", "PGWRNSI", "RPPCSI", "PGWCHI", "SISSME", "NSENBI", "IDFUPF", "EMCI",
 }
 
-// indicationOf shows the flags that are set.
+// indicationOf shows the flags that are set, and octets of later releases as
+// they are.
 func indicationOf(v []byte) (tree.Node, bool) {
 	n := tree.Branch("")
-	for i := range 8 * len(v) {
-		if v[i/8]<<(i%8)&0x80 == 0 {
-			continue
+	for i, name := range indicationNames[:min(len(indicationNames), 8*len(v))] {
+		if v[i/8]<<(i%8)&0x80 != 0 {
+			n.Nodes = append(n.Nodes, tree.Leaf(name, true))
 		}
-		name := fmt.Sprintf("octet %d bit %d", 5+i/8, 8-i%8)
-		if i < len(indicationNames) {
-			name = indicationNames[i]
-		}
-		n.Nodes = append(n.Nodes, tree.Leaf(name, true))
 	}
+	if more := v[min(len(indicationNames)/8, len(v)):]; len(more) > 0 {
+		n.Nodes = append(n.Nodes, tree.Leaf("flags of later releases", more))
+	}
+	return flags(n), len(v) > 0
+}
+
+// flags are the flags that are set, if there are any.
+func flags(n tree.Node) tree.Node {
 	if len(n.Nodes) == 0 {
-		return tree.Node{Value: "no flag is set"}, len(v) > 0
+		return tree.Node{Value: "no flag is set"}
 	}
-	return n, true
+	return n
 }
 
 // bearerFlagsOf is TS 29.274 §8.32.
@@ -83,10 +87,7 @@ func bearerFlagsOf(v []byte) (tree.Node, bool) {
 			n.Nodes = append(n.Nodes, tree.Leaf(name, true))
 		}
 	}
-	if len(n.Nodes) == 0 {
-		return tree.Node{Value: "no flag is set"}, len(v) > 0
-	}
-	return n, true
+	return flags(n), len(v) > 0
 }
 
 // arpOf shows an allocation and retention priority; a set bit disables (TS

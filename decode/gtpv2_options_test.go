@@ -11,8 +11,9 @@ import (
 // tshark 4.0 has for these octets.
 func TestGTPv2Options(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"indication": {"4820000f000000010000010" + "0" + "4d000300" + "a10900", "Indication\n    DAF: true\n    HI: true\n    SGWCI: true\n    P: true\n    MSV: true\n"},
-		"no flag":    {"4820000d000000010000010" + "0" + "4d000100" + "00", "Indication: no flag is set\n"},
+		"indication":  {"4820000f000000010000010" + "0" + "4d000300" + "a10900", "Indication\n    DAF: true\n    HI: true\n    SGWCI: true\n    P: true\n    MSV: true\n"},
+		"no flag":     {"4820000d000000010000010" + "0" + "4d000100" + "00", "Indication: no flag is set\n"},
+		"later flags": {"48200016" + "0000000100000100" + "4d000a00" + "00000000000000000180", "Indication\n    EMCI: true\n    flags of later releases: 80\n"},
 		"options of a phone": {"48200010" + "0000000100000100" + "4e000400" + "80000d00",
 			"PCO\n    Configuration protocol: PPP for use with IP PDP type or IP PDN type (#0)\n    DNS Server IPv4 Address Request: no content\n"},
 		"options of a network": {"48210014" + "0000000100000100" + "4e000800" + "80000d0408080808", "    DNS Server IPv4 Address: 8.8.8.8\n"},

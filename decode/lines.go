@@ -16,7 +16,7 @@ type lines struct {
 	n    int    // of the line
 	at   int    // where the message began that goes on
 	dump []byte // of a hex dump; nil outside one
-	open string // a line that goes on
+	open []byte // of a message that goes on over lines
 	skip bool   // a dump that is not of a frame
 }
 
@@ -46,8 +46,8 @@ func (l *lines) end() {
 	if l.dump != nil {
 		l.x.alone(&message{took: "hex", line: l.at}, l.dump)
 	}
-	line := l.open
-	l.dump, l.open = nil, ""
+	line := string(l.open)
+	l.dump, l.open = nil, l.open[:0]
 	if line != "" {
 		l.message(line)
 	}
@@ -76,13 +76,13 @@ func (l *lines) line(line string) error {
 	if l.dump != nil {
 		l.end()
 	}
-	if l.open == "" {
+	if len(l.open) == 0 {
 		l.at = l.n
 	}
 	if len(l.open)+len(line) > maxLine {
 		return fmt.Errorf("an array of more than %d characters", maxLine)
 	}
-	l.open += line
+	l.open = append(l.open, line...)
 	if !goesOn(line) {
 		l.end()
 	}
