@@ -220,6 +220,9 @@ func countLeaves(v reflect.Value) (sum int) {
 		if v.IsNil() {
 			return 0
 		}
+		if v.Elem().Kind() == reflect.String { // there, though it may be empty
+			return 1
+		}
 		return countLeaves(v.Elem())
 	case reflect.Struct:
 		c := v.FieldByName("Choice")
