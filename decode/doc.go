@@ -44,7 +44,7 @@ type Options struct {
 	// empty is auto.
 	As string
 
-	Only      []string // protocols to show: s1ap, nas, gtpv2, gtpu, sms, sctp; empty is all
+	Only      []string // protocols to show: s1ap, nas, gtpv2, gtpu, sms, sctp; also where S1AP or NAS carries them; empty is all
 	Frame     int      // the only frame to show; 0 is all
 	UE        *uint32  // show only S1AP of UEs with this id, the MME's or the eNB's
 	SCTPPorts []uint16 // UDP ports of SCTP besides 9899

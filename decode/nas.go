@@ -18,7 +18,7 @@ func (x *run) nas(m *message, as string, b []byte) {
 		dir, known = x.direction(b)
 	}
 	h := x.track.hear(&x.track.alone, dir, b)
-	around, inner := x.heard(h, b)
+	around, inner := x.heard(m, h, b)
 	m.err, m.name, m.aside = h.Err, inner.Name, directionName(dir, known)
 	m.head = []tree.Node{tree.Leaf("direction", strings.TrimSuffix(m.aside, " direction"))}
 	if x.o.Format == JSON {
@@ -61,7 +61,7 @@ func (x *run) direction(b []byte) (dir eps.Direction, known bool) {
 
 // heard is a NAS message as nodes: what protects it, or why it cannot be read,
 // and the message itself, without a name if it stays hidden.
-func (x *run) heard(h observer.Heard, b []byte) (around []tree.Node, inner tree.Node) {
+func (x *run) heard(m *message, h observer.Heard, b []byte) (around []tree.Node, inner tree.Node) {
 	if len(h.MAC) > 0 {
 		around = append(around, x.security(h))
 	}
@@ -75,7 +75,7 @@ func (x *run) heard(h observer.Heard, b []byte) (around []tree.Node, inner tree.
 		around = append(around, octetsNode("ciphered", b[eps.ProtectedOverhead:]))
 	default:
 		inner = eps.Tree(h.Message)
-		shortMessage(h.Message, &inner)
+		m.sms = shortMessage(h.Message, &inner) || m.sms
 	}
 	return around, inner
 }

@@ -75,3 +75,21 @@ func TestOneUE(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A protocol is shown where others carry it, too.
+func TestOnly(t *testing.T) {
+	count := func(in []byte, only ...string) int {
+		out, _, err := run(t, decode.Options{Format: decode.Summary, Only: only}, in)
+		if err != nil {
+			t.Error(err)
+		}
+		return strings.Count(out, "\n")
+	}
+	all, s1ap, nas, gtpu := count(file(t, linuxSCTP)), count(file(t, linuxSCTP), "s1ap"), count(file(t, linuxSCTP), "nas"), count(file(t, linuxSCTP), "gtpu")
+	if nas == 0 || nas >= s1ap || s1ap+gtpu != all || count(file(t, linuxSCTP), "nas", "gtpu") != nas+gtpu || count(file(t, linuxSCTP), "sms") != 0 {
+		t.Errorf("all %d, S1AP %d, NAS %d, GTP-U %d", all, s1ap, nas, gtpu)
+	}
+	if n := count([]byte("07631f19011c00020007913386094000f01001840a816000000000000004d4f29c0e\n074411\n8904"), "sms"); n != 2 {
+		t.Errorf("%d messages are or have a short message", n)
+	}
+}

@@ -150,13 +150,18 @@ func (x *run) show(m *message) {
 	if x.o.Frame > 0 && (m.from == nil || m.from.frame != x.o.Frame) && m.line != x.o.Frame {
 		return
 	}
-	if len(x.o.Only) > 0 && !slices.ContainsFunc(x.o.Only, func(p string) bool { return protocolNames[p] == m.protocol }) {
+	if len(x.o.Only) > 0 && !slices.ContainsFunc(x.o.Only, m.has) {
 		return
 	}
 	if x.o.UE != nil && (m.ue == nil || !m.ue.is(*x.o.UE)) {
 		return
 	}
 	x.p.print(m)
+}
+
+// has reports whether m is a message of a protocol, or has one in it.
+func (m *message) has(protocol string) bool {
+	return protocolNames[protocol] == m.protocol || protocol == "nas" && m.nas || protocol == "sms" && m.sms
 }
 
 // protocolNames are the names messages carry.

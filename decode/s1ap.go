@@ -37,7 +37,8 @@ func (x *run) s1ap(m *message, b []byte) {
 		if h.Err != nil && m.err == nil {
 			m.err = fmt.Errorf("NAS-PDU: %w", h.Err)
 		}
-		around, inner := x.heard(h, octets)
+		m.nas = true
+		around, inner := x.heard(m, h, octets)
 		m.detail = append(m.detail, nasDetail(h, inner)...)
 		return x.inPDU(around, inner)
 	})

@@ -34,6 +34,7 @@ type message struct {
 	body     []tree.Node // the information elements
 	err      error
 	ue       *leg // of S1AP
+	nas, sms bool // there is such a message in it
 }
 
 // printer writes messages.

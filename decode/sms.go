@@ -118,8 +118,9 @@ func plausible(m sms.Message) bool {
 	return true
 }
 
-// shortMessage shows the short message in a NAS transport message.
-func shortMessage(m eps.Message, n *tree.Node) {
+// shortMessage shows the short message in a NAS transport message; false if
+// there is none that can be read.
+func shortMessage(m eps.Message, n *tree.Node) bool {
 	var b []byte
 	switch m := m.(type) {
 	case *eps.UplinkNASTransport:
@@ -127,17 +128,18 @@ func shortMessage(m eps.Message, n *tree.Node) {
 	case *eps.DownlinkNASTransport:
 		b = m.Container
 	default:
-		return
+		return false
 	}
 	cp, err := sms.ParseCP(b)
 	if err != nil {
-		return // its octets are shown
+		return false // its octets are shown
 	}
 	for i := range n.Nodes {
 		if n.Nodes[i].Name == "NAS message container" {
 			n.Nodes[i] = tree.Branch("NAS message container", sms.Tree(cp))
 		}
 	}
+	return true
 }
 
 // carriedSMS are the names of the messages in a short message's CP or RP

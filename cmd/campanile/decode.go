@@ -77,7 +77,7 @@ func decodeCommand(g *globals) *cobra.Command {
 	p.BoolVar(&f.o.Mask, "mask", false, "hide identities and keys")
 	p.StringVar(&f.o.Input, "input", "auto", "auto, hex, base64, pcap, or raw (all of it is one message)")
 	p.StringVar(&f.o.As, "as", "auto", "what messages without a network are: s1ap, nas, nas-up, nas-down, gtpv2, gtpu, sms, sms-up, sms-down, sctp, ip, ethernet")
-	p.StringSliceVar(&f.o.Only, "only", nil, "show only these: s1ap, nas, gtpv2, gtpu, sms, sctp")
+	p.StringSliceVar(&f.o.Only, "only", nil, "show only what is or carries: s1ap, nas, gtpv2, gtpu, sms, sctp")
 	p.IntVar(&f.o.Frame, "frame", 0, "show only this frame or line")
 	p.Int64Var(&f.ue, "ue", -1, "show only S1AP with this MME-UE-S1AP-ID or eNB-UE-S1AP-ID")
 	p.UintSliceVar(&f.sctpPort, "sctp-port", nil, "UDP ports of SCTP besides 9899 (others are known by SCTP's checksum)")

@@ -84,8 +84,8 @@ func (c *Reader) Waiting() bool { return c.r.Buffered() == 0 }
 
 func (c *Reader) fileHeader() error {
 	var h [24]byte
-	if _, err := io.ReadFull(c.r, h[:]); err != nil {
-		return &Error{1, "the file ends inside its header"}
+	if n, err := io.ReadFull(c.r, h[:]); err != nil {
+		return fmt.Errorf("no capture: %d octets, the header of a pcap has %d", n, len(h))
 	}
 	c.order = binary.LittleEndian
 	if h[0] == 0xa1 {
