@@ -22,7 +22,7 @@ func (x *run) s1ap(m *message, b []byte) {
 		return
 	}
 	if pdu.Message != nil {
-		m.ue = x.track.leg(pdu.Message)
+		m.ue = x.track.leg(pdu.Message, fault)
 	}
 	dir := eps.Downlink
 	switch pdu.Message.(type) {

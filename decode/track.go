@@ -2,6 +2,7 @@ package decode
 
 import (
 	"net/netip"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -71,9 +72,16 @@ func (t *tracker) mme(m s1ap.Message) netip.Addr {
 	return a
 }
 
-// leg is the connection that a message belongs to, nil if to none.
-func (t *tracker) leg(m s1ap.Message) *leg {
+// leg is the connection that a message belongs to, nil if to none. fault is what
+// was wrong with the message, nil if nothing.
+func (t *tracker) leg(m s1ap.Message, fault *s1ap.SyntaxError) *leg {
 	mmeID, enbID := s1ap.UEIDs(m)
+	if unread(fault, mmeID, s1ap.IDMMEUES1APID) {
+		mmeID = nil
+	}
+	if unread(fault, enbID, s1ap.IDENBUES1APID) {
+		enbID = nil
+	}
 	mme := t.mme(m)
 	if mmeID == nil && enbID == nil {
 		return nil
@@ -100,6 +108,17 @@ func (t *tracker) leg(m s1ap.Message) *leg {
 		t.byMME.Set(mmeKey{mme, *mmeID}, l)
 	}
 	return l
+}
+
+// unread says of a mandatory UE id that it was not in the message or may not have
+// been: it is 0 then, which may be another phone's.
+func unread[T ~uint32](fault *s1ap.SyntaxError, v *T, ie s1ap.ProtocolIEID) bool {
+	if fault == nil || v == nil || *v != 0 {
+		return false
+	}
+	return fault.Transfer != nil || slices.ContainsFunc(fault.IEs, func(d s1ap.IEDiagnostic) bool {
+		return d.ID == ie && d.Error == s1ap.Missing
+	})
 }
 
 // begins is the phone of an Initial UE Message.

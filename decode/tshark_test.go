@@ -21,6 +21,9 @@ func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(name + " is not installed")
+		}
 		t.Skip(name + " is not installed")
 	}
 	out, err := exec.Command(path, args...).Output()

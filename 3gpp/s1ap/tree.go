@@ -1,6 +1,7 @@
 package s1ap
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -22,7 +23,7 @@ type Inside func(typ string, octets []byte) []tree.Node
 //
 // Enumerations are shown by name, a CHOICE as a branch with its one
 // alternative, PLMN identities as "001/01", transport layer addresses as IP
-// addresses, bit strings as 0x and hexadecimal digits or, where their length is
+// addresses, codes of areas and MMEs as numbers, bit strings as 0x and hexadecimal digits or, where their length is
 // no multiple of four, 0b and binary ones. What is absent is not there; unknown
 // IEs are, as unknownIEs.
 //
@@ -172,8 +173,38 @@ func special(name string, value any) (tree.Node, bool) {
 		return tree.Leaf(name, ieText(v)), true
 	case ProcedureCode:
 		return tree.Leaf(name, uint8(v)), true
+	case TAC:
+		return tree.Leaf(name, uint16(v.ID())), true
+	case MMECode:
+		return tree.Leaf(name, v[0]), true
+	case MMEGroupID:
+		return tree.Leaf(name, binary.BigEndian.Uint16(v[:])), true
+	case MTMSI:
+		return tree.Leaf(name, fmt.Sprintf("0x%x", v[:])), true
+	case GTPTEID:
+		return tree.Leaf(name, fmt.Sprintf("0x%x", v[:])), true
+	case EncryptionAlgorithms:
+		return tree.Leaf(name, algorithms(uint16(v), "EEA")), true
+	case IntegrityProtectionAlgorithms:
+		return tree.Leaf(name, algorithms(uint16(v), "EIA")), true
 	}
 	return tree.Node{}, false
+}
+
+// algorithms names the first three bits of a bit string of algorithms (TS 36.413
+// §9.2.1.40); EEA0 and EIA0 have none.
+func algorithms(v uint16, family string) string {
+	text := bitText(uint64(v), 16)
+	var known []string
+	for i := range 3 {
+		if v>>(15-i)&1 != 0 {
+			known = append(known, fmt.Sprintf("128-%s%d", family, i+1))
+		}
+	}
+	if known == nil {
+		return text
+	}
+	return text + " (" + strings.Join(known, ", ") + ")"
 }
 
 // chosen shows the alternative that a CHOICE selects.

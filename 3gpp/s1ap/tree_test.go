@@ -47,11 +47,11 @@ func TestTree(t *testing.T) {
             pre-emptionCapability: shall-not-trigger-pre-emption
             pre-emptionVulnerability: not-pre-emptable
         transportLayerAddress: 10.0.0.1
-        gTP-TEID: 01020304
+        gTP-TEID: 0x01020304
         nAS-PDU: 0742
     UESecurityCapabilities
-      encryptionAlgorithms: 0xe000
-      integrityProtectionAlgorithms: 0xe000
+      encryptionAlgorithms: 0xe000 (128-EEA1, 128-EEA2, 128-EEA3)
+      integrityProtectionAlgorithms: 0xe000 (128-EIA1, 128-EIA2, 128-EIA3)
       iE-Extensions
         unknownIEs
           [0] UnknownIE

@@ -6,6 +6,7 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -97,11 +98,18 @@ func (v View) AppendJSON(dst []byte, n Node) []byte {
 		dst = v.AppendMembers(dst, n.Nodes)
 		return append(dst, '}')
 	}
-	b, err := json.Marshal(v.value(n)) // a string, bool or integer: cannot fail
-	if err != nil {
-		b = []byte("null")
+	return appendValue(dst, v.value(n))
+}
+
+// appendValue appends a string, bool or integer, with < > & as they are.
+func appendValue(dst []byte, value any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return append(dst, "null"...) // of no kind that value gives
 	}
-	return append(dst, b...)
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
 
 func (v View) array(dst []byte, nodes []Node) []byte {
@@ -132,11 +140,7 @@ func (v View) AppendMembers(dst []byte, nodes []Node) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		key, err := json.Marshal(n.Name) // a string: cannot fail
-		if err != nil {
-			key = []byte(`""`)
-		}
-		dst = append(append(dst, key...), ':')
+		dst = append(appendValue(dst, n.Name), ':')
 		if len(same) == 1 {
 			dst = v.AppendJSON(dst, n)
 		} else {

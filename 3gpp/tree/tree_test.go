@@ -37,7 +37,7 @@ func TestText(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	const want = `{"eNB-UE-S1AP-ID":7,"IMSI":"00101…","NAS-PDU":"0741","TAIList":[{"tAC":"0007"},true],"empty":[],` +
-		`"unknown":[1,2],"name":"a\nb\u001b\"\u003c"}`
+		`"unknown":[1,2],"name":"a\nb\u001b\"<"}`
 	got := View{Mask: true}.AppendJSON(nil, sample)
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
