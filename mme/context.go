@@ -7,6 +7,7 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/wire/gtpc"
 )
 
 // contextSetup is an initial context setup under way (TS 36.413 §8.3.1).
@@ -36,11 +37,9 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
 		},
 		ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{{
-			ERABID: s1ap.ERABID(s.EBI),
-			ERABLevelQoSParameters: s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(s.QoS.QCI), AllocationRetentionPriority: s1ap.AllocationAndRetentionPriority{
-				PriorityLevel: s1ap.PriorityLevel(s.QoS.ARP.Level), PreEmptionVulnerability: s1ap.PreEmptionVulnerabilityPreEmptable,
-			}},
-			TransportLayerAddress: s1ap.FromAddr(s.SGW.Addr), GTPTEID: s1ap.FromTEID(s.SGW.TEID), NASPDU: nas,
+			ERABID:                 s1ap.ERABID(s.EBI),
+			ERABLevelQoSParameters: s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(s.QoS.QCI), AllocationRetentionPriority: retention(s.QoS.ARP)},
+			TransportLayerAddress:  s1ap.FromAddr(s.SGW.Addr), GTPTEID: s1ap.FromTEID(s.SGW.TEID), NASPDU: nas,
 		}},
 		UESecurityCapabilities: s1ap.UESecurityCapabilities{
 			EncryptionAlgorithms:          s1ap.EncryptionAlgorithms(nassec.Capability(o[0]).S1AP()),
@@ -53,6 +52,18 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 		i.Segment, i.Notice = u.lease.segments, c.m.notice(tower.Tower)
 	})
 	return &contextSetup{segment: segment}, c.toENB(m)
+}
+
+// retention is an allocation and retention priority of S11 in S1AP's words.
+func retention(a gtpc.ARP) s1ap.AllocationAndRetentionPriority {
+	p := s1ap.AllocationAndRetentionPriority{PriorityLevel: s1ap.PriorityLevel(a.Level)}
+	if a.CanPreempt {
+		p.PreEmptionCapability = s1ap.PreEmptionCapabilityMayTriggerPreEmption
+	}
+	if a.Preemptable {
+		p.PreEmptionVulnerability = s1ap.PreEmptionVulnerabilityPreEmptable
+	}
+	return p
 }
 
 // answer takes the eNB's outcome of the setup.

@@ -33,7 +33,7 @@ func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error
 	tai, cell := c.leg.place()
 	request := s11.CreateSession{
 		IMSI: u.imsi, MSISDN: p.MSISDN, IMEI: u.imei, APN: p.APN, PDNType: uint8(pdn.PDNType), EBI: defaultEBI,
-		QCI: p.QCI, ARP: gtpc.ARP{Level: p.ARP}, AMBR: gtpc.AMBR{UL: p.AMBRUL, DL: p.AMBRDL},
+		QCI: p.QCI, ARP: gtpc.ARP{Level: p.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: p.AMBRUL, DL: p.AMBRDL},
 		TAI: tai, ECGI: cell, PCO: pco, Ticket: u.lease.raw,
 	}
 	s, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
