@@ -3,26 +3,25 @@
 // published constants c1..c5 and r1..r5.
 //
 // It knows nothing of sequence number management, AUTN or vectors: that is
-// package aka. Operator-chosen constants are not supported. AES comes from the
-// standard library, which runs in constant time on machines with AES
-// instructions; nothing here branches or looks up by a secret.
+// package aka. Operator-chosen constants are not supported. AES is the
+// processor's, in constant time, or the standard library's where it has no
+// instructions for it; nothing here branches or looks up by a secret.
 package milenage
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 
+	"campanile.network/3gpp/internal/aes128"
 	"campanile.network/3gpp/secret"
 )
 
 // Cipher is Milenage for one subscriber: the expanded key K and OPc. It is
 // immutable and safe for concurrent use. Make it with New.
 type Cipher struct {
-	block cipher.Block
-	opc   word
+	key aes128.Key
+	opc word
 }
 
 // Format hides the keys under every verb: fmt would print them out of fields
@@ -40,22 +39,15 @@ func (w word) xor(o word) word { return word{w.hi ^ o.hi, w.lo ^ o.lo} }
 
 // New expands K once; every later call only encrypts. It allocates the cipher.
 func New(k, opc secret.Key128) *Cipher {
-	b, err := aes.NewCipher(k[:])
-	if err != nil {
-		panic("milenage: 16-byte AES key refused: " + err.Error())
-	}
-	return &Cipher{block: b, opc: wordOf((*[16]byte)(&opc))}
+	return &Cipher{aes128.Expand(k), wordOf((*[16]byte)(&opc))}
 }
 
 // OPc derives OPc from the operator's OP under a subscriber's K
 // (TS 35.206 §4.1): OPc = OP xor E_K(OP).
 func OPc(k, op secret.Key128) secret.Key128 {
-	b, err := aes.NewCipher(k[:])
-	if err != nil {
-		panic("milenage: 16-byte AES key refused: " + err.Error())
-	}
-	var opc secret.Key128
-	b.Encrypt(opc[:], op[:])
+	var opc [16]byte
+	key := aes128.Expand(k)
+	key.Encrypt(&opc, (*[16]byte)(&op))
 	subtle.XORBytes(opc[:], opc[:], op[:])
 	return opc
 }
@@ -110,33 +102,32 @@ func (c *Cipher) Compute(rand [16]byte, sqn [6]byte, amf [2]byte) (v Vector) {
 	return v
 }
 
-// work is one computation. It has what would escape through the cipher.Block
-// interface: one heap object per call instead of one per block.
+// work is one computation.
 type work struct {
 	*Cipher
-	block [16]byte
-	temp  word // TEMP xor OPc
+	temp word // TEMP xor OPc
 }
 
 // start computes TEMP = E_K(RAND xor OPc) (TS 35.206 §4.1).
-func (c *Cipher) start(rand *[16]byte) *work {
-	w := &work{Cipher: c}
+func (c *Cipher) start(rand *[16]byte) work {
+	w := work{Cipher: c}
 	w.temp = w.out(wordOf(rand).xor(c.opc))
 	return w
 }
 
 // out gives E_K(in) xor OPc.
-func (w *work) out(in word) word {
-	binary.BigEndian.PutUint64(w.block[:8], in.hi)
-	binary.BigEndian.PutUint64(w.block[8:], in.lo)
-	w.Cipher.block.Encrypt(w.block[:], w.block[:])
-	return wordOf(&w.block).xor(w.opc)
+func (c *Cipher) out(in word) word {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], in.hi)
+	binary.BigEndian.PutUint64(b[8:], in.lo)
+	c.key.Encrypt(&b, &b)
+	return wordOf(&b).xor(c.opc)
 }
 
 // f1 is OUT1 = E_K(TEMP xor rot(IN1 xor OPc, 64) xor c1) xor OPc with IN1 = SQN ||
 // AMF || SQN || AMF and c1 = 0. Rotation by 64 bits changes the halves; those of
 // IN1 are equal.
-func (w *work) f1(sqn *[6]byte, amf *[2]byte) (macA, macS [8]byte) {
+func (w work) f1(sqn *[6]byte, amf *[2]byte) (macA, macS [8]byte) {
 	var in1 [8]byte
 	copy(in1[:], sqn[:])
 	copy(in1[6:], amf[:])
@@ -149,7 +140,7 @@ func (w *work) f1(sqn *[6]byte, amf *[2]byte) (macA, macS [8]byte) {
 
 // f2345 is OUT2 to OUT4: E_K(rot(TEMP xor OPc, r) xor c) xor OPc with r2 = 0,
 // c2 = 1, r3 = 32, c3 = 2, r4 = 64, c4 = 4.
-func (w *work) f2345() (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
+func (w work) f2345() (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
 	t := w.temp
 	w.out(word{t.hi, t.lo ^ 1}).put(&ck)
 	copy(ak[:], ck[:6])
@@ -160,7 +151,7 @@ func (w *work) f2345() (res secret.RES, ck, ik secret.Key128, ak [6]byte) {
 }
 
 // f5Star is OUT5, as f2345 with r5 = 96, c5 = 8.
-func (w *work) f5Star() (ak [6]byte) {
+func (w work) f5Star() (ak [6]byte) {
 	var o secret.Key128
 	t := w.temp
 	w.out(word{t.lo<<32 | t.hi>>32, t.hi<<32 | t.lo>>32 ^ 8}).put(&o)

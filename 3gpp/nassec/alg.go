@@ -73,12 +73,12 @@ const (
 var ErrAlgorithm = errors.New("nassec: unknown algorithm")
 
 // Cipher is one encryption algorithm under one key, the key schedule made once.
-// It holds scratch space: one goroutine at a time.
+// It is safe for concurrent use.
 type Cipher struct {
 	alg EEA
 	key [4]uint32 // EEA1, big-endian words
 	raw [16]byte  // EEA3
-	aes *aesBlock // EEA2
+	aes *eea2
 }
 
 // Format hides the keys under every verb: fmt would print them out of fields
@@ -93,7 +93,7 @@ func NewCipher(alg EEA, key secret.Key128) (*Cipher, error) {
 	case EEA1:
 		c.key = words(key)
 	case EEA2:
-		c.aes = newAES(key)
+		c.aes = newEEA2(key)
 	case EEA3:
 		c.raw = key
 	default:
@@ -106,7 +106,7 @@ func NewCipher(alg EEA, key secret.Key128) (*Cipher, error) {
 func (c *Cipher) Algorithm() EEA { return c.alg }
 
 // Apply ciphers or deciphers data in place. count is the 32-bit COUNT, bearer
-// 0..31. It does not allocate, but EEA2 once for more than 512 octets.
+// 0..31. It does not allocate, but EEA2 for more than 512 octets.
 func (c *Cipher) Apply(count uint32, bearer uint8, dir Direction, data []byte) {
 	c.ApplyBits(count, bearer, dir, data, len(data)*8)
 }
@@ -120,7 +120,7 @@ func (c *Cipher) ApplyBits(count uint32, bearer uint8, dir Direction, data []byt
 	case EEA1:
 		eea1(&c.key, count, bearer, dir, data)
 	case EEA2:
-		c.aes.ctr(count, bearer, dir, data)
+		c.aes.apply(count, bearer, dir, data)
 	case EEA3:
 		eea3(&c.raw, count, bearer, dir, data)
 	}
@@ -130,12 +130,12 @@ func (c *Cipher) ApplyBits(count uint32, bearer uint8, dir Direction, data []byt
 }
 
 // Integrity is one integrity algorithm under one key, the key schedule made
-// once. It holds scratch space: one goroutine at a time.
+// once. It is safe for concurrent use.
 type Integrity struct {
 	alg EIA
 	key [4]uint32 // EIA1
 	raw [16]byte  // EIA3
-	aes *aesBlock // EIA2
+	aes *eia2
 }
 
 // Format hides the keys under every verb: fmt would print them out of fields
@@ -150,7 +150,7 @@ func NewIntegrity(alg EIA, key secret.Key128) (*Integrity, error) {
 	case EIA1:
 		g.key = words(key)
 	case EIA2:
-		g.aes = newAES(key)
+		g.aes = newEIA2(key)
 	case EIA3:
 		g.raw = key
 	default:
@@ -177,7 +177,7 @@ func (g *Integrity) MACBits(count uint32, bearer uint8, dir Direction, data []by
 	case EIA1:
 		m = eia1(&g.key, count, bearer, dir, data, n)
 	case EIA2:
-		m = g.aes.cmac(count, bearer, dir, data, n)
+		m = g.aes.code(count, bearer, dir, data, n)
 	case EIA3:
 		m = eia3(&g.raw, count, bearer, dir, data, n)
 	}
