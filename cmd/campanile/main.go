@@ -11,17 +11,27 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"campanile.network/internal/config"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := root().ExecuteContext(ctx)
+	c, err := root().ExecuteContextC(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "campanile:", err)
+		fmt.Fprintln(os.Stderr, "campanile:", said(c, err))
 	}
 	os.Exit(exitCode(err))
+}
+
+// said is err for people: where the text does not say all, what helps.
+func said(c *cobra.Command, err error) string {
+	if usage := (*usageError)(nil); errors.As(err, &usage) && !usage.known {
+		return fmt.Sprintf("%v; see %s --help", err, c.CommandPath())
+	}
+	return err.Error()
 }
 
 // exitCode is 0 for ok, 2 for what a person wrote wrong, 1 for what failed.

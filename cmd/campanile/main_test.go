@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,26 @@ func call(t *testing.T, args ...string) (out string, code int, err error) {
 	c.SetArgs(args)
 	err = c.ExecuteContext(ctx)
 	return b.String(), exitCode(err), err
+}
+
+// A mistake that does not explain itself names the help of its own command.
+func TestHelpIsNamed(t *testing.T) {
+	for want, args := range map[string][]string{
+		"campanile --help":                {"--nonsense"},
+		"campanile decode --help":         {"decode", "--as", "x", "0741"},
+		"campanile subscriber add --help": {"subscriber", "add"},
+	} {
+		c := root()
+		c.SetOut(io.Discard)
+		c.SetArgs(args)
+		ran, err := c.ExecuteContextC(t.Context())
+		if err == nil {
+			t.Fatalf("%v: no error", args)
+		}
+		if text := said(ran, err); !strings.HasSuffix(text, "; see "+want) {
+			t.Errorf("%v: %q, want %s", args, text, want)
+		}
+	}
 }
 
 func TestCommandLineMistakes(t *testing.T) {

@@ -21,12 +21,7 @@ type usageError struct {
 	known bool // the text says all there is to say
 }
 
-func (e *usageError) Error() string {
-	if e.known {
-		return e.err.Error()
-	}
-	return e.err.Error() + "; see campanile --help"
-}
+func (e *usageError) Error() string { return e.err.Error() }
 
 // globals are the flags that every command has.
 type globals struct {
