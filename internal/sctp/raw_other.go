@@ -1,0 +1,10 @@
+//go:build !linux
+
+package sctp
+
+import "errors"
+
+// NewRaw needs Linux.
+func NewRaw(Options) (*UDPEndpoint, error) {
+	return nil, errors.New("sctp: transport raw needs Linux; configure transport udp")
+}
