@@ -16,6 +16,9 @@ import (
 // ppid is S1AP's payload protocol identifier (TS 36.412 §7).
 const ppid = 18
 
+// errNoSetup says that an eNB does not set up S1.
+var errNoSetup = errors.New("no S1 Setup")
+
 // enb is one association with an eNB, owned by the goroutine of serve.
 type enb struct {
 	m   *MME
@@ -25,6 +28,7 @@ type enb struct {
 	log *slog.Logger
 
 	unset *time.Timer // ends an association that has no S1 Setup
+	quit  context.CancelCauseFunc
 
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
@@ -47,34 +51,32 @@ func (e *enb) ueStream(n id.MMEUEID) uint16 {
 	return 1 + uint16(uint32(n)%uint32(e.out-1))
 }
 
-// serve reads until the association ends. When ctx ends it waits for the
-// phones' last words and shuts the association down.
-func (e *enb) serve(ctx context.Context) {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// serve reads until the association ends, or until quit says that this side
+// ends it: with SHUTDOWN, for there are eNBs that do not notice an ABORT. When
+// the MME stops, it goes on until the phones' last words are sent.
+func (e *enb) serve() {
+	own, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	e.ctx = own
-	reading, stop := context.WithCancel(own)
+	reading, quit := context.WithCancelCause(own)
+	e.ctx, e.quit = own, quit
 	e.unset = time.AfterFunc(setupWait, func() {
 		if !e.up() {
-			e.log.Warn("association ended", "reason", "no S1 Setup")
-			e.a.Abort("no S1 Setup")
+			quit(errNoSetup)
 		}
 	})
 	defer e.unset.Stop()
-	ending := context.AfterFunc(ctx, stop)
-	defer ending()
+	defer context.AfterFunc(e.m.quiet, func() { quit(errStopping) })()
 
 	why := e.read(reading)
-	if ctx.Err() != nil {
-		why = errStopping
-		<-e.m.quiet
+	if cause := context.Cause(reading); cause != nil {
+		why = cause
+		e.log.Info("association is shut down", "reason", why.Error())
 		bounded, done := context.WithTimeout(own, shutdownWait)
 		if err := e.a.Shutdown(bounded); err != nil {
 			e.log.Warn("shutdown of the association failed", "err", err)
 		}
 		done()
 	}
-	stop()
 	e.gone(why)
 }
 

@@ -1,8 +1,6 @@
 package mme
 
 import (
-	"context"
-	"errors"
 	"slices"
 
 	"campanile.network/3gpp/id"
@@ -49,7 +47,7 @@ func (e *enb) answersItself(m s1ap.Message, goOn bool) bool {
 	return false
 }
 
-// before handles the time before S1 Setup. An eNB that sends phones' messages
+// before handles the time before S1 Setup. An eNB that says something of a phone
 // believes that S1 is set up, as srsRAN's does after its MME was killed; only an
 // SCTP SHUTDOWN makes it start anew.
 func (e *enb) before(m s1ap.Message, fault *s1ap.SyntaxError) {
@@ -58,13 +56,10 @@ func (e *enb) before(m s1ap.Message, fault *s1ap.SyntaxError) {
 		return
 	}
 	e.m.count.drop(dropBeforeSetup)
-	if _, ok := m.(*s1ap.InitialUEMessage); ok {
-		e.log.Warn("eNB sends phones' messages without S1 Setup, shutting its association down so that it sets up S1")
-		ctx, cancel := context.WithTimeout(e.ctx, shutdownWait)
-		defer cancel()
-		if err := e.a.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			e.log.Warn("shutdown of the association failed", "err", err)
-		}
+	_, enbID := ids(m)
+	if _, said := m.(*s1ap.ErrorIndication); said || enbID != nil {
+		e.log.Warn("eNB speaks of phones without S1 Setup, shutting its association down so that it sets up S1", "message", m.Header().Name)
+		e.shutdown()
 		return
 	}
 	e.errorIndication(&s1ap.ErrorIndication{Cause: new(s1ap.CauseProtocolMessageNotCompatibleWithReceiverState.Cause())})
