@@ -57,6 +57,7 @@ type assoc struct {
 	packet []byte // under construction, reused
 	ctl    []byte // control chunks for the next packet
 
+	pmtu pmtu
 	sender
 	receiver
 }
@@ -66,7 +67,8 @@ func newAssoc(e *UDPEndpoint, peer netip.AddrPort, port uint16, dest netip.AddrP
 	a.state = cookieWait
 	a.rto = e.o.Timers.RTOInitial
 	a.localTag, a.initTSN = e.random32(), e.random32()
-	a.sender.init(a.initTSN, e.o.MTU)
+	a.pmtu.size = e.o.BaseMTU
+	a.sender.init(a.initTSN, e.o.BaseMTU)
 	a.receiver.init()
 	return a
 }
@@ -77,7 +79,7 @@ func (a *assoc) flow() flow { return flow{a.peer.Addr(), a.peer.Port(), a.port} 
 func (a *assoc) adopt(ck *cookie) {
 	a.localTag, a.peerTag, a.initTSN = ck.localTag, ck.peerTag, ck.localTSN
 	a.others, a.nothers = ck.addrs, ck.naddrs
-	a.sender.init(ck.localTSN, a.e.o.MTU)
+	a.sender.init(ck.localTSN, a.e.o.BaseMTU)
 	a.agree(ck.peerTSN, ck.peerRwnd, ck.out, ck.in)
 }
 
@@ -112,7 +114,7 @@ func (a *assoc) sendInit() {
 func (a *assoc) sendCookie() {
 	p := appendPacket(a.packet[:0], a.port, a.peer.Port(), a.peerTag)
 	p = appendChunk(p, ctCookieEcho, 0, a.cookie)
-	if n := len(a.unknown); n > 0 && len(p)+8+n <= a.e.o.MTU {
+	if n := len(a.unknown); n > 0 && len(p)+8+n <= a.pmtu.size {
 		p = appendCause(p, ctError, 0, CauseUnrecognizedParam, a.unknown)
 	}
 	a.packet = p
@@ -180,6 +182,7 @@ func (a *assoc) enter() {
 	a.state, a.errors, a.cookie, a.unknown = established, 0, nil, nil
 	a.rto = a.e.o.Timers.RTOInitial
 	a.startHeartbeat()
+	a.searchMTU(a.rto)
 	a.e.alias(a)
 	a.e.count.established.Add(1)
 	close(a.up)

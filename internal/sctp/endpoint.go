@@ -64,6 +64,9 @@ func NewUDP(o Options) (*UDPEndpoint, error) {
 			return nil, err
 		}
 	}
+	if _, ok := conn.(splitter); !ok {
+		o.BaseMTU = o.MTU // without DF a probe says nothing
+	}
 	e := &UDPEndpoint{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, aliases: map[flow]*assoc{},
 		listeners: map[uint16]*listener{},
 		idle:      make(chan struct{}), mac: hmac.New(sha256.New, key)}
@@ -281,10 +284,26 @@ func (e *UDPEndpoint) read() {
 }
 
 // write seals and sends one packet.
-func (e *UDPEndpoint) write(p []byte, to netip.AddrPort) {
+func (e *UDPEndpoint) write(p []byte, to netip.AddrPort) error {
 	seal(p)
 	e.count.out.Add(1)
-	if err := e.conn.WriteTo(p, to); err != nil {
+	err := e.conn.WriteTo(p, to)
+	if err != nil {
+		e.count.drop(dropSendError)
+	}
+	return err
+}
+
+// writeSplit sends one packet that the network may cut.
+func (e *UDPEndpoint) writeSplit(p []byte, to netip.AddrPort) {
+	s, ok := e.conn.(splitter)
+	if !ok {
+		_ = e.write(p, to) // counted there
+		return
+	}
+	seal(p)
+	e.count.out.Add(1)
+	if err := s.WriteSplit(p, to); err != nil {
 		e.count.drop(dropSendError)
 	}
 }

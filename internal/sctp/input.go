@@ -81,6 +81,7 @@ func (a *assoc) chunk(c chunk) bool {
 		if a.state == cookieEchoed {
 			a.enter()
 		}
+	case ctPad: // RFC 4820 §3: carries nothing
 	case ctCookieEcho, ctInit: // first chunk only, handled before
 		a.e.count.drop(dropState)
 	case ctShutdownComplete:
@@ -142,7 +143,15 @@ func (a *assoc) onError(c chunk) {
 // onHeartbeatAck clears the error count and measures (RFC 9260 §8.3).
 func (a *assoc) onHeartbeatAck(c chunk) {
 	typ, val, _, _, err := nextParam(c.value)
-	if err != nil || typ != ptHeartbeatInfo || len(val) != 4 || !a.hbWaiting || binary.BigEndian.Uint32(val) != a.hbNonce {
+	if err != nil || typ != ptHeartbeatInfo || len(val) != 4 {
+		a.e.count.drop(dropState)
+		return
+	}
+	nonce := binary.BigEndian.Uint32(val)
+	if a.probeAnswered(nonce) {
+		return
+	}
+	if !a.hbWaiting || nonce != a.hbNonce {
 		a.e.count.drop(dropState)
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"time"
 )
@@ -22,6 +21,12 @@ type Datagrams interface {
 	// LocalAddr is the own address, with the port really bound.
 	LocalAddr() netip.AddrPort
 	Close() error
+}
+
+// splitter is Datagrams whose WriteTo forbids the network to cut what it sends (DF), and whose WriteSplit allows it. WriteTo fails with
+// syscall.EMSGSIZE when the own interface already carries less.
+type splitter interface {
+	WriteSplit(p []byte, to netip.AddrPort) error
 }
 
 // Timers are the protocol parameters of RFC 9260 §16. Zero fields take the RFC's recommended value, given behind each.
@@ -44,7 +49,8 @@ type Options struct {
 	RemoteEncapPort uint16         // UDP port of peers that are dialled, 0 means 9899; afterwards it is learned (RFC 6951 §5.4)
 	OutStreams      uint16         // offered, 0 means 16
 	InStreams       uint16         // accepted, 0 means 2048
-	MTU             int            // bytes of an SCTP packet, UDP and IP headers not included; 0 means 1400
+	MTU             int            // bytes of the longest SCTP packet, UDP and IP headers not included; 0 means what the interface carries, at most 1500 with headers
+	BaseMTU         int            // what packets start with until the path is known to carry more, 0 means 1200 (RFC 8899 §5.1.2); MTU switches the search off
 	SendBuffer      int            // bytes a Send may leave unacknowledged, 0 means 256 KiB
 	ReceiveBuffer   int            // bytes of the advertised window, 0 means 256 KiB
 	MaxMessage      int            // bytes of the longest message sent or received, 0 means 128 KiB
@@ -77,7 +83,14 @@ func (o Options) complete() (Options, error) {
 	def(&o.RemoteEncapPort, DefaultEncapPort)
 	def(&o.OutStreams, 16)
 	def(&o.InStreams, 2048)
-	def(&o.MTU, 1400)
+	if o.MTU == 0 {
+		o.MTU = 1400 // of a network in memory
+		if o.Conn == nil {
+			o.MTU = linkMTU(o.Local.Addr()) - ipHeader(o.Local.Addr()) - udpHeader
+		}
+	}
+	o.MTU &^= 3 // packets are of whole words, §3.2
+	def(&o.BaseMTU, min(baseMTU, o.MTU))
 	def(&o.SendBuffer, 256<<10)
 	def(&o.ReceiveBuffer, 256<<10)
 	def(&o.MaxMessage, 128<<10)
@@ -93,6 +106,8 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.MTU < 512 || o.MTU > 65000:
 		return o, fmt.Errorf("sctp: MTU %d is not within 512..65000", o.MTU)
+	case o.BaseMTU < 512 || o.BaseMTU > o.MTU:
+		return o, fmt.Errorf("sctp: BaseMTU %d is not within 512 and MTU %d", o.BaseMTU, o.MTU)
 	case o.MaxMessage < 1 || o.ReceiveBuffer < o.MaxMessage || o.SendBuffer < o.MTU:
 		return o, fmt.Errorf("sctp: buffers too small: MaxMessage %d must fit ReceiveBuffer %d, MTU %d must fit SendBuffer %d",
 			o.MaxMessage, o.ReceiveBuffer, o.MTU, o.SendBuffer)
@@ -105,37 +120,3 @@ func (o Options) complete() (Options, error) {
 	}
 	return o, nil
 }
-
-// udpSocket is a bound UDP socket as Datagrams.
-type udpSocket struct {
-	c     *net.UDPConn
-	local netip.AddrPort
-}
-
-func openUDP(local netip.AddrPort) (*udpSocket, error) {
-	if !local.Addr().IsValid() || local.Addr().IsUnspecified() || local.Addr().IsMulticast() {
-		return nil, fmt.Errorf("sctp: UDP address %v: a specific unicast address is needed, since peers know the association by it", local)
-	}
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
-	if err != nil {
-		return nil, fmt.Errorf("sctp: UDP socket: %w", err)
-	}
-	// Larger buffers are wished for; what the system grants is enough to work.
-	_ = c.SetReadBuffer(4 << 20)
-	_ = c.SetWriteBuffer(1 << 20)
-	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &udpSocket{c, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, nil
-}
-
-func (s *udpSocket) ReadFrom(p []byte) (int, netip.AddrPort, error) {
-	n, from, err := s.c.ReadFromUDPAddrPort(p)
-	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
-}
-
-func (s *udpSocket) WriteTo(p []byte, to netip.AddrPort) error {
-	_, err := s.c.WriteToUDPAddrPort(p, to)
-	return err
-}
-
-func (s *udpSocket) LocalAddr() netip.AddrPort { return s.local }
-func (s *udpSocket) Close() error              { return s.c.Close() }

@@ -25,6 +25,7 @@ func NewRaw(o Options) (*UDPEndpoint, error) {
 			return nil, err
 		}
 		o.Conn = s
+		def(&o.MTU, linkMTU(o.Local.Addr())-ipHeader(o.Local.Addr()))
 	}
 	e, err := NewUDP(o)
 	if err != nil {
@@ -39,7 +40,7 @@ type rawSocket struct {
 	local netip.Addr
 }
 
-func openRaw(local netip.Addr) (*rawSocket, error) {
+func openRaw(local netip.Addr) (Datagrams, error) {
 	local = local.Unmap()
 	if !unicast(local) {
 		return nil, fmt.Errorf("sctp: transport raw: address %v: a specific unicast address is needed, since peers know the association by it", local)
@@ -58,10 +59,8 @@ func openRaw(local netip.Addr) (*rawSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sctp: transport raw on %v: %w", local, err)
 	}
-	// Larger buffers are wished for; what the system grants is enough to work.
-	_ = c.SetReadBuffer(4 << 20)
-	_ = c.SetWriteBuffer(1 << 20)
-	return &rawSocket{c, local}, nil
+	bigBuffers(c)
+	return dontFragment(&rawSocket{c, local}, c)
 }
 
 // ReadFrom implements [Datagrams]. IPv4 headers are taken off by package net.

@@ -169,7 +169,7 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 	a.e.count.fast.Add(1)
 	a.forced = true
 	if !a.recovering {
-		a.ssthresh = max(a.cwnd/2, 4*a.e.o.MTU)
+		a.ssthresh = max(a.cwnd/2, 4*a.pmtu.size)
 		a.cwnd, a.partial = a.ssthresh, 0
 		a.recovering, a.recoverTSN = true, a.acked+uint32(a.sent)
 	}
@@ -177,7 +177,7 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 
 // growWindow is slow start and congestion avoidance (RFC 9260 §7.2.1, §7.2.2). flight is what was in flight before this SACK.
 func (a *assoc) growWindow(newly int, advanced bool, flight int) {
-	mtu := a.e.o.MTU
+	mtu := a.pmtu.size
 	full := flight >= a.cwnd || a.cwnd <= mtu && flight > 0
 	switch {
 	case a.cwnd <= a.ssthresh:

@@ -48,6 +48,8 @@ func newScript(t *testing.T, o Options) *script {
 		t.Fatal(err)
 	}
 	o.Conn = sock
+	def(&o.MTU, 1400)
+	def(&o.BaseMTU, o.MTU)
 	e, err := NewUDP(o)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,8 @@ package sctp
 
 import (
 	"encoding/binary"
+	"errors"
+	"syscall"
 	"time"
 )
 
@@ -73,7 +75,7 @@ func (s *sender) release(e *UDPEndpoint) {
 
 // enqueue cuts a message into chunks that fit a packet each (RFC 9260 §6.9).
 func (a *assoc) enqueue(stream uint16, ppid uint32, data []byte) {
-	limit := (a.e.o.MTU - headerLen - dataHeader) &^ 3
+	limit := a.userLimit()
 	c := outChunk{ppid: ppid, stream: stream, ssn: a.nextOut[stream], flags: flagB}
 	a.nextOut[stream]++
 	for first := true; len(data) > 0 || first; first = false {
@@ -98,7 +100,7 @@ func (a *assoc) control(typ, flags uint8) {
 
 // room4ctl sends the control chunks collected so far if n more bytes would not fit.
 func (a *assoc) room4ctl(n int) {
-	if len(a.ctl) > 0 && headerLen+len(a.ctl)+pad4(n) > a.e.o.MTU {
+	if len(a.ctl) > 0 && headerLen+len(a.ctl)+pad4(n) > a.pmtu.size {
 		a.emit(append(a.begin(), a.ctl...))
 		a.ctl = a.ctl[:0]
 	}
@@ -106,9 +108,16 @@ func (a *assoc) room4ctl(n int) {
 
 func (a *assoc) begin() []byte { return appendPacket(a.packet[:0], a.port, a.peer.Port(), a.peerTag) }
 
+// emit sends a packet. One that was cut for a path that carried more, or that the own interface refuses, may be cut on the way.
 func (a *assoc) emit(p []byte) {
 	a.packet = p
-	a.e.write(p, a.dest)
+	if len(p) <= a.pmtu.size && !a.pmtu.broken {
+		if !errors.Is(a.e.write(p, a.dest), syscall.EMSGSIZE) {
+			return
+		}
+		a.shrink()
+	}
+	a.e.writeSplit(p, a.dest)
 }
 
 // flush sends what is due: control chunks, a SACK, retransmissions, then new data as far as windows allow (RFC 9260 §6.1, §6.10).
@@ -129,7 +138,7 @@ func (a *assoc) flush() {
 		}
 		c := a.q.at(i)
 		need := dataHeader + pad4(c.n)
-		if len(p)+need > a.e.o.MTU {
+		if len(p)+need > a.pmtu.size && len(p) > headerLen {
 			a.emit(p)
 			if hasData {
 				burst--
@@ -138,7 +147,7 @@ func (a *assoc) flush() {
 			p, hasData = a.begin(), false
 			continue
 		}
-		if !hasData && a.ackPending && len(p)+sackLen+need <= a.e.o.MTU {
+		if !hasData && a.ackPending && len(p)+sackLen+need <= a.pmtu.size {
 			p = a.appendSack(p) // bundled, §6.2; with gaps there is one already
 		}
 		p = a.appendData(p, c, i, !hasData)
@@ -158,7 +167,7 @@ func (a *assoc) pick(hasData bool, burst int) int {
 	if a.state != established && a.state != shutdownPending && a.state != shutdownReceived {
 		return -1
 	}
-	if !hasData && !a.forced && a.flight > 0 && a.cwnd <= a.e.o.MTU {
+	if !hasData && !a.forced && a.flight > 0 && a.cwnd <= a.pmtu.size {
 		return -1 // a window of one MTU is one packet, though its chunks count less than that
 	}
 	if a.rtx > 0 {
@@ -177,7 +186,7 @@ func (a *assoc) pick(hasData bool, burst int) int {
 	if c := a.q.at(a.sent); c.n > a.peerRwnd && a.flight > 0 { // with nothing in flight one chunk probes a closed window, §6.1 rule A
 		return -1
 	}
-	if !hasData && a.leads >= smallFlight && a.unsent < a.e.o.MTU-headerLen && a.state == established {
+	if !hasData && a.leads >= smallFlight && a.unsent < a.pmtu.size-headerLen && a.state == established {
 		return -1
 	}
 	return a.sent
@@ -187,7 +196,7 @@ func (a *assoc) appendData(p []byte, c *outChunk, i int, lead bool) []byte {
 	tsn := a.acked + 1 + uint32(i)
 	if i == a.sent {
 		if a.flight == 0 && a.sent == 0 && !a.lastSent.IsZero() && a.now.Sub(a.lastSent) > a.rto {
-			a.cwnd = min(a.cwnd, max(a.cwnd/2, 4*a.e.o.MTU)) // §7.2.1: idle
+			a.cwnd = min(a.cwnd, max(a.cwnd/2, 4*a.pmtu.size)) // §7.2.1: idle
 		}
 		a.sent++
 		a.unsent -= dataHeader + pad4(c.n)
@@ -259,7 +268,10 @@ func (a *assoc) dataExpired() {
 		return
 	}
 	a.e.count.t3.Add(1)
-	mtu := a.e.o.MTU
+	if a.q.at(0).again { // lost twice, though the window was one packet: perhaps for its size
+		a.shrink()
+	}
+	mtu := a.pmtu.size
 	a.ssthresh = max(a.cwnd/2, 4*mtu)
 	a.cwnd, a.partial = mtu, 0
 	a.recovering, a.timing = false, false

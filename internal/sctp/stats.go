@@ -59,6 +59,7 @@ type Stats struct {
 	PacketsIn, PacketsOut         uint64
 	ChunksRetransmitted           uint64 // DATA chunks sent again, T3 and fast
 	FastRetransmits, T3Expiries   uint64
+	BlackHoles                    uint64            // paths that stopped carrying large packets
 	Associations                  int               // present now
 	Established, Restarted, Ended uint64            // associations, since the start
 	Dropped                       map[string]uint64 // by reason; reasons that never happened are absent
@@ -67,6 +68,7 @@ type Stats struct {
 type counters struct {
 	in, out, rtx, fast, t3      atomic.Uint64
 	established, restart, ended atomic.Uint64
+	blackHoles                  atomic.Uint64
 	drops                       [dropCount]atomic.Uint64
 }
 
@@ -76,7 +78,7 @@ func (c *counters) drop(d drop) { c.drops[d].Add(1) }
 func (e *UDPEndpoint) Stats() Stats {
 	c := &e.count
 	s := Stats{PacketsIn: c.in.Load(), PacketsOut: c.out.Load(), ChunksRetransmitted: c.rtx.Load(), FastRetransmits: c.fast.Load(),
-		T3Expiries: c.t3.Load(), Established: c.established.Load(), Restarted: c.restart.Load(), Ended: c.ended.Load(),
+		T3Expiries: c.t3.Load(), BlackHoles: c.blackHoles.Load(), Established: c.established.Load(), Restarted: c.restart.Load(), Ended: c.ended.Load(),
 		Dropped: map[string]uint64{}}
 	for i := range c.drops {
 		if n := c.drops[i].Load(); n > 0 {

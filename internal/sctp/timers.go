@@ -12,6 +12,7 @@ const (
 	tGuard                  // T5-shutdown-guard, §9.2
 	tAck                    // delayed SACK, §6.2
 	tHeartbeat              // §8.3
+	tProbe                  // PROBE_TIMER and PMTU_RAISE_TIMER, RFC 8899 §5.1.1
 	timerCount
 )
 
@@ -97,6 +98,8 @@ func (a *assoc) expired(t timer) {
 		a.ackNow = true
 	case tHeartbeat:
 		a.heartbeatExpired()
+	case tProbe:
+		a.probeExpired()
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	ctCookieEcho       = 10
 	ctCookieAck        = 11
 	ctShutdownComplete = 14
+	ctPad              = 0x84 // RFC 4820 §3
 )
 
 // Parameter types, RFC 9260 §3.3.2 and §3.3.3.

@@ -1,6 +1,6 @@
 // Package sctptest is a packet network in memory for tests of what runs over [campanile.network/internal/sctp]: sockets without an operating
-// system, with delay, loss, duplication and reordering that repeat with the same seed. It works in the virtual time of testing/synctest. It is
-// not a model of any real link: there is no bandwidth and no queue that overflows.
+// system, with delay, loss, duplication, reordering, corruption and an MTU that repeat with the same seed. It works in
+// the virtual time of testing/synctest. It is not a model of any real link: chance strikes packets one by one, and there is one wire at most.
 package sctptest
 
 import (
@@ -19,6 +19,10 @@ type Conditions struct {
 	Jitter    time.Duration // added evenly, 0..Jitter; reorders
 	Loss      float64       // probability 0..1
 	Duplicate float64       // probability 0..1
+	Corrupt   float64       // probability 0..1 that one bit flips
+	Rate      int           // bytes per second, through one wire that all sockets share; 0 means any
+	Queue     time.Duration // how long a datagram may wait for that wire, else it is lost
+	MTU       int           // bytes of the longest datagram carried, 0 means any; longer ones vanish unless sent by WriteSplit
 }
 
 // Packet is what a Filter sees. Data must not be kept or changed.
@@ -35,6 +39,7 @@ type Network struct {
 	filter  func(Packet) bool
 	sockets map[netip.AddrPort]*Socket
 	seq     uint64
+	busy    time.Time // the wire, until then
 }
 
 // New makes a network whose chance events follow from seed.
@@ -89,7 +94,12 @@ type arrival struct {
 func (s *Socket) LocalAddr() netip.AddrPort { return s.addr }
 
 // WriteTo sends a datagram; nobody at the address means it is lost.
-func (s *Socket) WriteTo(p []byte, to netip.AddrPort) error {
+func (s *Socket) WriteTo(p []byte, to netip.AddrPort) error { return s.write(p, to, false) }
+
+// WriteSplit sends a datagram that the network may cut, so that MTU does not apply.
+func (s *Socket) WriteSplit(p []byte, to netip.AddrPort) error { return s.write(p, to, true) }
+
+func (s *Socket) write(p []byte, to netip.AddrPort, split bool) error {
 	n := s.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -100,6 +110,9 @@ func (s *Socket) WriteTo(p []byte, to netip.AddrPort) error {
 		return nil
 	}
 	d := n.sockets[to]
+	if n.cond.MTU > 0 && len(p) > n.cond.MTU && !split {
+		return nil
+	}
 	if d == nil || n.cond.Loss > 0 && n.rng.Float64() < n.cond.Loss {
 		return nil
 	}
@@ -108,14 +121,38 @@ func (s *Socket) WriteTo(p []byte, to netip.AddrPort) error {
 		copies = 2
 	}
 	for range copies {
-		delay := n.cond.Delay
+		wait, ok := n.wire(len(p))
+		if !ok {
+			return nil
+		}
+		delay := n.cond.Delay + wait
 		if n.cond.Jitter > 0 {
 			delay += time.Duration(n.rng.Int64N(int64(n.cond.Jitter)))
 		}
 		n.seq++
-		d.insert(arrival{time.Now().Add(delay), n.seq, s.addr, slices.Clone(p)})
+		data := slices.Clone(p)
+		if n.cond.Corrupt > 0 && n.rng.Float64() < n.cond.Corrupt {
+			data[n.rng.IntN(len(data))] ^= 1 << n.rng.IntN(8)
+		}
+		d.insert(arrival{time.Now().Add(delay), n.seq, s.addr, data})
 	}
 	return nil
+}
+
+// wire sends n bytes over the wire of limited rate and says when the last one has left; false if too many wait already.
+func (n *Network) wire(bytes int) (time.Duration, bool) {
+	if n.cond.Rate == 0 {
+		return 0, true
+	}
+	now := time.Now()
+	if n.busy.Before(now) {
+		n.busy = now
+	}
+	if n.busy.Sub(now) > n.cond.Queue {
+		return 0, false
+	}
+	n.busy = n.busy.Add(time.Duration(bytes) * time.Second / time.Duration(n.cond.Rate))
+	return n.busy.Sub(now), true
 }
 
 func (s *Socket) insert(a arrival) {
