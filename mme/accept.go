@@ -2,26 +2,20 @@ package mme
 
 import (
 	"slices"
-	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/gtpc"
 )
 
-// maxTAIList is how many tracking areas a list has room for (TS 24.301
-// §9.9.3.33).
-const maxTAIList = 16
-
 // accept sends Attach Accept in an Initial Context Setup Request and waits for
 // the eNB's response and the phone's Attach Complete, in either order
 // (TS 24.301 §5.5.1.2.4, TS 23.401 §5.3.2.1 steps 17 to 24).
 func (c *conn) accept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequest) error {
 	u := c.ue
-	if err := c.m.known.newTMSI(u); err != nil {
+	if err := c.m.known.assign(u, c.m.trackingAreas(c.leg, req.LastTAI)); err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	u.tais = c.m.trackingAreas(c.leg)
 	nas, err := c.attachAccept(req, pdn)
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
@@ -66,7 +60,7 @@ func (c *conn) accept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequest) e
 	if err != nil {
 		return err
 	}
-	c.m.known.dropTMSI(u)
+	c.m.known.confirmed(u)
 	c.m.known.setRegistered(u, true)
 	return c.useContext(s)
 }
@@ -100,43 +94,11 @@ func (c *conn) attachAccept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequ
 		return nil, err
 	}
 	m := &eps.AttachAccept{
-		Result: eps.AttachResultEPSOnly, T3412: eps.GPRSTimer(eps.TimerDeactivated), TAIs: eps.NewTAIList(u.tais...), ESM: inner,
+		Result: eps.AttachResultEPSOnly, T3412: c.m.periodic(), TAIs: eps.NewTAIList(u.tais...), ESM: inner,
 		GUTI: eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi})),
-	}
-	if c.m.o.T3412 > 0 {
-		m.T3412 = eps.NewGPRSTimer(c.m.o.T3412)
 	}
 	if req.Type == eps.AttachTypeCombined { // TS 24.301 §5.5.1.3.4.3
 		m.Cause = eps.Some(eps.EMMCauseCSDomainNotAvailable)
 	}
 	return c.encode(m)
-}
-
-// trackingAreas gives the list for a phone: where it is and the other areas of
-// this PLMN, in which it may move without telling.
-func (m *MME) trackingAreas(l *leg) []id.TAI {
-	here, _ := l.place()
-	out := []id.TAI{here}
-	var rest []id.TAI
-	for _, e := range m.legs.all() {
-		for _, t := range e.show().TAIs {
-			if t.PLMN == here.PLMN && t != here && !slices.Contains(rest, t) {
-				rest = append(rest, t)
-			}
-		}
-	}
-	slices.SortFunc(rest, func(a, b id.TAI) int { return int(a.TAC) - int(b.TAC) })
-	return append(out, rest[:min(len(rest), maxTAIList-1)]...)
-}
-
-// inform tells the phone the network's name (TS 24.301 §5.4.5).
-func (c *conn) inform() error {
-	if c.m.o.NetworkName == "" {
-		return nil
-	}
-	now := time.Now()
-	return c.send(&eps.EMMInformation{
-		FullName: eps.Some(eps.NewNetworkName(c.m.o.NetworkName)), TimeZone: eps.Some(eps.ZoneOf(now)),
-		Time: eps.Some(eps.NewTimeAndZone(now)),
-	})
 }

@@ -14,11 +14,12 @@ func begun(name string, in inbound) *procedure {
 
 // begin runs the procedure that a message asks for.
 func (c *conn) begin(in inbound) error {
-	c.over = false
+	c.over = s1ap.Cause{}
 	switch m := in.msg.(type) {
 	case newLeg:
 		c.move(in.leg)
 		c.secured, c.start = true, in.count
+		c.cameAs(in, m.msg.(*s1ap.InitialUEMessage))
 	case *s1ap.InitialUEMessage:
 		if err := c.meet(&in, m); err != nil {
 			return err
@@ -40,7 +41,7 @@ func (c *conn) begin(in inbound) error {
 		return c.extendedService(m, in)
 	case *eps.TrackingAreaUpdateRequest:
 		c.proc = begun("tracking area update", in)
-		return c.update(in)
+		return c.update(m, in)
 	case *eps.DetachRequest:
 		c.proc = begun("detach", in)
 		return c.detach(m, in)

@@ -225,7 +225,7 @@ func TestAttachTwiceSideBySide(t *testing.T) {
 // §4.4.2.3): the phone may come with either.
 func TestBothContextsAfterLostSecurityMode(t *testing.T) {
 	for _, newer := range []bool{false, true} {
-		play(t, nil, func(w *world) {
+		play(t, noUpdates, func(w *world) {
 			p := w.phone(w.tower(0x19b))
 			p.attach()
 			p.idle()

@@ -25,7 +25,8 @@ type conn struct {
 	start       nassec.Count // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
 	keys        *keys        // of the authentication under way, until Security Mode Complete
 	byGUTI      bool         // the IMSI was found by GUTI and not said by the phone
-	over        bool         // the procedure that ended was the last
+	over        s1ap.Cause   // the procedure that ended was the last; with this cause the connection is released
+	served      *leg         // the gateway has the tunnel end that the eNB gave on it; nil if it has none
 	dataWaiting bool         // the gateway holds downlink data and no bearer stands yet
 
 	proc *procedure // under way; nil between procedures
@@ -38,6 +39,8 @@ type procedure struct {
 	began time.Time
 	asked inbound // the message that began it
 	pti   eps.PTI // of the PDN connectivity request in an attach
+
+	yielding bool // the phone may begin whatever it likes meanwhile
 }
 
 // Reasons for which a wait ends without what it waited for.
@@ -109,13 +112,16 @@ func (c *conn) run(in inbound) {
 // rest waits in connected mode for something to do. A phone whose lease comes to
 // its end is released: it comes back by a service request, and its SIM answers.
 func (c *conn) rest() (*inbound, bool) {
+	if c.standing() && c.m.aged(c.ue) {
+		return c.settle(c.reallocate())
+	}
 	var ending <-chan time.Time
 	if c.ue.registered && c.leg != nil {
 		t := time.NewTimer(c.ue.lease.remaining(time.Now()))
 		defer t.Stop()
 		ending = t.C
 	}
-	in, err := c.next(ending)
+	in, err := c.next(ending, c.m.leaving)
 	if err == errTimer {
 		return ended(c.hangUp(s1ap.CauseNasNormalRelease.Cause(), "lease is to be renewed"))
 	}
@@ -152,8 +158,8 @@ func (c *conn) end() {
 }
 
 // next gives what has reached the phone, in order and with NAS protection dealt
-// with; or errTimer, or errStopping.
-func (c *conn) next(timer <-chan time.Time) (inbound, error) {
+// with; or errTimer, or errStopping when stop ends.
+func (c *conn) next(timer <-chan time.Time, stop context.Context) (inbound, error) {
 	for {
 		for in, ok := c.in.take(); ok; in, ok = c.in.take() {
 			if c.admit(&in) {
@@ -164,7 +170,7 @@ func (c *conn) next(timer <-chan time.Time) (inbound, error) {
 		case <-c.in.wake:
 		case <-timer:
 			return inbound{}, errTimer
-		case <-c.m.ctx.Done():
+		case <-stop.Done():
 			return inbound{}, errStopping
 		}
 	}
@@ -216,7 +222,7 @@ func (c *conn) await(d time.Duration, answer func(inbound) (verdict, error)) err
 	t := time.NewTimer(d)
 	defer t.Stop()
 	for {
-		in, err := c.next(t.C)
+		in, err := c.next(t.C, c.m.ctx)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ type contextSetup struct {
 // NAS message or none.
 func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	u := c.ue
-	tai, cell := c.leg.place()
+	_, cell := c.leg.place()
 	tower := c.leg.enb.show()
 	segment, err := u.lease.segment(c.m.o.Operator, tower.Tower, cell, time.Now())
 	if err != nil {
@@ -47,11 +47,18 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 		},
 		SecurityKey: s1ap.SecurityKey(kenb), UERadioCapability: u.radio,
 	}
-	u.show(func(i *UEInfo) {
-		i.ENB, i.Tower, i.Cell, i.TAI, i.TMSI = tower.ID, tower.Tower, cell, tai, u.tmsi
-		i.Segment, i.Notice = u.lease.segments, c.m.notice(tower.Tower)
-	})
+	c.showPlace()
+	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })
 	return &contextSetup{segment: segment}, c.toENB(m)
+}
+
+// showPlace shows where the phone is and what it is called there.
+func (c *conn) showPlace() {
+	tai, cell := c.leg.place()
+	tower := c.leg.enb.show()
+	c.ue.show(func(i *UEInfo) {
+		i.ENB, i.Tower, i.Cell, i.TAI, i.TMSI, i.Notice = tower.ID, tower.Tower, cell, tai, c.ue.tmsi, tower.Notice
+	})
 }
 
 // retention is an allocation and retention priority of S11 in S1AP's words.
@@ -80,6 +87,18 @@ func (s *contextSetup) answer(in inbound) (verdict, error) {
 	return notMine, nil
 }
 
+// noted is answer for who waits for something else besides; s may be nil.
+func (s *contextSetup) noted(in inbound) (verdict, error) {
+	if s == nil {
+		return notMine, nil
+	}
+	v, err := s.answer(in)
+	if v == finished && err == nil {
+		v = taken
+	}
+	return v, err
+}
+
 // useContext opens the downlink: the gateway learns the eNB's tunnel end and
 // the segment.
 func (c *conn) useContext(s *contextSetup) error {
@@ -91,6 +110,7 @@ func (c *conn) useContext(s *contextSetup) error {
 		}
 		return silent(fmt.Errorf("%s", why))
 	}
+	c.served = c.leg
 	if err := c.modifyBearer(enb, s.segment); err != nil {
 		if interrupted(err) {
 			return err

@@ -19,7 +19,9 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 		return silent(errors.New("detach request without the phone's keys"))
 	}
 	if m.Type.Kind() == eps.DetachIMSI {
-		c.over = c.ue.show(nil).State != Connected
+		if !c.standing() {
+			c.over = s1ap.CauseNasDetach.Cause()
+		}
 		return c.send(&eps.DetachAccept{}) // of non-EPS services, which nobody has here
 	}
 	c.m.known.setRegistered(c.ue, false)
@@ -33,7 +35,7 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 			return err
 		}
 	}
-	c.over = true
+	c.over = s1ap.CauseNasDetach.Cause()
 	return nil
 }
 
@@ -74,7 +76,7 @@ func (c *conn) detachPhone(why error) error {
 			return notMine, nil
 		})
 	if err == nil || errors.Is(err, errNoAnswer) {
-		c.over = true
+		c.over = s1ap.CauseNasDetach.Cause()
 	}
 	return err
 }

@@ -172,7 +172,7 @@ func TestReleaseUnconfirmed(t *testing.T) {
 
 // A phone whose lease must be renewed and whose SIM is refused then.
 func TestRenewalRefused(t *testing.T) {
-	play(t, nil, func(w *world) {
+	play(t, noUpdates, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
 		p.idle()

@@ -30,8 +30,16 @@ func (c *conn) meet(in *inbound, first *s1ap.InitialUEMessage) error {
 	}
 	if in.sec == verified {
 		c.secured, c.start = true, in.count
+		c.cameAs(*in, first)
 	}
 	return nil
+}
+
+// cameAs notes by which M-TMSI a phone that has shown its keys came.
+func (c *conn) cameAs(in inbound, first *s1ap.InitialUEMessage) {
+	if t, ok := c.m.named(in.nas, first.STMSI); ok {
+		c.m.known.usedTMSI(c.ue, t)
+	}
 }
 
 // recognise claims the phone that in names, or gives the leg to its owner.
@@ -45,9 +53,9 @@ func (c *conn) recognise(in *inbound, s *s1ap.STMSI) error {
 		if u == nil || u.verify(in.raw) != nil {
 			return nil
 		}
-		owner := c.m.known.claim(u, c)
+		owner, paged := c.m.known.claim(u, c)
 		if owner == nil {
-			c.ue = u
+			c.ue, c.dataWaiting = u, paged
 			return nil
 		}
 		if c.leg.give(owner, *in) {

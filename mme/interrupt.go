@@ -68,7 +68,7 @@ func (c *conn) interruptNAS(in inbound) error {
 	case *eps.DetachRequest:
 		return &collision{in} // TS 24.301 §5.5.1.2.7 g, §5.6.1.6 c
 	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
-		if c.proc == nil {
+		if c.proc.yields(in) {
 			return &collision{in}
 		}
 	case *eps.EMMStatus:
@@ -78,13 +78,32 @@ func (c *conn) interruptNAS(in inbound) error {
 		c.m.count.procedure("ESM status", m.Cause.String())
 		return nil
 	case *eps.AuthenticationResponse, *eps.AuthenticationFailure, *eps.SecurityModeComplete, *eps.SecurityModeReject,
-		*eps.IdentityResponse, *eps.ESMInformationResponse, *eps.AttachComplete, *eps.DetachAccept:
+		*eps.IdentityResponse, *eps.ESMInformationResponse, *eps.AttachComplete, *eps.DetachAccept,
+		*eps.TrackingAreaUpdateComplete, *eps.GUTIReallocationComplete:
 		// An answer that was sent twice, or too late.
 	default:
 		return c.status(in)
 	}
 	c.m.count.drop(dropNASUnexpected)
 	return nil
+}
+
+// yields says that a message that asks for service or an update ends what is
+// under way: the same again does not, nor does anything end an attach, or a
+// detach by the network (TS 24.301 §5.5.2.3.5, §5.5.3.2.7 d, e).
+func (p *procedure) yields(in inbound) bool {
+	switch {
+	case p == nil || p.yielding:
+		return true
+	case sameRequest(in, p.asked):
+		return false
+	}
+	_, update := in.nas.(*eps.TrackingAreaUpdateRequest)
+	switch p.asked.nas.(type) {
+	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest:
+		return update
+	}
+	return false
 }
 
 // status answers a message of a procedure this MME does not have, or of a

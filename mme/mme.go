@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"campanile.network/internal/sctp"
 	"campanile.network/wire/proof"
@@ -26,15 +27,16 @@ type MME struct {
 	legs     *legTable
 	count    counters
 
-	ctx    context.Context // ends when phones' goroutines shall
-	cancel context.CancelFunc
-	phones sync.WaitGroup // goroutines of phones and paging
+	// The three ends of the MME: nothing new is begun, phones' goroutines end,
+	// all of them have ended.
+	leaving, ctx, quiet context.Context
+	leave, cancel, hush context.CancelFunc
+	phones              sync.WaitGroup // goroutines of phones and paging
 
 	mu       sync.Mutex
 	notices  map[proof.TowerKey]string
 	serving  bool
-	stopping bool          // no phone's goroutine starts any more
-	quiet    chan struct{} // closed when they have all ended
+	stopping bool // no phone's goroutine starts any more
 }
 
 // New checks the options and makes an MME; nothing runs before Serve.
@@ -45,15 +47,18 @@ func New(o Options) (*MME, error) {
 	}
 	m := &MME{
 		o: o, operator: proof.OperatorKey(o.Operator.Public()), log: o.Logger,
-		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), notices: map[proof.TowerKey]string{}, quiet: make(chan struct{}),
+		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), notices: map[proof.TowerKey]string{},
 	}
 	m.count.procedures = map[outcome]uint64{}
+	m.leaving, m.leave = context.WithCancel(context.Background())
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.quiet, m.hush = context.WithCancel(context.Background())
 	return m, nil
 }
 
-// Serve takes associations from l until ctx ends or l fails, then shuts down
-// every association with SCTP SHUTDOWN, so that eNBs set up S1 anew with whoever
+// Serve takes associations from l until ctx ends or l fails. Then procedures
+// under way have two seconds to end, no other begins, and Serve shuts down every
+// association with SCTP SHUTDOWN, so that eNBs set up S1 anew with whoever
 // follows, and waits for everything it started. It closes l. An MME serves
 // once. The error is nil after an end by ctx.
 func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
@@ -65,18 +70,19 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	m.serving = true
 	m.mu.Unlock()
 
-	ctx, stop := context.WithCancel(ctx)
 	m.spawn(m.sweep)
 	var enbs sync.WaitGroup
 	err := m.accept(ctx, l, &enbs)
-	stop()
 	l.Close()
 	m.mu.Lock()
 	m.stopping = true
 	m.mu.Unlock()
-	m.cancel()
+	m.leave()
+	late := time.AfterFunc(drainWait, m.cancel)
 	m.phones.Wait()
-	close(m.quiet)
+	late.Stop()
+	m.cancel()
+	m.hush()
 	enbs.Wait()
 	return err
 }
@@ -115,7 +121,7 @@ func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup)
 		}
 		enbs.Go(func() {
 			defer func() { <-slots }()
-			newENB(m, a).serve(ctx)
+			newENB(m, a).serve()
 		})
 	}
 }

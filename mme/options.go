@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/wire/home"
@@ -36,11 +37,23 @@ type Options struct {
 	Gateway Gateway
 	Towers  Towers
 
-	Security    nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
-	NetworkName string        // full name for phones (EMM INFORMATION); empty sends none
-	T3412       time.Duration // periodic update; 0 tells phones to send none (TS 24.301 §5.3.5)
+	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
-	IdleLimit time.Duration // an idle phone is detached implicitly after it (TS 24.301 §5.3.5); 24 h, or T3412 and 8 minutes
+	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of
+	// day in Zone. Without a name nothing is sent. Zone is time.Local.
+	NetworkName, NetworkShortName string
+	Zone                          *time.Location
+
+	// Areas are groups of tracking areas, of at most 16, in each of which a phone
+	// moves without telling and is paged everywhere. An area in no group stands
+	// with the others of the same eNB.
+	Areas [][]id.TAI
+
+	T3412     time.Duration // periodic update (TS 24.301 §5.3.5); 54 minutes; negative: phones send none
+	IdleLimit time.Duration // an idle phone is detached implicitly after it (TS 24.301 §5.3.5); T3412 and 8 minutes, without T3412 24 h
+
+	GUTIRequests int           // a phone gets another GUTI after so many service requests; 32
+	GUTIAge      time.Duration // and when it has had one for so long; 12 h
 
 	HomeTimeout    time.Duration // for an answer of the home; 4 s (a phone gives up the attach after 15 s, T3410)
 	GatewayTimeout time.Duration // for an answer of the gateway; 10 s
@@ -64,10 +77,15 @@ func def[T comparable](p *T, v T) {
 func (o Options) complete() (Options, error) {
 	def(&o.Name, "campanile")
 	def(&o.Capacity, 255)
+	def(&o.T3412, 54*time.Minute)
 	if o.T3412 > 0 {
-		def(&o.IdleLimit, o.T3412+8*time.Minute) // mobile reachable and implicit detach timer
+		o.T3412, _ = eps.NewGPRSTimer(o.T3412).Duration() // what it can say
+		def(&o.IdleLimit, o.T3412+reachableMargin+implicitDetachWait)
 	}
 	def(&o.IdleLimit, 24*time.Hour)
+	def(&o.GUTIRequests, 32)
+	def(&o.GUTIAge, 12*time.Hour)
+	def(&o.Zone, time.Local)
 	def(&o.HomeTimeout, 4*time.Second)
 	def(&o.GatewayTimeout, 10*time.Second)
 	def(&o.MaxENBs, 256)
@@ -102,13 +120,21 @@ func (o Options) complete() (Options, error) {
 		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
 		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
 		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
-		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.T3412 < 0 || o.IdleLimit < 0, "a timeout is negative"},
+		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.IdleLimit < 0 || o.GUTIAge < 0, "a timeout is negative"},
 	} {
 		if c.bad {
 			errs = append(errs, errors.New("mme: "+c.what))
 		}
 	}
-	return o, errors.Join(errs...)
+	return o, errors.Join(append(errs, checkAreas(o.Areas))...)
+}
+
+// periodic is T3412 as phones are told (TS 24.301 §5.3.5).
+func (m *MME) periodic() eps.GPRSTimer {
+	if m.o.T3412 < 0 {
+		return eps.GPRSTimer(eps.TimerDeactivated)
+	}
+	return eps.NewGPRSTimer(m.o.T3412)
 }
 
 // printable says that s is an ASN.1 PrintableString.

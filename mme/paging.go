@@ -13,15 +13,19 @@ import (
 )
 
 // DownlinkData says that the gateway holds packets for a session's phone, as
-// s11.Options.OnDownlinkData does; it does not block. The phone is paged, or
-// gtpc.ContextNotFound returned.
+// s11.Options.OnDownlinkData does; it does not block. The phone is paged, or the
+// cause returned why it is not.
 func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
 	m.known.mu.Lock()
 	u := m.known.bySession[s]
 	m.known.mu.Unlock()
-	if u == nil || !m.dataFor(u) {
+	switch {
+	case u == nil:
 		m.count.drop(dropDownlinkData)
 		return gtpc.ContextNotFound
+	case !m.dataFor(u):
+		m.count.drop(dropDownlinkData)
+		return gtpc.UnableToPageUE
 	}
 	return gtpc.Accepted
 }
@@ -31,9 +35,16 @@ func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
 func (m *MME) dataFor(u *ue) bool {
 	m.known.mu.Lock()
 	owner := u.owner
+	if owner == nil && m.unreachable(u) {
+		m.known.mu.Unlock()
+		return false
+	}
 	if owner == nil && u.registered && u.session != nil && u.paging == nil {
-		ctx, cancel := context.WithCancel(m.ctx)
-		p := page{u: u, session: u.session, tmsi: u.tmsi, imsi: u.imsi, tais: u.tais}
+		ctx, cancel := context.WithCancel(m.leaving)
+		p := page{u: u, session: u.session, imsi: u.imsi, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
+		if u.formerTMSI != 0 {
+			p.tmsis = append(p.tmsis, u.formerTMSI)
+		}
 		u.paging = cancel
 		m.known.mu.Unlock()
 		if !m.spawn(func() { defer cancel(); m.page(ctx, p) }) {
@@ -55,9 +66,44 @@ func (m *MME) dataFor(u *ue) bool {
 type page struct {
 	u       *ue
 	session *s11.Session
-	tmsi    id.MTMSI
 	imsi    id.IMSI
+	tmsis   []id.MTMSI // two while the phone may have either (TS 24.301 §5.4.1.6 a)
 	tais    []id.TAI
+}
+
+// unreachable says that the mobile reachable timer of an idle phone has expired:
+// it is paged no more (TS 24.301 §5.3.5). Called under registry.mu.
+func (m *MME) unreachable(u *ue) bool {
+	return m.o.T3412 > 0 && time.Since(u.heard) > m.o.T3412+reachableMargin
+}
+
+// areas are the tracking areas in which the phone may be without having told.
+// Called under registry.mu.
+func (u *ue) areas() []id.TAI {
+	out := slices.Clone(u.tais)
+	for _, t := range u.formerTAIs {
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// messages makes the Paging messages, one for each name the phone may have.
+func (m *MME) messages(p page) []*s1ap.Paging {
+	var out []*s1ap.Paging
+	for _, t := range p.tmsis {
+		msg := &s1ap.Paging{
+			UEIdentityIndexValue: pagingIndex(p.imsi),
+			UEPagingID:           s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: m.o.GUMMEI.Code, TMSI: t})},
+			CNDomain:             s1ap.CNDomainPs,
+		}
+		for _, t := range p.tais {
+			msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
+		}
+		out = append(out, msg)
+	}
+	return out
 }
 
 // page is paging for EPS services (TS 24.301 §5.6.2, TS 36.413 §8.5): to every
@@ -65,26 +111,21 @@ type page struct {
 // comes, whatever for, ends it through ctx.
 func (m *MME) page(ctx context.Context, p page) {
 	began := time.Now()
-	msg := &s1ap.Paging{
-		UEIdentityIndexValue: pagingIndex(p.imsi),
-		UEPagingID:           s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: m.o.GUMMEI.Code, TMSI: p.tmsi})},
-		CNDomain:             s1ap.CNDomainPs,
-	}
-	for _, t := range p.tais {
-		msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
-	}
+	messages := m.messages(p)
 	timer := time.NewTimer(t3413.wait)
 	defer timer.Stop()
 	for range t3413.sends {
 		for _, e := range m.legs.all() {
 			if slices.ContainsFunc(e.show().TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
-				_ = e.send(0, msg)
+				for _, msg := range messages {
+					_ = e.send(0, msg)
+				}
 			}
 		}
 		timer.Reset(t3413.wait)
 		select {
 		case <-ctx.Done():
-			if m.ctx.Err() == nil {
+			if m.leaving.Err() == nil {
 				m.count.procedure("paging", "")
 			}
 			return

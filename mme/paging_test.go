@@ -5,17 +5,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/wire/gtpc"
 )
 
 // TS 24.301 §5.6.2, TS 23.401 §5.3.4.3.
 func TestPaging(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e, f := w.tower(0x19b), w.dial()
-		f.tac = 8
-		f.send(f.setupRequest(0x19c))
-		expect[*s1ap.S1SetupResponse](f)
+	play(t, func(o *Options) { o.Areas = [][]id.TAI{{{PLMN: testPLMN, TAC: 7}, {PLMN: testPLMN, TAC: 8}}} }, func(w *world) {
+		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)
 		p.attach()
 		s, _ := w.gw.only(w)

@@ -85,10 +85,10 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	c.proc = nil
 	switch e := err.(type) {
 	case nil:
-		if !c.over {
+		if c.over == (s1ap.Cause{}) {
 			return nil, false
 		}
-		return ended(c.hangUp(s1ap.CauseNasDetach.Cause(), ""))
+		return ended(c.hangUp(c.over, ""))
 	case *collision:
 		return &e.in, false
 	case *released:
@@ -132,7 +132,7 @@ func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 	if err := c.send(m); err != nil {
 		return ended(c.hangUp(cause, f.Error()))
 	}
-	if f.cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork && f.cause != eps.EMMCauseImplicitlyDetached {
+	if !f.reattach() {
 		return ended(c.hangUp(cause, f.Error()))
 	}
 	c.stranger() // what comes next must show its keys anew
@@ -145,6 +145,16 @@ func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 		c.leg = nil
 	}
 	return ended(c.hangUp(cause, f.Error()))
+}
+
+// reattach says that the cause makes the phone attach at once (TS 24.301
+// §5.5.3.2.5, §5.6.1.5).
+func (f *failure) reattach() bool {
+	switch f.cause {
+	case eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, eps.EMMCauseImplicitlyDetached, eps.EMMCauseNoEPSBearerContextActivated:
+		return true
+	}
+	return false
 }
 
 // message is the reject message for the procedure, or nil.

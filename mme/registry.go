@@ -1,10 +1,10 @@
 package mme
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/mme/s11"
@@ -51,19 +51,21 @@ func (r *registry) find(t id.MTMSI) *ue {
 	return r.byTMSI[t]
 }
 
-// claim makes c the owner of u if nobody is; else it gives the owner.
-func (r *registry) claim(u *ue, c *conn) *conn {
+// claim makes c the owner of u if nobody is; else it gives the owner. paged says
+// that the phone was being paged for downlink data.
+func (r *registry) claim(u *ue, c *conn) (owner *conn, paged bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if u.owner != nil && u.owner != c {
-		return u.owner
+		return u.owner, false
 	}
+	paged = u.paging != nil
 	if u.owner == nil && !u.registered && r.byIMSI[u.imsi] == u {
 		r.deregistered--
 	}
 	u.owner = c
 	u.stopPaging()
-	return nil
+	return nil, paged
 }
 
 // park leaves u without owner.
@@ -73,7 +75,7 @@ func (r *registry) park(u *ue, c *conn) {
 	if u.owner != c {
 		return
 	}
-	u.owner = nil
+	u.owner, u.heard = nil, time.Now()
 	if r.byIMSI[u.imsi] == u && !u.registered {
 		r.deregistered++
 	}
@@ -136,40 +138,6 @@ func (r *registry) remove(u *ue) {
 		delete(r.bySession, u.session)
 	}
 	u.stopPaging()
-}
-
-// newTMSI gives u a second M-TMSI beside the one it has; both are good until
-// dropTMSI (TS 24.301 §5.5.1.2.4, §5.4.1.4).
-func (r *registry) newTMSI(u *ue) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for range 64 {
-		var b [4]byte
-		if _, err := io.ReadFull(r.rand, b[:]); err != nil {
-			return fmt.Errorf("mme: drawing an M-TMSI: %w", err)
-		}
-		t := id.MTMSI(binary.BigEndian.Uint32(b[:]))
-		if t == 0 || t == 0xffffffff || r.byTMSI[t] != nil {
-			continue
-		}
-		if u.formerTMSI != 0 && r.byTMSI[u.formerTMSI] == u {
-			delete(r.byTMSI, u.formerTMSI)
-		}
-		u.formerTMSI, u.tmsi = u.tmsi, t
-		r.byTMSI[t] = u
-		return nil
-	}
-	return fmt.Errorf("mme: 64 M-TMSIs drawn, none free")
-}
-
-// dropTMSI ends the former M-TMSI: the phone has confirmed the new one.
-func (r *registry) dropTMSI(u *ue) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if u.formerTMSI != 0 && r.byTMSI[u.formerTMSI] == u {
-		delete(r.byTMSI, u.formerTMSI)
-	}
-	u.formerTMSI = 0
 }
 
 // setSession notes the session of u, or that it has none any more.

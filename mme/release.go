@@ -24,7 +24,7 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 	defer t.Stop()
 	defer c.m.legs.close(l)
 	for {
-		in, err := c.next(t.C)
+		in, err := c.next(t.C, c.m.ctx)
 		if err != nil {
 			return nil
 		}
@@ -49,9 +49,13 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 	if !u.registered || u.session == nil {
 		return nil, false
 	}
-	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
-	})
+	var err error
+	if c.served != nil {
+		c.served = nil
+		_, err = call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
+		})
+	}
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Idle, why
 		if len(i.Bearers) > 0 {

@@ -58,8 +58,8 @@ func (e *enb) before(m s1ap.Message, fault *s1ap.SyntaxError) {
 	e.m.count.drop(dropBeforeSetup)
 	_, enbID := ids(m)
 	if _, said := m.(*s1ap.ErrorIndication); said || enbID != nil {
-		e.log.Warn("eNB speaks of phones without S1 Setup, shutting its association down so that it sets up S1", "message", m.Header().Name)
-		e.shutdown()
+		e.log.Warn("eNB speaks of phones without S1 Setup", "message", m.Header().Name)
+		e.quit(errNoSetup)
 		return
 	}
 	e.errorIndication(&s1ap.ErrorIndication{Cause: new(s1ap.CauseProtocolMessageNotCompatibleWithReceiverState.Cause())})

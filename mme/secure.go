@@ -11,10 +11,9 @@ import (
 // the authentication just done are taken into use.
 func (c *conn) secure() error {
 	u, k := c.ue, c.keys
-	o := u.capability.Octets()
-	eea, eia, err := c.m.o.Security.Select(nassec.Capability(o[0]), nassec.Capability(o[1]))
+	eea, eia, err := c.algorithms()
 	if err != nil {
-		return refuse(eps.EMMCauseUESecurityCapabilitiesMismatch, fmt.Errorf("phone has %v: %w", u.capability, err))
+		return err
 	}
 	next, err := nassec.New(nassec.State{Role: nassec.Network, KSI: k.ksi, KASME: k.kasme, EEA: eea, EIA: eia})
 	if err != nil {
@@ -39,6 +38,16 @@ func (c *conn) secure() error {
 		i.Ticket, i.TicketUntil, i.Segment = k.lease.ticket.ID, k.lease.ticket.NotAfter, 0
 	})
 	return nil
+}
+
+// algorithms picks for what the phone can do.
+func (c *conn) algorithms() (nassec.EEA, nassec.EIA, error) {
+	o := c.ue.capability.Octets()
+	eea, eia, err := c.m.o.Security.Select(nassec.Capability(o[0]), nassec.Capability(o[1]))
+	if err != nil {
+		return 0, 0, refuse(eps.EMMCauseUESecurityCapabilitiesMismatch, fmt.Errorf("phone has %v: %w", c.ue.capability, err))
+	}
+	return eea, eia, nil
 }
 
 // commandSecurity sends Security Mode Command under the keys it announces.

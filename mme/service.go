@@ -25,11 +25,10 @@ func (c *conn) service(in inbound) error {
 	if err != nil {
 		return err
 	}
-	if err := c.await(contextSetupWait, s.answer); err == errTimer {
-		return silent(fmt.Errorf("no Initial Context Setup Response in %v", contextSetupWait))
-	} else if err != nil {
+	if err := c.contextAnswer(s); err != nil {
 		return err
 	}
+	c.ue.requests++
 	return c.useContext(s)
 }
 

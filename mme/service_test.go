@@ -108,7 +108,7 @@ func TestServiceRequestWithWrongCode(t *testing.T) {
 // A lease near its end is renewed before bearers are set up, and the gateway
 // gets the new ticket.
 func TestLeaseRenewedAtServiceRequest(t *testing.T) {
-	play(t, nil, func(w *world) {
+	play(t, noUpdates, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
 		_, x := w.gw.only(w)
@@ -155,7 +155,7 @@ func TestLeaseRenewedAtServiceRequest(t *testing.T) {
 // A phone that stays connected does not outlive its lease, which nobody would
 // pay its tower for: it is sent idle in time, and asked when it comes back.
 func TestLeaseEndsWhileConnected(t *testing.T) {
-	play(t, nil, func(w *world) {
+	play(t, noUpdates, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
 		_, x := w.gw.only(w)
@@ -191,34 +191,6 @@ func TestLeaseEndsWhileConnected(t *testing.T) {
 			t.Errorf("state %v", i.State)
 		}
 		w.gw.none2(w)
-	})
-}
-
-// A tracking area update is answered: the phone is to attach again.
-func TestTrackingAreaUpdate(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		p.idle()
-		p.initial(&eps.TrackingAreaUpdateRequest{Type: eps.UpdateTA, KSI: p.ksi, OldGUTI: eps.FromGUTI(*p.guti)})
-		if m := down[*eps.TrackingAreaUpdateReject](p); m.Cause != eps.EMMCauseImplicitlyDetached {
-			t.Errorf("rejected with %v", m.Cause)
-		}
-		p.uplinkRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
-		p.mmeID = 0
-		q := w.phone(e)
-		q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 5}
-		q.initial(&eps.TrackingAreaUpdateRequest{Type: eps.UpdateTA, KSI: 1, OldGUTI: eps.FromGUTI(*q.guti)})
-		for {
-			m := expect[*s1ap.DownlinkNASTransport](e)
-			if m.ENBUES1APID == q.enbID {
-				if r := open[*eps.TrackingAreaUpdateReject](q, m.NASPDU); r.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
-					t.Errorf("rejected with %v", r.Cause)
-				}
-				break
-			}
-		}
 	})
 }
 

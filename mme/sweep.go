@@ -7,24 +7,38 @@ import (
 	"campanile.network/mme/s11"
 )
 
+// sweepEvery is how late an implicit detach may be.
+const sweepEvery = 15 * time.Second
+
 // sweep detaches phones implicitly that have been idle too long (TS 24.301
 // §5.3.5): switched off without a word, or gone. A phone that comes back is told
 // #10 and attaches with the keys it has.
 func (m *MME) sweep() {
-	t := time.NewTicker(max(m.o.IdleLimit/8, time.Second))
+	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
 		select {
-		case <-m.ctx.Done():
+		case <-m.leaving.Done():
 			return
 		case <-t.C:
 		}
-		for _, u := range m.known.all() {
-			if i := u.show(nil); i.State == Idle && time.Since(i.Since) >= m.o.IdleLimit {
-				m.forgetIdle(u)
-			}
+		for _, u := range m.known.idleSince(time.Now().Add(-m.o.IdleLimit)) {
+			m.forgetIdle(u)
 		}
 	}
+}
+
+// idleSince gives the registered phones that have not been heard of since t.
+func (r *registry) idleSince(t time.Time) []*ue {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*ue
+	for _, u := range r.byIMSI {
+		if u.owner == nil && u.registered && u.heard.Before(t) {
+			out = append(out, u)
+		}
+	}
+	return out
 }
 
 // forgetIdle ends the session of an idle phone and leaves it deregistered.

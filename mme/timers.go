@@ -22,6 +22,13 @@ var (
 	t3413 = timer{"T3413", 5 * time.Second, 3} // Paging; the value is the network's own (TS 24.301 §5.6.2.2)
 )
 
+// Timers of an idle phone (TS 24.301 §5.3.5): the mobile reachable timer is T3412
+// and a margin; then the phone is paged no more, and after another wait detached.
+const (
+	reachableMargin    = 4 * time.Minute
+	implicitDetachWait = 4 * time.Minute
+)
+
 // S1AP has no timers of its own on the MME's side (TS 36.413 §9.5 names the
 // eNB's); these bound how long an eNB may keep a phone's goroutine waiting.
 const (
@@ -31,5 +38,6 @@ const (
 	refusedWait        = 2 * time.Minute  // another S1 Setup Request after a refusal
 	sendWait           = 5 * time.Second  // room in an association's send buffer
 	admitWait          = 5 * time.Second  // Towers.Admit
-	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of every association at the end
+	drainWait          = 2 * time.Second  // procedures under way when the MME stops
+	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of an association
 )

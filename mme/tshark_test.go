@@ -28,7 +28,8 @@ func TestTsharkReadsTheMME(t *testing.T) {
 	var said [][]byte
 	clear := func(o *Options) {
 		o.Security = nassec.Policy{EEA: []nassec.EEA{nassec.EEA0}}
-		o.NetworkName = "Campanile"
+		o.NetworkName, o.NetworkShortName = "Campanile", "Camp"
+		o.GUTIRequests = 2
 	}
 	play(t, clear, func(w *world) {
 		w.record = func(b []byte) { said = append(said, b) }
@@ -44,7 +45,7 @@ func TestTsharkReadsTheMME(t *testing.T) {
 	}
 	for _, want := range []string{"S1SetupResponse", "S1SetupFailure", "Authentication request", "Authentication reject", "Security mode command", "ESM information request",
 		"Attach accept, Activate default EPS bearer context request", "EMM information", "UEContextReleaseCommand", "Paging", "Service reject", "Attach reject", "PDN connectivity reject",
-		"Tracking area update reject", "Detach accept", "Detach request", "Identity request", "ErrorIndication", "ResetAcknowledge", "EMM status"} {
+		"Tracking area update reject", "Tracking area update accept", "GUTI reallocation command", "Detach accept", "Detach request", "Identity request", "ErrorIndication", "ResetAcknowledge", "EMM status"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("tshark sees no %q in\n%s", want, out)
 		}
@@ -93,11 +94,22 @@ func wholeLife(w *world, e *enbPeer) {
 	p.uplink(&eps.PDNConnectivityRequest{PTI: 3, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4})
 	down[*eps.PDNConnectivityReject](p)
 	p.idle()
-	p.initial(&eps.TrackingAreaUpdateRequest{Type: eps.UpdateTA, KSI: p.ksi, OldGUTI: eps.FromGUTI(*p.guti)})
-	down[*eps.TrackingAreaUpdateReject](p)
+	p.initial(p.updateRequest(eps.UpdateCombined))
+	down[*eps.TrackingAreaUpdateAccept](p)
+	down[*eps.EMMInformation](p)
 	p.released()
+	p.initial(p.updateRequest(eps.UpdatePeriodic))
+	p.updated()
+	down[*eps.EMMInformation](p)
+	p.released()
+	for range 2 {
+		p.request()
+		p.setupResponse()
+		p.idle()
+	}
 	p.request()
 	p.setupResponse()
+	p.reallocated()
 	p.settled()
 	p.uplink(&eps.DetachRequest{Type: eps.DetachEPS, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
 	down[*eps.DetachAccept](p)
@@ -111,6 +123,9 @@ func wholeLife(w *world, e *enbPeer) {
 func unknownPhone(w *world, e *enbPeer) {
 	q := w.phone(e)
 	q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 1}
+	q.initial(q.updateRequest(eps.UpdateTA))
+	down[*eps.TrackingAreaUpdateReject](q)
+	q.released()
 	m := q.attachRequest()
 	m.Type = eps.AttachTypeCombined
 	m.ESM = must(eps.Append(nil, &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4v6}))

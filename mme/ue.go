@@ -19,8 +19,10 @@ type ue struct {
 	// Guarded by registry.mu; the owner may read what only the owner writes.
 	owner            *conn
 	paging           context.CancelFunc
-	registered       bool // EMM-REGISTERED
+	registered       bool      // EMM-REGISTERED
+	heard            time.Time // last in connected mode
 	tmsi, formerTMSI id.MTMSI
+	tais, formerTAIs []id.TAI // the list the phone has; those it may have besides
 	session          *s11.Session
 
 	// secMu guards the security contexts: a new connection verifies a message
@@ -37,8 +39,10 @@ type ue struct {
 	capability eps.UESecurityCapability
 	radio      []byte // UE radio capability as the eNB gave it (TS 36.413 §9.2.1.27)
 	lease      *lease
-	told       *lease   // whose ticket the gateway has
-	tais       []id.TAI // the list the phone has
+	told       *lease // whose ticket the gateway has
+
+	requests int       // service requests since the M-TMSI was assigned
+	assigned time.Time // when it was
 
 	infoMu sync.Mutex
 	info   UEInfo

@@ -59,6 +59,10 @@ func play(t *testing.T, change func(*Options), script func(*world)) {
 	})
 }
 
+// noUpdates tells phones to send no periodic updates, so that they may be idle
+// for long.
+func noUpdates(o *Options) { o.T3412 = -1 }
+
 func newWorld(t testing.TB, change func(*Options)) *world {
 	l := &listener{ch: make(chan sctp.Association), closed: make(chan struct{})}
 	w := serveWorld(t, change, l)
@@ -203,10 +207,13 @@ func (w *world) dial() *enbPeer {
 }
 
 // tower is an eNB with S1 Setup done.
-func (w *world) tower(enbID uint32) *enbPeer {
+func (w *world) tower(enbID uint32) *enbPeer { w.t.Helper(); return w.towerIn(enbID, 7) }
+
+// towerIn is one in a tracking area of its own.
+func (w *world) towerIn(enbID uint32, tac id.TAC) *enbPeer {
 	w.t.Helper()
 	e := w.dial()
-	e.eci = id.ECI(enbID<<8 | 1)
+	e.eci, e.tac = id.ECI(enbID<<8|1), tac
 	e.send(e.setupRequest(enbID))
 	expect[*s1ap.S1SetupResponse](e)
 	return e
