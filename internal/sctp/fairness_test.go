@@ -52,7 +52,7 @@ func TestFairShare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			k.net.SetConditions(sctptest.Conditions{Delay: 5 * time.Millisecond, Rate: 10e6 / 8, Queue: 50 * time.Millisecond, Loss: loss})
+			k.net.SetConditions(sctptest.Conditions{Delay: 5 * time.Millisecond, Jitter: time.Millisecond, Rate: 10e6 / 8, Queue: 50 * time.Millisecond, Loss: loss})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			got := [2]chan int{make(chan int, 1), make(chan int, 1)}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"campanile.network/internal/sctp"
+	"campanile.network/internal/sctp/guest"
 )
 
 // These tests talk to libusrsctp, an SCTP that is not ours, through testdata/usrsctp_peer.c.
@@ -42,7 +43,7 @@ var stranger = sync.OnceValues(func() (string, error) {
 var strangerDir string
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := guest.Main(m)
 	if strangerDir != "" {
 		os.RemoveAll(strangerDir)
 	}
