@@ -107,17 +107,29 @@ func freeUDPPort(t *testing.T) uint16 {
 	return uint16(c.LocalAddr().(*net.UDPAddr).Port)
 }
 
+// place is where a peer program runs and how it reaches us.
+type place struct {
+	netns string         // network namespace, "" for ours
+	peer  netip.AddrPort // the program's IP address and UDP port, 0 for plain SCTP
+	more  []netip.Addr   // further addresses of it
+}
+
+// onLoopback is a place for SCTP in UDP.
+func onLoopback(t *testing.T) place {
+	return place{peer: netip.AddrPortFrom(loopback.Addr(), freeUDPPort(t))}
+}
+
 // usrsctp is a running peer program.
 type usrsctp struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	port  uint16
+	at    place
 	lines chan string
 	seen  []string
 	errs  bytes.Buffer
 }
 
-func startPeer(t *testing.T, port uint16, role string, ours *sctp.UDPEndpoint, sctpPort uint16, end string) *usrsctp {
+func startPeer(t *testing.T, at place, role string, ours *sctp.UDPEndpoint, sctpPort uint16, end string) *usrsctp {
 	t.Helper()
 	bin, err := stranger()
 	if err != nil {
@@ -126,8 +138,17 @@ func startPeer(t *testing.T, port uint16, role string, ours *sctp.UDPEndpoint, s
 		}
 		t.Skip(err)
 	}
-	p := &usrsctp{t: t, port: port, lines: make(chan string, 100)}
-	p.cmd = exec.Command(bin, role, strconv.Itoa(int(port)), strconv.Itoa(int(ours.EncapAddr().Port())), strconv.Itoa(int(sctpPort)), end)
+	p := &usrsctp{t: t, at: at, lines: make(chan string, 100)}
+	comma := func(a netip.AddrPort) string { return fmt.Sprintf("%v,%d", a.Addr(), a.Port()) }
+	local := comma(at.peer)
+	for _, a := range at.more {
+		local += "," + a.String()
+	}
+	args := []string{bin, role, local, comma(ours.EncapAddr()), strconv.Itoa(int(sctpPort)), end}
+	if at.netns != "" {
+		args = append([]string{"ip", "netns", "exec", at.netns}, args...)
+	}
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stderr = &p.errs
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -218,34 +239,55 @@ var endings = []struct {
 	}},
 }
 
-func forEachEnding(t *testing.T, f func(t *testing.T, ours *sctp.UDPEndpoint, i int)) {
-	for _, loss := range []float64{0, 0.05} {
+var fastTimers = sctp.Timers{RTOInitial: 200 * time.Millisecond, RTOMin: 50 * time.Millisecond, RTOMax: time.Second}
+
+// forEachEnding runs f for every way to end, over UDP on loopback, with and without loss, and plain over two IP versions.
+func forEachEnding(t *testing.T, f func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int)) {
+	type stage func(t *testing.T) (*sctp.UDPEndpoint, place)
+	udp := func(loss float64) stage {
+		return func(t *testing.T) (*sctp.UDPEndpoint, place) {
+			return udpEndpoint(t, sctp.Options{Conn: lossySocket(t, loss), Timers: fastTimers}), onLoopback(t)
+		}
+	}
+	raw := func(ours, theirs string) stage {
+		return func(t *testing.T) (*sctp.UDPEndpoint, place) {
+			w := newWorld(t)
+			return w.raw(ours, sctp.Options{Timers: fastTimers}), place{netns: w.far, peer: netip.AddrPortFrom(netip.MustParseAddr(theirs), 0)}
+		}
+	}
+	for name, s := range map[string]stage{"udp": udp(0), "udp-lossy": udp(0.05), "raw4": raw("10.132.0.1", "10.132.0.2"), "raw6": raw("fd00:132::1", "fd00:132::2")} {
 		for i, e := range endings {
-			if loss > 0 && (e.peer == "abort" || e.ours == "abort") {
+			if name == "udp-lossy" && (e.peer == "abort" || e.ours == "abort") {
 				continue // an ABORT is sent once and may be lost, by design
 			}
-			t.Run(fmt.Sprintf("loss=%v/peer=%s/ours=%s", loss, e.peer, e.ours), func(t *testing.T) {
-				ours := udpEndpoint(t, sctp.Options{Conn: lossySocket(t, loss), Timers: sctp.Timers{RTOInitial: 200 * time.Millisecond, RTOMin: 50 * time.Millisecond, RTOMax: time.Second}})
-				f(t, ours, i)
-				dropped := ours.Stats().Dropped // a repeated packet is no fault, these are
-				for _, why := range []string{"malformed packet", "wrong checksum", "wrong verification tag", "unknown chunk type", "bad INIT or INIT ACK",
-					"SACK out of range", "inconsistent fragment or stream", "cookie not ours"} {
-					if dropped[why] != 0 {
-						t.Errorf("dropped %d: %s", dropped[why], why)
-					}
-				}
+			t.Run(fmt.Sprintf("%s/peer=%s/ours=%s", name, e.peer, e.ours), func(t *testing.T) {
+				ours, at := s(t)
+				f(t, ours, at, i)
+				noFaults(t, ours)
 			})
 		}
 	}
 }
 
+// noFaults fails for what an honest peer never sends. A repeated packet is no fault.
+func noFaults(t *testing.T, ours *sctp.UDPEndpoint) {
+	t.Helper()
+	dropped := ours.Stats().Dropped
+	for _, why := range []string{"malformed packet", "wrong checksum", "wrong verification tag", "unknown chunk type", "bad INIT or INIT ACK",
+		"SACK out of range", "inconsistent fragment or stream", "cookie not ours"} {
+		if dropped[why] != 0 {
+			t.Errorf("dropped %d: %s", dropped[why], why)
+		}
+	}
+}
+
 func TestStrangerConnects(t *testing.T) {
-	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, i int) {
+	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int) {
 		l, err := ours.Listen(36412)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := startPeer(t, freeUDPPort(t), "client", ours, 36412, endings[i].peer)
+		p := startPeer(t, at, "client", ours, 36412, endings[i].peer)
 		a, err := l.Accept(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -266,10 +308,10 @@ func TestStrangerConnects(t *testing.T) {
 }
 
 func TestStrangerListens(t *testing.T) {
-	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, i int) {
-		p := startPeer(t, freeUDPPort(t), "server", ours, 36412, endings[i].peer)
+	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int) {
+		p := startPeer(t, at, "server", ours, 36412, endings[i].peer)
 		p.expect("READY")
-		a, err := ours.Dial(t.Context(), netip.AddrPortFrom(loopback.Addr(), 36412), sctp.DialOptions{EncapPort: p.port})
+		a, err := ours.Dial(t.Context(), netip.AddrPortFrom(at.peer.Addr(), 36412), sctp.DialOptions{EncapPort: at.peer.Port()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,8 +344,8 @@ func TestStrangerRestarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freeUDPPort(t)
-	first := startPeer(t, port, "client", ours, 36412, "hold")
+	at := onLoopback(t)
+	first := startPeer(t, at, "client", ours, 36412, "hold")
 	a, err := l.Accept(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +354,7 @@ func TestStrangerRestarts(t *testing.T) {
 	go func() { over <- echo(t.Context(), a) }()
 	first.expect("ECHOED")
 	first.kill()
-	second := startPeer(t, port, "client", ours, 36412, "shutdown")
+	second := startPeer(t, at, "client", ours, 36412, "shutdown")
 	b, err := l.Accept(t.Context())
 	if err != nil {
 		t.Fatal(err)

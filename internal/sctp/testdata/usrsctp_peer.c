@@ -1,10 +1,12 @@
-/* A peer for tests, over libusrsctp with UDP encapsulation.
+/* A peer for tests, over libusrsctp: in UDP, or plain SCTP over raw sockets.
  *
- *   usrsctp_peer server LOCALUDP PEERUDP SCTPPORT END    echoes every message on its stream with its PPID
- *   usrsctp_peer client LOCALUDP PEERUDP SCTPPORT END    sends messages of several sizes on all its streams and checks the echo
+ *   usrsctp_peer server LOCAL PEER SCTPPORT END    echoes every message on its stream with its PPID
+ *   usrsctp_peer client LOCAL PEER SCTPPORT END    sends messages of several sizes on all its streams and checks the echo
  *
+ * LOCAL and PEER are each IP,UDPPORT; port 0 means plain SCTP. More local addresses may follow LOCAL: IP,UDPPORT,IP...
  * END: wait (for the other side to end), shutdown, abort; a server does it when it receives "BYE", a client when all echoes have come.
  * "hold" (client) stays silent after the echoes until it is killed. What happens is printed as one word per line. Exit 0 if all was well. */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -25,7 +27,40 @@ static void die(const char *s) { perror(s); printf("FAILED %s\n", s); fflush(std
 
 static void must(int r, const char *what) { if (r < 0) die(what); }
 
-static void options(int peer_udp) {
+/* Reads "IP" into an address with an SCTP port and returns its length. */
+static socklen_t address(struct sockaddr_storage *a, const char *ip, int port) {
+	struct sockaddr_in *v4 = (struct sockaddr_in *)a;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
+	memset(a, 0, sizeof *a);
+	if (inet_pton(AF_INET, ip, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		return sizeof *v4;
+	}
+	if (inet_pton(AF_INET6, ip, &v6->sin6_addr) != 1) die("address");
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(port);
+	return sizeof *v6;
+}
+
+/* Cuts the next word off a list with commas. */
+static char *word(char **list) {
+	char *w = strsep(list, ",");
+	return w ? w : "";
+}
+
+/* Binds the first local address and adds the others. */
+static void bind_all(char *ip, char *more, int port) {
+	struct sockaddr_storage a;
+	socklen_t n = address(&a, ip, port);
+	must(usrsctp_bind(sock, (struct sockaddr *)&a, n), "bind");
+	while (more && *more) {
+		address(&a, word(&more), port);
+		must(usrsctp_bindx(sock, (struct sockaddr *)&a, 1, SCTP_BINDX_ADD_ADDR), "bindx");
+	}
+}
+
+static void options(int family, int peer_udp) {
 	struct sctp_udpencaps enc;
 	struct sctp_event ev;
 	struct sctp_initmsg init;
@@ -34,9 +69,9 @@ static void options(int peer_udp) {
 	size_t i;
 
 	memset(&enc, 0, sizeof enc);
-	enc.sue_address.ss_family = AF_INET;
+	enc.sue_address.ss_family = family;
 	enc.sue_port = htons(peer_udp);
-	must(usrsctp_setsockopt(sock, IPPROTO_SCTP, SCTP_REMOTE_UDP_ENCAPS_PORT, &enc, sizeof enc), "encaps port");
+	if (peer_udp) must(usrsctp_setsockopt(sock, IPPROTO_SCTP, SCTP_REMOTE_UDP_ENCAPS_PORT, &enc, sizeof enc), "encaps port");
 	must(usrsctp_setsockopt(sock, IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on), "rcvinfo");
 	must(usrsctp_setsockopt(sock, IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on), "nodelay");
 	memset(&init, 0, sizeof init);
@@ -142,30 +177,35 @@ static void ask(const char *end) {
 }
 
 int main(int argc, char **argv) {
-	struct sockaddr_in a;
-	int client;
+	struct sockaddr_storage a;
+	char *local_ip, *peer_ip, *local, *peer;
+	int client, local_udp, peer_udp, port;
+	socklen_t n;
+
 	if (argc != 6) return 2;
 	client = !strcmp(argv[1], "client");
-	usrsctp_init(atoi(argv[2]), NULL, NULL);
+	local = argv[2];
+	local_ip = word(&local);
+	local_udp = atoi(word(&local));
+	peer = argv[3];
+	peer_ip = word(&peer);
+	peer_udp = atoi(word(&peer));
+	port = atoi(argv[4]);
+	usrsctp_init(local_udp, NULL, NULL);
 	usrsctp_sysctl_set_sctp_blackhole(2);
 	usrsctp_sysctl_set_sctp_rto_min_default(50);
 	usrsctp_sysctl_set_sctp_rto_initial_default(200);
 	usrsctp_sysctl_set_sctp_rto_max_default(1000);
-	sock = usrsctp_socket(AF_INET, client ? SOCK_STREAM : SOCK_SEQPACKET, IPPROTO_SCTP, NULL, NULL, 0, NULL);
+	n = address(&a, peer_ip, port);
+	sock = usrsctp_socket(a.ss_family, client ? SOCK_STREAM : SOCK_SEQPACKET, IPPROTO_SCTP, NULL, NULL, 0, NULL);
 	if (!sock) die("socket");
-	options(atoi(argv[3]));
-	memset(&a, 0, sizeof a);
-	a.sin_family = AF_INET;
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	options(a.ss_family, peer_udp);
 	if (client) {
-		a.sin_port = htons(40000);
-		must(usrsctp_bind(sock, (struct sockaddr *)&a, sizeof a), "bind");
-		a.sin_port = htons(atoi(argv[4]));
-		must(usrsctp_connect(sock, (struct sockaddr *)&a, sizeof a), "connect");
+		bind_all(local_ip, local, 40000);
+		must(usrsctp_connect(sock, (struct sockaddr *)&a, n), "connect");
 		ask(argv[5]);
 	} else {
-		a.sin_port = htons(atoi(argv[4]));
-		must(usrsctp_bind(sock, (struct sockaddr *)&a, sizeof a), "bind");
+		bind_all(local_ip, local, port);
 		must(usrsctp_listen(sock, 1), "listen");
 		say("READY");
 		serve(argv[5]);
