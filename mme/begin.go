@@ -29,6 +29,11 @@ func (c *conn) begin(in inbound) error {
 			c.start = in.count
 		}
 	}
+	if c.order != nil && in.sec == verified {
+		if err := c.begunAnyway(in.nas); err != nil {
+			return err
+		}
+	}
 	switch m := in.nas.(type) {
 	case *eps.AttachRequest:
 		c.proc = begun("attach", in)

@@ -21,13 +21,14 @@ type conn struct {
 	leg *leg // the S1 connection in use; nil once it is gone
 	ue  *ue  // never nil; one that no registry has until the SIM has answered
 
-	secured     bool         // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
-	start       nassec.Count // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
-	keys        *keys        // of the authentication under way, until Security Mode Complete
-	byGUTI      bool         // the IMSI was found by GUTI and not said by the phone
-	over        s1ap.Cause   // the procedure that ended was the last; with this cause the connection is released
-	served      *leg         // the gateway has the tunnel end that the eNB gave on it; nil if it has none
-	dataWaiting bool         // the gateway holds downlink data and no bearer stands yet
+	secured     bool           // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
+	start       nassec.Count   // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
+	keys        *keys          // of the authentication under way, until Security Mode Complete
+	byGUTI      bool           // the IMSI was found by GUTI and not said by the phone
+	over        s1ap.Cause     // the procedure that ended was the last; with this cause the connection is released
+	served      *leg           // the gateway has the tunnel end that the eNB gave on it; nil if it has none
+	order       *NetworkDetach // that is to be carried out
+	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
 
 	proc *procedure // under way; nil between procedures
 }
@@ -140,7 +141,7 @@ func (c *conn) end() {
 		c.m.legs.close(c.leg)
 	}
 	c.m.known.park(c.ue, c)
-	page := c.dataWaiting
+	page, order := c.dataWaiting, c.order
 	for _, in := range c.in.close() {
 		switch m := in.msg.(type) {
 		case newLeg:
@@ -149,9 +150,14 @@ func (c *conn) end() {
 			}
 		case dataWaiting:
 			page = true
+		case detachOrder:
+			order = &m.NetworkDetach
 		}
 	}
 	close(c.done)
+	if order != nil {
+		_ = c.m.Detach(c.ue.imsi, *order) // if the phone is registered still
+	}
 	if page {
 		c.m.dataFor(c.ue)
 	}

@@ -115,7 +115,7 @@ func (c *conn) useContext(s *contextSetup) error {
 		if interrupted(err) {
 			return err
 		}
-		return &networkDetach{err}
+		return reattach(err)
 	}
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""

@@ -155,7 +155,8 @@ func TestReleaseUnconfirmed(t *testing.T) {
 		p.attach()
 		p.e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
 		expect[*s1ap.UEContextReleaseCommand](p.e)
-		time.Sleep(contextReleaseWait)
+		expect[*s1ap.Reset](p.e)
+		p.e.send(&s1ap.ResetAcknowledge{})
 		if i := p.settled(); i.State != Idle || w.m.Stats().Connected != 0 {
 			t.Errorf("UEInfo %+v, stats %+v", i, w.m.Stats())
 		}

@@ -30,6 +30,8 @@ type enb struct {
 	unset *time.Timer // ends an association that has no S1 Setup
 	quit  context.CancelCauseFunc
 
+	resets resets
+
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
 	info  ENBInfo
@@ -39,7 +41,7 @@ type enb struct {
 func newENB(m *MME, a sctp.Association) *enb {
 	out, _ := a.Streams()
 	return &enb{m: m, a: a, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
-		info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
+		resets: newResets(), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
 }
 
 // ueStream spreads UE-associated signalling over the streams above 0, which is

@@ -53,9 +53,9 @@ func (c *conn) recognise(in *inbound, s *s1ap.STMSI) error {
 		if u == nil || u.verify(in.raw) != nil {
 			return nil
 		}
-		owner, paged := c.m.known.claim(u, c)
+		owner := c.m.known.claim(u, c)
 		if owner == nil {
-			c.ue, c.dataWaiting = u, paged
+			c.ue = u
 			return nil
 		}
 		if c.leg.give(owner, *in) {

@@ -26,6 +26,8 @@ func (c *conn) interrupt(in inbound) error {
 	case dataWaiting:
 		c.dataWaiting = true // until the bearers stand
 		return nil
+	case detachOrder:
+		return c.ordered(m)
 	case sessionLost:
 		return c.sessionLost()
 	case *s1ap.UEContextReleaseRequest:
@@ -50,6 +52,8 @@ func (c *conn) interrupt(in inbound) error {
 		return &released{cause}
 	case *s1ap.HandoverRequired:
 		return c.noHandover(m)
+	case *s1ap.HandoverCancel: // TS 36.413 §8.4.5.2: it crossed the refusal
+		return c.toENB(&s1ap.HandoverCancelAcknowledge{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
 	case *s1ap.UplinkNASTransport:
 		return c.interruptNAS(in)
 	}

@@ -220,6 +220,13 @@ func (t *legTable) leave(e *enb, g id.GlobalENBID) {
 	}
 }
 
+// enb finds an eNB; nil if there is none.
+func (t *legTable) enb(g id.GlobalENBID) *enb {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.enbs[g]
+}
+
 func (t *legTable) all() []*enb {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -34,6 +34,12 @@ type evicted struct{}
 // dataWaiting says that the gateway holds downlink data.
 type dataWaiting struct{}
 
+// detachOrder says that a phone is to be detached.
+type detachOrder struct {
+	u *ue
+	NetworkDetach
+}
+
 // sessionLost says that the gateway has lost the phone's session.
 type sessionLost struct{}
 

@@ -141,6 +141,7 @@ func (m *MME) page(ctx context.Context, p page) {
 	if err := m.o.Gateway.PagingFailed(p.session); err != nil {
 		m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
 	}
+	m.detachIdle(p.u)
 }
 
 // pagingIndex is IMSI mod 1024 (TS 36.304 §7.1).

@@ -100,7 +100,7 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 		}
 		return ended(c.hangUp(s1ap.Cause{}, e.why))
 	case *networkDetach:
-		return c.settle(c.detachPhone(e.why))
+		return c.settle(c.detachPhone(e))
 	case *failure:
 		return c.refused(p, e)
 	}

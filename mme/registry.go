@@ -51,21 +51,22 @@ func (r *registry) find(t id.MTMSI) *ue {
 	return r.byTMSI[t]
 }
 
-// claim makes c the owner of u if nobody is; else it gives the owner. paged says
-// that the phone was being paged for downlink data.
-func (r *registry) claim(u *ue, c *conn) (owner *conn, paged bool) {
+// claim makes c the owner of u, with what is waiting for the phone, if nobody is;
+// else it gives the owner.
+func (r *registry) claim(u *ue, c *conn) (owner *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if u.owner != nil && u.owner != c {
-		return u.owner, false
+		return u.owner
 	}
-	paged = u.paging != nil
 	if u.owner == nil && !u.registered && r.byIMSI[u.imsi] == u {
 		r.deregistered--
 	}
 	u.owner = c
+	c.dataWaiting, c.order = u.paging != nil, u.order
+	u.order = nil
 	u.stopPaging()
-	return nil, paged
+	return nil
 }
 
 // park leaves u without owner.

@@ -25,15 +25,20 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 	defer c.m.legs.close(l)
 	for {
 		in, err := c.next(t.C, c.m.ctx)
+		if err == errTimer {
+			l.enb.ghost(l)
+		}
 		if err != nil {
 			return nil
 		}
-		switch in.msg.(type) {
+		switch m := in.msg.(type) {
 		case newLeg:
 			c.leg = nil
 			return &in
 		case dataWaiting:
 			c.dataWaiting = true
+		case detachOrder:
+			c.order = &m.NetworkDetach
 		case *s1ap.UEContextReleaseComplete, legGone, evicted:
 			return nil
 		default:
@@ -85,4 +90,14 @@ func (c *conn) move(l *leg) {
 		c.m.legs.close(c.leg)
 	}
 	c.leg = l
+}
+
+// command sends UE Context Release Command on a leg (TS 36.413 §8.3.3).
+func (c *conn) command(l *leg, cause s1ap.Cause) {
+	_ = l.enb.send(l.stream, &s1ap.UEContextReleaseCommand{
+		UES1APIDs: s1ap.UES1APIDs{Choice: s1ap.UES1APIDsChoiceUES1APIDPair, UES1APIDPair: &s1ap.UES1APIDPair{
+			MMEUES1APID: s1ap.MMEUES1APID(l.mmeID), ENBUES1APID: s1ap.ENBUES1APID(l.enbID),
+		}},
+		Cause: cause,
+	})
 }

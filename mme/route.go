@@ -72,6 +72,8 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 		e.setup(m, fault)
 	case *s1ap.Reset:
 		e.reset(m, fault)
+	case *s1ap.ResetAcknowledge:
+		e.acknowledged()
 	case *s1ap.ENBConfigurationUpdate:
 		e.configure(m, fault)
 	case *s1ap.ErrorIndication:
@@ -86,12 +88,29 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 	default:
 		mmeID, enbID := ids(m)
 		if mmeID == nil || enbID == nil {
-			e.m.count.drop(dropUnexpectedPDU)
-			e.log.Debug("S1AP message dropped", "message", m.Header().Name, "reason", dropUnexpectedPDU.String())
+			e.unsupported(m)
 			return
 		}
 		e.deliver(m, *mmeID, *enbID)
 	}
+}
+
+// unsupported answers the beginning of a procedure that this MME does not have,
+// as its criticality asks (TS 36.413 §10.3.4.1); other messages are dropped.
+func (e *enb) unsupported(m s1ap.Message) {
+	h := m.Header()
+	e.m.count.drop(dropUnexpectedPDU)
+	e.log.Debug("S1AP message dropped", "message", h.Name, "reason", dropUnexpectedPDU.String())
+	if h.Type != s1ap.InitiatingMessage || h.Criticality == s1ap.CriticalityIgnore {
+		return
+	}
+	cause := s1ap.CauseProtocolAbstractSyntaxErrorReject
+	if h.Criticality == s1ap.CriticalityNotify {
+		cause = s1ap.CauseProtocolAbstractSyntaxErrorIgnoreAndNotify
+	}
+	e.errorIndication(&s1ap.ErrorIndication{Cause: new(cause.Cause()), CriticalityDiagnostics: &s1ap.CriticalityDiagnostics{
+		ProcedureCode: &h.ProcedureCode, TriggeringMessage: new(s1ap.TriggeringMessageInitiatingMessage), ProcedureCriticality: &h.Criticality,
+	}})
 }
 
 // deliver hands a message to the goroutine of its phone after checking that
@@ -208,6 +227,8 @@ func ids(m s1ap.Message) (*s1ap.MMEUES1APID, *s1ap.ENBUES1APID) {
 	case *s1ap.ERABReleaseIndication:
 		return &m.MMEUES1APID, &m.ENBUES1APID
 	case *s1ap.HandoverRequired:
+		return &m.MMEUES1APID, &m.ENBUES1APID
+	case *s1ap.HandoverCancel:
 		return &m.MMEUES1APID, &m.ENBUES1APID
 	}
 	return nil, nil

@@ -162,6 +162,9 @@ func TestLeaseEndsWhileConnected(t *testing.T) {
 		first := x.ticket
 		time.Sleep(5*time.Hour + 30*time.Minute) // of 6 h: less than a tenth is left
 		p.released()
+		for range 3 { // the eNB slept, too
+			expect[*s1ap.Reset](p.e)
+		}
 		if i := p.settled(); i.State != Idle || x.enb.TEID != 0 {
 			t.Fatalf("UEInfo %+v, eNB's tunnel at the gateway %v", i, x.enb)
 		}

@@ -23,7 +23,9 @@ func (m *MME) sweep() {
 		case <-t.C:
 		}
 		for _, u := range m.known.idleSince(time.Now().Add(-m.o.IdleLimit)) {
-			m.forgetIdle(u)
+			if m.forgetIdle(u, "implicitly detached", false) {
+				m.count.procedure("implicit detach", "")
+			}
 		}
 	}
 }
@@ -41,17 +43,18 @@ func (r *registry) idleSince(t time.Time) []*ue {
 	return out
 }
 
-// forgetIdle ends the session of an idle phone and leaves it deregistered.
-func (m *MME) forgetIdle(u *ue) {
-	s := m.known.deregister(u, false)
+// forgetIdle ends the session of an idle phone and leaves it deregistered; with
+// anew, its home is asked before it may attach.
+func (m *MME) forgetIdle(u *ue, why string, anew bool) bool {
+	s := m.known.deregister(u, anew)
 	if s == nil {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()
 	m.deleteAt(ctx, s)
-	m.count.procedure("implicit detach", "")
-	m.deregistered(u, "implicitly detached")
+	m.deregistered(u, why)
+	return true
 }
 
 // deregistered announces that an idle phone is detached.
@@ -62,9 +65,8 @@ func (m *MME) deregistered(u *ue, why string) {
 }
 
 // deregister takes the session from a phone that nobody owns; nil if somebody
-// does or there is none. forgotten says that the gateway knows no more what was
-// carried under the lease: then it is not shown again.
-func (r *registry) deregister(u *ue, forgotten bool) *s11.Session {
+// does or there is none. anew ends the lease, too.
+func (r *registry) deregister(u *ue, anew bool) *s11.Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if u.owner != nil || !u.registered || u.session == nil {
@@ -73,7 +75,7 @@ func (r *registry) deregister(u *ue, forgotten bool) *s11.Session {
 	s := u.session
 	delete(r.bySession, s)
 	u.session, u.registered = nil, false
-	if forgotten {
+	if anew {
 		u.lease = nil
 	}
 	r.deregistered++

@@ -29,6 +29,10 @@ const (
 	implicitDetachWait = 4 * time.Minute
 )
 
+// resetGuard is the guard timer of Reset by the MME, and how often it is sent
+// (TS 36.413 §8.7.1.4 leaves both to the MME).
+var resetGuard = timer{"Reset guard timer", 5 * time.Second, 3}
+
 // S1AP has no timers of its own on the MME's side (TS 36.413 §9.5 names the
 // eNB's); these bound how long an eNB may keep a phone's goroutine waiting.
 const (

@@ -19,8 +19,9 @@ type ue struct {
 	// Guarded by registry.mu; the owner may read what only the owner writes.
 	owner            *conn
 	paging           context.CancelFunc
-	registered       bool      // EMM-REGISTERED
-	heard            time.Time // last in connected mode
+	order            *NetworkDetach // for when the phone comes
+	registered       bool           // EMM-REGISTERED
+	heard            time.Time      // last in connected mode
 	tmsi, formerTMSI id.MTMSI
 	tais, formerTAIs []id.TAI // the list the phone has; those it may have besides
 	session          *s11.Session

@@ -1,0 +1,138 @@
+package mme
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
+)
+
+// TS 36.413 §8.7.1.2.1: all S1 connections of one eNB.
+func TestResetByMME(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.tower(0x19c)
+		p, q := w.phone(e), w.phone(f)
+		p.attach()
+		q.attach()
+		done := make(chan error, 1)
+		g := id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: 0x19b}
+		go func() { done <- w.m.Reset(context.Background(), g) }()
+		for range 2 { // the guard timer expires once
+			if m := expect[*s1ap.Reset](e); m.ResetType.Choice != s1ap.ResetTypeChoiceS1Interface {
+				t.Errorf("%v", m)
+			}
+		}
+		e.send(&s1ap.ResetAcknowledge{})
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if i := p.settled(); i.State != Idle || i.Bearers[0].DL != 0 {
+			t.Errorf("UEInfo %+v", i)
+		}
+		if i := q.settled(); i.State != Connected {
+			t.Errorf("UEInfo of another eNB's phone %+v", i)
+		}
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("UEInfo %+v", i)
+		}
+		w.counted("reset by MME ok", 1)
+
+		e.send(&s1ap.ResetAcknowledge{}) // of nothing
+		e.send(&s1ap.ResetAcknowledge{})
+		w.counted("S1AP message not expected", 1)
+		if err := w.m.Reset(context.Background(), id.GlobalENBID{PLMN: testPLMN, ID: 1}); !errors.Is(err, ErrNoENB) {
+			t.Errorf("of an eNB that is not here: %v", err)
+		}
+	})
+}
+
+// An eNB that knows no Reset, as srsRAN's does not, is left alone.
+func TestResetUnanswered(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		began := time.Now()
+		done := make(chan error, 1)
+		go func() {
+			done <- w.m.Reset(context.Background(), id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: 0x19b})
+		}()
+		for range 3 {
+			expect[*s1ap.Reset](e)
+		}
+		if err := <-done; !errors.Is(err, errNoAck) || time.Since(began) != 15*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("UEInfo %+v", i)
+		}
+	})
+}
+
+// What the eNB has not confirmed to be released is reset there (TS 36.413
+// §8.7.1.2.1, part of the S1 interface).
+func TestResetOfUnconfirmedRelease(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		lose := func(p *phone) {
+			e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
+			expect[*s1ap.UEContextReleaseCommand](e)
+		}
+		p := w.phone(e)
+		p.attach()
+		lose(p)
+		m := expect[*s1ap.Reset](e)
+		if l := m.ResetType.PartOfS1Interface; len(l) != 1 || *l[0].MMEUES1APID != p.mmeID || *l[0].ENBUES1APID != p.enbID {
+			t.Errorf("%v", m)
+		}
+		e.send(&s1ap.ResetAcknowledge{UEAssociatedLogicalS1ConnectionListResAck: s1ap.UEAssociatedLogicalS1ConnectionListResAck(m.ResetType.PartOfS1Interface)})
+		e.silent(time.Minute)
+
+		p.request()
+		p.setupResponse()
+		p.settled()
+		lose(p)
+		for range 3 { // and it does not answer
+			expect[*s1ap.Reset](e)
+		}
+		e.silent(time.Minute)
+		p.request()
+		p.setupResponse()
+		p.settled()
+		lose(p)
+		e.silent(time.Minute) // it is asked no more
+		w.logged("acknowledges no Reset")
+		synctest.Wait()
+	})
+}
+
+// TS 36.413 §10.3.4.1: procedures this MME does not have are answered as their
+// criticality asks.
+func TestUnsupportedProcedures(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		e.send(&s1ap.ERABModificationIndication{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID,
+			ERABToBeModifiedListBearerModInd: s1ap.ERABToBeModifiedListBearerModInd{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(e.addr), DLGTPTEID: s1ap.FromTEID(9)}}})
+		if m := expect[*s1ap.ErrorIndication](e); *m.Cause != s1ap.CauseProtocolAbstractSyntaxErrorReject.Cause() || *m.CriticalityDiagnostics.ProcedureCode != s1ap.ProcedureERABModificationIndication {
+			t.Errorf("answered with %v", m)
+		}
+		e.send(&s1ap.ENBConfigurationTransfer{}) // to be ignored
+		e.send(&s1ap.MMEConfigurationUpdateAcknowledge{})
+		e.silent(time.Second)
+		e.send(&s1ap.HandoverCancel{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkTS1relocprepExpiry.Cause()})
+		expect[*s1ap.HandoverCancelAcknowledge](e)
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("UEInfo %+v", i)
+		}
+	})
+}
