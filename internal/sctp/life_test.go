@@ -35,16 +35,21 @@ func TestContract(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					x, y, done := open(t)
 					defer done()
-					f(t, x, y, synctest.Wait)
+					f(t, x, y, conditions{settle: synctest.Wait, reason: "enough"})
 				})
 			})
 		}
 	}
 }
 
-// contract is run in virtual time and, by back ends with sockets, in real time; settle waits until everybody waits.
-var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func()){
-	"messages": func(t *testing.T, x, y sctp.Association, settle func()) {
+// conditions is what differs between the worlds that contract is run in: virtual time, and the real one of back ends with sockets.
+type conditions struct {
+	settle func() // waits until everybody waits
+	reason string // what arrives of "enough" in an ABORT
+}
+
+var contract = map[string]func(t *testing.T, x, y sctp.Association, w conditions){
+	"messages": func(t *testing.T, x, y sctp.Association, w conditions) {
 		data := []byte("hello")
 		mustSend(t, x, 3, data)
 		data[0] = 'J' // Send has copied
@@ -61,7 +66,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 			t.Error(x.Err(), y.Err())
 		}
 	},
-	"refused": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"refused": func(t *testing.T, x, y sctp.Association, w conditions) {
 		for want, err := range map[error]error{
 			sctp.ErrEmpty:   x.Send(t.Context(), 0, 18, nil),
 			sctp.ErrTooLong: x.Send(t.Context(), 0, 18, make([]byte, 10001)),
@@ -72,7 +77,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 			}
 		}
 	},
-	"recv waits": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"recv waits": func(t *testing.T, x, y sctp.Association, w conditions) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := x.Recv(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -81,7 +86,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 		mustSend(t, y, 0, []byte("still alive"))
 		mustRecv(t, x, 0, []byte("still alive"))
 	},
-	"send waits": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"send waits": func(t *testing.T, x, y sctp.Association, w conditions) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		sent := 0
@@ -100,7 +105,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 				}
 			})
 		}
-		settle()
+		w.settle()
 		for i := range sent - 1 {
 			mustRecv(t, y, 0, text(i, 1000))
 		}
@@ -109,7 +114,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 		}
 		wg.Wait()
 	},
-	"readers share": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"readers share": func(t *testing.T, x, y sctp.Association, w conditions) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
@@ -131,13 +136,13 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 				}
 			})
 		}
-		settle()
+		w.settle()
 		if err := x.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		wg.Wait()
 	},
-	"shutdown": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"shutdown": func(t *testing.T, x, y sctp.Association, w conditions) {
 		mustSend(t, x, 0, []byte("last"))
 		done := make(chan error, 1)
 		go func() { done <- x.Shutdown(t.Context()) }()
@@ -166,14 +171,14 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 			t.Error("shutdown after a graceful end")
 		}
 	},
-	"abort": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"abort": func(t *testing.T, x, y sctp.Association, w conditions) {
 		waiting := make(chan error, 1)
 		go func() { _, err := x.Recv(t.Context()); waiting <- err }()
-		settle()
+		w.settle()
 		y.Abort("enough")
 		<-x.Done()
 		var e *sctp.AbortError
-		if err := <-waiting; !errors.As(err, &e) || e.Local || e.Reason != "enough" || e.Cause != sctp.CauseUserAbort {
+		if err := <-waiting; !errors.As(err, &e) || e.Local || e.Reason != w.reason || e.Cause != sctp.CauseUserAbort {
 			t.Error(err)
 		}
 		if !errors.As(y.Err(), &e) || !e.Local {
@@ -183,7 +188,7 @@ var contract = map[string]func(t *testing.T, x, y sctp.Association, settle func(
 			t.Error(err)
 		}
 	},
-	"abort wakes sender": func(t *testing.T, x, y sctp.Association, settle func()) {
+	"abort wakes sender": func(t *testing.T, x, y sctp.Association, w conditions) {
 		blocked := make(chan error, 1)
 		go func() {
 			var err error

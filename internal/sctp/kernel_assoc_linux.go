@@ -1,0 +1,373 @@
+package sctp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelAssoc is one association on a socket of its own.
+type kernelAssoc struct {
+	e             *kernelEndpoint
+	l             *kernelListener // that accepted it; nil if it was dialled
+	sock          *kernelSock
+	local, remote netip.AddrPort
+	out, in       uint16
+
+	part Message // what has come of a message whose end has not; of the reader alone
+
+	mu           sync.Mutex
+	ready        ring[Message]
+	held         int // bytes in ready
+	queue        kernelQueue
+	waiters      int  // in Send
+	closing      bool // Shutdown was called
+	peerShutdown bool
+	err          error
+
+	arrived, room, drained, work chan struct{} // one token each
+	done                         chan struct{}
+	written                      chan struct{} // closed when the writer has ended
+}
+
+// kernelQueue is messages on their way to the kernel, one behind the other in data.
+type kernelQueue struct {
+	data []byte
+	msgs []kernelQueued
+}
+
+type kernelQueued struct {
+	end    int // where it ends in data
+	stream uint16
+	ppid   uint32
+}
+
+func (q *kernelQueue) reset() { q.data, q.msgs = q.data[:0], q.msgs[:0] }
+
+func newKernelAssoc(e *kernelEndpoint, s *kernelSock, l *kernelListener) (*kernelAssoc, error) {
+	token := func() chan struct{} { return make(chan struct{}, 1) }
+	a := &kernelAssoc{e: e, l: l, sock: s, arrived: token(), room: token(), drained: token(), work: token(), done: make(chan struct{}),
+		written: make(chan struct{})}
+	var err error
+	cerr := s.raw.Control(func(fd uintptr) {
+		var own netip.AddrPort
+		var peer unix.Sockaddr
+		if own, err = kernelLocalAddr(int(fd)); err != nil {
+			return
+		}
+		if peer, err = unix.Getpeername(int(fd)); err != nil {
+			return
+		}
+		a.local, a.remote = netip.AddrPortFrom(e.local[0], own.Port()), fromSockaddr(peer)
+		if a.out, a.in, err = kernelStreams(int(fd)); err != nil {
+			return
+		}
+		if addrs, aerr := kernelPeerAddrs(int(fd)); aerr == nil && len(addrs) > 1 {
+			e.o.Logger.Info("sctp: peer is multi-homed", "peer", a.remote, "addresses", addrs)
+		}
+	})
+	if cerr != nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sctp: association ended as it began: %w", err)
+	}
+	return a, nil
+}
+
+// LocalAddr implements [Association].
+func (a *kernelAssoc) LocalAddr() netip.AddrPort { return a.local }
+
+// RemoteAddr implements [Association]: the peer's primary address when the association began.
+func (a *kernelAssoc) RemoteAddr() netip.AddrPort { return a.remote }
+
+// Streams implements [Association].
+func (a *kernelAssoc) Streams() (out, in uint16) { return a.out, a.in }
+
+// Done implements [Association].
+func (a *kernelAssoc) Done() <-chan struct{} { return a.done }
+
+// Err implements [Association].
+func (a *kernelAssoc) Err() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+// finish ends the association for a reason, of which the first counts. It reports whether it was the first.
+func (a *kernelAssoc) finish(err error) bool {
+	a.mu.Lock()
+	first := a.err == nil
+	if first {
+		a.err = err
+		close(a.done)
+	}
+	a.mu.Unlock()
+	if first {
+		a.e.remove(a)
+	}
+	return first
+}
+
+// graceful is how an association ended that was shut down, if the socket did not fail.
+func (a *kernelAssoc) graceful(failed error) error {
+	if failed != nil {
+		return kernelEndError(failed)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closing && !a.peerShutdown {
+		return ErrClosed
+	}
+	return ErrShutdown
+}
+
+// deliver appends a piece to its message and hands out the message when it is whole; false if the message is too long and that ended the
+// association.
+func (a *kernelAssoc) deliver(p kernelPiece) bool {
+	if len(a.part.Data)+len(p.data) > a.e.o.MaxMessage {
+		a.Abort(ErrTooLong.Error())
+		return false
+	}
+	a.part.Stream, a.part.PPID = p.stream, p.ppid
+	a.part.Data = append(a.part.Data, p.data...)
+	if !p.end {
+		return true
+	}
+	a.mu.Lock()
+	a.ready.push(a.part)
+	a.held += len(a.part.Data)
+	a.mu.Unlock()
+	a.part = Message{}
+	wake(a.arrived)
+	return true
+}
+
+// waitRoom waits until the user has taken enough of what was received; meanwhile the kernel closes its window. False when the association ended.
+func (a *kernelAssoc) waitRoom() bool {
+	for {
+		a.mu.Lock()
+		full := a.held >= a.e.o.ReceiveBuffer
+		a.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-a.drained:
+		case <-a.done:
+			return false
+		}
+	}
+}
+
+// Recv implements [Association].
+func (a *kernelAssoc) Recv(ctx context.Context) (Message, error) {
+	for {
+		a.mu.Lock()
+		if a.ready.n > 0 {
+			m := a.ready.pop()
+			was := a.held >= a.e.o.ReceiveBuffer
+			a.held -= len(m.Data)
+			more, drained := a.ready.n > 0, was && a.held < a.e.o.ReceiveBuffer
+			a.mu.Unlock()
+			if more {
+				wake(a.arrived)
+			}
+			if drained {
+				wake(a.drained)
+			}
+			return m, nil
+		}
+		err := a.err
+		if err == nil && a.peerShutdown {
+			err = ErrShutdown
+		}
+		a.mu.Unlock()
+		if err != nil {
+			wake(a.arrived)
+			return Message{}, err
+		}
+		select {
+		case <-a.arrived:
+		case <-a.done:
+		case <-ctx.Done():
+			return Message{}, ctx.Err()
+		}
+	}
+}
+
+// Send implements [Association].
+func (a *kernelAssoc) Send(ctx context.Context, stream uint16, ppid uint32, data []byte) error {
+	switch {
+	case len(data) == 0:
+		return ErrEmpty
+	case len(data) > a.e.o.MaxMessage:
+		return ErrTooLong
+	case stream >= a.out:
+		return ErrStream
+	}
+	for {
+		a.mu.Lock()
+		switch {
+		case a.err != nil:
+			defer a.mu.Unlock()
+			return a.err
+		case a.peerShutdown:
+			a.mu.Unlock()
+			return ErrShutdown
+		case a.closing:
+			a.mu.Unlock()
+			return ErrClosed
+		}
+		if q := &a.queue; len(q.msgs) == 0 || len(q.data)+len(data) <= a.e.o.SendBuffer {
+			q.data = append(q.data, data...)
+			q.msgs = append(q.msgs, kernelQueued{len(q.data), stream, ppid})
+			more := a.waiters > 0 && len(q.data) < a.e.o.SendBuffer
+			a.mu.Unlock()
+			wake(a.work)
+			if more {
+				wake(a.room)
+			}
+			return nil
+		}
+		a.waiters++
+		a.mu.Unlock()
+		var err error
+		select {
+		case <-a.room:
+		case <-a.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		a.mu.Lock()
+		a.waiters--
+		pass := err != nil && a.waiters > 0
+		a.mu.Unlock()
+		if pass {
+			wake(a.room) // the wake-up may have been meant for us
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// write is the association's only writer: it takes what has been queued and hands it to the kernel, many messages at once. A writer that follows
+// another on the same socket waits for that one's end.
+func (a *kernelAssoc) write(before <-chan struct{}) {
+	defer close(a.written)
+	if before != nil {
+		<-before
+		a.sock.f.SetWriteDeadline(time.Time{})
+	}
+	var q kernelQueue
+	sent := 0
+	// An error means that the socket was closed or that this association's time on it is over.
+	_ = a.sock.raw.Write(func(fd uintptr) bool {
+		for {
+			if sent == len(q.msgs) {
+				q.reset()
+				if sent = 0; !a.nextQueue(int(fd), &q) {
+					return true
+				}
+			}
+			n, err := a.writeSome(int(fd), &q, sent)
+			sent += n
+			switch err {
+			case nil:
+			case unix.EAGAIN:
+				return a.Err() != nil
+			default: // the reader finds out why
+				return true
+			}
+		}
+	})
+}
+
+// nextQueue waits for something to send and swaps it for the empty q. False when there is nothing to come; the last thing written is SHUTDOWN.
+func (a *kernelAssoc) nextQueue(fd int, q *kernelQueue) bool {
+	for {
+		a.mu.Lock()
+		if a.err != nil {
+			a.mu.Unlock()
+			return false
+		}
+		if len(a.queue.msgs) > 0 {
+			a.queue, *q = *q, a.queue
+			free := a.waiters > 0
+			a.mu.Unlock()
+			if free {
+				wake(a.room)
+			}
+			return true
+		}
+		closing := a.closing
+		a.mu.Unlock()
+		if closing {
+			_ = unix.Shutdown(fd, unix.SHUT_WR) // an association that is over already has told the reader
+			return false
+		}
+		select {
+		case <-a.work:
+		case <-a.done:
+		}
+	}
+}
+
+// writeSome sends at most a batch, from message first on.
+func (a *kernelAssoc) writeSome(fd int, q *kernelQueue, first int) (int, error) {
+	out := a.e.outboxes.Get().(*kernelOutbox)
+	n := min(len(q.msgs)-first, kernelSendBatch)
+	begin := 0
+	if first > 0 {
+		begin = q.msgs[first-1].end
+	}
+	for i, m := range q.msgs[first : first+n] {
+		out.put(i, m.stream, m.ppid, q.data[begin:m.end])
+		begin = m.end
+	}
+	sent, err := out.send(fd, n, a.e.sendRoom)
+	out.forget()
+	a.e.outboxes.Put(out)
+	return sent, err
+}
+
+// startShutdown begins a graceful end: the writer finishes its queue and then says SHUTDOWN (RFC 9260 §9.2).
+func (a *kernelAssoc) startShutdown() {
+	a.mu.Lock()
+	a.closing = true
+	a.mu.Unlock()
+	wake(a.work)
+}
+
+// Shutdown implements [Association].
+func (a *kernelAssoc) Shutdown(ctx context.Context) error {
+	a.startShutdown()
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		a.Abort("shutdown took too long")
+		return ctx.Err()
+	}
+	if err := a.Err(); err != ErrClosed && err != ErrShutdown {
+		return err
+	}
+	return nil
+}
+
+// Abort implements [Association]. The kernel takes no text with an ABORT of a one-to-one socket: the reason stays on this side.
+func (a *kernelAssoc) Abort(reason string) {
+	a.mu.Lock()
+	over := a.err != nil
+	if !over {
+		a.sock.abortOnClose()
+	}
+	a.mu.Unlock()
+	if !over && a.finish(&AbortError{Cause: CauseUserAbort, Reason: reason, Local: true}) {
+		a.sock.stop()
+	}
+}

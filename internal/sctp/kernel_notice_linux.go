@@ -1,0 +1,81 @@
+package sctp
+
+import "time"
+
+// notified acts on a notification and returns the association that the socket carries from now on; false when it carries none.
+func (a *kernelAssoc) notified(b []byte) (*kernelAssoc, bool) {
+	ev, ok := parseKernelEvent(b)
+	log := a.e.o.Logger.With("peer", a.remote)
+	if !ok {
+		log.Warn("sctp: notification not understood", "bytes", len(b))
+		return a, true
+	}
+	switch ev.typ {
+	case kernelAssocChange:
+		return a.changed(ev)
+	case kernelPeerAddrChange:
+		switch ev.state {
+		case kernelAddrUnreachable:
+			log.Warn("sctp: peer's address unreachable", "address", ev.addr)
+		case kernelAddrAvailable:
+			log.Info("sctp: peer's address reachable", "address", ev.addr)
+		}
+	case kernelSendFailed:
+		log.Debug("sctp: a message could not be delivered")
+	case kernelRemoteError:
+		log.Warn("sctp: peer reports an error", "cause", ev.cause.String())
+	case kernelShutdownEvent:
+		a.mu.Lock()
+		a.peerShutdown = true
+		a.mu.Unlock()
+		wake(a.arrived)
+	case kernelPartialDelivery:
+		a.part = Message{} // the rest of it will not come
+	}
+	return a, true
+}
+
+// changed acts on a change of the association.
+func (a *kernelAssoc) changed(ev kernelEvent) (*kernelAssoc, bool) {
+	switch ev.state {
+	case kernelCommLost, kernelCantStart:
+		a.finish(a.sock.lost(ev))
+		return a, false
+	case kernelShutdownComp:
+		a.finish(a.graceful(nil))
+		return a, false
+	case kernelRestart:
+		return a.restarted()
+	}
+	return a, true
+}
+
+// lost tells an ABORT from silence.
+func (s *kernelSock) lost(ev kernelEvent) error {
+	if !ev.causes && s.failed != nil {
+		return kernelEndError(s.failed)
+	}
+	return &AbortError{Cause: ev.cause, Reason: ev.reason}
+}
+
+// restarted gives the socket to a new association, which the listener hands out (RFC 9260 §5.2.4.1). The kernel keeps one socket for both, but to
+// whoever uses it the old association is over. An association that was dialled has no listener and is aborted: it is dialled again.
+func (a *kernelAssoc) restarted() (*kernelAssoc, bool) {
+	b, err := newKernelAssoc(a.e, a.sock, a.l)
+	if !a.finish(ErrRestarted) {
+		return a, false
+	}
+	if err != nil || a.l == nil || !a.e.add(b) {
+		a.sock.abortOnClose()
+		return a, false
+	}
+	a.sock.f.SetWriteDeadline(time.Unix(1, 0)) // the writer of the old one leaves
+	a.e.wg.Go(func() { b.write(a.written) })
+	select {
+	case a.l.queue <- b:
+	default:
+		b.Abort("too many associations waiting")
+		return b, false
+	}
+	return b, true
+}
