@@ -31,15 +31,16 @@ type assoc struct {
 	mu    sync.Mutex
 	state state
 	err   error
-	now   time.Time      // of the event being handled
-	from  netip.AddrPort // where the packet being handled came from
-	dest  netip.AddrPort // where packets go: IP and UDP port, learned from the peer's packets (RFC 6951 §5.4)
+	now   time.Time // of the event being handled
+	paths []path    // the peer's addresses, the first one is what it was dialled at or dialled from
+	path  *path     // of paths: where packets go
+	from  *path     // of paths: where the packet being handled came from
+	ackTo *path     // of paths: where DATA came from last
 
 	localTag, peerTag uint32
-	initTSN           uint32                   // own first TSN
-	out, in           uint16                   // streams
-	others            [maxPeerAddrs]netip.Addr // further addresses the peer named
-	nothers           int
+	initTSN           uint32 // own first TSN
+	out, in           uint16 // streams
+	tieLocal, tiePeer uint32 // what a cookie shows for the tags, so that it does not show them (RFC 9260 §5.2.2)
 	cookie            []byte // to echo
 	inits             int    // INIT and COOKIE ECHO sent
 	unknown           []byte // parameters of the INIT ACK to report with COOKIE ECHO
@@ -48,26 +49,21 @@ type assoc struct {
 	wake  time.Time
 	clock *time.Timer
 
-	rto, srtt, rttvar time.Duration
-	errors            int
-	hbNonce           uint32
-	hbSent            time.Time
-	hbWaiting         bool
+	errors int // transmissions unanswered in a row, whatever the path (RFC 9260 §8.1)
 
 	packet []byte // under construction, reused
 	ctl    []byte // control chunks for the next packet
 
-	pmtu pmtu
 	sender
 	receiver
 }
 
 func newAssoc(e *UDPEndpoint, peer netip.AddrPort, port uint16, dest netip.AddrPort) *assoc {
-	a := &assoc{e: e, peer: peer, port: port, dest: dest, up: make(chan struct{}), done: make(chan struct{}), now: time.Now()}
+	a := &assoc{e: e, peer: peer, port: port, up: make(chan struct{}), done: make(chan struct{}), now: time.Now()}
 	a.state = cookieWait
-	a.rto = e.o.Timers.RTOInitial
-	a.localTag, a.initTSN = e.random32(), e.random32()
-	a.pmtu.size = e.o.BaseMTU
+	a.paths = []path{a.newPath(dest, true)}
+	a.path = &a.paths[0]
+	a.localTag, a.initTSN, a.tieLocal, a.tiePeer = e.random32(), e.random32(), e.random32(), e.random32()
 	a.sender.init(a.initTSN, e.o.BaseMTU)
 	a.receiver.init()
 	return a
@@ -78,9 +74,9 @@ func (a *assoc) flow() flow { return flow{a.peer.Addr(), a.peer.Port(), a.port} 
 // adopt takes the association's parameters from a cookie (RFC 9260 §5.1.5).
 func (a *assoc) adopt(ck *cookie) {
 	a.localTag, a.peerTag, a.initTSN = ck.localTag, ck.peerTag, ck.localTSN
-	a.others, a.nothers = ck.addrs, ck.naddrs
 	a.sender.init(ck.localTSN, a.e.o.BaseMTU)
 	a.agree(ck.peerTSN, ck.peerRwnd, ck.out, ck.in)
+	a.morePaths(ck.addrs[:ck.naddrs])
 }
 
 // agree takes what the peer said in INIT or INIT ACK.
@@ -106,21 +102,21 @@ func (a *assoc) sendInit() {
 	c := initChunk{tag: a.localTag, rwnd: uint32(o.ReceiveBuffer), out: o.OutStreams, in: o.InStreams, tsn: a.initTSN}
 	p := appendPacket(a.packet[:0], a.port, a.peer.Port(), 0)
 	a.packet = appendInit(p, ctInit, &c)
-	a.e.write(a.packet, a.dest)
+	a.e.write(a.packet, a.path.addr)
 	a.inits++
-	a.start(tInit, a.rto)
+	a.start(tInit, a.path.rto)
 }
 
 func (a *assoc) sendCookie() {
 	p := appendPacket(a.packet[:0], a.port, a.peer.Port(), a.peerTag)
 	p = appendChunk(p, ctCookieEcho, 0, a.cookie)
-	if n := len(a.unknown); n > 0 && len(p)+8+n <= a.pmtu.size {
+	if n := len(a.unknown); n > 0 && len(p)+8+n <= a.path.pmtu.size {
 		p = appendCause(p, ctError, 0, CauseUnrecognizedParam, a.unknown)
 	}
 	a.packet = p
-	a.e.write(p, a.dest)
+	a.e.write(p, a.path.addr)
 	a.inits++
-	a.start(tInit, a.rto)
+	a.start(tInit, a.path.rto)
 }
 
 // initExpired repeats INIT or COOKIE ECHO, Max.Init.Retransmits times (RFC 9260 §5.1.6).
@@ -129,7 +125,7 @@ func (a *assoc) initExpired() {
 		a.end(ErrNoAnswer)
 		return
 	}
-	a.backoff()
+	a.path.rto = min(2*a.path.rto, a.e.o.Timers.RTOMax)
 	if a.state == cookieWait {
 		a.sendInit()
 	} else {
@@ -163,10 +159,10 @@ func (a *assoc) onInitAck(c chunk) {
 	o := &a.e.o
 	a.cookie = append([]byte(nil), i.cookie...)
 	a.unknown = i.unknown
-	a.others, a.nothers = i.addrs, i.naddrs
+	a.morePaths(i.addrs[:i.naddrs])
 	a.agree(i.tsn, i.rwnd, min(o.OutStreams, i.in), min(o.InStreams, i.out))
 	a.state, a.inits = cookieEchoed, 0
-	a.rto = o.Timers.RTOInitial
+	a.path.rto = o.Timers.RTOInitial
 	a.sendCookie()
 }
 
@@ -180,9 +176,9 @@ func (a *assoc) establish() {
 func (a *assoc) enter() {
 	a.stop(tInit)
 	a.state, a.errors, a.cookie, a.unknown = established, 0, nil, nil
-	a.rto = a.e.o.Timers.RTOInitial
-	a.startHeartbeat()
-	a.searchMTU(a.rto)
+	a.path.rto = a.e.o.Timers.RTOInitial
+	a.startBeats()
+	a.searchMTU(a.path.rto)
 	a.e.alias(a)
 	a.e.count.established.Add(1)
 	close(a.up)
@@ -213,7 +209,7 @@ func (a *assoc) abort(cause Cause, reason string, err error) {
 	if a.peerTag != 0 {
 		p := appendPacket(a.packet[:0], a.port, a.peer.Port(), a.peerTag)
 		a.packet = appendCause(p, ctAbort, 0, cause, []byte(reason))
-		a.e.write(a.packet, a.dest)
+		a.e.write(a.packet, a.path.addr)
 	}
 	a.end(err)
 }

@@ -31,7 +31,7 @@ type view struct {
 func (a *assoc) look() view {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return view{a.sender, a.rto, a.srtt}
+	return view{a.sender, a.path.rto, a.path.srtt}
 }
 
 // tsns returns the TSNs of the DATA sent in the next milliseconds, relative to the first.

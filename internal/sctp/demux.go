@@ -93,6 +93,11 @@ func (e *UDPEndpoint) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l
 	}
 	ck := cookie{made: time.Now(), peer: netip.AddrPortFrom(from.Addr(), h.src), localPort: h.dst, peerTag: i.tag, peerTSN: i.tsn, peerRwnd: i.rwnd,
 		out: min(e.o.OutStreams, i.in), in: min(e.o.InStreams, i.out), addrs: i.addrs, naddrs: i.naddrs}
+	if strange := a.strangeAddrs(&ck); len(strange) > 0 { // §5.2.2
+		e.count.drop(dropInit)
+		e.reply(h, i.tag, appendCause(nil, ctAbort, 0, CauseRestartNewAddress, strange), from)
+		return
+	}
 	if a == nil || !a.initCollision(&ck, from) {
 		if a != nil && ck.tieLocal == 0 {
 			return // shutting down; SHUTDOWN ACK was repeated instead (§9.2)
@@ -107,6 +112,28 @@ func (e *UDPEndpoint) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l
 	e.write(p, from)
 }
 
+// strangeAddrs returns, as parameters, the addresses of an INIT that an association past its setup does not have.
+func (a *assoc) strangeAddrs(ck *cookie) (params []byte) {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state < established {
+		return nil
+	}
+	for _, ip := range ck.addrs[:ck.naddrs] {
+		if a.usable(ip) && a.pathOf(ip) == nil {
+			typ := uint16(ptIPv4)
+			if ip.Is6() {
+				typ = ptIPv6
+			}
+			params = appendParam(params, typ, ip.AsSlice())
+		}
+	}
+	return params
+}
+
 // initCollision fills in what an INIT for an existing association needs. It reports whether the association's own tag was given to the cookie
 // (simultaneous setup, RFC 9260 §5.2.1); if not, the tie-tags are set for a restart (§5.2.2) or are 0, meaning no answer.
 func (a *assoc) initCollision(ck *cookie, from netip.AddrPort) bool {
@@ -116,7 +143,7 @@ func (a *assoc) initCollision(ck *cookie, from netip.AddrPort) bool {
 	case cookieWait, cookieEchoed:
 		ck.localTag, ck.localTSN = a.localTag, a.initTSN
 		if a.state == cookieEchoed {
-			ck.tieLocal, ck.tiePeer = a.localTag, a.peerTag
+			ck.tieLocal, ck.tiePeer = a.tieLocal, a.tiePeer
 		}
 		return true
 	case shutdownAckSent:
@@ -127,7 +154,7 @@ func (a *assoc) initCollision(ck *cookie, from netip.AddrPort) bool {
 	case closed: // ended between lookup and here; the peer will ask again
 		return false
 	}
-	ck.tieLocal, ck.tiePeer = a.localTag, a.peerTag
+	ck.tieLocal, ck.tiePeer = a.tieLocal, a.tiePeer
 	return false
 }
 
@@ -223,7 +250,7 @@ func (a *assoc) cookieCollision(ck *cookie, from netip.AddrPort) collision {
 		}
 		return collisionUse
 	case local: // action B: both sides opened, the peer's INIT ACK was not seen
-		a.dest = from
+		a.came(from)
 		if a.state == cookieWait || a.state == cookieEchoed {
 			a.adopt(ck)
 			a.establish()
@@ -233,7 +260,7 @@ func (a *assoc) cookieCollision(ck *cookie, from netip.AddrPort) collision {
 			a.flush()
 		}
 		return collisionUse
-	case !peer && ck.tieLocal == a.localTag && ck.tiePeer == a.peerTag && ck.tieLocal != 0: // action A: the peer restarted
+	case !peer && ck.tieLocal == a.tieLocal && ck.tiePeer == a.tiePeer: // action A: the peer restarted
 		if a.state == shutdownAckSent {
 			a.control(ctShutdownAck, 0)
 			a.ctl = appendCause(a.ctl, ctError, 0, CauseCookieInShutdown, nil)

@@ -183,8 +183,8 @@ func (e *UDPEndpoint) remove(a *assoc) {
 	defer e.mu.Unlock()
 	if k := a.flow(); e.assocs[k] == a {
 		delete(e.assocs, k)
-		for _, ip := range a.others[:a.nothers] {
-			if o := (flow{ip, k.remote, k.home}); e.aliases[o] == a {
+		for i := range a.paths {
+			if o := (flow{a.paths[i].addr.Addr(), k.remote, k.home}); e.aliases[o] == a {
 				delete(e.aliases, o)
 			}
 		}
@@ -200,8 +200,8 @@ func (e *UDPEndpoint) remove(a *assoc) {
 func (e *UDPEndpoint) alias(a *assoc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, ip := range a.others[:a.nothers] {
-		if k := (flow{ip, a.peer.Port(), a.port}); ip != a.peer.Addr() && unicast(ip) && e.aliases[k] == nil {
+	for i := range a.paths {
+		if k := (flow{a.paths[i].addr.Addr(), a.peer.Port(), a.port}); i > 0 && e.aliases[k] == nil {
 			e.aliases[k] = a
 		}
 	}

@@ -25,8 +25,8 @@ func (a *assoc) input(h header, chunks []byte, from netip.AddrPort) bool {
 		return true
 	}
 	a.now = time.Now()
-	if a.from = from; from.Addr() == a.peer.Addr() && first.typ != ctAbort && first.typ != ctShutdownComplete {
-		a.dest = from // RFC 6951 §5.4; the tag has proven the peer
+	if first.typ != ctAbort && first.typ != ctShutdownComplete {
+		a.came(from) // RFC 6951 §5.4; the tag has proven the peer
 	}
 	for rest := chunks; len(rest) > 0; {
 		c, r, ok := nextChunk(rest)
@@ -34,7 +34,7 @@ func (a *assoc) input(h header, chunks []byte, from netip.AddrPort) bool {
 			break
 		}
 		a.left, rest = len(rest), r
-		if !a.chunk(c) || a.state == closed {
+		if !a.chunk(c, from) || a.state == closed {
 			break
 		}
 	}
@@ -56,7 +56,7 @@ func (a *assoc) tagFits(tag uint32, first chunk) bool {
 }
 
 // chunk handles one chunk; false stops the packet.
-func (a *assoc) chunk(c chunk) bool {
+func (a *assoc) chunk(c chunk, from netip.AddrPort) bool {
 	switch c.typ {
 	case ctData:
 		a.onData(c)
@@ -65,7 +65,7 @@ func (a *assoc) chunk(c chunk) bool {
 	case ctSack:
 		a.onSackChunk(c)
 	case ctHeartbeat:
-		a.onHeartbeat(c)
+		a.onHeartbeat(c, from)
 	case ctHeartbeatAck:
 		a.onHeartbeatAck(c)
 	case ctAbort:
@@ -140,46 +140,6 @@ func (a *assoc) onError(c chunk) {
 	}
 }
 
-// onHeartbeatAck clears the error count and measures (RFC 9260 §8.3).
-func (a *assoc) onHeartbeatAck(c chunk) {
-	typ, val, _, _, err := nextParam(c.value)
-	if err != nil || typ != ptHeartbeatInfo || len(val) != 4 {
-		a.e.count.drop(dropState)
-		return
-	}
-	nonce := binary.BigEndian.Uint32(val)
-	if a.probeAnswered(nonce) {
-		return
-	}
-	if !a.hbWaiting || nonce != a.hbNonce {
-		a.e.count.drop(dropState)
-		return
-	}
-	a.hbWaiting, a.errors = false, 0
-	a.measured(a.now.Sub(a.hbSent))
-}
-
-func (a *assoc) sendHeartbeat() {
-	var info [8]byte
-	p := appendParam(info[:0], ptHeartbeatInfo, binary.BigEndian.AppendUint32(nil, a.hbNonce))
-	a.room4ctl(len(p) + 4)
-	a.ctl = appendChunk(a.ctl, ctHeartbeat, 0, p)
-}
-
-// onHeartbeat answers to where the HEARTBEAT came from, which may be another address of a multi-homed peer (RFC 9260 §8.3).
-func (a *assoc) onHeartbeat(c chunk) {
-	switch {
-	case a.state == cookieWait:
-		a.e.count.drop(dropState)
-	case a.from.Addr() != a.peer.Addr():
-		a.packet = appendChunk(a.begin(), ctHeartbeatAck, 0, c.value)
-		a.e.write(a.packet, a.from)
-	default:
-		a.room4ctl(len(c.raw))
-		a.ctl = appendChunk(a.ctl, ctHeartbeatAck, 0, c.value)
-	}
-}
-
 // onShutdown: the peer has sent everything and wants no more (RFC 9260 §9.2).
 func (a *assoc) onShutdown(c chunk) {
 	if len(c.value) != 4 || a.state < established {
@@ -236,12 +196,12 @@ func (a *assoc) sendShutdown() {
 	binary.BigEndian.PutUint32(v[:], a.cum)
 	a.room4ctl(8)
 	a.ctl = appendChunk(a.ctl, ctShutdown, 0, v[:])
-	a.start(tShutdown, a.rto)
+	a.start(tShutdown, a.path.rto)
 }
 
 func (a *assoc) sendShutdownAck() {
 	a.state = shutdownAckSent
 	a.control(ctShutdownAck, 0)
-	a.start(tShutdown, a.rto)
+	a.start(tShutdown, a.path.rto)
 	a.start(tGuard, 5*a.e.o.Timers.RTOMax)
 }

@@ -31,15 +31,16 @@ type splitter interface {
 
 // Timers are the protocol parameters of RFC 9260 §16. Zero fields take the RFC's recommended value, given behind each.
 type Timers struct {
-	RTOInitial  time.Duration // 1 s
-	RTOMin      time.Duration // 1 s
-	RTOMax      time.Duration // 60 s
-	SACKDelay   time.Duration // 200 ms, at most 500 ms
-	HBInterval  time.Duration // 30 s
-	CookieLife  time.Duration // 60 s
-	MaxRetrans  int           // Association.Max.Retrans, 10
-	MaxInitRetr int           // Max.Init.Retransmits, 8
-	MaxBurst    int           // 4 packets
+	RTOInitial     time.Duration // 1 s
+	RTOMin         time.Duration // 1 s
+	RTOMax         time.Duration // 60 s
+	SACKDelay      time.Duration // 200 ms, at most 500 ms
+	HBInterval     time.Duration // 30 s
+	CookieLife     time.Duration // 60 s
+	MaxRetrans     int           // Association.Max.Retrans, 10
+	PathMaxRetrans int           // Path.Max.Retrans, 5
+	MaxInitRetr    int           // Max.Init.Retransmits, 8
+	MaxBurst       int           // 4 packets
 }
 
 // Options make an endpoint. Only Local (or Conn) is required.
@@ -78,6 +79,7 @@ func (o Options) complete() (Options, error) {
 	def(&t.HBInterval, 30*time.Second)
 	def(&t.CookieLife, 60*time.Second)
 	def(&t.MaxRetrans, 10)
+	def(&t.PathMaxRetrans, 5)
 	def(&t.MaxInitRetr, 8)
 	def(&t.MaxBurst, 4)
 	def(&o.RemoteEncapPort, DefaultEncapPort)
@@ -115,7 +117,7 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("sctp: RTO.Initial %v is not within RTO.Min %v and RTO.Max %v", t.RTOInitial, t.RTOMin, t.RTOMax)
 	case t.SACKDelay < 0 || t.SACKDelay > 500*time.Millisecond:
 		return o, fmt.Errorf("sctp: SACK delay %v is not within 0..500ms (RFC 9260 §6.2)", t.SACKDelay)
-	case t.HBInterval < 0 || t.CookieLife < 0 || t.MaxRetrans < 0 || t.MaxInitRetr < 0 || t.MaxBurst < 1 || o.Backlog < 1:
+	case t.HBInterval < 0 || t.CookieLife < 0 || t.MaxRetrans < 0 || t.PathMaxRetrans < 0 || t.MaxInitRetr < 0 || t.MaxBurst < 1 || o.Backlog < 1:
 		return o, fmt.Errorf("sctp: a timer, retransmission limit or backlog is negative: %+v", *t)
 	}
 	return o, nil

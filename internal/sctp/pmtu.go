@@ -30,7 +30,7 @@ type pmtu struct {
 
 // searchMTU starts the search for what the path carries (again). BaseMTU equal to MTU means there is nothing to find.
 func (a *assoc) searchMTU(after time.Duration) {
-	a.pmtu.limit, a.pmtu.probe = a.e.o.MTU, 0
+	a.path.pmtu.limit, a.path.pmtu.probe = a.e.o.MTU, 0
 	if a.e.o.BaseMTU < a.e.o.MTU {
 		a.start(tProbe, after)
 	}
@@ -52,7 +52,7 @@ func (m *pmtu) candidate(most int) int {
 // probeExpired gives up on a probe that was not answered MAX_PROBES times, and sends the next one. No loss of a probe counts as congestion or as
 // failure of the path (RFC 8899 §3).
 func (a *assoc) probeExpired() {
-	m, most := &a.pmtu, a.e.o.MTU
+	m, most := &a.path.pmtu, a.e.o.MTU
 	if a.state != established {
 		return
 	}
@@ -70,7 +70,7 @@ func (a *assoc) probeExpired() {
 		}
 		m.tries++
 		if !errors.Is(a.sendProbe(), syscall.EMSGSIZE) {
-			a.start(tProbe, max(a.rto, probeTimer))
+			a.start(tProbe, max(a.path.rto, probeTimer))
 			return
 		}
 		m.tries = maxProbes // the own interface carries less
@@ -78,18 +78,18 @@ func (a *assoc) probeExpired() {
 }
 
 func (a *assoc) sendProbe() error {
-	m := &a.pmtu
+	m := &a.path.pmtu
 	m.nonce = a.e.random32()
 	info := appendParam(nil, ptHeartbeatInfo, binary.BigEndian.AppendUint32(nil, m.nonce))
 	p := appendChunk(a.begin(), ctHeartbeat, 0, info)
 	p = appendChunk(p, ctPad, 0, make([]byte, m.probe-len(p)-chunkHeader))
 	a.packet = p
-	return a.e.write(p, a.dest)
+	return a.e.write(p, a.path.addr)
 }
 
 // probeAnswered takes the nonce of a HEARTBEAT ACK; false if it belongs to no probe.
 func (a *assoc) probeAnswered(nonce uint32) bool {
-	m := &a.pmtu
+	m := &a.path.pmtu
 	if m.probe == 0 || nonce != m.nonce {
 		return false
 	}
@@ -102,7 +102,7 @@ func (a *assoc) probeAnswered(nonce uint32) bool {
 // shrink is for a path that swallows packets of the present size, or an interface that refuses them (RFC 8899 §4.3): back to the base size, or,
 // where that is lost too, packets that the network may cut; and a new search.
 func (a *assoc) shrink() {
-	m := &a.pmtu
+	m := &a.path.pmtu
 	if a.e.o.BaseMTU == a.e.o.MTU {
 		return
 	}
@@ -114,11 +114,11 @@ func (a *assoc) shrink() {
 		m.broken = true
 	}
 	a.e.o.Logger.Debug("sctp: path carries less than it did", "peer", a.peer, "bytes", m.size, "cut", m.broken)
-	a.searchMTU(max(a.rto, probeTimer))
+	a.searchMTU(max(a.path.rto, probeTimer))
 }
 
 // userLimit is how much user data a DATA chunk may carry on this path.
-func (a *assoc) userLimit() int { return (a.pmtu.size - headerLen - dataHeader) &^ 3 }
+func (a *assoc) userLimit() int { return (a.path.pmtu.size - headerLen - dataHeader) &^ 3 }
 
 // recut makes the chunks that have no TSN yet fit the path. Those that have one keep their content, and travel alone in a packet that the
 // network may cut (RFC 9260 §6.9).

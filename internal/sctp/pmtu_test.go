@@ -12,7 +12,7 @@ import (
 func (a *assoc) pathMTU() pmtu {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.pmtu
+	return a.path.pmtu
 }
 
 // RFC 8899 §5.3: the search ends within a step of what the path carries, whatever that is, and data flow meanwhile.
@@ -89,7 +89,7 @@ func TestRecut(t *testing.T) {
 		}
 		k.x.mu.Lock()
 		sent := k.x.sent
-		k.x.pmtu.size = 1200
+		k.x.path.pmtu.size = 1200
 		k.x.recut()
 		for i := range k.x.q.n {
 			if c := k.x.q.at(i); (c.n > k.x.userLimit()) != (i < sent && c.n > 1172) {

@@ -72,6 +72,7 @@ func (a *assoc) onData(c chunk) {
 		return
 	}
 	a.gotData = true
+	a.ackTo = a.from
 	if c.flags&flagI != 0 {
 		a.ackNow = true
 	}
@@ -298,7 +299,7 @@ func (a *assoc) afterData() {
 
 // appendSack appends a SACK for what has been received, with as many gap blocks as fit (RFC 9260 §3.3.4).
 func (a *assoc) appendSack(p []byte) []byte {
-	if len(p)+sackLen > a.pmtu.size {
+	if len(p)+sackLen > a.path.pmtu.size {
 		a.emit(p)
 		p = a.begin()
 	}
@@ -310,9 +311,9 @@ func (a *assoc) appendSack(p []byte) []byte {
 	p = append(p, 0, 0, 0, 0)
 	gaps, dups := 0, 0
 	if a.high != a.cum {
-		p, gaps = a.appendGaps(p, (a.pmtu.size-len(p))/4)
+		p, gaps = a.appendGaps(p, (a.path.pmtu.size-len(p))/4)
 	}
-	for dups < len(a.dups) && len(p)+4 <= a.pmtu.size {
+	for dups < len(a.dups) && len(p)+4 <= a.path.pmtu.size {
 		p = be.AppendUint32(p, a.dups[dups])
 		dups++
 	}

@@ -42,7 +42,7 @@ func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 		newly += b
 	}
 	if newly > 0 || rwnd == 0 { // §6.1 rule A: an answered probe of a closed window is no failure
-		a.errors = 0
+		a.answered(a.path)
 	}
 	if a.recovering && !before(a.acked, a.recoverTSN) {
 		a.recovering = false
@@ -61,7 +61,7 @@ func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 	case a.sent == 0:
 		a.stop(tData)
 	case advanced:
-		a.start(tData, a.rto)
+		a.start(tData, a.path.rto)
 	}
 	if advanced && a.waiters > 0 {
 		wake(a.room)
@@ -101,7 +101,7 @@ func (a *assoc) ackCumulative(n int, cum uint32) int {
 	a.acked = cum
 	if a.timing && !before(cum, a.timedTSN) {
 		a.timing = false
-		a.measured(a.now.Sub(a.timedFrom))
+		a.measured(a.path, a.now.Sub(a.timedFrom))
 	}
 	return newly
 }
@@ -169,7 +169,7 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 	a.e.count.fast.Add(1)
 	a.forced = true
 	if !a.recovering {
-		a.ssthresh = max(a.cwnd/2, 4*a.pmtu.size)
+		a.ssthresh = max(a.cwnd/2, 4*a.path.pmtu.size)
 		a.cwnd, a.partial = a.ssthresh, 0
 		a.recovering, a.recoverTSN = true, a.acked+uint32(a.sent)
 	}
@@ -177,7 +177,7 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 
 // growWindow is slow start and congestion avoidance (RFC 9260 §7.2.1, §7.2.2). flight is what was in flight before this SACK.
 func (a *assoc) growWindow(newly int, advanced bool, flight int) {
-	mtu := a.pmtu.size
+	mtu := a.path.pmtu.size
 	full := flight >= a.cwnd || a.cwnd <= mtu && flight > 0
 	switch {
 	case a.cwnd <= a.ssthresh:

@@ -57,11 +57,14 @@ type sender struct {
 
 func (s *sender) init(tsn uint32, mtu int) {
 	s.acked = tsn - 1
-	s.cwnd = min(4*mtu, max(2*mtu, 4404)) // §7.2.1
+	s.cwnd = initialWindow(mtu)
 	if s.room == nil {
 		s.room = make(chan struct{}, 1)
 	}
 }
+
+// initialWindow is RFC 9260 §7.2.1's.
+func initialWindow(mtu int) int { return min(4*mtu, max(2*mtu, 4404)) }
 
 func (s *sender) hasRoom(n, limit int) bool { return s.queued == 0 || s.queued+n <= limit }
 
@@ -100,7 +103,7 @@ func (a *assoc) control(typ, flags uint8) {
 
 // room4ctl sends the control chunks collected so far if n more bytes would not fit.
 func (a *assoc) room4ctl(n int) {
-	if len(a.ctl) > 0 && headerLen+len(a.ctl)+pad4(n) > a.pmtu.size {
+	if len(a.ctl) > 0 && headerLen+len(a.ctl)+pad4(n) > a.path.pmtu.size {
 		a.emit(append(a.begin(), a.ctl...))
 		a.ctl = a.ctl[:0]
 	}
@@ -111,19 +114,23 @@ func (a *assoc) begin() []byte { return appendPacket(a.packet[:0], a.port, a.pee
 // emit sends a packet. One that was cut for a path that carried more, or that the own interface refuses, may be cut on the way.
 func (a *assoc) emit(p []byte) {
 	a.packet = p
-	if len(p) <= a.pmtu.size && !a.pmtu.broken {
-		if !errors.Is(a.e.write(p, a.dest), syscall.EMSGSIZE) {
+	if len(p) <= a.path.pmtu.size && !a.path.pmtu.broken {
+		if !errors.Is(a.e.write(p, a.path.addr), syscall.EMSGSIZE) {
 			return
 		}
 		a.shrink()
 	}
-	a.e.writeSplit(p, a.dest)
+	a.e.writeSplit(p, a.path.addr)
 }
 
 // flush sends what is due: control chunks, a SACK, retransmissions, then new data as far as windows allow (RFC 9260 §6.1, §6.10).
 func (a *assoc) flush() {
 	if a.state < established && len(a.ctl) == 0 || a.state == closed {
 		return
+	}
+	if a.ackNow && a.state >= established && a.ackTo != nil && a.ackTo != a.path { // §6.4: to where the DATA came from
+		a.packet = a.appendSack(a.begin())
+		_ = a.e.write(a.packet, a.ackTo.addr) // counted there
 	}
 	p := append(a.begin(), a.ctl...)
 	a.ctl = a.ctl[:0]
@@ -138,7 +145,7 @@ func (a *assoc) flush() {
 		}
 		c := a.q.at(i)
 		need := dataHeader + pad4(c.n)
-		if len(p)+need > a.pmtu.size && len(p) > headerLen {
+		if len(p)+need > a.path.pmtu.size && len(p) > headerLen {
 			a.emit(p)
 			if hasData {
 				burst--
@@ -147,7 +154,7 @@ func (a *assoc) flush() {
 			p, hasData = a.begin(), false
 			continue
 		}
-		if !hasData && a.ackPending && len(p)+sackLen+need <= a.pmtu.size {
+		if !hasData && a.ackPending && len(p)+sackLen+need <= a.path.pmtu.size {
 			p = a.appendSack(p) // bundled, §6.2; with gaps there is one already
 		}
 		p = a.appendData(p, c, i, !hasData)
@@ -167,7 +174,7 @@ func (a *assoc) pick(hasData bool, burst int) int {
 	if a.state != established && a.state != shutdownPending && a.state != shutdownReceived {
 		return -1
 	}
-	if !hasData && !a.forced && a.flight > 0 && a.cwnd <= a.pmtu.size {
+	if !hasData && !a.forced && a.flight > 0 && a.cwnd <= a.path.pmtu.size {
 		return -1 // a window of one MTU is one packet, though its chunks count less than that
 	}
 	if a.rtx > 0 {
@@ -186,7 +193,7 @@ func (a *assoc) pick(hasData bool, burst int) int {
 	if c := a.q.at(a.sent); c.n > a.peerRwnd && a.flight > 0 { // with nothing in flight one chunk probes a closed window, §6.1 rule A
 		return -1
 	}
-	if !hasData && a.leads >= smallFlight && a.unsent < a.pmtu.size-headerLen && a.state == established {
+	if !hasData && a.leads >= smallFlight && a.unsent < a.path.pmtu.size-headerLen && a.state == established {
 		return -1
 	}
 	return a.sent
@@ -195,8 +202,8 @@ func (a *assoc) pick(hasData bool, burst int) int {
 func (a *assoc) appendData(p []byte, c *outChunk, i int, lead bool) []byte {
 	tsn := a.acked + 1 + uint32(i)
 	if i == a.sent {
-		if a.flight == 0 && a.sent == 0 && !a.lastSent.IsZero() && a.now.Sub(a.lastSent) > a.rto {
-			a.cwnd = min(a.cwnd, max(a.cwnd/2, 4*a.pmtu.size)) // §7.2.1: idle
+		if a.flight == 0 && a.sent == 0 && !a.lastSent.IsZero() && a.now.Sub(a.lastSent) > a.path.rto {
+			a.cwnd = min(a.cwnd, max(a.cwnd/2, 4*a.path.pmtu.size)) // §7.2.1: idle
 		}
 		a.sent++
 		a.unsent -= dataHeader + pad4(c.n)
@@ -222,10 +229,10 @@ func (a *assoc) appendData(p []byte, c *outChunk, i int, lead bool) []byte {
 	a.peerRwnd = max(0, a.peerRwnd-c.n)
 	a.lastSent = a.now
 	if !a.running(tData) {
-		a.start(tData, a.rto)
+		a.start(tData, a.path.rto)
 	}
-	if a.running(tHeartbeat) && !a.hbWaiting {
-		a.due[tHeartbeat] = a.now.Add(a.e.o.Timers.HBInterval + a.rto) // not idle, §8.3
+	if !a.path.waiting {
+		a.path.beatDue = a.now.Add(a.e.o.Timers.HBInterval + a.path.rto) // not idle, §8.3
 	}
 	be := binary.BigEndian
 	flags := c.flags
@@ -264,18 +271,23 @@ func (a *assoc) markLost(c *outChunk) {
 
 // dataExpired is T3-rtx, RFC 9260 §6.3.3.
 func (a *assoc) dataExpired() {
-	if a.sent == 0 || a.failed() {
+	if a.sent == 0 {
 		return
 	}
 	a.e.count.t3.Add(1)
 	if a.q.at(0).again { // lost twice, though the window was one packet: perhaps for its size
 		a.shrink()
 	}
-	mtu := a.pmtu.size
+	mtu := a.path.pmtu.size
 	a.ssthresh = max(a.cwnd/2, 4*mtu)
-	a.cwnd, a.partial = mtu, 0
 	a.recovering, a.timing = false, false
-	a.backoff()
+	failing := a.path
+	if a.unanswered(failing) {
+		return
+	}
+	if a.path == failing {
+		a.cwnd, a.partial = mtu, 0
+	}
 	for i := range a.sent {
 		a.markLost(a.q.at(i))
 	}

@@ -88,8 +88,7 @@ func (a *assoc) expired(t timer) {
 	case tData:
 		a.dataExpired()
 	case tShutdown:
-		if !a.failed() {
-			a.backoff()
+		if !a.unanswered(a.path) {
 			a.sendShutdown()
 		}
 	case tGuard:
@@ -97,7 +96,7 @@ func (a *assoc) expired(t timer) {
 	case tAck:
 		a.ackNow = true
 	case tHeartbeat:
-		a.heartbeatExpired()
+		a.beats()
 	case tProbe:
 		a.probeExpired()
 	}
@@ -115,38 +114,4 @@ func (a *assoc) failed() bool {
 	}
 	a.abort(CauseUserAbort, "retransmission limit", ErrLost)
 	return true
-}
-
-// backoff doubles the RTO (RFC 9260 §6.3.3 rule E2).
-func (a *assoc) backoff() { a.rto = min(2*a.rto, a.e.o.Timers.RTOMax) }
-
-// measured takes a round-trip time into SRTT, RTTVAR and RTO (RFC 9260 §6.3.1 rules C1 to C7).
-func (a *assoc) measured(r time.Duration) {
-	if a.srtt == 0 {
-		a.srtt, a.rttvar = r, r/2
-	} else {
-		a.rttvar += ((a.srtt - r).Abs() - a.rttvar) / 4
-		a.srtt += (r - a.srtt) / 8
-	}
-	t := &a.e.o.Timers
-	a.rto = min(max(a.srtt+4*max(a.rttvar, time.Millisecond), t.RTOMin), t.RTOMax)
-}
-
-// heartbeatExpired sends a HEARTBEAT if the path is idle and counts the last one if nobody answered it (RFC 9260 §8.3).
-func (a *assoc) heartbeatExpired() {
-	if a.hbWaiting {
-		if a.failed() {
-			return
-		}
-		a.backoff()
-	}
-	a.hbNonce, a.hbSent, a.hbWaiting = a.e.random32(), a.now, true
-	a.sendHeartbeat()
-	a.startHeartbeat()
-}
-
-// startHeartbeat arms the heartbeat timer: HB.interval + RTO, the latter with a jitter of half (RFC 9260 §8.3).
-func (a *assoc) startHeartbeat() {
-	jitter := time.Duration(float64(a.rto) * (0.5 + float64(a.e.random32()>>8)/(1<<24)))
-	a.start(tHeartbeat, a.e.o.Timers.HBInterval+jitter)
 }
