@@ -22,9 +22,11 @@ func (r *Released) Error() string { return fmt.Sprintf("sim: released: %v", r.Ca
 
 // conn is one phone's connection: RRC on one side, S1 on the other.
 type conn struct {
-	e     *ENB
-	phone *Phone
-	id    id.ENBUEID
+	e      *ENB
+	phone  *Phone
+	id     id.ENBUEID
+	cell   Cell
+	stream uint16
 
 	mu      sync.Mutex
 	mme     *id.MMEUEID
@@ -42,8 +44,8 @@ type bearer struct {
 	gateway netip.AddrPort
 }
 
-// connect is RRC connection establishment with the first NAS message.
-func (e *ENB) connect(p *Phone, cause s1ap.RRCEstablishmentCause, tmsi *id.STMSI, nas []byte) error {
+// connect is RRC connection establishment in a cell with the first NAS message.
+func (e *ENB) connect(p *Phone, cell Cell, cause s1ap.RRCEstablishmentCause, tmsi *id.STMSI, nas []byte) error {
 	e.mu.Lock()
 	if !e.setup {
 		e.mu.Unlock()
@@ -55,38 +57,32 @@ func (e *ENB) connect(p *Phone, cause s1ap.RRCEstablishmentCause, tmsi *id.STMSI
 			break
 		}
 	}
-	c := &conn{e: e, phone: p, id: e.nextID, active: time.Now()}
+	c := &conn{e: e, phone: p, id: e.nextID, cell: cell, stream: streamUE, active: time.Now()}
+	if e.o.StreamPerUE && e.assoc != nil {
+		if out, _ := e.assoc.Streams(); out > 1 {
+			c.stream = 1 + uint16(c.id)%(out-1)
+		}
+	}
 	e.conns[c.id] = c
 	e.mu.Unlock()
 	p.adopt(c)
-	m := &s1ap.InitialUEMessage{ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas, TAI: s1ap.FromTAI(e.o.TAI), EUTRANCGI: s1ap.FromECGI(e.cell()), RRCEstablishmentCause: cause}
+	m := &s1ap.InitialUEMessage{ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas, TAI: s1ap.FromTAI(cell.TAI), EUTRANCGI: s1ap.FromECGI(cell.ecgi()), RRCEstablishmentCause: cause}
 	if tmsi != nil {
 		m.STMSI = s1ap.FromSTMSI(*tmsi)
 	}
-	if err := e.send(streamUE, m); err != nil {
+	if err := e.send(c.stream, m); err != nil {
 		e.drop(c)
 		return err
 	}
 	return nil
 }
 
+// drop lets a connection go on this side of S1 only.
 func (e *ENB) drop(c *conn) {
 	e.mu.Lock()
 	delete(e.conns, c.id)
 	e.mu.Unlock()
 	c.release(errLost)
-}
-
-// camp makes a phone reachable by paging.
-func (e *ENB) camp(p *Phone, old, now *id.STMSI) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if old != nil && e.camped[*old] == p {
-		delete(e.camped, *old)
-	}
-	if now != nil {
-		e.camped[*now] = p
-	}
 }
 
 // pair says whether mme is the connection's MME UE S1AP ID, learning the first.
@@ -130,8 +126,8 @@ func (c *conn) quiet(now time.Time, limit time.Duration) bool {
 // uplinkNAS sends a NAS message over the connection.
 func (c *conn) uplinkNAS(nas []byte) error {
 	c.touch()
-	return c.e.send(streamUE, &s1ap.UplinkNASTransport{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas,
-		EUTRANCGI: s1ap.FromECGI(c.e.cell()), TAI: s1ap.FromTAI(c.e.o.TAI)})
+	return c.e.send(c.stream, &s1ap.UplinkNASTransport{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas,
+		EUTRANCGI: s1ap.FromECGI(c.cell.ecgi()), TAI: s1ap.FromTAI(c.cell.TAI)})
 }
 
 func (c *conn) downlinkNAS(nas []byte) {
@@ -147,7 +143,7 @@ func (c *conn) requestRelease(cause s1ap.Cause) {
 	}
 	c.asked = true
 	c.mu.Unlock()
-	c.e.send(streamUE, &s1ap.UEContextReleaseRequest{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), Cause: cause})
+	c.e.send(c.stream, &s1ap.UEContextReleaseRequest{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), Cause: cause})
 }
 
 // setupContext is Initial Context Setup (TS 36.413 §8.3.1): AS security under
@@ -157,7 +153,7 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 	mme, enb := m.MMEUES1APID, m.ENBUES1APID
 	if !c.phone.kenbIs(secret.Key256(m.SecurityKey)) {
 		c.e.stats.KeyMismatch.Add(1)
-		c.e.send(streamUE, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
+		c.e.send(c.stream, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
 		return
 	}
 	res := &s1ap.InitialContextSetupResponse{MMEUES1APID: mme, ENBUES1APID: enb}
@@ -181,10 +177,10 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 		}
 	}
 	if len(res.ERABSetupListCtxtSURes) == 0 {
-		c.e.send(streamUE, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
+		c.e.send(c.stream, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
 		return
 	}
-	c.e.send(streamUE, res)
+	c.e.send(c.stream, res)
 	for _, n := range nas {
 		c.phone.receive(c, n)
 	}

@@ -19,7 +19,8 @@ import (
 // ppid is S1AP's SCTP payload protocol identifier (TS 36.412 §7).
 const ppid = 18
 
-// Streams: as srsenb does, common procedures use 0 and all phones share 1.
+// Streams: common procedures use 0; all phones share 1, as with srsenb, unless
+// each has its own (TS 36.412 §7).
 const (
 	streamCommon = 0
 	streamUE     = 1
@@ -27,10 +28,11 @@ const (
 
 // ENBOptions for NewENB. ID, TAI and Cell are required.
 type ENBOptions struct {
-	ID   id.GlobalENBID
-	Name string
-	TAI  id.TAI
-	Cell id.ECI
+	ID    id.GlobalENBID
+	Name  string
+	TAI   id.TAI // of the first cell
+	Cell  id.ECI // the first cell
+	Cells []Cell // further ones
 	// GTPU is where the eNB's end of S1-U is: an address of this machine. The
 	// zero AddrPort makes an eNB without user plane, for signalling load.
 	GTPU netip.AddrPort
@@ -38,25 +40,38 @@ type ENBOptions struct {
 	GTPUPeerPort uint16
 	// Inactivity after which a phone without traffic is released; 0: never.
 	Inactivity time.Duration
-	// Redial is the pause after a lost association: 1 s.
+	// Redial is the pause after an attempt that did not come to S1 Setup: 1 s;
+	// srsenb has 10 s. An association that was lost later is redialed at once.
 	Redial time.Duration
+	// SetupTimeout is how long the answer to S1 Setup may take: 5 s.
+	SetupTimeout time.Duration
+	// StreamPerUE spreads phones over the streams that are there.
+	StreamPerUE bool
+	// SRSENB makes the eNB as deaf as srsenb (srsRAN_4G 23.11): Reset, MME
+	// Configuration Update and Overload Start get no answer and have no effect,
+	// Error Indications of the MME are logged only, and an ABORT is not noticed:
+	// the eNB goes on over a new association, without S1 Setup, until that one is
+	// shut down.
+	SRSENB bool
 	Log    *slog.Logger
 }
 
-// ENB is one base station with one cell. Its methods may be called from any
-// goroutine.
+// ENB is one base station. Its methods may be called from any goroutine.
 type ENB struct {
-	o    ENBOptions
-	log  *slog.Logger
-	user *userPlane
+	o     ENBOptions
+	log   *slog.Logger
+	user  *userPlane
+	cells []Cell
 
-	up    chan struct{} // closed while S1 Setup holds; replaced when lost
 	out   chan outbound
+	acked chan struct{} // a value for each RESET ACKNOWLEDGE
 	stats ENBStats
 
 	mu     sync.Mutex
+	up     chan struct{} // closed while S1 Setup holds; replaced when lost
 	assoc  sctp.Association
 	setup  bool
+	blind  bool  // the association is gone and the eNB does not know
 	refuse error // why the last S1 Setup failed
 	nextID id.ENBUEID
 	conns  map[id.ENBUEID]*conn
@@ -65,7 +80,16 @@ type ENB struct {
 
 // ENBStats counts what an eNB has met. Fields are read with Load.
 type ENBStats struct {
-	Pagings, Unknown, SyntaxErrors, ErrorIndications, KeyMismatch atomic.Uint64
+	Setups               atomic.Uint64 // S1 Setups that succeeded
+	Pagings              atomic.Uint64 // of phones that camp here
+	Unknown              atomic.Uint64 // messages without a use, or for phones that are not here
+	SyntaxErrors         atomic.Uint64
+	ErrorIndications     atomic.Uint64
+	KeyMismatch          atomic.Uint64 // K_eNB is not the phone's
+	Resets               atomic.Uint64 // from the MME
+	ConfigurationUpdates atomic.Uint64 // from the MME
+	Overloads            atomic.Uint64 // Overload Start; the eNB goes on as before
+	Undelivered          atomic.Uint64 // messages to the MME that no association took
 }
 
 type outbound struct {
@@ -84,14 +108,17 @@ func NewENB(o ENBOptions) (*ENB, error) {
 	if o.Redial == 0 {
 		o.Redial = time.Second
 	}
+	if o.SetupTimeout == 0 {
+		o.SetupTimeout = 5 * time.Second
+	}
 	if o.GTPUPeerPort == 0 {
 		o.GTPUPeerPort = 2152
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &ENB{o: o, log: o.Log.With(logs.ENB, o.ID), up: make(chan struct{}), out: make(chan outbound, 1024),
-		conns: map[id.ENBUEID]*conn{}, camped: map[id.STMSI]*Phone{}}
+	e := &ENB{o: o, log: o.Log.With(logs.ENB, o.ID), up: make(chan struct{}), out: make(chan outbound, 1024), acked: make(chan struct{}, 1),
+		cells: append([]Cell{{o.TAI, o.Cell}}, o.Cells...), conns: map[id.ENBUEID]*conn{}, camped: map[id.STMSI]*Phone{}}
 	if o.GTPU.IsValid() {
 		u, err := openUserPlane(o.GTPU, o.GTPUPeerPort)
 		if err != nil {
@@ -105,35 +132,8 @@ func NewENB(o ENBOptions) (*ENB, error) {
 // Stats gives the counters.
 func (e *ENB) Stats() *ENBStats { return &e.stats }
 
-// Serve keeps an association to the MME with S1 Setup, and relays for the
-// phones, until ctx ends; then it shuts the association down. dial makes an
-// association.
-func (e *ENB) Serve(ctx context.Context, dial func(context.Context) (sctp.Association, error)) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	if e.user != nil {
-		defer e.user.close()
-		wg.Go(e.user.serve)
-	}
-	if e.o.Inactivity > 0 {
-		wg.Go(func() { e.watchInactivity(ctx) })
-	}
-	for ctx.Err() == nil {
-		a, err := dial(ctx)
-		if err == nil {
-			err = e.association(ctx, a)
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		e.log.Warn("MME is away", logs.Error, err)
-		select {
-		case <-time.After(e.o.Redial):
-		case <-ctx.Done():
-		}
-	}
-	return nil
-}
+// Cells gives the cells, the first of ENBOptions first.
+func (e *ENB) Cells() []Cell { return append([]Cell(nil), e.cells...) }
 
 // WaitReady returns when S1 Setup holds, or says why it does not.
 func (e *ENB) WaitReady(ctx context.Context) error {
@@ -164,77 +164,23 @@ func (e *ENB) Refused() error {
 	return e.refuse
 }
 
-func (e *ENB) association(ctx context.Context, a sctp.Association) error {
-	e.mu.Lock()
-	e.assoc = a
-	e.mu.Unlock()
-	inner, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { e.write(inner, a) })
-	err := e.send(streamCommon, e.setupRequest())
-	for err == nil {
-		var m sctp.Message
-		if m, err = a.Recv(ctx); err == nil {
-			e.receive(m)
-		}
-	}
-	stop()
-	wg.Wait()
-	e.lost()
-	if ctx.Err() != nil {
-		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		a.Shutdown(bye)
-	} else {
-		a.Abort("association of no use")
-	}
-	return err
-}
-
-// lost releases every phone: without the association no context holds.
-func (e *ENB) lost() {
-	e.mu.Lock()
-	e.assoc = nil
-	if e.setup {
-		e.setup, e.up = false, make(chan struct{})
-	}
-	conns := e.conns
-	e.conns = map[id.ENBUEID]*conn{}
-	e.mu.Unlock()
-	for {
-		select {
-		case <-e.out:
-			continue
-		default:
-		}
-		break
-	}
-	for _, c := range conns {
-		c.release(errLost)
-	}
-}
-
-func (e *ENB) write(ctx context.Context, a sctp.Association) {
-	for {
-		select {
-		case m := <-e.out:
-			if err := a.Send(ctx, m.stream, ppid, m.pdu); err != nil {
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 func (e *ENB) send(stream uint16, m s1ap.Message) error {
 	b, err := s1ap.Append(make([]byte, 0, 256), m)
 	if err != nil {
 		return fmt.Errorf("sim: %w", err)
 	}
 	e.mu.Lock()
-	a := e.assoc
+	a, blind := e.assoc, e.blind
 	e.mu.Unlock()
+	if blind {
+		select {
+		case e.out <- outbound{stream, b}:
+			return nil
+		default:
+			e.stats.Undelivered.Add(1)
+			return ErrNotReady
+		}
+	}
 	if a == nil {
 		return ErrNotReady
 	}
@@ -250,12 +196,10 @@ func (e *ENB) setupRequest() *s1ap.S1SetupRequest {
 	return &s1ap.S1SetupRequest{
 		GlobalENBID:      s1ap.FromGlobalENBID(e.o.ID),
 		ENBname:          s1ap.ENBname(e.o.Name),
-		SupportedTAs:     s1ap.SupportedTAs{{TAC: s1ap.FromTAC(e.o.TAI.TAC), BroadcastPLMNs: s1ap.BPLMNs{s1ap.FromPLMN(e.o.TAI.PLMN)}}},
+		SupportedTAs:     supportedTAs(e.cells),
 		DefaultPagingDRX: s1ap.PagingDRXV128,
 	}
 }
-
-func (e *ENB) cell() id.ECGI { return id.ECGI{PLMN: e.o.TAI.PLMN, ECI: e.o.Cell} }
 
 // watchInactivity asks for the release of phones that move nothing.
 func (e *ENB) watchInactivity(ctx context.Context) {

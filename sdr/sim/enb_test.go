@@ -140,7 +140,7 @@ func TestErrors(t *testing.T) {
 		s := w.enb.Stats()
 
 		w.raw([]byte{0xff, 1, 2, 3})
-		w.send(&s1ap.MMEConfigurationUpdate{MMEname: "other"})
+		w.send(&s1ap.MMEConfigurationTransfer{})
 		w.send(&s1ap.Paging{UEPagingID: s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceIMSI, IMSI: s1ap.IMSI{0, 1, 1, 0, 0, 0, 0, 0}},
 			CNDomain: s1ap.CNDomainPs, TAIList: s1ap.TAIList{{TAI: s1ap.FromTAI(tai)}}})
 		w.silent()

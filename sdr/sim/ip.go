@@ -10,7 +10,10 @@ import (
 
 // startHost brings the phone's IP stack up under the address it was given.
 func (p *Phone) startHost(s Session) error {
-	if !p.o.IP {
+	p.mu.Lock()
+	same := p.host != nil && p.hostAddr == s.Address
+	p.mu.Unlock()
+	if !p.o.IP || same { // what was open under the address goes on
 		return nil
 	}
 	p.stopHost()
@@ -20,7 +23,7 @@ func (p *Phone) startHost(s Session) error {
 	}
 	done := make(chan struct{})
 	p.mu.Lock()
-	p.host, p.hostDone = h, done
+	p.host, p.hostDone, p.hostAddr = h, done, s.Address
 	p.mu.Unlock()
 	go func() {
 		defer close(done)
@@ -53,7 +56,7 @@ func (p *Phone) uplink(packet []byte) {
 	p.mu.Lock()
 	c := p.conn
 	if c == nil || !p.up {
-		if p.state == Idle || p.state == Connected {
+		if p.state != Deregistered && p.state != Detaching {
 			if len(p.queue) < maxQueue {
 				p.queue = append(p.queue, append([]byte(nil), packet...))
 			} else {

@@ -16,24 +16,6 @@ func capability() eps.UENetworkCapability {
 	return eps.NewUENetworkCapability(0, 1, 2, 3, 8+1, 8+2, 8+3)
 }
 
-// attachRequest builds the initial message (TS 24.301 §5.5.1.2.2). Called with
-// mu held.
-func (p *Phone) attachRequest() ([]byte, error) {
-	pdn, err := eps.Append(nil, &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4,
-		InformationTransfer: eps.Some(eps.InformationTransferFlagYes)})
-	if err != nil {
-		return nil, fmt.Errorf("sim: %w", err)
-	}
-	m := &eps.AttachRequest{Type: eps.AttachTypeEPS, KSI: eps.NoKSI, Capability: capability(), ESM: pdn}
-	if p.sec != nil && p.guti != nil {
-		m.KSI, m.Identity = eps.KSI(p.sec.KSI()), eps.FromGUTI(*p.guti)
-		p.kenb = p.sec.UL()
-		return p.protect(nassec.IntegrityProtected, m)
-	}
-	m.Identity = eps.FromIMSI(p.o.SIM.IMSI)
-	return eps.Append(nil, m)
-}
-
 // protect encodes and protects a message. Called with mu held.
 func (p *Phone) protect(h nassec.HeaderType, m eps.Message) ([]byte, error) {
 	plain, err := eps.Append(nil, m)
@@ -56,6 +38,7 @@ func (p *Phone) receive(c *conn, b []byte) {
 	}
 	m, protected, err := p.open(b)
 	if err != nil {
+		p.stats.count(err)
 		p.log.Warn("NAS message dropped", logs.Error, err)
 		return
 	}
@@ -128,10 +111,23 @@ func (p *Phone) openSecurityModeCommand(b []byte) ([]byte, error) {
 	return r.Plain, nil
 }
 
+// count says why a message was dropped.
+func (s *PhoneStats) count(err error) {
+	switch {
+	case errors.Is(err, nassec.ErrMAC):
+		s.MAC.Add(1)
+	case errors.Is(err, nassec.ErrReplay):
+		s.Replayed.Add(1)
+	default:
+		s.Undecodable.Add(1)
+	}
+}
+
 // handle answers one message. Called with mu held; its error ends the running
 // procedure.
 func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 	if !protected && (p.secured || !plainAccepted(m)) {
+		p.stats.Plain.Add(1)
 		p.log.Warn("plain NAS message refused", logs.Procedure, m.MessageType())
 		return nil
 	}
@@ -155,25 +151,24 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 	case *eps.AttachAccept:
 		return p.attachAccept(c, m)
 	case *eps.AttachReject:
-		if p.state == Attaching {
-			p.state = Deregistered
-		}
-		if !keepsContext(m.Cause) {
-			p.forget()
-		}
-		return &Rejected{"ATTACH REJECT", m.Cause}
+		return p.attachReject(m)
 	case *eps.ServiceReject:
-		if !keepsContext(m.Cause) {
-			p.forget()
-			p.deregister()
-		}
-		return &Rejected{"SERVICE REJECT", m.Cause}
+		return p.serviceReject(c, m)
 	case *eps.DetachAccept:
 		p.finish(nil)
 	case *eps.NetworkDetachRequest:
-		p.deregister()
-		return p.answer(c, &eps.DetachAccept{})
-	case *eps.EMMInformation, *eps.EMMStatus, *eps.ESMStatus:
+		return p.networkDetach(c, m)
+	case *eps.TrackingAreaUpdateAccept:
+		return p.updateAccept(c, m)
+	case *eps.TrackingAreaUpdateReject:
+		return p.updateReject(c, m)
+	case *eps.GUTIReallocationCommand:
+		if !p.o.SRSUE {
+			return p.reallocate(c, m)
+		}
+	case *eps.EMMInformation:
+		p.inform(m)
+	case *eps.EMMStatus, *eps.ESMStatus:
 		p.log.Debug("information", logs.Procedure, m.MessageType())
 	default:
 		return p.answer(c, &eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
@@ -193,19 +188,24 @@ func plainAccepted(m eps.Message) bool {
 	return false
 }
 
-// keepsContext lists the causes after which a phone may try again with what it
-// has (TS 24.301 §5.5.1.2.5).
-func keepsContext(c eps.EMMCause) bool {
-	return c == eps.EMMCauseNetworkFailure || c == eps.EMMCauseCongestion
+// inform keeps what the network says of itself; what it leaves out stays.
+func (p *Phone) inform(m *eps.EMMInformation) {
+	if m.FullName.OK {
+		p.network.FullName = m.FullName.V.Text()
+	}
+	if m.ShortName.OK {
+		p.network.ShortName = m.ShortName.V.Text()
+	}
+	if m.Time.OK {
+		p.network.Time = m.Time
+	}
+	p.log.Info("network", "name", p.network.FullName, "short", p.network.ShortName)
 }
 
 // forget deletes GUTI and security context.
 func (p *Phone) forget() {
-	if p.guti != nil {
-		old := p.guti.STMSI()
-		p.o.ENB.camp(p, &old, nil)
-	}
-	p.guti, p.sec, p.pending, p.fresh = nil, nil, nil, nil
+	p.at.enb.camp(p, p.tmsi(), nil)
+	p.guti, p.sec, p.pending, p.fresh, p.tais = nil, nil, nil, nil, nil
 }
 
 // deregister ends a registration; an attach that runs ends by itself.
@@ -240,7 +240,7 @@ func (p *Phone) identityRequest(c *conn, m *eps.IdentityRequest) error {
 
 // authenticationRequest is TS 24.301 §5.4.2.3 and §5.4.2.6 in the phone.
 func (p *Phone) authenticationRequest(c *conn, m *eps.AuthenticationRequest) error {
-	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), p.plmn)
+	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), p.at.cell.TAI.PLMN)
 	if err == nil {
 		p.pending = &nassec.State{Role: nassec.Phone, KSI: m.KSI.Value(), KASME: kasme}
 		return p.answer(c, &eps.AuthenticationResponse{RES: res.Bytes()})
@@ -269,6 +269,7 @@ func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
 	}
 	p.pending = nil
 	if want := capability().Security(eps.Opt[eps.MSNetworkCapability]{}); m.Capability != want {
+		p.stats.Capabilities.Add(1)
 		return p.answer(c, &eps.SecurityModeReject{Cause: eps.EMMCauseUESecurityCapabilitiesMismatch})
 	}
 	p.sec, p.secured = fresh, true
@@ -284,49 +285,10 @@ func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
 	return c.uplinkNAS(b)
 }
 
-// attachAccept is TS 24.301 §5.5.1.2.4 in the phone.
-func (p *Phone) attachAccept(c *conn, m *eps.AttachAccept) error {
-	if p.state != Attaching {
-		return nil
-	}
-	inner, err := eps.Parse(eps.Downlink, m.ESM)
-	if err != nil {
-		return fmt.Errorf("sim: ATTACH ACCEPT: %w", err)
-	}
-	act, ok := inner.(*eps.ActivateDefaultEPSBearerContextRequest)
-	if !ok {
-		return fmt.Errorf("sim: ATTACH ACCEPT with %v", inner.MessageType())
-	}
-	p.session = Session{Address: act.Address.IPv4, APN: act.APN, EBI: act.EBI}
-	if act.PCO.OK {
-		p.session.DNS = act.PCO.V.DNS()
-	}
-	if g, ok := m.GUTI.V.GUTI(); ok && m.GUTI.OK {
-		p.renumber(g)
-	}
-	if p.guti != nil {
-		p.session.GUTI = *p.guti
-	}
-	acc, err := eps.Append(nil, &eps.ActivateDefaultEPSBearerContextAccept{EBI: act.EBI})
-	if err != nil {
-		return err
-	}
-	if err := p.answer(c, &eps.AttachComplete{ESM: acc}); err != nil {
-		return err
-	}
-	p.sent = true
-	p.attached()
-	return nil
-}
-
 // renumber takes a new GUTI and camps under it.
 func (p *Phone) renumber(g id.GUTI) {
 	now := g.STMSI()
-	if p.guti != nil {
-		old := p.guti.STMSI()
-		p.o.ENB.camp(p, &old, &now)
-	} else {
-		p.o.ENB.camp(p, nil, &now)
-	}
+	p.at.enb.camp(p, p.tmsi(), &now)
 	p.guti = &g
+	p.session.GUTI = g
 }

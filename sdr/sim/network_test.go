@@ -171,6 +171,13 @@ func (u *ue) accepted(tmsi uint32) *s1ap.InitialContextSetupResponse {
 	return r
 }
 
+// serve gives the phone its bearers back.
+func (u *ue) serve() {
+	u.w.t.Helper()
+	u.w.send(u.context(nil, must(u.sec.AcceptServiceRequest(u.first.NASPDU))))
+	next[*s1ap.InitialContextSetupResponse](u.w)
+}
+
 func (u *ue) release(c s1ap.Cause) {
 	u.w.t.Helper()
 	u.w.send(&s1ap.UEContextReleaseCommand{Cause: c, UES1APIDs: s1ap.UES1APIDs{Choice: s1ap.UES1APIDsChoiceUES1APIDPair,

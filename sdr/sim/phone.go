@@ -15,7 +15,6 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/nassec"
-	"campanile.network/3gpp/s1ap"
 	"campanile.network/3gpp/secret"
 	"campanile.network/internal/ipstack"
 	"campanile.network/internal/logs"
@@ -32,21 +31,32 @@ type SIM struct {
 type PhoneOptions struct {
 	SIM    SIM
 	ENB    *ENB
+	Cell   int // of the eNB's cells
 	IMEISV id.IMEI
 	APN    id.APN // asked for in ESM INFORMATION RESPONSE; zero: the network's default
 	// IP says that the phone has an IP stack of its own.
-	IP  bool
-	Log *slog.Logger
+	IP bool
+	// SRSUE makes the phone as simple as srsue (srsRAN_4G 23.11): no tracking area
+	// update and no T3412, GUTI REALLOCATION COMMAND is not known, and after any
+	// SERVICE REJECT it forgets everything and attaches with its IMSI on the same
+	// connection.
+	SRSUE bool
+	Log   *slog.Logger
 }
 
-// Phone is one UE. Its procedures (Attach, Detach, ServiceRequest) are for one
-// goroutine at a time; everything else may come from any.
+// Phone is one UE. Its methods may be called from any goroutine; its procedures
+// take turns. By itself it answers paging, asks for service when it has
+// something to send, updates its tracking area periodically (T3412), and attaches
+// again when the network asks for that; what fails of this it tries again after
+// T3411 and T3402 (TS 24.301 §10.2). Procedures its owner called for it leaves to
+// the owner, but for updates.
 type Phone struct {
 	o    PhoneOptions
 	log  *slog.Logger
-	plmn id.PLMN
+	turn chan struct{} // who has put a value in runs a procedure
 
 	mu       sync.Mutex
+	at       place
 	card     *aka.USIM
 	sec      *nassec.Context // nil: no EPS security context
 	pending  *nassec.State   // after AUTHENTICATION RESPONSE, before SECURITY MODE COMMAND
@@ -55,20 +65,49 @@ type Phone struct {
 	kenb     nassec.Count    // uplink COUNT that K_eNB is derived from
 	guti     *id.GUTI
 	conn     *conn
+	freed    chan struct{} // closed when conn ends
 	state    State
 	session  Session
 	waiting  chan error // who waits for the running procedure
-	sent     bool       // ATTACH COMPLETE or DETACH REQUEST is out
+	sent     bool       // the accept has come and been answered
 	up       bool       // user plane
+	active   bool       // the update asks for it
 	queue    [][]byte   // uplink packets until it is
 	host     *ipstack.Host
+	hostAddr netip.Addr
 	hostDone chan struct{}
+	network  Network
 
+	tais         eps.TAIList // where no update is needed
+	forbidden    map[id.TAI]bool
+	t3412, t3402 time.Duration
+	periodic     *time.Timer // T3412
+	retry        *time.Timer // T3411 or T3402
+	attempts     int
+
+	stats        PhoneStats
 	ul, dl, lost atomic.Uint64
 	waking       atomic.Bool
+	off          bool // nothing more begins in the background
 	wake         sync.WaitGroup
 	stop         context.CancelFunc // of what runs in the background
 	ctx          context.Context
+}
+
+// PhoneStats counts what a phone would not accept of the network. All are zero
+// with a network that does its part. Fields are read with Load.
+type PhoneStats struct {
+	MAC          atomic.Uint64 // wrong message authentication codes
+	Replayed     atomic.Uint64 // NAS COUNTs that were used before
+	Plain        atomic.Uint64 // messages without the protection they need
+	Capabilities atomic.Uint64 // replayed security capabilities that are not the phone's
+	Undecodable  atomic.Uint64 // everything else that could not be read
+}
+
+// Network is what EMM INFORMATION told last.
+type Network struct {
+	FullName, ShortName string
+	Time                eps.Opt[eps.TimeAndZone]
 }
 
 // State is an EMM state (TS 24.301 §5.1.3.2), with the connection in one.
@@ -81,10 +120,11 @@ const (
 	Idle      // registered, no connection
 	Connected // registered, with user plane
 	Detaching
+	Updating // registered, tracking area update under way
 )
 
 func (s State) String() string {
-	return [...]string{"deregistered", "attaching", "idle", "connected", "detaching"}[s]
+	return [...]string{"deregistered", "attaching", "idle", "connected", "detaching", "updating"}[s]
 }
 
 // Session is what an attach brought.
@@ -113,7 +153,7 @@ const maxQueue = 64
 
 // NewPhone makes a phone that is switched off.
 func NewPhone(o PhoneOptions) (*Phone, error) {
-	if o.SIM.IMSI.IsZero() || o.ENB == nil {
+	if o.SIM.IMSI.IsZero() || o.ENB == nil || o.Cell < 0 || o.Cell >= len(o.ENB.cells) {
 		return nil, errors.New("sim: phone without SIM or cell")
 	}
 	card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(o.SIM.K, o.SIM.OPc), SEQ: o.SIM.SEQ})
@@ -124,7 +164,8 @@ func NewPhone(o PhoneOptions) (*Phone, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Phone{o: o, log: o.Log.With(logs.IMSI, o.SIM.IMSI), plmn: o.ENB.o.TAI.PLMN, card: card, ctx: ctx, stop: stop}, nil
+	return &Phone{o: o, log: o.Log.With(logs.IMSI, o.SIM.IMSI), turn: make(chan struct{}, 1), at: place{o.ENB, o.ENB.cells[o.Cell]}, card: card,
+		forbidden: map[id.TAI]bool{}, ctx: ctx, stop: stop}, nil
 }
 
 // Card gives the sequence number array of the card, to keep with the SIM.
@@ -152,245 +193,28 @@ func (p *Phone) Host() *ipstack.Host {
 	return p.host
 }
 
-// Attach registers with the network: with a GUTI where the phone has one and a
-// security context, otherwise with the IMSI.
-func (p *Phone) Attach(ctx context.Context) (Session, error) {
-	start := time.Now()
-	p.mu.Lock()
-	if p.state != Deregistered {
-		p.mu.Unlock()
-		return Session{}, fmt.Errorf("sim: attach while %v", p.state)
-	}
-	nas, err := p.attachRequest()
-	p.state, p.sent, p.up = Attaching, false, false
-	p.mu.Unlock()
-	if err == nil {
-		err = p.run(ctx, s1ap.RRCEstablishmentCauseMoSignalling, nas)
-	}
-	p.mu.Lock()
-	if err != nil {
-		p.state = Deregistered
-		p.mu.Unlock()
-		return Session{}, err
-	}
-	p.session.Took = time.Since(start)
-	s := p.session
-	p.mu.Unlock()
-	return s, p.startHost(s)
-}
-
-// ServiceRequest brings the user plane up from idle mode. cause is mo-Data, or
-// mt-Access after paging.
-func (p *Phone) ServiceRequest(ctx context.Context, cause s1ap.RRCEstablishmentCause) error {
-	p.mu.Lock()
-	if p.state != Idle || p.sec == nil {
-		p.mu.Unlock()
-		return fmt.Errorf("sim: service request while %v", p.state)
-	}
-	p.kenb = p.sec.UL()
-	nas, err := p.sec.AppendServiceRequest(nil)
-	p.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("sim: %w", err)
-	}
-	return p.run(ctx, cause, nas)
-}
-
-// Detach leaves the network and returns on DETACH ACCEPT; with switchOff there
-// is none, and it returns when the connection is released.
-func (p *Phone) Detach(ctx context.Context, switchOff bool) error {
-	p.mu.Lock()
-	if p.sec == nil || p.state == Deregistered {
-		p.mu.Unlock()
-		return fmt.Errorf("sim: detach while %v", p.State())
-	}
-	kind := eps.DetachEPS
-	if switchOff {
-		kind |= eps.DetachSwitchOff
-	}
-	header := nassec.IntegrityCiphered
-	if p.conn == nil {
-		header = nassec.IntegrityProtected // an initial message is never ciphered (TS 24.301 §4.4.5)
-	}
-	who := eps.FromIMSI(p.o.SIM.IMSI)
-	if p.guti != nil {
-		who = eps.FromGUTI(*p.guti)
-	}
-	nas, err := p.protect(header, &eps.DetachRequest{Type: kind, KSI: eps.KSI(p.sec.KSI()), Identity: who})
-	c := p.conn
-	p.state = Detaching
-	p.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		err = p.run(ctx, s1ap.RRCEstablishmentCauseMoSignalling, nas)
-	} else {
-		done := p.await()
-		if err = c.uplinkNAS(nas); err == nil {
-			err = p.wait(ctx, done)
-		}
-	}
-	p.mu.Lock()
-	p.state = Deregistered
-	p.mu.Unlock()
-	p.stopHost()
-	return err
-}
-
-// SwitchOff ends everything of the phone without telling the network.
-func (p *Phone) SwitchOff() {
-	p.stop()
-	p.mu.Lock()
-	c := p.conn
-	p.state = Deregistered
-	p.mu.Unlock()
-	if c != nil {
-		c.e.drop(c)
-	}
-	p.stopHost()
-	p.wake.Wait()
-}
-
-// run opens a connection with an initial NAS message and waits until the
-// procedure it began is over. Without an answer it lets the connection go.
-func (p *Phone) run(ctx context.Context, cause s1ap.RRCEstablishmentCause, nas []byte) error {
-	done := p.await()
-	var tmsi *id.STMSI
-	p.mu.Lock()
-	if p.guti != nil {
-		t := p.guti.STMSI()
-		tmsi = &t
-	}
-	p.mu.Unlock()
-	if err := p.o.ENB.connect(p, cause, tmsi, nas); err != nil {
-		return err
-	}
-	err := p.wait(ctx, done)
-	if err != nil && ctx.Err() != nil {
-		p.mu.Lock()
-		c := p.conn
-		p.mu.Unlock()
-		if c != nil {
-			c.e.drop(c)
-		}
-	}
-	return err
-}
-
-// adopt takes the connection over which the phone now speaks.
-func (p *Phone) adopt(c *conn) {
-	p.mu.Lock()
-	p.conn, p.secured = c, false
-	p.mu.Unlock()
-}
-
-func (p *Phone) await() chan error {
+// Network gives what the network calls itself.
+func (p *Phone) Network() Network {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = make(chan error, 1)
-	return p.waiting
+	return p.network
 }
 
-func (p *Phone) wait(ctx context.Context, done chan error) error {
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("sim: no answer from the network: %w", ctx.Err())
-	}
-}
+// Stats gives the counters.
+func (p *Phone) Stats() *PhoneStats { return &p.stats }
 
-// finish ends the procedure that somebody waits for. Called with mu held.
-func (p *Phone) finish(err error) {
-	if p.waiting != nil {
-		p.waiting <- err
-		p.waiting = nil
-	}
-}
-
-// kenbIs compares the eNB's key with the phone's own derivation: AS security
-// mode would fail where they differ (TS 33.401 §7.2.4.5).
-func (p *Phone) kenbIs(k secret.Key256) bool {
+// GUTI gives the phone's temporary identity, if it has one.
+func (p *Phone) GUTI() (id.GUTI, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sec != nil && p.sec.KeNB(p.kenb).Equal(k)
+	if p.guti == nil {
+		return id.GUTI{}, false
+	}
+	return *p.guti, true
 }
 
-// bearersUp: the radio bearers are there; for a service request that is the
-// accept (TS 24.301 §5.6.1.4).
-func (p *Phone) bearersUp(c *conn) {
-	p.mu.Lock()
-	if p.conn != c {
-		p.mu.Unlock()
-		return
-	}
-	p.up = true
-	queue := p.queue
-	p.queue = nil
-	switch p.state {
-	case Idle:
-		p.state = Connected
-		p.finish(nil)
-	case Attaching:
-		p.attached()
-	}
-	p.mu.Unlock()
-	for _, b := range queue {
-		p.uplink(b)
-	}
-}
-
-// attached ends an attach once both ATTACH COMPLETE is out and bearers are up.
-// Called with mu held.
-func (p *Phone) attached() {
-	if p.sent && p.up {
-		p.state = Connected
-		p.finish(nil)
-	}
-}
-
-// released: the network or the radio ended the connection.
-func (p *Phone) released(c *conn, why error) {
+func (p *Phone) place() place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.conn != c {
-		return
-	}
-	p.conn, p.up = nil, false
-	switch p.state {
-	case Connected:
-		p.state = Idle
-		p.log.Debug("released", logs.Cause, why)
-	case Detaching:
-		p.finish(nil)
-		return
-	}
-	p.finish(why)
-}
-
-// paged: the network has something; answer with a service request.
-func (p *Phone) paged() { p.wakeUp(s1ap.RRCEstablishmentCauseMtAccess) }
-
-// wakeUp runs one service request in the background.
-func (p *Phone) wakeUp(cause s1ap.RRCEstablishmentCause) {
-	if p.State() != Idle || p.ctx.Err() != nil || !p.waking.CompareAndSwap(false, true) {
-		return
-	}
-	p.wake.Go(func() {
-		defer p.waking.Store(false)
-		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
-		defer cancel()
-		if err := p.ServiceRequest(ctx, cause); err != nil {
-			p.log.Info("service request", logs.Error, err)
-			p.dropQueue()
-		}
-	})
-}
-
-func (p *Phone) dropQueue() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lost.Add(uint64(len(p.queue)))
-	p.queue = nil
+	return p.at
 }

@@ -24,10 +24,11 @@ func (e *ENB) receive(m sctp.Message) {
 		e.mu.Lock()
 		if !e.setup {
 			e.setup, e.refuse = true, nil
+			e.stats.Setups.Add(1)
 			close(e.up)
 		}
 		e.mu.Unlock()
-		e.log.Info("cell is up", logs.Cell, e.cell(), "mme", string(m.MMEname))
+		e.log.Info("cell is up", logs.Cell, e.cells[0].ecgi(), "mme", string(m.MMEname))
 	case *s1ap.S1SetupFailure:
 		e.mu.Lock()
 		e.refuse = fmt.Errorf("sim: S1 Setup Failure: %v", m.Cause)
@@ -51,8 +52,21 @@ func (e *ENB) receive(m sctp.Message) {
 		e.page(m)
 	case *s1ap.Reset:
 		e.reset(m)
+	case *s1ap.ResetAcknowledge:
+		select {
+		case e.acked <- struct{}{}:
+		default: // nobody waits
+		}
 	case *s1ap.ErrorIndication:
 		e.errorIndication(m)
+	case *s1ap.MMEConfigurationUpdate:
+		e.stats.ConfigurationUpdates.Add(1)
+		if !e.o.SRSENB {
+			e.send(streamCommon, &s1ap.MMEConfigurationUpdateAcknowledge{})
+		}
+	case *s1ap.OverloadStart:
+		e.stats.Overloads.Add(1)
+	case *s1ap.OverloadStop:
 	default:
 		e.stats.Unknown.Add(1)
 		e.log.Debug("message not handled", logs.Procedure, p.Message.Header().Name)
@@ -61,7 +75,7 @@ func (e *ENB) receive(m sctp.Message) {
 
 // find looks a phone's connection up, and learns the MME's identity for it
 // from the first message (TS 36.413 §8.6.2.1). An unknown or wrong pair is
-// answered with an Error Indication (§10.6).
+// answered with an Error Indication (TS 36.413 §10.6).
 func (e *ENB) find(enb s1ap.ENBUES1APID, mme s1ap.MMEUES1APID) *conn {
 	e.mu.Lock()
 	c := e.conns[id.ENBUEID(enb)]
@@ -107,70 +121,6 @@ func (e *ENB) releaseCommand(m *s1ap.UEContextReleaseCommand) {
 	e.mu.Lock()
 	delete(e.conns, c.id)
 	e.mu.Unlock()
-	c.release(&Released{m.Cause})
-	e.send(streamUE, &s1ap.UEContextReleaseComplete{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id)})
-}
-
-func (e *ENB) page(m *s1ap.Paging) {
-	if m.UEPagingID.Choice != s1ap.UEPagingIDChoiceSTMSI {
-		e.stats.Unknown.Add(1)
-		return
-	}
-	e.mu.Lock()
-	p := e.camped[m.UEPagingID.STMSI.ID()]
-	e.mu.Unlock()
-	if p != nil {
-		e.stats.Pagings.Add(1)
-		p.paged()
-	}
-}
-
-// reset releases what the MME names and acknowledges (TS 36.413 §8.7.1.2.1).
-func (e *ENB) reset(m *s1ap.Reset) {
-	ack := &s1ap.ResetAcknowledge{}
-	e.mu.Lock()
-	var gone []*conn
-	if m.ResetType.Choice == s1ap.ResetTypeChoicePartOfS1Interface {
-		for _, item := range m.ResetType.PartOfS1Interface {
-			ack.UEAssociatedLogicalS1ConnectionListResAck = append(ack.UEAssociatedLogicalS1ConnectionListResAck,
-				s1ap.UEAssociatedLogicalS1ConnectionItem{MMEUES1APID: item.MMEUES1APID, ENBUES1APID: item.ENBUES1APID})
-			for _, c := range e.conns {
-				if item.ENBUES1APID != nil && c.id == id.ENBUEID(*item.ENBUES1APID) || item.MMEUES1APID != nil && c.named(*item.MMEUES1APID) {
-					gone = append(gone, c)
-				}
-			}
-		}
-	} else {
-		for _, c := range e.conns {
-			gone = append(gone, c)
-		}
-	}
-	for _, c := range gone {
-		delete(e.conns, c.id)
-	}
-	e.mu.Unlock()
-	for _, c := range gone {
-		c.release(&Released{m.Cause})
-	}
-	e.send(streamCommon, ack)
-}
-
-// errorIndication ends the connection it names, as srsenb does.
-func (e *ENB) errorIndication(m *s1ap.ErrorIndication) {
-	e.stats.ErrorIndications.Add(1)
-	e.log.Warn("Error Indication", logs.Cause, m.Cause)
-	if m.ENBUES1APID == nil {
-		return
-	}
-	e.mu.Lock()
-	c := e.conns[id.ENBUEID(*m.ENBUES1APID)]
-	delete(e.conns, id.ENBUEID(*m.ENBUES1APID))
-	e.mu.Unlock()
-	if c != nil {
-		cause := s1ap.CauseRadioNetworkUnspecified.Cause()
-		if m.Cause != nil {
-			cause = *m.Cause
-		}
-		c.release(&Released{cause})
-	}
+	e.send(c.stream, &s1ap.UEContextReleaseComplete{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id)})
+	c.release(&Released{m.Cause}) // only then: the phone may come back at once
 }

@@ -58,8 +58,10 @@ func play(t *testing.T, o sim.ENBOptions, script func(*world)) {
 // serve runs a script beside an eNB whose dialing the test answers.
 func serve(t *testing.T, o sim.ENBOptions, script func(*world)) {
 	t.Helper()
-	o.ID = id.GlobalENBID{PLMN: plmn, Type: id.MacroENB, ID: 0x19b}
-	o.Name, o.TAI, o.Cell = "test", tai, 0x19b01
+	if o.ID.PLMN.IsZero() {
+		o.ID, o.TAI, o.Cell = id.GlobalENBID{PLMN: plmn, Type: id.MacroENB, ID: 0x19b}, tai, 0x19b01
+	}
+	o.Name = "test"
 	enb, err := sim.NewENB(o)
 	if err != nil {
 		t.Fatal(err)
