@@ -20,6 +20,7 @@ import (
 // simFlags are what a load run needs of any MME.
 type simFlags struct {
 	mme, local, plmn, enb, imsi, keyFile string
+	transport                            string
 	tac                                  uint16
 	ues, enbs                            int
 	rate                                 float64
@@ -31,8 +32,8 @@ func simCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sim", GroupID: "run", Args: cobra.NoArgs,
 		Short: "eNBs and phones against an MME, ours or anybody's",
-		Long: "Attach phones with consecutive IMSIs and one key to an MME that speaks S1AP in\n" +
-			"SCTP in UDP (RFC 6951), and report rates and times.",
+		Long: "Attach phones with consecutive IMSIs and one key to an MME, and report rates and\n" +
+			"times. S1AP goes in SCTP in UDP (RFC 6951), or with --sctp as the MME has it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := f.run(cmd.Context(), g)
 			if err != nil {
@@ -48,6 +49,7 @@ func simCommand(g *globals) *cobra.Command {
 	p := cmd.Flags()
 	p.StringVar(&f.mme, "mme", "127.0.0.20", "the MME's address")
 	p.StringVar(&f.local, "local", "127.0.0.40", "our address; each further eNB takes the next")
+	p.StringVar(&f.transport, "sctp", "udp", "what SCTP runs over: udp, kernel, raw or auto")
 	p.StringVar(&f.plmn, "plmn", "999/70", "network")
 	p.StringVar(&f.enb, "enb", "999/70-macro-0x200", "global eNB id of the first eNB")
 	p.Uint16Var(&f.tac, "tac", 7, "tracking area code")
@@ -132,7 +134,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 		if err != nil {
 			return sim.LoadReport{}, &usageError{err: err}
 		}
-		ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(local, 9899), Logger: log})
+		ep, _, err := sctp.Open(sctp.OpenOptions{Transport: sctp.Transport(f.transport), Local: []netip.Addr{local}, Logger: log})
 		if err != nil {
 			return sim.LoadReport{}, err
 		}

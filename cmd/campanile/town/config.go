@@ -53,16 +53,18 @@ type TowerConfig struct {
 
 // RadioConfig says what is on the air.
 type RadioConfig struct {
-	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours."`
+	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours; set agent.radio_sctp to \"auto\" for it."`
 	Phones     int             `toml:"phones" comment:"How many virtual phones."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
 }
 
 // MMEConfig is the MME.
 type MMEConfig struct {
-	Address string `toml:"address" comment:"S1AP (SCTP in UDP, RFC 6951) and S11."`
-	Group   uint16 `toml:"group" comment:"MME group id."`
-	Code    uint8  `toml:"code" comment:"MME code."`
+	Address string   `toml:"address" comment:"S1AP and S11."`
+	SCTP    string   `toml:"sctp" comment:"What S1AP's SCTP runs over. \"udp\": inside UDP port 9899 (RFC 6951), passes NATs, needs no root. \"kernel\": Linux SCTP. \"raw\": IP protocol 132 without the kernel's help, needs root. \"auto\": kernel, or else udp; for eNBs that come here without an agent."`
+	More    []string `toml:"more_addresses" comment:"Further addresses of this machine for S1AP (multi-homing); kernel only."`
+	Group   uint16   `toml:"group" comment:"MME group id."`
+	Code    uint8    `toml:"code" comment:"MME code."`
 }
 
 // GatewayConfig is the gateway.
@@ -75,9 +77,13 @@ type GatewayConfig struct {
 
 // AgentConfig is the tower's agent.
 type AgentConfig struct {
-	Radio string `toml:"radio" comment:"Address towards the eNB."`
-	Core  string `toml:"core" comment:"Address towards MME and gateway."`
-	ENB   string `toml:"enb" comment:"Address of the eNB; the virtual one takes it."`
+	Radio     string   `toml:"radio" comment:"Address towards the eNB: its MME."`
+	Core      string   `toml:"core" comment:"Address towards MME and gateway."`
+	ENB       string   `toml:"enb" comment:"Address of the eNB; the virtual one takes it."`
+	RadioSCTP string   `toml:"radio_sctp" comment:"As mme.sctp, towards the eNB. Real eNBs speak plain SCTP: \"auto\", or \"raw\" where this machine's kernel has none."`
+	CoreSCTP  string   `toml:"core_sctp" comment:"As mme.sctp, towards the MME, which must have the same; through a NAT only \"udp\"."`
+	MoreRadio []string `toml:"more_radio" comment:"Further addresses towards the eNB (multi-homing); kernel only."`
+	MoreCore  []string `toml:"more_core" comment:"Further addresses towards the MME (multi-homing); kernel only."`
 }
 
 // HSSConfig is the authentication centre.
@@ -121,9 +127,9 @@ func DefaultConfig() Config {
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
 		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second)},
-		MME:     MMEConfig{Address: "127.0.0.20", Group: 1, Code: 1},
+		MME:     MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1},
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
-		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10"},
+		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
 		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
 		Chain:   ChainConfig{BlockInterval: config.Duration(time.Second), GRPC: "127.0.0.1:9090"},
@@ -158,6 +164,7 @@ type settings struct {
 	tai                                      id.TAI
 	price, reserve                           proof.Amount
 	mme, gateway, agentRadio, agentCore, eNB netip.Addr
+	s1ap, toENB, toMME, fromENB              sctpEnd
 	pool                                     netip.Prefix
 	router                                   netip.Addr
 }
@@ -202,6 +209,9 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, bad("gateway.pool", err, "write an address range, such as 10.45.0.0/16")
 	}
 	if err := c.checkChoices(bad); err != nil {
+		return s, err
+	}
+	if err := c.resolveSCTP(&s, bad); err != nil {
 		return s, err
 	}
 	return s, c.checkNames(s, bad)

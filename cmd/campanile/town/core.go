@@ -242,11 +242,10 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 }
 
 func (t *Town) startMME(context.Context) error {
-	ep, err := t.endpoint(t.set.mme, "mme.address")
+	ep, err := t.endpoint(t.set.s1ap)
 	if err != nil {
 		return err
 	}
-	t.onEnd("MME SCTP", ep.Close)
 	l, err := ep.Listen(s1apPort)
 	if err != nil {
 		return t.portTaken(err, "mme.address")
@@ -269,7 +268,7 @@ func (t *Town) startMME(context.Context) error {
 		return err
 	}
 	t.mme = m
-	t.bound = append(t.bound, fmt.Sprintf("S1AP %v (SCTP in UDP %d)", l.Addr(), sctpPort))
+	t.bound = append(t.bound, fmt.Sprintf("S1AP %v", l.Addr()))
 	t.serve("S11", c.Serve)
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/config"
+	"campanile.network/internal/sctp"
 )
 
 // preflight finds out before anything starts whether the home may be written
@@ -39,11 +40,22 @@ func (t *Town) preflight(context.Context) error {
 		key   string
 		addr  netip.Addr
 		ports []uint16
-	}{{"mme.address", t.set.mme, []uint16{sctpPort, gtpcPort}}, {"gateway.address", t.set.gateway, []uint16{gtpcPort, gtpuPort}},
-		{"agent.radio", t.set.agentRadio, []uint16{sctpPort, gtpuPort}}, {"agent.core", t.set.agentCore, []uint16{sctpPort, gtpuPort}}}
+	}{{"mme.address", t.set.mme, []uint16{gtpcPort}}, {"gateway.address", t.set.gateway, []uint16{gtpcPort, gtpuPort}},
+		{"agent.radio", t.set.agentRadio, []uint16{gtpuPort}}, {"agent.core", t.set.agentCore, []uint16{gtpuPort}}}
+	ends := []sctpEnd{t.set.s1ap, t.set.toENB, t.set.toMME}
 	if t.cfg.Radio.Kind == "virtual" {
 		udp = append(udp, udp[2])
 		udp[4].key, udp[4].addr = "agent.enb", t.set.eNB
+		ends = append(ends, t.set.fromENB)
+	}
+	for _, e := range ends {
+		ep, _, err := e.open(sctp.OpenOptions{})
+		if err != nil {
+			return t.transportFails(e, err)
+		}
+		if err := ep.Close(); err != nil {
+			return err
+		}
 	}
 	for _, a := range udp {
 		for _, port := range a.ports {

@@ -30,11 +30,10 @@ func (t *Town) startRadio(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "agent.enb")
 	}
-	ep, err := t.endpoint(t.set.eNB, "agent.enb")
+	ep, err := t.endpoint(t.set.fromENB)
 	if err != nil {
 		return err
 	}
-	t.onEnd("radio SCTP", ep.Close)
 	t.enb = e
 	to := netip.AddrPortFrom(t.set.agentRadio, s1apPort)
 	t.serve("radio", func(ctx context.Context) error {
@@ -182,13 +181,6 @@ func rest(ctx context.Context, d time.Duration) {
 	case <-time.After(d):
 	case <-ctx.Done():
 	}
-}
-
-// endpoint opens SCTP over UDP at an address.
-func (t *Town) endpoint(a netip.Addr, key string) (*sctp.UDPEndpoint, error) {
-	ep, err := sctp.NewUDP(sctp.Options{Local: netip.AddrPortFrom(a, sctpPort), Logger: t.log.With(logs.Role, "sctp"),
-		Timers: sctp.Timers{HBInterval: 5 * time.Second, MaxRetrans: 4}})
-	return ep, t.portTaken(err, key)
 }
 
 // eventLog keeps the last things worth telling, for the console.

@@ -37,7 +37,7 @@ func (t *Town) startAgent(context.Context) error {
 	}
 	t.onEnd("tower store", t.agent.Close)
 	t.serve("tower agent", t.agent.Serve)
-	t.bound = append(t.bound, fmt.Sprintf("eNBs %v:%d (SCTP in UDP %d)", t.set.agentRadio, s1apPort, sctpPort))
+	t.bound = append(t.bound, fmt.Sprintf("eNBs %v:%d", t.set.agentRadio, s1apPort))
 	t.serve("relay", r.Serve)
 	t.settler, err = settle.New(settle.Options{Chain: t.cash, Holder: t.agent, Every: time.Duration(t.cfg.Billing.PostEvery), Logger: t.role("tower")})
 	if err != nil {
@@ -70,16 +70,14 @@ func (t *Town) claimEvery(ctx context.Context, every time.Duration) error {
 
 // openRelay binds the relay's four ends.
 func (t *Town) openRelay() (*relay.Relay, error) {
-	radio, err := t.endpoint(t.set.agentRadio, "agent.radio")
+	radio, err := t.endpoint(t.set.toENB)
 	if err != nil {
 		return nil, err
 	}
-	t.onEnd("tower SCTP, radio side", radio.Close)
-	core, err := t.endpoint(t.set.agentCore, "agent.core")
+	core, err := t.endpoint(t.set.toMME)
 	if err != nil {
 		return nil, err
 	}
-	t.onEnd("tower SCTP, core side", core.Close)
 	l, err := radio.Listen(s1apPort)
 	if err != nil {
 		return nil, t.portTaken(err, "agent.radio")

@@ -30,7 +30,6 @@ import (
 // signalled, so they are the same everywhere.
 const (
 	s1apPort = 36412
-	sctpPort = 9899 // SCTP in UDP (RFC 6951)
 	gtpcPort = 2123
 	gtpuPort = 2152
 )
@@ -71,6 +70,8 @@ type Town struct {
 	wakers  map[chan struct{}]struct{}
 	console string   // where it listens, once it does
 	bound   []string // what listens where
+
+	transports []string // what S1AP's SCTP runs over, and why
 }
 
 // readyTimeout is how long the chain may take to its first block.
