@@ -25,6 +25,7 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 	if err := c.enter(); err != nil {
 		return err
 	}
+	c.ue.drx = req.DRX.V
 	pco, err := c.esmInformation(pdn)
 	if err != nil {
 		return err

@@ -159,7 +159,7 @@ func (c *conn) end() {
 		_ = c.m.Detach(c.ue.imsi, *order) // if the phone is registered still
 	}
 	if page {
-		c.m.dataFor(c.ue)
+		c.m.reach(c.ue, true)
 	}
 }
 

@@ -35,7 +35,6 @@ type enb struct {
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
 	info  ENBInfo
-	drx   *s1ap.PagingDRX
 }
 
 func newENB(m *MME, a sctp.Association) *enb {

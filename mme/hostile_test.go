@@ -157,24 +157,27 @@ func TestBrokenNAS(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			pdu    []byte
-			status bool
+			answer func(*phone) eps.EMMCause
 		}{
-			{"one octet", []byte{7}, false},
-			{"attach request cut off", []byte{7, 0x41, 0x71}, true},
-			{"unknown type", []byte{7, 0xff}, true},
-			{"another protocol", []byte{5, 8}, false},
-			{"session management", []byte{2, 1, 0xd0, 0x11}, false},
-			{"protected and nothing in it", []byte{0x17, 1, 2, 3, 4, 5}, false},
-			{"ciphered for nobody", []byte{0x27, 1, 2, 3, 4, 5, 6, 7}, false},
-			{"service request cut off", []byte{0xc7, 1}, true},
-			{"security mode command from a phone", []byte{0x37, 1, 2, 3, 4, 5, 7, 0x5d}, false},
-			{"reserved header type", []byte{0x67, 1, 2, 3, 4, 5, 7, 0x5d}, false},
-			{"a response to nothing", []byte{7, 0x53, 4, 1, 2, 3, 4}, false},
+			{"one octet", []byte{7}, nil},
+			{"attach request cut off", []byte{7, 0x41, 0x71}, (*phone).attachRejected},
+			{"update request cut off", []byte{7, 0x48, 0x71}, (*phone).updateRejected},
+			{"unknown type", []byte{7, 0xff}, (*phone).statusTold},
+			{"another protocol", []byte{5, 8}, nil},
+			{"session management", []byte{2, 1, 0xd0, 0x11}, nil},
+			{"protected and nothing in it", []byte{0x17, 1, 2, 3, 4, 5}, nil},
+			{"ciphered for nobody", []byte{0x27, 1, 2, 3, 4, 5, 6, 7}, nil},
+			{"service request cut off", []byte{0xc7, 1}, (*phone).serviceRejected},
+			{"security mode command from a phone", []byte{0x37, 1, 2, 3, 4, 5, 7, 0x5d}, nil},
+			{"reserved header type", []byte{0x67, 1, 2, 3, 4, 5, 7, 0x5d}, nil},
+			{"a response to nothing", []byte{7, 0x53, 4, 1, 2, 3, 4}, nil},
 		} {
 			p := w.phone(e)
 			p.initialRaw(c.pdu)
-			if c.status {
-				down[*eps.EMMStatus](p)
+			if c.answer != nil {
+				if cause := c.answer(p); cause != eps.EMMCauseInvalidMandatoryInformation && cause != eps.EMMCauseMessageTypeNonExistentOrNotImplemented {
+					t.Errorf("%s: answered with %v", c.name, cause)
+				}
 			}
 			p.released()
 		}
@@ -184,6 +187,11 @@ func TestBrokenNAS(t *testing.T) {
 		}
 	})
 }
+
+func (p *phone) attachRejected() eps.EMMCause  { return down[*eps.AttachReject](p).Cause }
+func (p *phone) updateRejected() eps.EMMCause  { return down[*eps.TrackingAreaUpdateReject](p).Cause }
+func (p *phone) serviceRejected() eps.EMMCause { return down[*eps.ServiceReject](p).Cause }
+func (p *phone) statusTold() eps.EMMCause      { return down[*eps.EMMStatus](p).Cause }
 
 // What a phone may not say unprotected once exchange is secure, and what this
 // network does not do.

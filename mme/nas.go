@@ -134,8 +134,19 @@ func (c *conn) malformed(in *inbound, err error) {
 	if c.secured && in.sec != verified || !errors.As(err, &e) {
 		return
 	}
-	if s := e.Status(); s != nil && c.leg != nil {
-		_ = c.send(s)
+	answer := e.Status()
+	if c.proc == nil && e.Cause != 0 { // TS 24.301 §5.5.1.2.7 b, §5.5.3.2.7 b, §5.6.1.6 b
+		switch e.Message {
+		case eps.TypeAttachRequest:
+			answer = &eps.AttachReject{Cause: e.Cause}
+		case eps.TypeTrackingAreaUpdateRequest:
+			answer = &eps.TrackingAreaUpdateReject{Cause: e.Cause}
+		case eps.TypeServiceRequest, eps.TypeExtendedServiceRequest:
+			answer = &eps.ServiceReject{Cause: e.Cause}
+		}
+	}
+	if answer != nil && c.leg != nil {
+		_ = c.send(answer)
 	}
 }
 
@@ -205,8 +216,14 @@ func (m *MME) named(nas eps.Message, s *s1ap.STMSI) (id.MTMSI, bool) {
 	switch n := nas.(type) {
 	case *eps.AttachRequest:
 		identity = n.Identity
+		if n.AdditionalGUTI.OK { // the other is of another radio's network (TS 24.301 §5.5.1.2.2)
+			identity = n.AdditionalGUTI.V
+		}
 	case *eps.TrackingAreaUpdateRequest:
 		identity = n.OldGUTI
+		if n.AdditionalGUTI.OK {
+			identity = n.AdditionalGUTI.V
+		}
 	case *eps.DetachRequest:
 		identity = n.Identity
 	case *eps.ExtendedServiceRequest:

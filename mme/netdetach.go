@@ -53,7 +53,7 @@ func (m *MME) Detach(imsi id.IMSI, d NetworkDetach) error {
 			<-owner.done // it has parked the phone by now or is about to
 			return m.Detach(imsi, d)
 		}
-	case !m.dataFor(u):
+	case !m.reach(u, false):
 		m.spawn(func() { m.detachIdle(u) })
 	}
 	return nil

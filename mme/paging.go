@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/mme/s11"
@@ -23,43 +24,46 @@ func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
 	case u == nil:
 		m.count.drop(dropDownlinkData)
 		return gtpc.ContextNotFound
-	case !m.dataFor(u):
+	case !m.reach(u, true):
 		m.count.drop(dropDownlinkData)
 		return gtpc.UnableToPageUE
 	}
 	return gtpc.Accepted
 }
 
-// dataFor pages an idle phone, or tells the owner of one that is not idle.
-// False if the phone cannot be paged.
-func (m *MME) dataFor(u *ue) bool {
+// reach pages an idle phone, or tells the owner of one that is not idle that
+// data wait for it, if they do. False if the phone cannot be paged.
+func (m *MME) reach(u *ue, data bool) bool {
 	m.known.mu.Lock()
-	owner := u.owner
-	if owner == nil && m.unreachable(u) {
+	if owner := u.owner; owner != nil {
 		m.known.mu.Unlock()
-		return false
-	}
-	if owner == nil && u.registered && u.session != nil && u.paging == nil {
-		ctx, cancel := context.WithCancel(m.leaving)
-		p := page{u: u, session: u.session, imsi: u.imsi, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
-		if u.formerTMSI != 0 {
-			p.tmsis = append(p.tmsis, u.formerTMSI)
-		}
-		u.paging = cancel
-		m.known.mu.Unlock()
-		if !m.spawn(func() { defer cancel(); m.page(ctx, p) }) {
-			cancel()
-			return false
+		if data && owner.in.put(inbound{msg: dataWaiting{}}, true) == putClosed {
+			<-owner.done // it has parked the phone by now or is about to
+			return m.reach(u, data)
 		}
 		return true
 	}
-	paged := u.registered
-	m.known.mu.Unlock()
-	if owner != nil && owner.in.put(inbound{msg: dataWaiting{}}, true) == putClosed {
-		<-owner.done // it has parked the phone by now or is about to
-		return m.dataFor(u)
+	if !u.registered || u.session == nil || m.unreachable(u) {
+		m.known.mu.Unlock()
+		return false
 	}
-	return paged
+	u.data = u.data || data
+	if u.paging != nil {
+		m.known.mu.Unlock()
+		return true
+	}
+	ctx, cancel := context.WithCancel(m.leaving)
+	u.paging = cancel
+	p := page{u: u, session: u.session, imsi: u.imsi, drx: u.drx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
+	if u.formerTMSI != 0 {
+		p.tmsis = append(p.tmsis, u.formerTMSI)
+	}
+	m.known.mu.Unlock()
+	if !m.spawn(func() { defer cancel(); m.page(ctx, p) }) {
+		cancel()
+		return false
+	}
+	return true
 }
 
 // page is one paging procedure's data, as it was when the phone was idle.
@@ -67,6 +71,7 @@ type page struct {
 	u       *ue
 	session *s11.Session
 	imsi    id.IMSI
+	drx     eps.DRX
 	tmsis   []id.MTMSI // two while the phone may have either (TS 24.301 §5.4.1.6 a)
 	tais    []id.TAI
 }
@@ -96,7 +101,7 @@ func (m *MME) messages(p page) []*s1ap.Paging {
 		msg := &s1ap.Paging{
 			UEIdentityIndexValue: pagingIndex(p.imsi),
 			UEPagingID:           s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: m.o.GUMMEI.Code, TMSI: t})},
-			CNDomain:             s1ap.CNDomainPs,
+			CNDomain:             s1ap.CNDomainPs, PagingDRX: pagingDRX(p.drx),
 		}
 		for _, t := range p.tais {
 			msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
@@ -125,16 +130,25 @@ func (m *MME) page(ctx context.Context, p page) {
 		timer.Reset(t3413.wait)
 		select {
 		case <-ctx.Done():
-			if m.leaving.Err() == nil {
-				m.count.procedure("paging", "")
-			}
-			return
 		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	m.known.mu.Lock()
-	p.u.stopPaging()
+	came := ctx.Err() != nil
+	if !came {
+		p.u.stopPaging()
+		p.u.data = false
+	}
 	m.known.mu.Unlock()
+	if came {
+		if m.leaving.Err() == nil {
+			m.count.procedure("paging", "")
+		}
+		return
+	}
 	m.count.procedure("paging", "no answer")
 	m.log.Info("procedure failed", "procedure", "paging", "imsi", p.imsi, "took", time.Since(began), "err", errNoAnswer)
 	m.o.Events(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Err: errNoAnswer.Error()})
@@ -142,6 +156,22 @@ func (m *MME) page(ctx context.Context, p page) {
 		m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
 	}
 	m.detachIdle(p.u)
+}
+
+// pagingDRX is the phone's own cycle, if it has one (TS 36.413 §9.2.1.16,
+// TS 24.301 §5.5.3.2.4).
+func pagingDRX(d eps.DRX) *s1ap.PagingDRX {
+	switch d.Cycle() {
+	case 32:
+		return new(s1ap.PagingDRXV32)
+	case 64:
+		return new(s1ap.PagingDRXV64)
+	case 128:
+		return new(s1ap.PagingDRXV128)
+	case 256:
+		return new(s1ap.PagingDRXV256)
+	}
+	return nil
 }
 
 // pagingIndex is IMSI mod 1024 (TS 36.304 §7.1).

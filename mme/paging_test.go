@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/wire/gtpc"
@@ -62,6 +63,41 @@ func TestPagingUnanswered(t *testing.T) {
 		expect[*s1ap.Paging](e)
 		if c := w.m.DownlinkData(nil, 5, 0); c != gtpc.ContextNotFound {
 			t.Errorf("notification for nobody answered with %v", c)
+		}
+	})
+}
+
+// A phone that says how often it listens is paged so; what it says in an update
+// is kept (TS 24.301 §5.5.3.2.4).
+func TestPagingDRX(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		m := p.attachRequest()
+		m.DRX = eps.Some(eps.DRX{0, 0x60})
+		p.initial(m)
+		p.authenticate()
+		p.information()
+		p.accepted()
+		p.setupResponse()
+		p.complete()
+		p.settled()
+		p.idle()
+		s, _ := w.gw.only(w)
+		w.m.DownlinkData(s, 5, 0)
+		if m := expect[*s1ap.Paging](p.e); m.PagingDRX == nil || *m.PagingDRX != s1ap.PagingDRXV32 {
+			t.Errorf("%v", m)
+		}
+		u := p.updateRequest(eps.UpdateTA | eps.UpdateActive)
+		u.DRX = eps.Some(eps.DRX{0, 0x90})
+		p.initial(u)
+		down[*eps.TrackingAreaUpdateAccept](p)
+		expect[*s1ap.InitialContextSetupRequest](p.e)
+		p.setupResponse()
+		p.settled()
+		p.idle()
+		w.m.DownlinkData(s, 5, 0)
+		if m := expect[*s1ap.Paging](p.e); *m.PagingDRX != s1ap.PagingDRXV256 {
+			t.Errorf("%v", m)
 		}
 	})
 }

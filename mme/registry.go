@@ -28,10 +28,15 @@ func newRegistry(most int, rand io.Reader) *registry {
 	return &registry{max: most, rand: rand, byIMSI: map[id.IMSI]*ue{}, byTMSI: map[id.MTMSI]*ue{}, bySession: map[*s11.Session]*ue{}}
 }
 
-func (r *registry) size() int {
+func (r *registry) size() (known, registered int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.byIMSI)
+	for _, u := range r.byIMSI {
+		if u.registered {
+			registered++
+		}
+	}
+	return len(r.byIMSI), registered
 }
 
 func (r *registry) all() []*ue {
@@ -63,8 +68,8 @@ func (r *registry) claim(u *ue, c *conn) (owner *conn) {
 		r.deregistered--
 	}
 	u.owner = c
-	c.dataWaiting, c.order = u.paging != nil, u.order
-	u.order = nil
+	c.dataWaiting, c.order = u.data, u.order
+	u.data, u.order = false, nil
 	u.stopPaging()
 	return nil
 }

@@ -2,6 +2,8 @@ package mme
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -262,6 +264,43 @@ func TestStop(t *testing.T) {
 		w.end()
 		if !w.l.isClosed() {
 			t.Error("the listener is open")
+		}
+	})
+}
+
+// What is under way when the MME stops may end; nothing begins any more.
+func TestStopLetsProceduresEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		e := w.tower(0x19b)
+		p, q, r := w.phone(e), w.phone(e), w.phone(e)
+		q.attach()
+		q.idle()
+		p.initial(p.attachRequest())
+		auth := down[*eps.AuthenticationRequest](p)
+		w.stop()
+		synctest.Wait()
+		r.initial(r.attachRequest()) // not heard
+		s, _ := w.gw.only(w)
+		w.m.DownlinkData(s, 5, 0) // nor is anybody paged
+		p.uplink(p.answer(auth))
+		p.secure()
+		p.secured()
+		p.information()
+		p.accepted()
+		p.setupResponse()
+		p.complete()
+		began := time.Now()
+		if in, err := e.a.Recv(context.Background()); !errors.Is(err, io.EOF) {
+			t.Errorf("the MME sent %x, %v; want SHUTDOWN", in.Data, err)
+		}
+		w.end()
+		if time.Since(began) > time.Second {
+			t.Errorf("the stop took %v after the last phone's procedure", time.Since(began))
+		}
+		w.logged("procedure done", "procedure=attach", p.imsi.String())
+		if len(w.gw.sessions) != 2 {
+			t.Errorf("%d sessions", len(w.gw.sessions))
 		}
 	})
 }

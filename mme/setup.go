@@ -45,7 +45,6 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 	}
 	e.ready = true
 	e.info = ENBInfo{ID: g, Name: string(m.ENBname), Tower: tower, Remote: e.a.RemoteAddr(), TAIs: tais, Since: began}
-	e.drx = &m.DefaultPagingDRX
 	e.mu.Unlock()
 	if former := e.m.legs.join(e, g); former != nil && former != e {
 		e.log.Warn("eNB has a new association, the former one is ended", "enb", g.String(), "former", former.a.RemoteAddr().String())
@@ -125,9 +124,6 @@ func (e *enb) configure(m *s1ap.ENBConfigurationUpdate, fault *s1ap.SyntaxError)
 	e.mu.Lock()
 	if m.ENBname != "" {
 		e.info.Name = string(m.ENBname)
-	}
-	if m.DefaultPagingDRX != nil {
-		e.drx = m.DefaultPagingDRX
 	}
 	e.mu.Unlock()
 	if e.send(0, &s1ap.ENBConfigurationUpdateAcknowledge{CriticalityDiagnostics: diagnostics(fault)}) == nil {

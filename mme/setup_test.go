@@ -73,16 +73,23 @@ func TestS1SetupAgain(t *testing.T) {
 		p.setupResponse()
 		p.settled()
 
-		w.tower(0x19b)
+		f := w.tower(0x19b)
 		var abort *sctp.AbortError
 		if _, err := e.a.Recv(context.Background()); !errors.As(err, &abort) {
 			t.Errorf("the former association ended with %v", err)
 		}
-		if i := p.settled(); i.State != Idle {
-			t.Errorf("after another association the phone is %v", i.State)
+		_, x := w.gw.only(w)
+		if i := p.settled(); i.State != Idle || x.enb.TEID != 0 {
+			t.Errorf("after another association the phone is %v, the eNB's tunnel at the gateway %v", i.State, x.enb)
 		}
-		if s := w.m.Stats(); s.ENBs != 1 || s.Connected != 0 {
+		if s := w.m.Stats(); s.ENBs != 1 || s.Connected != 0 || s.Registered != 1 {
 			t.Errorf("stats %+v", s)
+		}
+		p = p.at(f)
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected || x.enb.TEID == 0 {
+			t.Errorf("UEInfo %+v", i)
 		}
 	})
 }

@@ -56,9 +56,10 @@ func (d drop) String() string { return dropNames[d] }
 
 // Stats are the counters of an MME since it was made.
 type Stats struct {
-	ENBs      int // with S1 Setup done, now
-	UEs       int // known, in any state, now
-	Connected int // with an S1 connection, now
+	ENBs       int // with S1 Setup done, now
+	UEs        int // known, in any state, now
+	Registered int // of these EMM-REGISTERED, idle or connected
+	Connected  int // with an S1 connection, now
 
 	// Procedures counts finished procedures by name and outcome, such as
 	// "attach ok" and "attach EMM cause #8".
@@ -102,7 +103,7 @@ func (m *MME) Stats() Stats {
 		s.Procedures[fmt.Sprintf("%s %s", k.procedure, k.result)] += n
 	}
 	m.count.mu.Unlock()
-	s.UEs = m.known.size()
+	s.UEs, s.Registered = m.known.size()
 	s.ENBs, s.Connected = m.legs.size()
 	return s
 }

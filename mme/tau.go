@@ -67,6 +67,9 @@ func (c *conn) adopt(req *eps.TrackingAreaUpdateRequest) (changed bool, err erro
 	if req.RadioCapabilityUpdate.OK && req.RadioCapabilityUpdate.V == eps.RadioCapabilityUpdateNeeded {
 		u.radio = nil // the eNB asks for it at the next context setup
 	}
+	if req.DRX.OK {
+		u.drx = req.DRX.V
+	}
 	if !req.Capability.OK {
 		return false, nil
 	}

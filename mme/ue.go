@@ -19,7 +19,8 @@ type ue struct {
 	// Guarded by registry.mu; the owner may read what only the owner writes.
 	owner            *conn
 	paging           context.CancelFunc
-	order            *NetworkDetach // for when the phone comes
+	data             bool           // the phone is to come for downlink data
+	order            *NetworkDetach // it is to be detached when it comes
 	registered       bool           // EMM-REGISTERED
 	heard            time.Time      // last in connected mode
 	tmsi, formerTMSI id.MTMSI
@@ -42,6 +43,7 @@ type ue struct {
 	lease      *lease
 	told       *lease // whose ticket the gateway has
 
+	drx      eps.DRX   // how often the phone listens, if it says so; zero does not
 	requests int       // service requests since the M-TMSI was assigned
 	assigned time.Time // when it was
 
