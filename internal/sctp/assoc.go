@@ -160,6 +160,7 @@ func (a *assoc) onInitAck(c chunk) {
 	a.cookie = append([]byte(nil), i.cookie...)
 	a.unknown = i.unknown
 	a.morePaths(i.addrs[:i.naddrs])
+	a.e.alias(a)
 	a.agree(i.tsn, i.rwnd, min(o.OutStreams, i.in), min(o.InStreams, i.out))
 	a.state, a.inits = cookieEchoed, 0
 	a.path.rto = o.Timers.RTOInitial

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,11 @@ type cookie struct {
 	tieLocal, tiePeer uint32 // tags of an association that existed when the INIT came (RFC 9260 §5.2.2), else 0
 	addrs             [maxPeerAddrs]netip.Addr
 	naddrs            int
+}
+
+// cameFrom reports whether an address is one of the peer's: a COOKIE ECHO may come from another one than INIT did.
+func (c *cookie) cameFrom(ip netip.Addr) bool {
+	return c.peer.Addr() == ip || slices.Contains(c.addrs[:c.naddrs], ip)
 }
 
 const (

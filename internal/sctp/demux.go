@@ -33,11 +33,30 @@ func (e *UDPEndpoint) input(p []byte, from netip.AddrPort) {
 			return
 		}
 		chunks = rest
+	case ctInitAck:
+		if a == nil {
+			a = e.findListed(h, c)
+		}
 	}
 	if a != nil && a.input(h, chunks, from) {
 		return
 	}
 	e.outOfTheBlue(h, chunks, from)
+}
+
+// findListed finds the association an INIT ACK is for when it comes from another of a multi-homed peer's addresses than was dialled: the chunk
+// lists them all (RFC 9260 §5.1.2). The verification tag is checked later, as always.
+func (e *UDPEndpoint) findListed(h header, c chunk) *assoc {
+	i, err := parseInit(c.value)
+	if err != nil {
+		return nil
+	}
+	for _, ip := range i.addrs[:i.naddrs] {
+		if a, _ := e.find(flow{ip, h.src, h.dst}); a != nil {
+			return a
+		}
+	}
+	return nil
 }
 
 // reply sends one chunk (already encoded) outside of any association.
@@ -166,9 +185,12 @@ func (e *UDPEndpoint) onCookieEcho(h header, c chunk, from netip.AddrPort, a *as
 		e.count.drop(dropCookieMAC)
 		return nil
 	}
-	if ck.peer != netip.AddrPortFrom(from.Addr(), h.src) || ck.localPort != h.dst || ck.localTag != h.tag {
+	if !ck.cameFrom(from.Addr()) || ck.peer.Port() != h.src || ck.localPort != h.dst || ck.localTag != h.tag {
 		e.count.drop(dropCookieTag)
 		return nil
+	}
+	if a == nil {
+		a, _ = e.find(flow{ck.peer.Addr(), h.src, h.dst})
 	}
 	if late := time.Since(ck.made) - e.o.Timers.CookieLife; late > 0 && (a == nil || !a.sameTags(&ck)) {
 		e.count.drop(dropCookieStale)
@@ -191,7 +213,7 @@ func (e *UDPEndpoint) onCookieEcho(h header, c chunk, from netip.AddrPort, a *as
 		e.reply(h, ck.peerTag, appendChunk(nil, ctAbort, 0), from)
 		return nil
 	}
-	a = newAssoc(e, ck.peer, ck.localPort, from)
+	a = newAssoc(e, ck.peer, ck.localPort, netip.AddrPortFrom(ck.peer.Addr(), from.Port()))
 	if !e.accept(l, a, &ck) {
 		e.count.drop(dropBacklog)
 		e.reply(h, ck.peerTag, appendCause(nil, ctAbort, 0, CauseOutOfResource, nil), from)

@@ -1,6 +1,7 @@
 package sctp
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,49 @@ func TestRestartWithNewAddress(t *testing.T) {
 		p.init(0, 5, 0, 8, 192, 0, 2, 10) // nothing new: a restart may follow
 		if a.Err() != nil {
 			t.Error(a.Err())
+		}
+	})
+}
+
+// A multi-homed peer may answer INIT from another address than was dialled, and send its COOKIE ECHO from another one than its INIT; a third party
+// may do neither.
+func TestSetupFromOtherAddress(t *testing.T) {
+	list := []byte{0, 5, 0, 8, 192, 0, 2, 9, 0, 5, 0, 8, 192, 0, 2, 10}
+	inBubble("INIT ACK", t, func(t *testing.T) {
+		p := newScript(t, Options{})
+		second := p.openSocket(secondAddr)
+		defer second.Close()
+		result := p.dialled()
+		ack := p.initAck(nil)
+		ack = append(ack, list...)
+		binary.BigEndian.PutUint16(ack[2:], uint16(len(ack)))
+		p.sendFrom(second, p.tag+1, ack)
+		p.silence(100 * time.Millisecond)
+		p.sendFrom(second, p.tag, ack)
+		p.recvAt(scriptAddr.Addr(), ctCookieEcho)
+		p.sendFrom(second, p.tag, appendChunk(nil, ctCookieAck, 0))
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	})
+	inBubble("COOKIE ECHO", t, func(t *testing.T) {
+		p := newScript(t, Options{})
+		second, third := p.openSocket(secondAddr), p.openSocket(netip.MustParseAddrPort("192.0.2.11:5555"))
+		defer second.Close()
+		defer third.Close()
+		i := p.init(list...)
+		p.tag, p.cum = i.tag, i.tsn-1
+		echo := appendChunk(nil, ctCookieEcho, 0, i.cookie)
+		p.sendFrom(third, p.tag, echo) // stolen
+		p.silence(100 * time.Millisecond)
+		if p.dropped(dropCookieTag) != 1 {
+			t.Errorf("%+v", p.e.Stats())
+		}
+		p.sendFrom(second, p.tag, echo)
+		p.recvAt(scriptAddr.Addr(), ctCookieAck)
+		a, err := p.l.Accept(t.Context())
+		if err != nil || a.RemoteAddr().Addr() != scriptAddr.Addr() {
+			t.Errorf("%v %v", a, err)
 		}
 	})
 }
