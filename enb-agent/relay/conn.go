@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"slices"
-	"time"
 
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/internal/sctp"
@@ -11,76 +10,6 @@ import (
 
 // ppid is S1AP's payload protocol identifier (TS 36.412 §7).
 const ppid = 18
-
-// parting is how long an association may take to end gracefully.
-const parting = 2 * time.Second
-
-// serve relays one eNB's S1AP until either side ends, then ends the other: an
-// eNB that loses the MME behind the relay has to see its own association shut
-// down, or it would not set up S1 again.
-func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
-	log := r.Logger.With("enb", enb.RemoteAddr())
-	dial, cancel := context.WithTimeout(ctx, r.DialTime)
-	mme, err := r.Core.Dial(dial, r.MME, r.Dial)
-	cancel()
-	c := &conn{relay: r, leg: [2]sctp.Association{enb, mme}, enbIP: enb.RemoteAddr().Addr().Unmap(), ues: map[s1ap.MMEUES1APID]*ue{}}
-	if err != nil {
-		log.Warn("MME not reached: eNB sent away", "mme", r.MME, "err", err)
-		c.shutdown()
-		return
-	}
-	r.mu.Lock()
-	r.conns[c] = true
-	r.mu.Unlock()
-	log.Info("eNB connected", "mme", r.MME)
-
-	ended := make(chan error, 2)
-	legs, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for _, side := range []Side{Radio, Core} {
-		go func() { ended <- c.pump(legs, side) }()
-	}
-	err = <-ended
-	c.shutdown()
-	cancel()
-	<-ended
-
-	r.mu.Lock()
-	for _, u := range c.ues {
-		u.end(r)
-	}
-	delete(r.conns, c)
-	r.mu.Unlock()
-	log.Info("eNB gone", "reason", err)
-}
-
-// shutdown ends both associations, whatever still stands.
-func (c *conn) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), parting)
-	defer cancel()
-	done := make(chan struct{}, len(c.leg))
-	for _, a := range c.leg {
-		go func() {
-			if a != nil {
-				_ = a.Shutdown(ctx) // an association that will not agree is aborted
-			}
-			done <- struct{}{}
-		}()
-	}
-	for range c.leg {
-		<-done
-	}
-}
-
-var sideEnded = [...]string{"eNB's side: ", "MME's side: "}
-
-type endedError struct {
-	side Side
-	err  error
-}
-
-func (e *endedError) Error() string { return sideEnded[e.side] + e.err.Error() }
-func (e *endedError) Unwrap() error { return e.err }
 
 // pump relays the messages that come in on one side until that or the other
 // association ends.
@@ -112,8 +41,10 @@ func (c *conn) pump(ctx context.Context, from Side) error {
 // stream 0 stays for what concerns no phone (TS 36.412 §7).
 func (c *conn) send(ctx context.Context, to Side, stream uint16, ppid uint32, data []byte) error {
 	if out, _ := c.leg[to].Streams(); stream >= out {
-		if stream = 0; out > 1 {
-			stream = 1
+		if out > 1 {
+			stream = 1 + (stream-1)%(out-1)
+		} else {
+			stream = 0
 		}
 	}
 	return c.leg[to].Send(ctx, stream, ppid, data)

@@ -41,6 +41,9 @@ func (c *conn) apply(from Side, rd *reading, stream uint16) (changed, refused bo
 	case rd.reset != nil:
 		c.reset(rd.reset)
 		return false, false
+	case rd.mme == nil && rd.over && rd.enb != nil:
+		c.endIf(func(u *ue) bool { return u.paired && u.enb == *rd.enb })
+		return false, false
 	case rd.mme == nil:
 		return false, false
 	}
@@ -161,16 +164,24 @@ func (r *Relay) move(to *conn, mme s1ap.MMEUES1APID) {
 	}
 }
 
-// reset ends the contexts that a Reset names (TS 36.413 §8.7.1).
+// reset ends the contexts that a Reset names, by every id it gives of each
+// (TS 36.413 §8.7.1).
 func (c *conn) reset(t *s1ap.ResetType) {
-	for _, u := range c.ues {
-		over := t.Choice == s1ap.ResetTypeChoiceS1Interface
-		if t.Choice == s1ap.ResetTypeChoicePartOfS1Interface {
-			over = slices.ContainsFunc(t.PartOfS1Interface, func(i s1ap.UEAssociatedLogicalS1ConnectionItem) bool {
-				return i.MMEUES1APID != nil && *i.MMEUES1APID == u.mme || i.ENBUES1APID != nil && u.paired && *i.ENBUES1APID == u.enb
-			})
+	c.endIf(func(u *ue) bool {
+		if t.Choice != s1ap.ResetTypeChoicePartOfS1Interface {
+			return t.Choice == s1ap.ResetTypeChoiceS1Interface
 		}
-		if over {
+		return slices.ContainsFunc(t.PartOfS1Interface, func(i s1ap.UEAssociatedLogicalS1ConnectionItem) bool {
+			mme, enb := i.MMEUES1APID, i.ENBUES1APID
+			return (mme != nil || enb != nil && u.paired) && (mme == nil || *mme == u.mme) && (enb == nil || !u.paired || *enb == u.enb)
+		})
+	})
+}
+
+// endIf ends the contexts for which f holds.
+func (c *conn) endIf(f func(*ue) bool) {
+	for _, u := range c.ues {
+		if f(u) {
 			u.end(c.relay)
 			delete(c.ues, u.mme)
 		}

@@ -8,4 +8,38 @@
 // unknown tunnels, requests for bearers while it is closed, and messages about
 // tunnels that it does not understand, which it must not pass on with another's
 // addresses in them. Why it is closed is the agent's affair.
+//
+// # When one side is lost
+//
+// Each eNB has an association to the MME of its own. When either ends, by
+// SHUTDOWN, ABORT, silence (as many retransmissions as the endpoint allows) or
+// restart, the relay shuts the other down gracefully, within 2 s: srsenb notices
+// a SHUTDOWN and no ABORT. An eNB that comes while the MME is away is held with
+// its S1 SETUP REQUEST for DialTime, in which the MME is dialed again and again,
+// and is then shut down; srsenb waits 5 s for an answer and comes again 10 s
+// later. So nobody has to restart an eNB. One that sends anything else first has
+// not noticed an ABORT, of a relay that was killed, say, and is shut down.
+// How soon silence is noticed is up to the endpoint: RTO.Max 6 s,
+// Association.Max.Retrans 5 and HB.interval 10 s find it in half a minute, where
+// the values of RFC 9260 §16 take minutes.
+//
+// # What is rewritten
+//
+// The user plane's ends, where messages name them: InitialContextSetup,
+// E-RABSetup, E-RABModify (transport information) and E-RABModificationIndication,
+// HandoverRequest and its acknowledge, HandoverCommand and
+// DownlinkS1cdma2000tunnelling (forwarding), PathSwitchRequest and its
+// acknowledge. Everything else passes octet by octet, with these addresses in it
+// that are none of the bearers': of X2 in Configuration Transfer, of trace
+// collection, of local gateways in InitialUEMessage and UplinkNASTransport
+// (LIPA, SIPTO: traffic that never leaves the tower), and what transparent
+// containers hide.
+//
+// Tunnels end with UEContextReleaseComplete, failures of Initial Context Setup,
+// handover and path switch, Reset of either side (by every id an item has; all
+// at once without a list), Error Indications about unknown ids, bearers released
+// or not admitted, and with the association.
+//
+// Messages keep their streams where the other side has as many; else phones
+// share the streams there are, never that of the common procedures.
 package relay

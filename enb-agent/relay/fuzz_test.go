@@ -31,6 +31,12 @@ func FuzzMessage(f *testing.F) {
 		&s1ap.UEContextReleaseComplete{MMEUES1APID: 1, ENBUES1APID: 2},
 		&s1ap.Reset{Cause: cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoiceS1Interface}},
 		&s1ap.DownlinkNASTransport{MMEUES1APID: 1, ENBUES1APID: 2, NASPDU: []byte{7}},
+		&s1ap.Reset{Cause: cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoicePartOfS1Interface,
+			PartOfS1Interface: s1ap.UEAssociatedLogicalS1ConnectionListRes{{MMEUES1APID: new(s1ap.MMEUES1APID(1))}, {ENBUES1APID: new(s1ap.ENBUES1APID(2))}, {}}}},
+		&s1ap.ErrorIndication{ENBUES1APID: new(s1ap.ENBUES1APID(2)), Cause: new(s1ap.CauseRadioNetworkUnknownEnbUeS1apId.Cause())},
+		&s1ap.ERABModificationConfirm{MMEUES1APID: 1, ENBUES1APID: 2, ERABToBeReleasedListBearerModConf: s1ap.ERABList{{ERABID: 5, Cause: cause()}}},
+		&s1ap.DownlinkS1cdma2000tunnelling{MMEUES1APID: 1, ENBUES1APID: 2, Cdma2000PDU: []byte{1},
+			ERABSubjecttoDataForwardingList: s1ap.ERABSubjecttoDataForwardingList{{ERABID: 5, DLTransportLayerAddress: s1ap.FromAddr(gw), DLGTPTEID: new(s1ap.FromTEID(7))}}},
 	} {
 		b, err := s1ap.Append(nil, m)
 		if err != nil {

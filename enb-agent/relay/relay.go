@@ -26,7 +26,7 @@ type Options struct {
 
 	Dial     sctp.DialOptions // for the MME
 	Port     uint16           // GTP-U port of the neighbours; 0 means 2152
-	DialTime time.Duration    // how long the MME may take; 0 means 4 s, less than an eNB waits for its S1 Setup
+	DialTime time.Duration    // how long an eNB is held while the MME is dialed again and again; 0 means 4 s, less than an eNB waits for its S1 Setup
 	Logger   *slog.Logger     // nil discards
 }
 
@@ -39,6 +39,8 @@ type Relay struct {
 	refused  atomic.Uint64
 	verbatim atomic.Uint64
 	broken   atomic.Uint64
+
+	noSetup, sentAway, coreEnded atomic.Uint64
 
 	mu    sync.Mutex
 	conns map[*conn]bool
@@ -184,7 +186,8 @@ func cause() s1ap.Cause { return s1ap.CauseTransportTransportResourceUnavailable
 
 // Stats copies the counts.
 func (r *Relay) Stats() Stats {
-	s := Stats{Octets: r.user.octets.Load(), Packets: r.user.packets.Load(), Dropped: map[Drop]uint64{}, Refused: r.refused.Load(), Verbatim: r.verbatim.Load(), Broken: r.broken.Load()}
+	s := Stats{Octets: r.user.octets.Load(), Packets: r.user.packets.Load(), Dropped: map[Drop]uint64{}, Refused: r.refused.Load(), Verbatim: r.verbatim.Load(), Broken: r.broken.Load(),
+		NoSetup: r.noSetup.Load(), SentAway: r.sentAway.Load(), CoreEnded: r.coreEnded.Load()}
 	for d := range drops {
 		if n := r.user.dropped[d].Load(); n > 0 {
 			s.Dropped[d] = n

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"campanile.network/3gpp/gtpu"
@@ -16,15 +15,8 @@ import (
 // What concerns no tunnel passes octet by octet, on its stream.
 func TestOtherMessagesPassUnchanged(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {
-		setup, err := s1ap.Append(nil, &s1ap.S1SetupRequest{
-			GlobalENBID:  s1ap.GlobalENBID{PLMNidentity: s1ap.PLMNidentity{0, 0xf1, 0x10}, ENBID: s1ap.ENBID{Choice: s1ap.ENBIDChoiceMacroENBID, MacroENBID: 0x19b}},
-			SupportedTAs: s1ap.SupportedTAs{{TAC: s1ap.TAC{0, 7}, BroadcastPLMNs: s1ap.BPLMNs{{0, 0xf1, 0x10}}}}, DefaultPagingDRX: s1ap.PagingDRXV128,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, m := range []sctp.Message{
-			{Stream: 0, PPID: 18, Data: setup},
+			{Stream: 0, PPID: 18, Data: setupRequest(t)},
 			{Stream: 9, PPID: 18, Data: []byte{0xde, 0xad}}, // nonsense: the far end says so
 			{Stream: 3, PPID: 77, Data: []byte{1}},
 		} {
@@ -194,78 +186,6 @@ func TestPathSwitch(t *testing.T) {
 		tell(r, enb2, mme2, &s1ap.UEContextReleaseComplete{MMEUES1APID: 1, ENBUES1APID: 55})
 		r.downlink(b, 30)
 		r.nothing(r.enbUser)
-	})
-}
-
-func TestContextsEnd(t *testing.T) {
-	for name, end := range map[string]func(r *rig){
-		"setup fails": func(r *rig) {
-			tell(r, r.enb, r.mme, &s1ap.InitialContextSetupFailure{MMEUES1APID: 1, ENBUES1APID: 2, Cause: s1ap.CauseMiscUnspecified.Cause()})
-		},
-		"eNB resets": func(r *rig) {
-			tell(r, r.enb, r.mme, &s1ap.Reset{Cause: s1ap.CauseMiscUnspecified.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoiceS1Interface}})
-		},
-		"MME resets one": func(r *rig) {
-			tell(r, r.mme, r.enb, &s1ap.Reset{Cause: s1ap.CauseMiscUnspecified.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoicePartOfS1Interface,
-				PartOfS1Interface: s1ap.UEAssociatedLogicalS1ConnectionListRes{{MMEUES1APID: new(s1ap.MMEUES1APID(1))}}}})
-		},
-		"MME does not know it": func(r *rig) {
-			tell(r, r.mme, r.enb, &s1ap.ErrorIndication{MMEUES1APID: new(s1ap.MMEUES1APID(1)), ENBUES1APID: new(s1ap.ENBUES1APID(2)),
-				Cause: new(s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause())})
-		},
-		"last bearer goes": func(r *rig) {
-			tell(r, r.enb, r.mme, &s1ap.ERABReleaseIndication{MMEUES1APID: 1, ENBUES1APID: 2, ERABReleasedList: s1ap.ERABList{{ERABID: 5, Cause: s1ap.CauseMiscUnspecified.Cause()}}})
-		},
-		"eNB goes": func(r *rig) { r.enb.Abort("power cut"); ended(r.t, r.mme) },
-		"MME goes": func(r *rig) { r.mme.Abort("killed"); ended(r.t, r.enb) },
-		"MME stops": func(r *rig) {
-			if err := r.mme.Shutdown(r.t.Context()); err != nil {
-				r.t.Error(err)
-			}
-			ended(r.t, r.enb)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(t *testing.T, r *rig) {
-				b := r.attach(1, 2, 0x1001, 0x2001)
-				r.uplink(b, 40)
-				r.expect(r.gwUser, gtpu.GPDU, b.gw, 40)
-				end(r)
-				synctest.Wait()
-				r.uplink(b, 40)
-				r.nothing(r.gwUser)
-				r.dropped(relay.Released, 1)
-				time.Sleep(4 * time.Second)
-				if s := r.relay.Stats(); s.UEs != 0 || s.Tunnels != 0 {
-					t.Errorf("%+v", s)
-				}
-			})
-		})
-	}
-}
-
-// An eNB whose MME cannot be reached is sent away, and may come again.
-func TestNoMME(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, r *rig) {
-		r.desk.deaf = true
-		start := time.Now()
-		enb, _ := r.call()
-		ended(t, enb)
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("that took %v, longer than an eNB waits", d)
-		}
-		r.desk.deaf = false
-		r.enb, r.mme = r.call()
-		r.attach(1, 2, 0x1001, 0x2001)
-	})
-}
-
-func TestStopShutsDownBothSides(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, r *rig) {
-		go r.stop()
-		ended(t, r.enb)
-		ended(t, r.mme)
-		synctest.Wait()
 	})
 }
 

@@ -88,6 +88,15 @@ func (r *reading) read(m s1ap.Message) {
 			r.forward(b.ERABID, &b.DLTransportLayerAddress, b.DLGTPTEID)
 			r.forward(b.ERABID, &b.ULTransportLayerAddress, b.ULGTPTEID)
 		}
+	case *s1ap.DownlinkS1cdma2000tunnelling:
+		r.mme, r.enb = &m.MMEUES1APID, &m.ENBUES1APID
+		for i := range m.ERABSubjecttoDataForwardingList {
+			b := &m.ERABSubjecttoDataForwardingList[i]
+			r.forward(b.ERABID, &b.DLTransportLayerAddress, b.DLGTPTEID)
+			r.forward(b.ERABID, &b.ULTransportLayerAddress, b.ULGTPTEID)
+		}
+	case *s1ap.ERABModificationConfirm:
+		r.mme, r.enb, r.ended = &m.MMEUES1APID, &m.ENBUES1APID, ids(m.ERABToBeReleasedListBearerModConf)
 	case *s1ap.PathSwitchRequestAcknowledge:
 		r.mme, r.enb, r.newMME, r.ended = &m.MMEUES1APID, &m.ENBUES1APID, m.MMEUES1APID2, ids(m.ERABToBeReleasedList)
 		for i := range m.ERABToBeSwitchedULList {
@@ -170,13 +179,13 @@ func (r *reading) readFromEither(m s1ap.Message) {
 	case *s1ap.Reset:
 		r.reset = &m.ResetType
 	case *s1ap.ErrorIndication:
-		// TS 36.413 §10.6: an id the other end does not know is a context lost.
+		// an id the other end does not know is a context lost (TS 36.413 §10.6).
 		if m.Cause == nil || m.Cause.Choice != s1ap.CauseChoiceRadioNetwork {
 			return
 		}
 		switch m.Cause.RadioNetwork {
 		case s1ap.CauseRadioNetworkUnknownMmeUeS1apId, s1ap.CauseRadioNetworkUnknownEnbUeS1apId, s1ap.CauseRadioNetworkUnknownPairUeS1apId:
-			r.mme, r.over = m.MMEUES1APID, true
+			r.mme, r.enb, r.over = m.MMEUES1APID, m.ENBUES1APID, true
 		}
 	}
 }
@@ -187,7 +196,7 @@ func namesTunnels(m s1ap.Message) bool {
 	switch m.(type) {
 	case *s1ap.InitialContextSetupRequest, *s1ap.InitialContextSetupResponse, *s1ap.ERABSetupRequest, *s1ap.ERABSetupResponse,
 		*s1ap.ERABModifyRequest, *s1ap.ERABModificationIndication, *s1ap.HandoverRequest, *s1ap.HandoverRequestAcknowledge,
-		*s1ap.HandoverCommand, *s1ap.PathSwitchRequest, *s1ap.PathSwitchRequestAcknowledge:
+		*s1ap.HandoverCommand, *s1ap.DownlinkS1cdma2000tunnelling, *s1ap.PathSwitchRequest, *s1ap.PathSwitchRequestAcknowledge:
 		return true
 	}
 	return false

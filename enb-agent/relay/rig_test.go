@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -31,6 +32,8 @@ type desk struct {
 	calls chan sctp.Association // eNBs, as the relay sees them
 	mmes  chan sctp.Association // the MME's ends
 	deaf  bool                  // the MME does not answer
+	none  atomic.Int32          // so many dials are refused
+	pipe  sctp.PipeOptions      // towards the MME
 }
 
 func (d *desk) Accept(ctx context.Context) (sctp.Association, error) {
@@ -52,7 +55,12 @@ func (d *desk) Dial(ctx context.Context, to netip.AddrPort, _ sctp.DialOptions) 
 		<-ctx.Done()
 		return nil, sctp.ErrNoAnswer
 	}
-	a, b := sctp.Pipe(sctp.PipeOptions{A: netip.AddrPortFrom(coreAddr, 50000), B: to})
+	if d.none.Add(-1) >= 0 {
+		return nil, &sctp.AbortError{Reason: "nobody listens"}
+	}
+	o := d.pipe
+	o.A, o.B = netip.AddrPortFrom(coreAddr, 50000), to
+	a, b := sctp.Pipe(o)
 	d.mmes <- b
 	return a, nil
 }
@@ -102,15 +110,46 @@ func newRig(t *testing.T, rule memnet.Rule) *rig {
 	return r
 }
 
-// call brings another eNB, and gives its end and the MME's.
+// call brings another eNB, and gives its end and the MME's, with S1 Setup
+// Request passed on.
 func (r *rig) call() (enb, mme sctp.Association) {
 	r.t.Helper()
-	enb, ours := sctp.Pipe(sctp.PipeOptions{A: netip.AddrPortFrom(enbAddr, 36412), B: netip.AddrPortFrom(radioAddr, 36412)})
-	r.desk.calls <- ours
+	enb = r.knock(setupRequest(r.t))
 	if r.desk.deaf {
 		return enb, nil
 	}
-	return enb, <-r.desk.mmes
+	mme = <-r.desk.mmes
+	m, err := mme.Recv(r.t.Context())
+	if err != nil || m.Stream != 0 || m.PPID != 18 || !bytes.Equal(m.Data, setupRequest(r.t)) {
+		r.t.Fatalf("S1 SETUP REQUEST came as %+v, %v", m, err)
+	}
+	return enb, mme
+}
+
+// knock brings an eNB that sends first as its first message; nothing if that is
+// nil.
+func (r *rig) knock(first []byte) sctp.Association {
+	r.t.Helper()
+	enb, ours := sctp.Pipe(sctp.PipeOptions{A: netip.AddrPortFrom(enbAddr, 36412), B: netip.AddrPortFrom(radioAddr, 36412)})
+	r.desk.calls <- ours
+	if first != nil {
+		if err := enb.Send(r.t.Context(), 0, 18, first); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return enb
+}
+
+func setupRequest(t *testing.T) []byte {
+	t.Helper()
+	b, err := s1ap.Append(nil, &s1ap.S1SetupRequest{
+		GlobalENBID:  s1ap.GlobalENBID{PLMNidentity: s1ap.PLMNidentity{0, 0xf1, 0x10}, ENBID: s1ap.ENBID{Choice: s1ap.ENBIDChoiceMacroENBID, MacroENBID: 0x19b}},
+		SupportedTAs: s1ap.SupportedTAs{{TAC: s1ap.TAC{0, 7}, BroadcastPLMNs: s1ap.BPLMNs{{0, 0xf1, 0x10}}}}, DefaultPagingDRX: s1ap.PagingDRXV128,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // tell sends a message from one end and gives what comes out at the other.

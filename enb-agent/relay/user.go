@@ -67,6 +67,10 @@ type Stats struct {
 	Refused  uint64 // messages about tunnels the relay has answered in the other end's stead, for want of room or an address
 	Verbatim uint64 // S1AP messages passed on that were not understood and name no tunnels
 	Broken   uint64 // S1AP messages about tunnels that were not understood: answered, not passed on
+
+	NoSetup   uint64 // associations of eNBs that did not begin with S1 Setup: shut down
+	SentAway  uint64 // associations of eNBs that were shut down because the MME was not reached
+	CoreEnded uint64 // associations to the MME that ended before their eNB's
 }
 
 // userPlane is what the packet path shares.
