@@ -14,8 +14,8 @@ import (
 const bootLimit = 2 * time.Minute
 
 // Test runs f in a guest: called there, it is f; called on the host, it boots a guest that runs this same test, and passes on what it says. The test
-// must be one that -test.run finds by its name.
-func Test(t *testing.T, f func(t *testing.T)) {
+// must be one that -test.run finds by its name. env is given to the guest.
+func Test(t *testing.T, f func(t *testing.T), env ...string) {
 	t.Helper()
 	if Inside() {
 		f(t)
@@ -25,7 +25,7 @@ func Test(t *testing.T, f func(t *testing.T)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := Boot(t, Options{Command: []string{self, "-test.v", "-test.run=^" + regexp.QuoteMeta(t.Name()) + "$"}})
+	m := Boot(t, Options{Command: []string{self, "-test.v", "-test.run=^" + regexp.QuoteMeta(t.Name()) + "$"}, Env: env})
 	var said []string
 	for line := range m.Lines {
 		said = append(said, line)
