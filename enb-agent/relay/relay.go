@@ -18,7 +18,7 @@ import (
 
 // Options make a Relay. All but the last four are required.
 type Options struct {
-	Radio     sctp.Listener  // where eNBs come to
+	Radio     sctp.Listener  // where eNBs come to; the relay closes it
 	Core      sctp.Endpoint  // whence the MME is reached
 	MME       netip.AddrPort // its IP address and SCTP port
 	RadioUser PacketConn     // GTP-U towards eNBs; the relay closes it
@@ -87,8 +87,9 @@ func New(o Options) (*Relay, error) {
 	return r, nil
 }
 
-// Serve relays until ctx ends or a socket fails. It then shuts down every
-// association on both sides and closes the GTP-U sockets.
+// Serve relays until ctx ends or a socket fails. It then takes no more eNBs,
+// shuts down every association on both sides, within 2 s, and closes the GTP-U
+// sockets.
 func (r *Relay) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -121,10 +122,15 @@ func (r *Relay) Serve(ctx context.Context) error {
 	return nil
 }
 
-// accept serves eNBs until ctx ends, and waits for those it serves.
+// accept serves eNBs until ctx ends, and waits for those it serves. Nobody is
+// let in any more when they are shut down: an eNB dials again at once, and an
+// association begun with a relay that is about to go would cost it a minute.
 func (r *Relay) accept(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer r.Radio.Close()
 	for {
 		enb, err := r.Radio.Accept(ctx)
 		if err != nil {
@@ -133,7 +139,7 @@ func (r *Relay) accept(ctx context.Context) error {
 			}
 			return fmt.Errorf("relay: accepting eNBs: %w", err)
 		}
-		wg.Go(func() { r.serve(ctx, enb) })
+		wg.Go(func() { r.serve(serving, enb) })
 	}
 }
 
