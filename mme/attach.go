@@ -47,7 +47,7 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 func (c *conn) openSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error {
 	shown := c.ue.told == c.ue.lease
 	err := c.createSession(pdn, pco)
-	if err == nil || !shown || c.ue.lease != nil {
+	if f, ok := errors.AsType[*failure](err); !ok || f.esm == 0 || !shown || c.ue.lease != nil {
 		return err
 	}
 	if err := c.authenticate(); err != nil {

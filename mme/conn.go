@@ -26,7 +26,8 @@ type conn struct {
 	keys        *keys          // of the authentication under way, until Security Mode Complete
 	byGUTI      bool           // the IMSI was found by GUTI and not said by the phone
 	over        s1ap.Cause     // the procedure that ended was the last; with this cause the connection is released
-	served      *leg           // the gateway has the tunnel end that the eNB gave on it; nil if it has none
+	served      bool           // the gateway may have a tunnel end of some eNB
+	bearers     *leg           // on which the bearers stand; nil if they do not
 	order       *NetworkDetach // that is to be carried out
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
 

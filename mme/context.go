@@ -110,13 +110,14 @@ func (c *conn) useContext(s *contextSetup) error {
 		}
 		return silent(fmt.Errorf("%s", why))
 	}
-	c.served = c.leg
+	c.served, c.bearers = true, nil
 	if err := c.modifyBearer(enb, s.segment); err != nil {
 		if interrupted(err) {
 			return err
 		}
 		return reattach(err)
 	}
+	c.bearers = c.leg
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""
 		if len(i.Bearers) > 0 {

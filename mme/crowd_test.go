@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/mme/s11"
@@ -21,7 +22,7 @@ import (
 func TestCrowd(t *testing.T) {
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			play(t, func(o *Options) { o.NetworkName = "Campanile" }, func(w *world) {
+			play(t, func(o *Options) { o.NetworkName, o.GUTIRequests = "Campanile", 3 }, func(w *world) {
 				c := &crowd{w: w, rnd: rand.New(rand.NewPCG(seed, 1)), at: map[*enbPeer]map[s1ap.ENBUES1APID]*phone{}}
 				c.run(500)
 			})
@@ -73,6 +74,7 @@ func (c *crowd) run(steps int) {
 // start lets a tower join anew.
 func (c *crowd) start(n int) {
 	e := c.w.dial()
+	e.tac = id.TAC(7 + n%2)
 	c.towers[n], c.at[e] = e, map[s1ap.ENBUES1APID]*phone{}
 	e.send(e.setupRequest(uint32(n)))
 	c.done.Go(func() {
@@ -94,7 +96,7 @@ func (c *crowd) start(n int) {
 
 // step is something that happens to a phone, or to all.
 func (c *crowd) step(p *phone) {
-	switch k := c.rnd.IntN(100); {
+	switch k := c.rnd.IntN(125); {
 	case k < 15: // switched on, memory lost
 		p.guti, p.sec, p.ksi = nil, nil, eps.NoKSI
 		c.camp(p)
@@ -131,6 +133,18 @@ func (c *crowd) step(p *phone) {
 		c.w.home.set(k == 91)
 	case k < 97:
 		c.w.gw.delay(time.Duration(c.rnd.IntN(3)) * time.Second)
+	case k < 112 && p.guti != nil:
+		c.camp(p)
+		p.initial(p.updateRequest([]eps.UpdateType{eps.UpdateTA, eps.UpdateTA | eps.UpdateActive, eps.UpdatePeriodic, eps.UpdateCombined}[k%4]))
+		c.place(p)
+	case k < 116 && p.guti != nil && p.mmeID != 0:
+		c.send(p, &s1ap.UplinkNASTransport{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, EUTRANCGI: p.e.cell(), TAI: p.e.tai(),
+			NASPDU: p.protect(p.updateRequest(eps.UpdatePeriodic), nassec.IntegrityCiphered)})
+	case k < 121:
+		_ = c.w.m.Detach(p.imsi, NetworkDetach{Type: eps.NetworkDetachType(k % 4)}) // who may be registered or not
+	case k < 122:
+		g := id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: uint32(c.rnd.IntN(len(c.towers)))}
+		c.done.Go(func() { _ = c.w.m.Reset(context.Background(), g) })
 	default:
 		nas := make([]byte, 1+c.rnd.IntN(20))
 		for i := range nas {
@@ -178,6 +192,10 @@ func (c *crowd) react(e *enbPeer, m s1ap.Message) {
 		delete(c.at[e], pair.ENBUES1APID)
 		if c.rnd.IntN(10) > 0 {
 			_ = e.a.Send(context.Background(), 1, ppid, must(s1ap.Append(nil, &s1ap.UEContextReleaseComplete{MMEUES1APID: pair.MMEUES1APID, ENBUES1APID: pair.ENBUES1APID})))
+		}
+	case *s1ap.Reset:
+		if c.rnd.IntN(3) > 0 {
+			_ = e.a.Send(context.Background(), 0, ppid, must(s1ap.Append(nil, &s1ap.ResetAcknowledge{})))
 		}
 	case *s1ap.Paging:
 		for _, p := range c.phones {
@@ -229,6 +247,17 @@ func (c *crowd) hear(p *phone, pdu []byte) {
 		g, _ := m.GUTI.V.GUTI()
 		p.guti = &g
 		p.complete()
+	case *eps.TrackingAreaUpdateAccept:
+		if g, ok := m.GUTI.V.GUTI(); ok {
+			p.guti = &g
+			p.uplink(&eps.TrackingAreaUpdateComplete{})
+		}
+	case *eps.GUTIReallocationCommand:
+		g, _ := m.GUTI.GUTI()
+		p.guti = &g
+		p.uplink(&eps.GUTIReallocationComplete{})
+	case *eps.TrackingAreaUpdateReject:
+		p.uplinkRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
 	case *eps.ServiceReject:
 		p.guti, p.sec, p.ksi = nil, nil, eps.NoKSI
 		p.uplink(p.attachRequest())

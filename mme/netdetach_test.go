@@ -251,6 +251,33 @@ func TestNetworkDetachMeanwhile(t *testing.T) {
 	})
 }
 
+// Ordered while the gateway opens the session of a phone whose lease is known:
+// that session is closed, and no other is opened.
+func TestNetworkDetachWhileGatewayWorks(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.uplink(&eps.DetachRequest{Type: eps.DetachEPS | eps.DetachSwitchOff, KSI: p.ksi, Identity: eps.FromGUTI(*p.guti)})
+		p.released()
+		p.settled()
+		asked := w.home.asked
+		w.gw.slow = time.Second
+		p.initial(p.attachRequest())
+		p.information()
+		synctest.Wait()
+		w.detach(p, barred)
+		if m := down[*eps.AttachReject](p); m.Cause != barred.Cause {
+			t.Errorf("rejected with %v", m.Cause)
+		}
+		p.released()
+		p.settled()
+		w.gw.none(w)
+		if w.home.asked != asked {
+			t.Error("the home was asked meanwhile")
+		}
+	})
+}
+
 // TS 24.301 §5.5.2.3.1: services that this network does not have are taken; the
 // phone stays.
 func TestNetworkIMSIDetach(t *testing.T) {

@@ -55,8 +55,8 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 		return nil, false
 	}
 	var err error
-	if c.served != nil {
-		c.served = nil
+	if c.served {
+		c.served, c.bearers = false, nil
 		_, err = call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
 		})

@@ -178,4 +178,4 @@ func (c *conn) contextAnswer(s *contextSetup) error {
 }
 
 // standing says that the phone's bearers stand on the S1 connection in use.
-func (c *conn) standing() bool { return c.leg != nil && c.served == c.leg }
+func (c *conn) standing() bool { return c.leg != nil && c.bearers == c.leg }

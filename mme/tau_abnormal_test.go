@@ -96,6 +96,27 @@ func TestDetachDuringUpdate(t *testing.T) {
 	})
 }
 
+// An update while the gateway learns of the bearers: they may or may not stand,
+// so the connection ends, and the gateway is told.
+func TestUpdateWhileGatewayWorks(t *testing.T) {
+	play(t, nil, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		p.request()
+		w.gw.slow = time.Second
+		p.setupResponse()
+		synctest.Wait()
+		p.uplink(p.updateRequest(eps.UpdateTA))
+		down[*eps.TrackingAreaUpdateAccept](p)
+		p.released()
+		_, x := w.gw.only(w)
+		if i := p.settled(); i.State != Idle || x.enb.TEID != 0 || w.m.Stats().Connected != 0 {
+			t.Errorf("UEInfo %+v, eNB's tunnel at the gateway %v", i, x.enb)
+		}
+	})
+}
+
 // TS 24.301 §5.5.3.2.5: a GUTI nobody has, a wrong code, a phone that is known
 // and not registered.
 func TestUpdateRejected(t *testing.T) {
