@@ -13,6 +13,11 @@
 // have two legs for a moment: a message on a new leg that names a known S-TMSI
 // is verified before it may disturb the goroutine that owns the phone.
 //
+// A phone in idle mode says where it is when it leaves its list of tracking areas,
+// and every T3412; one that is not heard of is paged no more and then detached.
+// What is ordered of an idle phone, such as to be detached, waits in the registry
+// while it is paged.
+//
 // The package asks a home for challenges and leases (wire/home), a gateway for
 // sessions (Gateway) and a register of towers for admission (Towers). It is not
 // an HSS, moves no user data and knows no ledger. It stores nothing: after a
