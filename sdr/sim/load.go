@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/secret"
 )
@@ -27,6 +28,11 @@ type LoadOptions struct {
 	// the run ends, so that the network can finish what it does: 500 ms.
 	Hold   time.Duration
 	Detach bool // each phone detaches after Hold
+	// Updates is how many periodic tracking area updates each phone does from
+	// idle mode after Hold, and Moves how often it walks to the next cell of the
+	// ENBs, in the order of eNBs and cells; it updates there where its list asks
+	// for it. Whoever has to is released first, as by inactivity.
+	Updates, Moves int
 }
 
 // LoadReport is what a load run has seen. Durations are of complete attaches,
@@ -41,11 +47,13 @@ type LoadReport struct {
 	P90      float64        `json:"p90_ms"`
 	P99      float64        `json:"p99_ms"`
 	Max      float64        `json:"max_ms"`
+	Updated  int            `json:"updated,omitempty"` // periodic updates that were accepted
+	Moved    int            `json:"moved,omitempty"`   // moves, with the updates they made necessary
 }
 
 // Load attaches phones at a rate and reports.
 func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
-	if len(o.ENBs) == 0 || o.UEs <= 0 || o.Rate <= 0 {
+	if len(o.ENBs) == 0 || o.UEs <= 0 || o.Rate <= 0 || o.Updates < 0 || o.Moves < 0 {
 		return LoadReport{}, errors.New("sim: load needs an eNB, phones and a rate")
 	}
 	if o.Timeout == 0 {
@@ -75,7 +83,7 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 			wg.Wait()
 			return LoadReport{}, err
 		}
-		wg.Go(func() { l.one(ctx, p) })
+		wg.Go(func() { l.one(ctx, p, i) })
 	}
 	wg.Wait()
 	elapsed := time.Since(start)
@@ -86,9 +94,10 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 type loader struct {
 	o LoadOptions
 
-	mu     sync.Mutex
-	took   []time.Duration
-	causes map[string]int
+	mu             sync.Mutex
+	took           []time.Duration
+	causes         map[string]int
+	updated, moved int
 }
 
 func (l *loader) phone(i int) (*Phone, error) {
@@ -109,11 +118,16 @@ func plus(first id.IMSI, n int) (id.IMSI, error) {
 	return id.ParseIMSI(fmt.Sprintf("%0*d", len(d), v+uint64(n)))
 }
 
-func (l *loader) one(ctx context.Context, p *Phone) {
-	s, err := l.within(ctx, p.Attach)
-	if err == nil && l.o.Detach {
+// one is the life of phone i, who begins in the first cell of its eNB.
+func (l *loader) one(ctx context.Context, p *Phone, i int) {
+	var s Session
+	err := l.within(ctx, func(ctx context.Context) (err error) { s, err = p.Attach(ctx); return err })
+	if err == nil && (l.o.Detach || l.o.Updates > 0 || l.o.Moves > 0) {
 		pause(ctx, l.o.Hold)
-		_, err = l.within(ctx, func(ctx context.Context) (Session, error) { return s, p.Detach(ctx, false) })
+		err = l.wander(ctx, p, i%len(l.o.ENBs))
+	}
+	if err == nil && l.o.Detach {
+		err = l.within(ctx, func(ctx context.Context) error { return p.Detach(ctx, false) })
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,8 +141,39 @@ func (l *loader) one(ctx context.Context, p *Phone) {
 	l.took = append(l.took, s.Took)
 }
 
+// wander does a phone's updates and moves; it is at an eNB's first cell.
+func (l *loader) wander(ctx context.Context, p *Phone, enb int) error {
+	idle := func(f func(context.Context) error, n *int) error {
+		err := l.within(ctx, p.Rest)
+		if err == nil {
+			err = l.within(ctx, f)
+		}
+		if err == nil {
+			l.mu.Lock()
+			*n++
+			l.mu.Unlock()
+		}
+		return err
+	}
+	for range l.o.Updates {
+		if err := idle(func(ctx context.Context) error { return p.Update(ctx, eps.UpdatePeriodic) }, &l.updated); err != nil {
+			return err
+		}
+	}
+	cell := 0
+	for range l.o.Moves {
+		if cell++; cell == len(l.o.ENBs[enb].cells) {
+			enb, cell = (enb+1)%len(l.o.ENBs), 0
+		}
+		if err := idle(func(ctx context.Context) error { return p.MoveTo(ctx, l.o.ENBs[enb], cell) }, &l.moved); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // within runs a procedure for as long as it may take.
-func (l *loader) within(ctx context.Context, f func(context.Context) (Session, error)) (Session, error) {
+func (l *loader) within(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Timeout)
 	defer cancel()
 	return f(ctx)
@@ -150,7 +195,8 @@ func (l *loader) report(elapsed time.Duration) LoadReport {
 		}
 		return float64(l.took[(percent*len(l.took)+99)/100-1].Microseconds()) / 1000
 	}
-	r := LoadReport{Attached: len(l.took), Causes: l.causes, Seconds: elapsed.Seconds(), P50: at(50), P90: at(90), P99: at(99), Max: at(100)}
+	r := LoadReport{Attached: len(l.took), Causes: l.causes, Seconds: elapsed.Seconds(), P50: at(50), P90: at(90), P99: at(99), Max: at(100),
+		Updated: l.updated, Moved: l.moved}
 	for _, n := range l.causes {
 		r.Failed += n
 	}

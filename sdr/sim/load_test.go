@@ -65,6 +65,50 @@ func TestLoad(t *testing.T) {
 	})
 }
 
+// A phone that updates and walks: each time from idle mode, and it says where
+// it is only where its list ends.
+func TestLoadMoves(t *testing.T) {
+	play(t, twoCells, func(w *world) {
+		reports := make(chan sim.LoadReport, 1)
+		go func() {
+			r, err := sim.Load(context.Background(), sim.LoadOptions{ENBs: []*sim.ENB{w.enb}, First: card.IMSI, K: card.K, OPc: card.OPc, UEs: 1, Rate: 1, Updates: 1, Moves: 3, Detach: true})
+			if err != nil {
+				t.Error(err)
+			}
+			reports <- r
+		}()
+		u := w.initial()
+		u.authenticate()
+		u.downRaw(u.command(nil))
+		up[*eps.SecurityModeComplete](u)
+		u.kenb = u.count
+		u.accepted(0x100)
+		rest := func() {
+			t.Helper()
+			next[*s1ap.UEContextReleaseRequest](w)
+			u.release(s1ap.CauseRadioNetworkUserInactivity.Cause())
+		}
+		rest()
+		u, _ = u.update(eps.UpdatePeriodic)
+		u.down(&eps.TrackingAreaUpdateAccept{})
+		rest()
+		u, _ = u.update(eps.UpdateTA)
+		u.down(updated(0x101, tai, elsewhere)) // the moves back and forth are nobody's business
+		up[*eps.TrackingAreaUpdateComplete](u)
+		rest()
+		u = u.resumed()
+		if must(u.first.TAI.ID()) != elsewhere {
+			t.Errorf("the phone ends in %v", must(u.first.TAI.ID()))
+		}
+		read[*eps.DetachRequest](u, u.first.NASPDU)
+		u.down(&eps.DetachAccept{})
+		u.release(s1ap.CauseNasDetach.Cause())
+		if r := <-reports; r.Attached != 1 || r.Failed != 0 || r.Updated != 1 || r.Moved != 3 {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
 func TestLoadOptions(t *testing.T) {
 	play(t, sim.ENBOptions{}, func(w *world) {
 		last := must(id.ParseIMSI("999999999999999"))
