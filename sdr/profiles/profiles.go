@@ -69,7 +69,7 @@ var kits = []Kit{
 	{Name: "bladerf-micro", Title: "Nuand bladeRF 2.0 micro (xA4, xA9)", Device: "soapy", args: "driver=bladerf", Low: 470, High: 60000, MaxRate: 30_720_000, Antennas: 2,
 		TX: Gain{-23, 66}, RX: Gain{-15, 60}, DefaultRX: 30, FullPower: 12, PPM: 1, Clocks: []string{Internal}, Threads: 3, Tool: FindBladeRF,
 		Note: "sockets TX1 and RX1 (with 2 antennas TX2 and RX2); 10 MHz at REFIN needs its clock set with bladeRF-cli"},
-	{Name: "zmq", Title: "virtual radio over ZMQ", Virtual: true, Device: "zmq", Low: 1, High: 60000, MaxRate: math.MaxInt, Antennas: 2,
+	{Name: "zmq", Title: "virtual radio over ZMQ", Virtual: true, Device: "zmq", Low: 1, High: 60000, MaxRate: math.MaxInt, Antennas: 1,
 		TX: Gain{0, 100}, RX: Gain{0, 100}, DefaultRX: 40, Clocks: []string{Internal}, Threads: 1, Tool: Tool{},
 		Note: "nothing is transmitted: an srsUE on the same machine or network takes the samples"},
 }
