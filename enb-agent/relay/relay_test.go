@@ -163,6 +163,24 @@ func TestS1Handover(t *testing.T) {
 	})
 }
 
+// A handover out of LTE, with forwarding: the eNB forwards through the relay.
+func TestForwardingElsewhere(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		r.attach(1, 2, 0x1001, 0x2001)
+		m := tell(r, r.mme, r.enb, &s1ap.DownlinkS1cdma2000tunnelling{MMEUES1APID: 1, ENBUES1APID: 2, Cdma2000PDU: []byte{1},
+			ERABSubjecttoDataForwardingList: s1ap.ERABSubjecttoDataForwardingList{{ERABID: 5, DLTransportLayerAddress: address(gwAddr), DLGTPTEID: new(s1ap.FromTEID(0x7001))}}})
+		fwd := m.ERABSubjecttoDataForwardingList[0]
+		if a, _ := fwd.DLTransportLayerAddress.Addr(); a != radioAddr || fwd.DLGTPTEID.ID() == 0x7001 {
+			t.Fatalf("the eNB forwards to %v", a)
+		}
+		r.uplink(bearer{radio: fwd.DLGTPTEID.ID()}, 33)
+		r.expect(r.gwUser, gtpu.GPDU, 0x7001, 33)
+		if c := r.count(0x7001); c != (relay.Count{}) {
+			t.Errorf("what is forwarded counts: %+v", c)
+		}
+	})
+}
+
 // An X2 handover between two eNBs behind one relay: the tunnels move.
 func TestPathSwitch(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {

@@ -205,7 +205,7 @@ func (p *Phone) inform(m *eps.EMMInformation) {
 // forget deletes GUTI and security context.
 func (p *Phone) forget() {
 	p.at.enb.camp(p, p.tmsi(), nil)
-	p.guti, p.sec, p.pending, p.fresh, p.tais = nil, nil, nil, nil, nil
+	p.guti, p.sec, p.pending, p.fresh, p.tais, p.secured = nil, nil, nil, nil, nil, false
 }
 
 // deregister ends a registration; an attach that runs ends by itself.

@@ -170,7 +170,7 @@ func TestSRSUE(t *testing.T) {
 		w.silent()
 		do(func() error { return p.ServiceRequest(context.Background(), s1ap.RRCEstablishmentCauseMoData) })
 		u = u.resumed()
-		u.plain(&eps.ServiceReject{Cause: eps.EMMCauseCongestion})
+		u.down(&eps.ServiceReject{Cause: eps.EMMCauseCongestion}) // protected; what follows cannot be
 		u.sec = nil
 		if i, ok := up[*eps.AttachRequest](u).Identity.IMSI(); !ok || i != card.IMSI {
 			t.Errorf("attach of %v", i)
