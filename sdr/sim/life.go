@@ -311,19 +311,27 @@ func (p *Phone) Detach(ctx context.Context, switchOff bool) error {
 
 // SwitchOff ends everything of the phone without telling the network.
 func (p *Phone) SwitchOff() {
-	p.stop()
+	p.hush()
 	p.mu.Lock()
-	p.off, p.state = true, Deregistered
-	p.calm()
+	p.state = Deregistered
+	p.at.enb.camp(p, p.tmsi(), nil)
 	p.mu.Unlock()
 	p.hangUp()
 	p.stopHost()
-	p.wake.Wait()
+}
+
+// hush makes a phone do nothing more by itself, and waits until what it does is
+// over.
+func (p *Phone) hush() {
+	p.stop()
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.off = true
+	p.calm()
 	if p.periodic != nil {
 		p.periodic.Stop()
 	}
+	p.mu.Unlock()
+	p.wake.Wait()
 }
 
 // errDetached ends what the network's detach interrupts.

@@ -51,7 +51,8 @@ type LoadReport struct {
 	Moved    int            `json:"moved,omitempty"`   // moves, with the updates they made necessary
 }
 
-// Load attaches phones at a rate and reports.
+// Load attaches phones at a rate and reports. Phones that do not detach stay
+// registered, and do nothing more.
 func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 	if len(o.ENBs) == 0 || o.UEs <= 0 || o.Rate <= 0 || o.Updates < 0 || o.Moves < 0 {
 		return LoadReport{}, errors.New("sim: load needs an eNB, phones and a rate")
@@ -68,6 +69,12 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 	}
 	start := time.Now()
 	var wg sync.WaitGroup
+	var phones []*Phone
+	defer func() {
+		for _, p := range phones {
+			p.hush()
+		}
+	}()
 	for i := range o.UEs {
 		if d := time.Until(start.Add(time.Duration(float64(i) / o.Rate * float64(time.Second)))); d > 0 {
 			select {
@@ -83,6 +90,7 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 			wg.Wait()
 			return LoadReport{}, err
 		}
+		phones = append(phones, p)
 		wg.Go(func() { l.one(ctx, p, i) })
 	}
 	wg.Wait()
