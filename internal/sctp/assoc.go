@@ -140,8 +140,12 @@ func (a *assoc) onInitAck(c chunk) {
 		return
 	}
 	i, err := parseInit(c.value)
-	if err != nil || i.tag == 0 {
+	if err != nil {
 		a.e.count.drop(dropInit)
+		return
+	}
+	if i.tag == 0 { // §3.3.3: there is no tag to send ABORT with
+		a.abort(CauseProtocolViolation, "INIT ACK without a tag", nil)
 		return
 	}
 	a.peerTag = i.tag

@@ -75,6 +75,28 @@ func TestPathMTUBlackHole(t *testing.T) {
 	}
 }
 
+// A receiver that has no room is not a path that swallows packets: probes of a closed window (RFC 9260 §6.1 rule A) do not shrink them.
+func TestPathMTUClosedWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newScript(t, Options{MTU: 1452, BaseMTU: 1200, Timers: Timers{HBInterval: time.Hour, RTOMax: 4 * time.Second}})
+		a := p.open().(*assoc)
+		p.send(appendChunk(nil, ctHeartbeatAck, 0, p.recv(ctHeartbeat, ctPad).chunks[0].value), sackChunk(p.cum, 0))
+		time.Sleep(10 * time.Millisecond)
+		for range 3 {
+			if err := a.Send(t.Context(), 0, 18, make([]byte, 1400)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10 {
+			p.recv(ctData)
+			p.send(sackChunk(p.cum, 0))
+		}
+		if m := a.pathMTU(); m.size != 1452 || p.e.Stats().BlackHoles != 0 {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
 // Chunks that wait for their TSN are cut anew and lose nothing; those sent keep what they carry.
 func TestRecut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

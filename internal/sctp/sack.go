@@ -47,7 +47,7 @@ func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 	if a.recovering && !before(a.acked, a.recoverTSN) {
 		a.recovering = false
 	}
-	a.growWindow(newly, advanced, flight)
+	a.growWindow(newly, flight)
 	if len(gaps) > 0 {
 		a.countMissing(gaps, htna, advanced)
 	}
@@ -56,6 +56,7 @@ func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 			a.markLost(a.q.at(0)) // the window opened after our probe was dropped
 		}
 		a.peerRwnd = max(0, rwnd-a.flight)
+		a.shut = a.q.n > 0 && rwnd < a.q.at(0).n
 	}
 	switch { // §6.3.2
 	case a.sent == 0:
@@ -175,22 +176,23 @@ func (a *assoc) countMissing(gaps []byte, htna int, advanced bool) {
 	}
 }
 
-// growWindow is slow start and congestion avoidance (RFC 9260 §7.2.1, §7.2.2). flight is what was in flight before this SACK.
-func (a *assoc) growWindow(newly int, advanced bool, flight int) {
+// growWindow is slow start and congestion avoidance (RFC 9260 §7.2.1, §7.2.2). flight is what was in flight before this SACK: only a window that
+// was used up grows.
+func (a *assoc) growWindow(newly, flight int) {
 	mtu := a.path.pmtu.size
 	full := flight >= a.cwnd || a.cwnd <= mtu && flight > 0
-	switch {
-	case a.cwnd <= a.ssthresh:
-		if advanced && !a.recovering && full {
+	if a.cwnd <= a.ssthresh {
+		if full && !a.recovering {
 			a.cwnd += min(newly, mtu)
 		}
-	default:
-		if advanced {
-			a.partial += newly
-		}
-		if a.partial >= a.cwnd && full {
+	} else {
+		a.partial += newly
+		switch {
+		case a.partial >= a.cwnd && full:
 			a.partial -= a.cwnd
 			a.cwnd += mtu
+		case a.partial > a.cwnd:
+			a.partial = a.cwnd
 		}
 	}
 	if a.sent == 0 {

@@ -38,7 +38,8 @@ type sender struct {
 	flight  int            // bytes sent and neither acknowledged nor marked
 	nextOut []uint16       // next SSN by stream
 
-	peerRwnd       int
+	peerRwnd       int  // what the peer has room for, less what is in flight
+	shut           bool // the peer's last SACK had no room for the next chunk
 	cwnd, ssthresh int
 	partial        int // partial_bytes_acked
 	recovering     bool
@@ -275,7 +276,7 @@ func (a *assoc) dataExpired() {
 		return
 	}
 	a.e.count.t3.Add(1)
-	if a.q.at(0).again { // lost twice, though the window was one packet: perhaps for its size
+	if a.q.at(0).again && !a.shut { // lost twice, though the window was one packet: perhaps for its size
 		a.shrink()
 	}
 	mtu := a.path.pmtu.size
