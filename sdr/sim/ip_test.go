@@ -133,7 +133,12 @@ func TestUserPlane(t *testing.T) {
 
 		f.manners(item.GTPTEID.ID(), m.Payload)
 
+		rested := do(func() error { return p.Rest(w.within(time.Minute)) })
+		next[*s1ap.UEContextReleaseRequest](w)
 		u.release(s1ap.CauseRadioNetworkUserInactivity.Cause())
+		if r := <-rested; r.err != nil || p.State() != sim.Idle {
+			t.Fatalf("phone is %v: %v", p.State(), r.err)
+		}
 		if _, err := c.Write([]byte("wake")); err != nil { // waits in the phone
 			t.Fatal(err)
 		}

@@ -232,7 +232,7 @@ func (p *Phone) released(c *conn, why error) {
 	if p.conn != c {
 		return
 	}
-	close(p.freed)
+	defer close(p.freed)
 	p.conn, p.up = nil, false
 	if p.state == Connected {
 		p.state = Idle
