@@ -25,6 +25,7 @@ require (
 	github.com/free5gc/nas v1.2.3
 	github.com/google/go-cmp v0.7.0
 	github.com/grpc-ecosystem/grpc-gateway v1.16.0
+	github.com/ishidawataru/sctp v0.0.0-20251114114122-19ddcbc6aae2
 	github.com/pelletier/go-toml/v2 v2.2.4
 	github.com/pion/logging v0.2.4
 	github.com/pion/sctp v1.11.0

@@ -27,11 +27,13 @@ type kernelAssoc struct {
 	waiters      int  // in Send
 	closing      bool // Shutdown was called
 	peerShutdown bool
+	stopWriter   bool
 	err          error
 
 	arrived, room, drained, work chan struct{} // one token each
 	done                         chan struct{}
 	written                      chan struct{} // closed when the writer has ended
+	writeErr                     error         // what it ended with; after written only
 }
 
 // kernelQueue is messages on their way to the kernel, one behind the other in data.
@@ -281,7 +283,8 @@ func (a *kernelAssoc) write(before <-chan struct{}) {
 			case nil:
 			case unix.EAGAIN:
 				return a.Err() != nil
-			default: // the reader finds out why
+			default: // the reader finds out what it means
+				a.writeErr = err
 				return true
 			}
 		}
@@ -292,7 +295,7 @@ func (a *kernelAssoc) write(before <-chan struct{}) {
 func (a *kernelAssoc) nextQueue(fd int, q *kernelQueue) bool {
 	for {
 		a.mu.Lock()
-		if a.err != nil {
+		if a.err != nil || a.stopWriter {
 			a.mu.Unlock()
 			return false
 		}

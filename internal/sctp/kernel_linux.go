@@ -69,8 +69,17 @@ func openKernel(o OpenOptions) (Endpoint, error) {
 	return e, os.NewSyscallError("SO_SNDBUF", err)
 }
 
+func (e *kernelEndpoint) closed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closing
+}
+
 // Listen implements [Endpoint].
 func (e *kernelEndpoint) Listen(port uint16) (Listener, error) {
+	if e.closed() {
+		return nil, ErrClosed
+	}
 	fd, err := kernelSocket(&e.o, e.local, port)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,10 @@
 package sctp
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // notified acts on a notification and returns the association that the socket carries from now on; false when it carries none.
 func (a *kernelAssoc) notified(b []byte) (*kernelAssoc, bool) {
@@ -39,7 +43,7 @@ func (a *kernelAssoc) notified(b []byte) (*kernelAssoc, bool) {
 func (a *kernelAssoc) changed(ev kernelEvent) (*kernelAssoc, bool) {
 	switch ev.state {
 	case kernelCommLost, kernelCantStart:
-		a.finish(a.sock.lost(ev))
+		a.finish(a.lost(ev))
 		return a, false
 	case kernelShutdownComp:
 		a.finish(a.graceful(nil))
@@ -50,12 +54,25 @@ func (a *kernelAssoc) changed(ev kernelEvent) (*kernelAssoc, bool) {
 	return a, true
 }
 
-// lost tells an ABORT from silence.
-func (s *kernelSock) lost(ev kernelEvent) error {
-	if !ev.causes && s.failed != nil {
-		return kernelEndError(s.failed)
+// lost tells an ABORT from silence. An ABORT need not say why; then the socket's error tells, and the first call to meet that error takes it away:
+// that may have been the writer's.
+func (a *kernelAssoc) lost(ev kernelEvent) error {
+	if ev.causes {
+		return &AbortError{Cause: ev.cause, Reason: ev.reason}
 	}
-	return &AbortError{Cause: ev.cause, Reason: ev.reason}
+	if a.sock.failed != nil {
+		return kernelEndError(a.sock.failed)
+	}
+	a.mu.Lock()
+	a.stopWriter = true
+	a.mu.Unlock()
+	a.sock.f.SetWriteDeadline(time.Unix(1, 0))
+	wake(a.work)
+	<-a.written
+	if a.writeErr == unix.ETIMEDOUT {
+		return ErrLost
+	}
+	return &AbortError{}
 }
 
 // restarted gives the socket to a new association, which the listener hands out (RFC 9260 §5.2.4.1). The kernel keeps one socket for both, but to

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +12,9 @@ import (
 // bootLimit is how long a guest may take to begin; it needs one to two seconds of an idle machine.
 const bootLimit = 2 * time.Minute
 
-// Test runs f in a guest: called there, it is f; called on the host, it boots a guest that runs this same test, and passes on what it says. The test
-// must be one that -test.run finds by its name. env is given to the guest.
-func Test(t *testing.T, f func(t *testing.T), env ...string) {
+// Test runs f in a guest: called there, it is f; called on the host, it boots a guest that runs the test called name, which must be the one this is in,
+// and passes on what it says. env is given to the guest.
+func Test(t *testing.T, name string, f func(t *testing.T), env ...string) {
 	t.Helper()
 	if Inside() {
 		f(t)
@@ -25,7 +24,7 @@ func Test(t *testing.T, f func(t *testing.T), env ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := Boot(t, Options{Command: []string{self, "-test.v", "-test.run=^" + regexp.QuoteMeta(t.Name()) + "$"}, Env: env})
+	m := Boot(t, Options{Command: []string{self, "-test.v", "-test.run=^" + name + "$"}, Env: env})
 	var said []string
 	for line := range m.Lines {
 		said = append(said, line)
