@@ -2,6 +2,7 @@ package sctp
 
 import (
 	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -93,5 +94,23 @@ func TestShutdownGuard(t *testing.T) {
 		if err, d := <-done, time.Since(start); err != ErrLost || d < 10*time.Second || d > 11*time.Second {
 			t.Errorf("%v after %v, want five times RTO.Max", err, d)
 		}
+	})
+}
+
+// RFC 9260 §3.3.8: SHUTDOWN has no room for gap blocks; what earlier ones reported stays acknowledged.
+func TestShutdownIsNoReneging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := filled(t, 3, Options{})
+		p.tsns()
+		p.send(sackChunk(p.cum, 100000, 2, 3))
+		p.tsns()
+		p.send(appendChunk(nil, ctShutdown, 0, binary.BigEndian.AppendUint32(nil, p.cum)))
+		if got := p.tsns(); len(got) != 0 || a.look().gapped != 2 {
+			t.Errorf("sent %v again, %d gapped", got, a.look().gapped)
+		}
+		time.Sleep(time.Second)
+		wantTSNs(t, p, "T3", 0)
+		p.send(appendChunk(nil, ctShutdown, 0, binary.BigEndian.AppendUint32(nil, p.cum+3)))
+		p.recv(ctShutdownAck)
 	})
 }

@@ -14,7 +14,8 @@ import (
 	"sync"
 )
 
-// UDPEndpoint is the userspace back end: one UDP socket that carries many associations (RFC 6951), both dialled and accepted.
+// UDPEndpoint is our own stack: one socket, of UDP (RFC 6951) or of raw IP packets ([NewRaw]), that carries many associations, both dialled and
+// accepted.
 type UDPEndpoint struct {
 	o     Options
 	conn  Datagrams
@@ -75,7 +76,7 @@ func NewUDP(o Options) (*UDPEndpoint, error) {
 	return e, nil
 }
 
-// EncapAddr is the IP address and UDP port the endpoint is bound to.
+// EncapAddr is the IP address and UDP port the endpoint is bound to; the port is 0 without UDP.
 func (e *UDPEndpoint) EncapAddr() netip.AddrPort { return e.conn.LocalAddr() }
 
 // random32 returns a random number that is never zero, so that it can be a verification tag (RFC 9260 §5.3.1).

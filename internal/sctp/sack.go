@@ -36,7 +36,9 @@ func (a *assoc) onSack(cum uint32, rwnd int, gaps []byte) {
 	newly := a.ackCumulative(n, cum)
 	advanced := n > 0
 	htna := 0 // 1 + index of the highest TSN newly acknowledged by a gap block
-	if len(gaps) > 0 || a.gapped > 0 {
+
+	// SHUTDOWN has no gap blocks and takes none back, §3.3.8.
+	if len(gaps) > 0 || a.gapped > 0 && rwnd >= 0 {
 		var b int
 		b, htna = a.ackGaps(gaps)
 		newly += b
