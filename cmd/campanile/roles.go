@@ -26,6 +26,9 @@ func roleCommands(g *globals) []*cobra.Command {
 				"its campanile.toml. An eNB, or campanile sim --mme with agent.radio's address,\nthen connects to the agent.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, g, r.name) },
 		})
+		if r.name == "enb-agent" {
+			radioFlag(out[len(out)-1])
+		}
 	}
 	return out
 }
@@ -33,6 +36,9 @@ func roleCommands(g *globals) []*cobra.Command {
 // run runs a role until it is told to stop or fails.
 func run(cmd *cobra.Command, g *globals, role string) error {
 	cfg, log, err := g.load()
+	if err == nil {
+		err = useRadio(cmd, cfg)
+	}
 	if err != nil {
 		return err
 	}

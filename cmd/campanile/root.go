@@ -51,7 +51,7 @@ func root() *cobra.Command {
 	f.BoolVar(&g.json, "json", false, "results as JSON; errors stay one line on stderr")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 	c.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "role", Title: "One role alone:"}, &cobra.Group{ID: "operate", Title: "Operate the running node:"})
-	c.AddCommand(initCommand(g), upCommand(g), demoCommand(g), simCommand(g), decodeCommand(g))
+	c.AddCommand(initCommand(g), upCommand(g), demoCommand(g), simCommand(g), decodeCommand(g), radioCommand(g))
 	c.AddCommand(roleCommands(g)...)
 	c.AddCommand(statusCommand(g), subscriberCommand(g), towerCommand(g), claimCommand(g))
 	usageArgs(c)

@@ -11,11 +11,11 @@ import (
 )
 
 func upCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	return radioFlag(&cobra.Command{
 		Use: "up", GroupID: "run", Args: cobra.NoArgs,
 		Short: "Everything in one process; with radio.kind \"virtual\" a tower and phones too",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd, g, "up") },
-	}
+	})
 }
 
 func demoCommand(g *globals) *cobra.Command {

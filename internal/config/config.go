@@ -100,6 +100,10 @@ func keys(t reflect.Type, prefix string) (out []string) {
 		return nil
 	}
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			out = append(out, keys(t.Field(i).Type, prefix)...)
+			continue
+		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("toml"), ",")
 		if name == "" {
 			continue

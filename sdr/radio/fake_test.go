@@ -82,13 +82,11 @@ func srsenb(how string) int {
 		return 134
 	case "core lost":
 		say("SCTP Association Shutdown. Association: 3", "Failed to initiate S1 connection. Attempting reconnection in 10 seconds")
-	case "closes its ears":
-		if _, open := <-keys; open {
-			say("Error: stdin says more")
-			return 6
-		}
 	}
 	select {
+	case <-keys:
+		say("Closing stdin thread.")
+		return 6
 	case <-interrupted:
 		say("Stopping ..", "---  exiting  ---")
 	case <-time.After(time.Minute):

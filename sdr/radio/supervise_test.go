@@ -106,7 +106,7 @@ func (r *rig) runs() int {
 // A good day: on the air, phones are counted, and at the end it stops when
 // asked, with its keyboard open all the time.
 func TestOnTheAir(t *testing.T) {
-	r := run(t, "closes its ears", nil)
+	r := run(t, "good", nil)
 	h := r.until("on the air, with a phone", func(h radio.Health) bool { return h.State == radio.Running && h.Users == 1 })
 	if h.Version != "23.04.0 (Release)" || h.Restarts != 0 || h.LastError != "" || len(h.Phones) != 1 || h.MetricsAt.IsZero() {
 		t.Errorf("%+v", h)

@@ -12,6 +12,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/config"
+	"campanile.network/sdr/radio"
 	"campanile.network/wire/proof"
 )
 
@@ -53,9 +54,10 @@ type TowerConfig struct {
 
 // RadioConfig says what is on the air.
 type RadioConfig struct {
-	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours; set agent.radio_sctp to \"auto\" for it."`
+	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours; set agent.radio_sctp to \"auto\" for it. \"srsran\": a real radio, see docs/radio.md."`
 	Phones     int             `toml:"phones" comment:"How many virtual phones."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
+	radio.Config
 }
 
 // MMEConfig is the MME.
@@ -126,7 +128,7 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
-		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second)},
+		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME:     MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1},
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
@@ -214,12 +216,15 @@ func (c *Config) resolve() (s settings, err error) {
 	if err := c.resolveSCTP(&s, bad); err != nil {
 		return s, err
 	}
-	return s, c.checkNames(s, bad)
+	if err := c.checkNames(s, bad); err != nil {
+		return s, err
+	}
+	return s, c.checkRadio(s)
 }
 
 func (c *Config) checkChoices(bad func(string, error, string) error) error {
-	if k := c.Radio.Kind; k != "virtual" && k != "none" {
-		return bad("radio.kind", fmt.Errorf("%q is unknown", k), `write "virtual" or "none"`)
+	if k := c.Radio.Kind; k != "virtual" && k != "none" && k != srsRAN {
+		return bad("radio.kind", fmt.Errorf("%q is unknown", k), `write "virtual", "none" or "srsran"`)
 	}
 	if k := c.Gateway.DataPath; k != "auto" && k != "netstack" && k != "tun" {
 		return bad("gateway.data_path", fmt.Errorf("%q is unknown", k), `write "auto", "netstack" or "tun"`)

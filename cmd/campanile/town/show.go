@@ -185,6 +185,9 @@ func (t *Town) law() string {
 	if t.cfg.Radio.Kind == "virtual" {
 		return "virtual radio: nothing is transmitted"
 	}
+	if t.radio != nil {
+		return t.radio.Plan.Law()
+	}
 	return "transmitting needs a licence or a shielded room: that is for you to have"
 }
 

@@ -21,6 +21,7 @@ import (
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/mme"
+	"campanile.network/sdr/radio"
 	"campanile.network/sdr/sim"
 	"campanile.network/wire/home"
 	"campanile.network/wire/usage"
@@ -63,6 +64,7 @@ type Town struct {
 	settler *settle.Settler
 
 	enb    *sim.ENB
+	radio  *radio.Supervisor // nil: no real one here
 	cards  []sim.SIM
 	phones []*sim.Phone
 
@@ -84,12 +86,12 @@ type step func(*Town, context.Context) error
 func roles() map[string][]step {
 	return map[string][]step{
 		"up": {(*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
-			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
+			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startAdmin},
 		"billing":   {(*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
 		"gateway":   {(*Town).followLedger, (*Town).dialMeter, (*Town).startGateway},
 		"mme":       {(*Town).followLedger, (*Town).dialHome, (*Town).startMME},
-		"enb-agent": {(*Town).followLedger, (*Town).startAgent},
+		"enb-agent": {(*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
 	}
 }
 
