@@ -16,8 +16,8 @@ type Cell struct {
 // ecgi is the cell's global identity.
 func (c Cell) ecgi() id.ECGI { return id.ECGI{PLMN: c.TAI.PLMN, ECI: c.ECI} }
 
-// supportedTAs lists the tracking areas of the cells, each once (TS 36.413
-// §9.1.8.4).
+// supportedTAs lists the tracking areas of the cells, each once
+// (TS 36.413 §9.1.8.4).
 func supportedTAs(cells []Cell) (list s1ap.SupportedTAs) {
 next:
 	for _, c := range cells {

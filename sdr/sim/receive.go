@@ -21,23 +21,9 @@ func (e *ENB) receive(m sctp.Message) {
 	}
 	switch m := p.Message.(type) {
 	case *s1ap.S1SetupResponse:
-		e.mu.Lock()
-		if !e.setup {
-			e.setup, e.refuse = true, nil
-			e.stats.Setups.Add(1)
-			close(e.up)
-		}
-		e.mu.Unlock()
-		e.log.Info("cell is up", logs.Cell, e.cells[0].ecgi(), "mme", string(m.MMEname))
+		e.setUp(m)
 	case *s1ap.S1SetupFailure:
-		e.mu.Lock()
-		e.refuse = fmt.Errorf("sim: S1 Setup Failure: %v", m.Cause)
-		a := e.assoc
-		e.mu.Unlock()
-		e.log.Warn("S1 Setup Failure", logs.Cause, m.Cause)
-		if a != nil {
-			a.Abort("S1 Setup Failure")
-		}
+		e.setupFailed(m)
 	case *s1ap.DownlinkNASTransport:
 		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
 			c.downlinkNAS(m.NASPDU)
@@ -70,6 +56,30 @@ func (e *ENB) receive(m sctp.Message) {
 	default:
 		e.stats.Unknown.Add(1)
 		e.log.Debug("message not handled", logs.Procedure, p.Message.Header().Name)
+	}
+}
+
+// setUp is the end of S1 Setup (TS 36.413 §8.7.3.2).
+func (e *ENB) setUp(m *s1ap.S1SetupResponse) {
+	e.mu.Lock()
+	if !e.setup {
+		e.setup, e.refuse = true, nil
+		e.stats.Setups.Add(1)
+		close(e.up)
+	}
+	e.mu.Unlock()
+	e.log.Info("cell is up", logs.Cell, e.cells[0].ecgi(), "mme", string(m.MMEname))
+}
+
+// setupFailed: the association is of no use (TS 36.413 §8.7.3.3).
+func (e *ENB) setupFailed(m *s1ap.S1SetupFailure) {
+	e.mu.Lock()
+	e.refuse = fmt.Errorf("sim: S1 Setup Failure: %v", m.Cause)
+	a := e.assoc
+	e.mu.Unlock()
+	e.log.Warn("S1 Setup Failure", logs.Cause, m.Cause)
+	if a != nil {
+		a.Abort("S1 Setup Failure")
 	}
 }
 

@@ -50,6 +50,9 @@ func TestNotBelieved(t *testing.T) {
 		up[*eps.IdentityResponse](u)
 		u.downRaw(replayed)
 		w.silent()
+		if n := p.Stats(); n.MAC.Load() != 2 || n.Replayed.Load() != 1 || n.Plain.Load() != 5 || n.Undecodable.Load() != 3 || n.Capabilities.Load() != 0 {
+			t.Errorf("counted: MAC %d, replayed %d, plain %d, undecodable %d, capabilities %d", n.MAC.Load(), n.Replayed.Load(), n.Plain.Load(), n.Undecodable.Load(), n.Capabilities.Load())
+		}
 	})
 }
 
@@ -87,6 +90,9 @@ func TestReplayedCapabilities(t *testing.T) {
 		up[*eps.SecurityModeReject](u)
 		u.down(&eps.IdentityRequest{Type: eps.IdentityTypeIMSI})
 		up[*eps.IdentityResponse](u)
+		if n := p.Stats().Capabilities.Load(); n != 2 {
+			t.Errorf("%d wrong capabilities counted", n)
+		}
 	})
 }
 

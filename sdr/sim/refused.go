@@ -16,9 +16,9 @@ type consequence struct {
 	attaches  bool // by itself, again
 }
 
-// consequenceOf follows TS 24.301 §5.5.3.2.5; §5.5.1.2.5, §5.6.1.5 and
-// §5.5.2.3.2 say the same but for what a phone that is not registered has to
-// lose.
+// consequenceOf follows TS 24.301 §5.5.3.2.5. Attach (TS 24.301 §5.5.1.2.5),
+// service request (TS 24.301 §5.6.1.5) and detach (TS 24.301 §5.5.2.3.2) say the
+// same but for what a phone that is not registered has to lose.
 func consequenceOf(c eps.EMMCause) consequence {
 	switch c {
 	case eps.EMMCauseIMSIUnknownInHSS, eps.EMMCauseIllegalUE, eps.EMMCauseIMEINotAccepted, eps.EMMCauseIllegalME, eps.EMMCauseEPSServicesNotAllowed,
