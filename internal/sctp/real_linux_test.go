@@ -1,11 +1,14 @@
 package sctp_test
 
 import (
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"campanile.network/internal/sctp"
+	"campanile.network/internal/sctp/guest"
 )
 
 // pather is what our own associations offer besides the interface.
@@ -109,4 +112,42 @@ func TestStrangerFailover(t *testing.T) {
 	until(t, a, a, "first address unreachable", func(p []sctp.PathInfo) bool { return !p[0].Reachable })
 	noFaults(t, ours)
 	a.Abort("")
+}
+
+// A raw endpoint speaks for its own address alone: what is for another one of the same host it neither answers nor sees.
+func TestRawLeavesOthersAlone(t *testing.T) {
+	w := newWorld(t)
+	w.ip("-n", w.near, "addr", "add", "10.132.0.3/24", "dev", "direct")
+	ours := w.raw("10.132.0.1", sctp.Options{})
+	if _, err := ours.Listen(36412); err != nil {
+		t.Fatal(err)
+	}
+	timers := fastTimers
+	timers.MaxInitRetr = 1
+	far := w.in(w.far, sctp.NewRaw, netip.MustParseAddrPort("10.132.0.2:0"), sctp.Options{Timers: timers})
+	if _, err := far.Dial(t.Context(), netip.MustParseAddrPort("10.132.0.3:36412"), sctp.DialOptions{}); !errors.Is(err, sctp.ErrNoAnswer) {
+		t.Errorf("the other address: %v", err)
+	}
+	if s := ours.Stats(); s.PacketsIn != 0 || s.PacketsOut != 0 {
+		t.Errorf("%+v", s)
+	}
+	if _, err := far.Dial(t.Context(), netip.MustParseAddrPort("10.132.0.1:36412"), sctp.DialOptions{}); err != nil {
+		t.Errorf("its own address: %v", err)
+	}
+}
+
+// Where the kernel speaks SCTP it would abort a raw stack's associations; NewRaw says so instead.
+func TestRawBesideKernel(t *testing.T) {
+	guest.Test(t, "TestRawBesideKernel", func(t *testing.T) {
+		if err := sctp.KernelAvailable(); err != nil {
+			t.Fatal(err)
+		}
+		e, err := sctp.NewRaw(sctp.Options{Local: loopback})
+		if err == nil {
+			e.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "configure transport kernel") {
+			t.Errorf("%v", err)
+		}
+	})
 }
