@@ -25,7 +25,12 @@ import (
 
 // ask calls the running node over its admin socket.
 func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
-	sock := filepath.Join(g.home, town.AdminSocket)
+	return askAt(cmd, g, town.AdminSocket, f)
+}
+
+// askAt calls whoever has a socket of the home.
+func askAt[T any](cmd *cobra.Command, g *globals, socket string, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
+	sock := filepath.Join(g.home, socket)
 	c, err := grpc.NewClient("unix:"+sock, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return out, err
@@ -46,32 +51,63 @@ func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.Admin
 
 func statusCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", GroupID: "operate", Args: cobra.NoArgs, Short: "What the running node does",
+		Use: "status", GroupID: "operate", Args: cobra.NoArgs, Short: "What the running node, or each role that runs in this home, does",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.StatusReply, error) {
-				return c.Status(ctx, &pb.StatusRequest{})
-			})
-			if err != nil {
-				return err
+			var all []*pb.StatusReply
+			var none error
+			for _, role := range town.RoleNames()[1:] {
+				s, err := askAt(cmd, g, town.SocketOf(role), func(ctx context.Context, c pb.AdminClient) (*pb.StatusReply, error) {
+					return c.Status(ctx, &pb.StatusRequest{})
+				})
+				if err == nil {
+					all = append(all, s)
+				} else if none == nil {
+					none = err
+				}
 			}
-			return g.print(cmd.OutOrStdout(), s, func(w io.Writer) {
-				ledger := "private ledger: 1 validator, proves nothing to others"
-				if s.Validators != 1 {
-					ledger = fmt.Sprintf("%d validators", s.Validators)
-				}
-				if !s.Running {
-					ledger += "; consensus is halted"
-				}
-				fmt.Fprintf(w, "ledger     %s at block %d (%s)\n", s.ChainId, s.Height, ledger)
-				fmt.Fprintf(w, "towers     %d on the air\n", s.TowersOnAir)
-				fmt.Fprintf(w, "phones     %d registered, %d connected\n", s.PhonesRegistered, s.PhonesConnected)
-				fmt.Fprintf(w, "carried    %d octets up, %d down\n", s.UlOctets, s.DlOctets)
-				fmt.Fprintf(w, "claimable  %s\nowner has  %s\n", town.Bell(s.Claimable), town.Bell(s.OwnerBalance))
-				if s.Console != "" {
-					fmt.Fprintf(w, "console    http://%s\n", s.Console)
+			switch len(all) {
+			case 0:
+				return none
+			case 1:
+				return g.print(cmd.OutOrStdout(), all[0], func(w io.Writer) { printStatus(w, all[0]) })
+			}
+			return g.print(cmd.OutOrStdout(), all, func(w io.Writer) {
+				for _, s := range all {
+					printStatus(w, s)
 				}
 			})
 		},
+	}
+}
+
+func printStatus(w io.Writer, s *pb.StatusReply) {
+	fmt.Fprintf(w, "role       %s\n", s.Role)
+	chain := s.Role == "up" || s.Role == "hss-chain"
+	if chain {
+		ledger := "private ledger: 1 validator, proves nothing to others"
+		if s.Validators != 1 {
+			ledger = fmt.Sprintf("%d validators", s.Validators)
+		}
+		if !s.Running {
+			ledger += "; consensus is halted"
+		}
+		fmt.Fprintf(w, "ledger     %s at block %d (%s)\n", s.ChainId, s.Height, ledger)
+	}
+	if s.Role == "up" || s.Role == "mme" {
+		fmt.Fprintf(w, "eNBs       %d on the air\n", s.TowersOnAir)
+		fmt.Fprintf(w, "phones     %d registered, %d connected\n", s.PhonesRegistered, s.PhonesConnected)
+	}
+	if s.Role == "up" || s.Role == "billing" {
+		fmt.Fprintf(w, "carried    %d octets up, %d down\n", s.UlOctets, s.DlOctets)
+	}
+	if chain {
+		fmt.Fprintf(w, "claimable  %s\nowner has  %s\n", town.Bell(s.Claimable), town.Bell(s.OwnerBalance))
+	}
+	for _, p := range s.Parts {
+		fmt.Fprintf(w, "%-9s  %s\n", p.Name, p.Text)
+	}
+	if s.Console != "" {
+		fmt.Fprintf(w, "console    http://%s\n", s.Console)
 	}
 }
 
@@ -227,7 +263,7 @@ func towerCommand(g *globals) *cobra.Command {
 }
 
 func towerRegister(g *globals) *cobra.Command {
-	var keyFile string
+	var keyFile, key, proof string
 	q := &pb.RegisterTowerRequest{}
 	var cells []uint
 	cmd := &cobra.Command{
@@ -237,11 +273,19 @@ func towerRegister(g *globals) *cobra.Command {
 			for _, v := range cells {
 				q.Cells = append(q.Cells, uint32(v))
 			}
-			seed, err := config.Secret(keyFile, 32)
-			if err != nil {
-				return err
+			var err, err2 error
+			switch {
+			case (key == "") != (proof == "") || (key == "") == (keyFile == ""):
+				return &usageError{err: errors.New("give --key and --proof, as the tower's campanile init printed them, or --key-file")}
+			case keyFile != "":
+				q.KeySeed, err = config.Secret(keyFile, 32)
+			default:
+				q.Key, err = hex.DecodeString(key)
+				q.KeyProof, err2 = hex.DecodeString(proof)
 			}
-			q.KeySeed = seed
+			if err := errors.Join(err, err2); err != nil {
+				return &usageError{err: err, known: keyFile != ""}
+			}
 			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.RegisterTowerReply, error) {
 				return c.RegisterTower(ctx, q)
 			})
@@ -258,12 +302,14 @@ func towerRegister(g *globals) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&keyFile, "key-file", "", "file with the tower's key, 64 hexadecimal digits (required)")
+	f.StringVar(&keyFile, "key-file", "", "file with the tower's key, 64 hexadecimal digits")
+	f.StringVar(&key, "key", "", "the tower's public key, 64 hexadecimal digits")
+	f.StringVar(&proof, "proof", "", "that the tower wants to be registered here")
 	f.StringVar(&q.Enb, "enb", "", "global eNB id, such as 999/70-macro-0x19c (required)")
 	f.UintSliceVar(&cells, "cell", nil, "E-UTRAN cell identity; may be repeated (required)")
 	f.StringVar(&q.PricePerGb, "price", "500000000000000000", "abell for 10^9 octets")
 	f.StringVar(&q.Reserve, "reserve", "100000000000000000000", "abell locked in its channel; 0: open none")
-	for _, name := range []string{"key-file", "enb", "cell"} {
+	for _, name := range []string{"enb", "cell"} {
 		cmd.MarkFlagRequired(name)
 	}
 	return cmd

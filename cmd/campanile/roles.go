@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +54,23 @@ func run(cmd *cobra.Command, g *globals, role string) error {
 		log.Info("stopping")
 	}
 	if t != nil {
-		err = errors.Join(err, t.Close())
+		err = errors.Join(err, closeWithin(t, drainTime))
 	}
 	return err
+}
+
+// drainTime is how long a process that is told to stop may take to finish what
+// is under way. A second signal ends it at once.
+const drainTime = 10 * time.Second
+
+// closeWithin ends a town, or gives up on what does not end.
+func closeWithin(t *town.Town, most time.Duration) error {
+	done := make(chan error, 1)
+	go func() { done <- t.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(most):
+		return fmt.Errorf("%s has not ended within %v", t.Ending(), most)
+	}
 }

@@ -20,7 +20,8 @@ import (
 // simFlags are what a load run needs of any MME.
 type simFlags struct {
 	mme, local, plmn, enb, imsi, keyFile string
-	transport                            string
+	transport, fetch, post               string
+	octets                               int64
 	tac                                  uint16
 	ues, enbs                            int
 	rate                                 float64
@@ -35,9 +36,19 @@ func simCommand(g *globals) *cobra.Command {
 		Long: "Attach phones with consecutive IMSIs and one key to an MME, and report rates and\n" +
 			"times. S1AP goes in SCTP in UDP (RFC 6951), or with --sctp as the MME has it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := f.run(cmd.Context(), g)
+			var d []moved
+			r, err := f.run(cmd.Context(), g, func(ctx context.Context, o sim.LoadOptions) (r sim.LoadReport, err error) {
+				if f.fetch == "" && f.post == "" {
+					return sim.Load(ctx, o)
+				}
+				d, err = f.move(ctx, o)
+				return r, err
+			})
 			if err != nil {
 				return err
+			}
+			if d != nil {
+				return g.print(cmd.OutOrStdout(), d, func(w io.Writer) { printMoved(w, d) })
 			}
 			err = g.print(cmd.OutOrStdout(), r, func(w io.Writer) { printLoad(w, r) })
 			if err == nil && r.Failed > 0 {
@@ -59,6 +70,9 @@ func simCommand(g *globals) *cobra.Command {
 	p.IntVar(&f.enbs, "enbs", 1, "eNBs")
 	p.Float64Var(&f.rate, "rate", 50, "attaches begun each second")
 	p.BoolVar(&f.detach, "detach", false, "detach after attaching")
+	p.StringVar(&f.fetch, "fetch", "", "each phone fetches this http URL, one after the other, instead of the load run")
+	p.StringVar(&f.post, "post", "", "each phone sends --octets to this http URL")
+	p.Int64Var(&f.octets, "octets", 100_000, "what --post sends")
 	for _, name := range []string{"imsi", "key-file"} {
 		cmd.MarkFlagRequired(name)
 	}
@@ -99,7 +113,7 @@ func onAir(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) 
 	return fmt.Errorf("no S1 Setup with an MME at %v: %w", mme, err)
 }
 
-func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) {
+func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context, sim.LoadOptions) (sim.LoadReport, error)) (sim.LoadReport, error) {
 	log, err := g.logger()
 	if err != nil {
 		return sim.LoadReport{}, err
@@ -130,7 +144,7 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 	}()
 	for i := range f.enbs {
 		e, err := sim.NewENB(sim.ENBOptions{ID: id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, Name: fmt.Sprintf("sim %d", i+1),
-			TAI: id.TAI{PLMN: plmn, TAC: id.TAC(f.tac)}, Cell: id.ECI((first.ID+uint32(i))<<8 | 1), Log: log})
+			TAI: id.TAI{PLMN: plmn, TAC: id.TAC(f.tac)}, Cell: id.ECI((first.ID+uint32(i))<<8 | 1), GTPU: f.userPlane(local), Log: log})
 		if err != nil {
 			return sim.LoadReport{}, &usageError{err: err}
 		}
@@ -153,5 +167,5 @@ func (f *simFlags) run(ctx context.Context, g *globals) (sim.LoadReport, error) 
 		}
 		o.ENBs = append(o.ENBs, e)
 	}
-	return sim.Load(ctx, o)
+	return do(ctx, o)
 }

@@ -25,11 +25,11 @@ func Dialer(addr string, tower proof.SigningKey, operator proof.OperatorKey) (Di
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	return func(ctx context.Context) (link.TowerConn, func(), error) {
-		// Servers hang up on those who ask more often than every five minutes
-		// whether they live. With it comes TCP_USER_TIMEOUT: what is said and not
-		// acknowledged ends the connection in ten seconds.
+		// Often enough for the mapping of any NAT between. With it comes
+		// TCP_USER_TIMEOUT: what is said and not acknowledged ends the connection in
+		// ten seconds.
 		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(credentials.NewTLS(config)),
-			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 6 * time.Minute, Timeout: 10 * time.Second}))
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))
 		if err != nil {
 			return nil, nil, fmt.Errorf("agent: %w", err)
 		}

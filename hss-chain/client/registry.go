@@ -84,11 +84,15 @@ func (c *Client) UpdateSubscriber(ctx context.Context, by *Account, subs ...ledg
 // and Version of t are filled in; no Shares means all for the owner. Refusals:
 // ErrExists; an eNB identity that is taken.
 func (c *Client) RegisterTower(ctx context.Context, owner *Account, key proof.SigningKey, t ledger.Tower) (Receipt, error) {
-	public := key.Public()
+	return c.RegisterTowerKey(ctx, owner, key.Public(), keyproof.Sign(key.Ed25519(), keyproof.Tower, c.node.ChainID(), string(owner.address)), t)
+}
+
+// RegisterTowerKey is RegisterTower for a tower whose key is elsewhere;
+// keyProof is its own for this owner and chain.
+func (c *Client) RegisterTowerKey(ctx context.Context, owner *Account, key proof.TowerKey, keyProof []byte, t ledger.Tower) (Receipt, error) {
 	return c.submit(ctx, job{what: "register tower", by: owner, gas: towerGas(t), msg: &tower.MsgRegisterTower{
-		Owner: string(owner.address), Key: public[:],
-		KeyProof: keyproof.Sign(key.Ed25519(), keyproof.Tower, c.node.ChainID(), string(owner.address)),
-		Name:     t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
+		Owner: string(owner.address), Key: key[:], KeyProof: keyProof,
+		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
 	}})
 }
 

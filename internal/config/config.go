@@ -226,3 +226,22 @@ func Line(file, key string) int {
 	}
 	return 0
 }
+
+// Section finds the line on which a table such as "mme" begins in a TOML file:
+// 0 when the file has none.
+func Section(file, table string) int {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		if head, ok := strings.CutPrefix(strings.TrimSpace(line), "["); ok {
+			if now, _, _ := strings.Cut(head, "]"); strings.TrimSpace(now) == table {
+				return n
+			}
+		}
+	}
+	return 0
+}

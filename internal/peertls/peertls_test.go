@@ -121,3 +121,45 @@ func TestPeerKeyNeedsTLS(t *testing.T) {
 		t.Errorf("key %x out of nothing", k)
 	}
 }
+
+// A pass says what its issuer has said and of whom, and nothing else does.
+func TestPass(t *testing.T) {
+	operator, op := newKey(t)
+	_, stranger := newKey(t)
+	gateway, gw := newKey(t)
+	server, sv := newKey(t)
+	pass, err := peertls.Pass(operator, gw, "gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role, other, own string
+	st, err := peertls.ServerFor(server, func(p peertls.Peer) error {
+		role, other, own = p.Role(op), p.Role(stranger), p.Role(gw)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ct, err := peertls.ClientWith(gateway, pass, sv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- tls.Server(a, st).Handshake() }()
+	if err := tls.Client(b, ct).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if role != "gateway" || other != "" || own != "" {
+		t.Errorf("of the operator %q, of a stranger %q, of itself %q", role, other, own)
+	}
+	if _, err := peertls.ClientWith(server, pass, sv); err == nil {
+		t.Error("another key goes with the pass")
+	}
+	if _, err := peertls.ClientWith(gateway, pass[:40], sv); err == nil {
+		t.Error("half a pass is taken")
+	}
+}

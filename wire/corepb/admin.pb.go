@@ -491,11 +491,13 @@ func (x *SetSubscriberReply) GetHeight() int64 {
 type RegisterTowerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	KeySeed       []byte                 `protobuf:"bytes,2,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // empty: the node's own tower key
+	KeySeed       []byte                 `protobuf:"bytes,2,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // or key and key_proof
 	Enb           string                 `protobuf:"bytes,3,opt,name=enb,proto3" json:"enb,omitempty"`
 	Cells         []uint32               `protobuf:"varint,4,rep,packed,name=cells,proto3" json:"cells,omitempty"`
 	PricePerGb    string                 `protobuf:"bytes,5,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`
 	Reserve       string                 `protobuf:"bytes,6,opt,name=reserve,proto3" json:"reserve,omitempty"` // of the channel to open; empty: none
+	Key           []byte                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
+	KeyProof      []byte                 `protobuf:"bytes,8,opt,name=key_proof,json=keyProof,proto3" json:"key_proof,omitempty"` // that its holder wants this node's owner to have it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -570,6 +572,20 @@ func (x *RegisterTowerRequest) GetReserve() string {
 		return x.Reserve
 	}
 	return ""
+}
+
+func (x *RegisterTowerRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RegisterTowerRequest) GetKeyProof() []byte {
+	if x != nil {
+		return x.KeyProof
+	}
+	return nil
 }
 
 type RegisterTowerReply struct {
@@ -966,6 +982,8 @@ type StatusReply struct {
 	Claimable        string                 `protobuf:"bytes,10,opt,name=claimable,proto3" json:"claimable,omitempty"`
 	OwnerBalance     string                 `protobuf:"bytes,11,opt,name=owner_balance,json=ownerBalance,proto3" json:"owner_balance,omitempty"`
 	Console          string                 `protobuf:"bytes,12,opt,name=console,proto3" json:"console,omitempty"`
+	Role             string                 `protobuf:"bytes,13,opt,name=role,proto3" json:"role,omitempty"` // what runs here; "up" is all
+	Parts            []*Part                `protobuf:"bytes,14,rep,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1084,6 +1102,73 @@ func (x *StatusReply) GetConsole() string {
 	return ""
 }
 
+func (x *StatusReply) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *StatusReply) GetParts() []*Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// Part is a line on something of this process.
+type Part struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Part) Reset() {
+	*x = Part{}
+	mi := &file_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Part) ProtoMessage() {}
+
+func (x *Part) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Part.ProtoReflect.Descriptor instead.
+func (*Part) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Part) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Part) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -1120,7 +1205,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\",\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\"\xa9\x01\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\"\xd8\x01\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bkey_seed\x18\x02 \x01(\fR\akeySeed\x12\x10\n" +
@@ -1128,7 +1213,9 @@ const file_admin_proto_rawDesc = "" +
 	"\x05cells\x18\x04 \x03(\rR\x05cells\x12 \n" +
 	"\fprice_per_gb\x18\x05 \x01(\tR\n" +
 	"pricePerGb\x12\x18\n" +
-	"\areserve\x18\x06 \x01(\tR\areserve\"X\n" +
+	"\areserve\x18\x06 \x01(\tR\areserve\x12\x10\n" +
+	"\x03key\x18\a \x01(\fR\x03key\x12\x1b\n" +
+	"\tkey_proof\x18\b \x01(\fR\bkeyProof\"X\n" +
 	"\x12RegisterTowerReply\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x16\n" +
@@ -1153,7 +1240,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06amount\x18\x01 \x01(\tR\x06amount\x12\x18\n" +
 	"\abalance\x18\x02 \x01(\tR\abalance\x12\x16\n" +
 	"\x06height\x18\x03 \x01(\x03R\x06height\"\x0f\n" +
-	"\rStatusRequest\"\x8d\x03\n" +
+	"\rStatusRequest\"\xd1\x03\n" +
 	"\vStatusReply\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x03R\x06height\x12\x1e\n" +
@@ -1169,7 +1256,12 @@ const file_admin_proto_rawDesc = "" +
 	"\tclaimable\x18\n" +
 	" \x01(\tR\tclaimable\x12#\n" +
 	"\rowner_balance\x18\v \x01(\tR\fownerBalance\x12\x18\n" +
-	"\aconsole\x18\f \x01(\tR\aconsole2\x8f\x05\n" +
+	"\aconsole\x18\f \x01(\tR\aconsole\x12\x12\n" +
+	"\x04role\x18\r \x01(\tR\x04role\x12.\n" +
+	"\x05parts\x18\x0e \x03(\v2\x18.campanile.admin.v1.PartR\x05parts\".\n" +
+	"\x04Part\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text2\x8f\x05\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -1192,7 +1284,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_admin_proto_goTypes = []any{
 	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
 	(*AddSubscribersRequest)(nil),  // 1: campanile.admin.v1.AddSubscribersRequest
@@ -1211,30 +1303,32 @@ var file_admin_proto_goTypes = []any{
 	(*ClaimReply)(nil),             // 14: campanile.admin.v1.ClaimReply
 	(*StatusRequest)(nil),          // 15: campanile.admin.v1.StatusRequest
 	(*StatusReply)(nil),            // 16: campanile.admin.v1.StatusReply
+	(*Part)(nil),                   // 17: campanile.admin.v1.Part
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
 	4,  // 1: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
 	11, // 2: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
-	1,  // 3: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
-	3,  // 4: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
-	6,  // 5: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
-	8,  // 6: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
-	10, // 7: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
-	13, // 8: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
-	15, // 9: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	2,  // 10: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	5,  // 11: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	7,  // 12: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	9,  // 13: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	12, // 14: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	14, // 15: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	16, // 16: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	10, // [10:17] is the sub-list for method output_type
-	3,  // [3:10] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	17, // 3: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
+	1,  // 4: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
+	3,  // 5: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
+	6,  // 6: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
+	8,  // 7: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
+	10, // 8: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
+	13, // 9: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
+	15, // 10: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
+	2,  // 11: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	5,  // 12: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	7,  // 13: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	9,  // 14: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	12, // 15: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	14, // 16: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	16, // 17: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	11, // [11:18] is the sub-list for method output_type
+	4,  // [4:11] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -1248,7 +1342,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -635,6 +635,7 @@ type FromTower struct {
 	//	*FromTower_Report
 	//	*FromTower_Notice
 	//	*FromTower_Seen
+	//	*FromTower_Radio
 	Body          isFromTower_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -704,6 +705,15 @@ func (x *FromTower) GetSeen() *VoucherSeen {
 	return nil
 }
 
+func (x *FromTower) GetRadio() *TowerRadio {
+	if x != nil {
+		if x, ok := x.Body.(*FromTower_Radio); ok {
+			return x.Radio
+		}
+	}
+	return nil
+}
+
 type isFromTower_Body interface {
 	isFromTower_Body()
 }
@@ -720,11 +730,17 @@ type FromTower_Seen struct {
 	Seen *VoucherSeen `protobuf:"bytes,3,opt,name=seen,proto3,oneof"`
 }
 
+type FromTower_Radio struct {
+	Radio *TowerRadio `protobuf:"bytes,4,opt,name=radio,proto3,oneof"`
+}
+
 func (*FromTower_Report) isFromTower_Body() {}
 
 func (*FromTower_Notice) isFromTower_Body() {}
 
 func (*FromTower_Seen) isFromTower_Body() {}
+
+func (*FromTower_Radio) isFromTower_Body() {}
 
 type TowerReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -844,6 +860,7 @@ type TowerNotice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"` // wire/link.NoticeCode
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // rises by one with each notice of a tower's store; 0: not kept
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +909,114 @@ func (x *TowerNotice) GetText() string {
 	return ""
 }
 
+func (x *TowerNotice) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// TowerRadio is how the radio is that the tower's agent supervises.
+type TowerRadio struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // starting, running, restarting, stopped or failed
+	SinceUnixMs   int64                  `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	Restarts      uint32                 `protobuf:"varint,3,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	LastError     string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	Users         uint32                 `protobuf:"varint,5,opt,name=users,proto3" json:"users,omitempty"`
+	Ul            uint64                 `protobuf:"varint,6,opt,name=ul,proto3" json:"ul,omitempty"` // bit/s over the air
+	Dl            uint64                 `protobuf:"varint,7,opt,name=dl,proto3" json:"dl,omitempty"`
+	Errors        uint64                 `protobuf:"varint,8,opt,name=errors,proto3" json:"errors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TowerRadio) Reset() {
+	*x = TowerRadio{}
+	mi := &file_core_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TowerRadio) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TowerRadio) ProtoMessage() {}
+
+func (x *TowerRadio) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TowerRadio.ProtoReflect.Descriptor instead.
+func (*TowerRadio) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TowerRadio) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TowerRadio) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *TowerRadio) GetRestarts() uint32 {
+	if x != nil {
+		return x.Restarts
+	}
+	return 0
+}
+
+func (x *TowerRadio) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *TowerRadio) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *TowerRadio) GetUl() uint64 {
+	if x != nil {
+		return x.Ul
+	}
+	return 0
+}
+
+func (x *TowerRadio) GetDl() uint64 {
+	if x != nil {
+		return x.Dl
+	}
+	return 0
+}
+
+func (x *TowerRadio) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
 type VoucherSeen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       uint64                 `protobuf:"varint,1,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -902,7 +1027,7 @@ type VoucherSeen struct {
 
 func (x *VoucherSeen) Reset() {
 	*x = VoucherSeen{}
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1039,7 @@ func (x *VoucherSeen) String() string {
 func (*VoucherSeen) ProtoMessage() {}
 
 func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1052,7 @@ func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoucherSeen.ProtoReflect.Descriptor instead.
 func (*VoucherSeen) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{13}
+	return file_core_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *VoucherSeen) GetChannel() uint64 {
@@ -950,6 +1075,7 @@ type ToTower struct {
 	//
 	//	*ToTower_Terms
 	//	*ToTower_Voucher
+	//	*ToTower_Heard
 	Body          isToTower_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -957,7 +1083,7 @@ type ToTower struct {
 
 func (x *ToTower) Reset() {
 	*x = ToTower{}
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1095,7 @@ func (x *ToTower) String() string {
 func (*ToTower) ProtoMessage() {}
 
 func (x *ToTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1108,7 @@ func (x *ToTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTower.ProtoReflect.Descriptor instead.
 func (*ToTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{14}
+	return file_core_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ToTower) GetBody() isToTower_Body {
@@ -1010,6 +1136,15 @@ func (x *ToTower) GetVoucher() []byte {
 	return nil
 }
 
+func (x *ToTower) GetHeard() uint64 {
+	if x != nil {
+		if x, ok := x.Body.(*ToTower_Heard); ok {
+			return x.Heard
+		}
+	}
+	return 0
+}
+
 type isToTower_Body interface {
 	isToTower_Body()
 }
@@ -1022,9 +1157,15 @@ type ToTower_Voucher struct {
 	Voucher []byte `protobuf:"bytes,2,opt,name=voucher,proto3,oneof"` // signed, wire/proof
 }
 
+type ToTower_Heard struct {
+	Heard uint64 `protobuf:"varint,3,opt,name=heard,proto3,oneof"` // the number of the newest notice that is stored
+}
+
 func (*ToTower_Terms) isToTower_Body() {}
 
 func (*ToTower_Voucher) isToTower_Body() {}
+
+func (*ToTower_Heard) isToTower_Body() {}
 
 type Terms struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1035,13 +1176,14 @@ type Terms struct {
 	WindowOctets   uint64                 `protobuf:"varint,5,opt,name=window_octets,json=windowOctets,proto3" json:"window_octets,omitempty"` // fixed part of the window
 	WindowPermille uint32                 `protobuf:"varint,6,opt,name=window_permille,json=windowPermille,proto3" json:"window_permille,omitempty"`
 	BilledOctets   uint64                 `protobuf:"varint,7,opt,name=billed_octets,json=billedOctets,proto3" json:"billed_octets,omitempty"` // of the newest voucher
+	SeenAs         []byte                 `protobuf:"bytes,8,opt,name=seen_as,json=seenAs,proto3" json:"seen_as,omitempty"`                    // the address that the tower's connection comes from
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1195,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1208,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{15}
+	return file_core_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1118,6 +1260,13 @@ func (x *Terms) GetBilledOctets() uint64 {
 	return 0
 }
 
+func (x *Terms) GetSeenAs() []byte {
+	if x != nil {
+		return x.SeenAs
+	}
+	return nil
+}
+
 type FollowRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1126,7 +1275,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1287,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1300,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 type LedgerUpdate struct {
@@ -1163,7 +1312,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1324,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1337,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1207,7 +1356,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1368,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1381,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1253,7 +1402,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1265,7 +1414,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1278,7 +1427,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1359,11 +1508,12 @@ const file_core_proto_rawDesc = "" +
 	"\x06closed\x18\t \x01(\bR\x06closed\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\n" +
-	" \x01(\x03R\batUnixMs\"\xbd\x01\n" +
+	" \x01(\x03R\batUnixMs\"\xf4\x01\n" +
 	"\tFromTower\x128\n" +
 	"\x06report\x18\x01 \x01(\v2\x1e.campanile.core.v1.TowerReportH\x00R\x06report\x128\n" +
 	"\x06notice\x18\x02 \x01(\v2\x1e.campanile.core.v1.TowerNoticeH\x00R\x06notice\x124\n" +
-	"\x04seen\x18\x03 \x01(\v2\x1e.campanile.core.v1.VoucherSeenH\x00R\x04seenB\x06\n" +
+	"\x04seen\x18\x03 \x01(\v2\x1e.campanile.core.v1.VoucherSeenH\x00R\x04seen\x125\n" +
+	"\x05radio\x18\x04 \x01(\v2\x1d.campanile.core.v1.TowerRadioH\x00R\x05radioB\x06\n" +
 	"\x04body\"Z\n" +
 	"\vTowerReport\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x125\n" +
@@ -1372,17 +1522,30 @@ const file_core_proto_rawDesc = "" +
 	"TowerCount\x12\x12\n" +
 	"\x04teid\x18\x01 \x01(\rR\x04teid\x12\x1b\n" +
 	"\tul_octets\x18\x02 \x01(\x04R\bulOctets\x12\x1b\n" +
-	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"5\n" +
+	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"M\n" +
 	"\vTowerNotice\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"9\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\xcf\x01\n" +
+	"\n" +
+	"TowerRadio\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\"\n" +
+	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\x12\x1a\n" +
+	"\brestarts\x18\x03 \x01(\rR\brestarts\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x04 \x01(\tR\tlastError\x12\x14\n" +
+	"\x05users\x18\x05 \x01(\rR\x05users\x12\x0e\n" +
+	"\x02ul\x18\x06 \x01(\x04R\x02ul\x12\x0e\n" +
+	"\x02dl\x18\a \x01(\x04R\x02dl\x12\x16\n" +
+	"\x06errors\x18\b \x01(\x04R\x06errors\"9\n" +
 	"\vVoucherSeen\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\x04R\achannel\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"_\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"w\n" +
 	"\aToTower\x120\n" +
 	"\x05terms\x18\x01 \x01(\v2\x18.campanile.core.v1.TermsH\x00R\x05terms\x12\x1a\n" +
-	"\avoucher\x18\x02 \x01(\fH\x00R\avoucherB\x06\n" +
-	"\x04body\"\xe7\x01\n" +
+	"\avoucher\x18\x02 \x01(\fH\x00R\avoucher\x12\x16\n" +
+	"\x05heard\x18\x03 \x01(\x04H\x00R\x05heardB\x06\n" +
+	"\x04body\"\x80\x02\n" +
 	"\x05Terms\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x14\n" +
@@ -1391,7 +1554,8 @@ const file_core_proto_rawDesc = "" +
 	"pricePerGb\x12#\n" +
 	"\rwindow_octets\x18\x05 \x01(\x04R\fwindowOctets\x12'\n" +
 	"\x0fwindow_permille\x18\x06 \x01(\rR\x0ewindowPermille\x12#\n" +
-	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets\"\x0f\n" +
+	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets\x12\x17\n" +
+	"\aseen_as\x18\b \x01(\fR\x06seenAs\"\x0f\n" +
 	"\rFollowRequest\"&\n" +
 	"\fLedgerUpdate\x12\x16\n" +
 	"\x06update\x18\x01 \x01(\fR\x06update\")\n" +
@@ -1424,7 +1588,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_core_proto_goTypes = []any{
 	(*Refusal)(nil),          // 0: campanile.core.v1.Refusal
 	(*ChallengeRequest)(nil), // 1: campanile.core.v1.ChallengeRequest
@@ -1439,13 +1603,14 @@ var file_core_proto_goTypes = []any{
 	(*TowerReport)(nil),      // 10: campanile.core.v1.TowerReport
 	(*TowerCount)(nil),       // 11: campanile.core.v1.TowerCount
 	(*TowerNotice)(nil),      // 12: campanile.core.v1.TowerNotice
-	(*VoucherSeen)(nil),      // 13: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),          // 14: campanile.core.v1.ToTower
-	(*Terms)(nil),            // 15: campanile.core.v1.Terms
-	(*FollowRequest)(nil),    // 16: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),     // 17: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),    // 18: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),      // 19: campanile.core.v1.SettleReply
+	(*TowerRadio)(nil),       // 13: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),      // 14: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),          // 15: campanile.core.v1.ToTower
+	(*Terms)(nil),            // 16: campanile.core.v1.Terms
+	(*FollowRequest)(nil),    // 17: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),     // 18: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),    // 19: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),      // 20: campanile.core.v1.SettleReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
@@ -1454,26 +1619,27 @@ var file_core_proto_depIdxs = []int32{
 	8,  // 3: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
 	10, // 4: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
 	12, // 5: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
-	13, // 6: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
-	11, // 7: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	15, // 8: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	1,  // 9: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 10: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	6,  // 11: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	9,  // 12: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	16, // 13: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	18, // 14: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	2,  // 15: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 16: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	7,  // 17: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	14, // 18: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	17, // 19: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	19, // 20: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	14, // 6: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
+	13, // 7: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
+	11, // 8: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
+	16, // 9: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	1,  // 10: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	3,  // 11: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	6,  // 12: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	9,  // 13: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	17, // 14: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	19, // 15: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	2,  // 16: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 17: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	7,  // 18: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	15, // 19: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	18, // 20: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	20, // 21: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -1485,10 +1651,12 @@ func file_core_proto_init() {
 		(*FromTower_Report)(nil),
 		(*FromTower_Notice)(nil),
 		(*FromTower_Seen)(nil),
+		(*FromTower_Radio)(nil),
 	}
-	file_core_proto_msgTypes[14].OneofWrappers = []any{
+	file_core_proto_msgTypes[15].OneofWrappers = []any{
 		(*ToTower_Terms)(nil),
 		(*ToTower_Voucher)(nil),
+		(*ToTower_Heard)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1496,7 +1664,7 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

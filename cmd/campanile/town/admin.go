@@ -17,18 +17,27 @@ import (
 	"campanile.network/3gpp/secret"
 	"campanile.network/hss-chain/hss"
 	"campanile.network/hss-chain/ledger"
-	"campanile.network/mme"
+	"campanile.network/hss-chain/x/keyproof"
 	pb "campanile.network/wire/corepb"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
+
+// SocketOf is where a role is asked: AdminSocket where the ledger's node is.
+func SocketOf(role string) string {
+	switch role {
+	case "billing", "gateway", "mme", "enb-agent":
+		return "admin-" + role + ".sock"
+	}
+	return AdminSocket
+}
 
 // AdminSocket is where the operator's verbs reach the running node: a socket
 // in its home that only the home's owner may open.
 const AdminSocket = "admin.sock"
 
 func (t *Town) startAdmin(context.Context) error {
-	file := t.cfg.path(AdminSocket)
+	file := t.cfg.path(SocketOf(t.name))
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -40,7 +49,11 @@ func (t *Town) startAdmin(context.Context) error {
 		return errors.Join(err, l.Close())
 	}
 	s := grpc.NewServer()
-	pb.RegisterAdminServer(s, &admin{t: t})
+	if t.chain == nil {
+		pb.RegisterAdminServer(s, &onlooker{t: t})
+	} else {
+		pb.RegisterAdminServer(s, &admin{t: t})
+	}
 	t.serve("admin", func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
 	return nil
 }
@@ -86,7 +99,7 @@ func (t *Town) subscription(s *pb.NewSubscriber) (v hss.Subscription, err error)
 	if v.IMSI, err = id.ParseIMSI(s.Imsi); err != nil {
 		return v, err
 	}
-	if op, ok := t.model.Home(v.IMSI); !ok || op.Key != t.keys.operator.Public() {
+	if op, ok := t.model.Home(v.IMSI); !ok || op.Key != t.operatorKey {
 		return v, fmt.Errorf("subscriber %v is in none of this network's ranges %v", v.IMSI, t.cfg.Network.Ranges)
 	}
 	if len(s.K) != 16 || len(s.Opc) != 16 {
@@ -177,12 +190,11 @@ func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (
 
 // RegisterTower registers a tower of this home's owner and opens its channel.
 func (a *admin) RegisterTower(ctx context.Context, q *pb.RegisterTowerRequest) (*pb.RegisterTowerReply, error) {
-	if len(q.KeySeed) != 32 {
-		return nil, wrong("tower key of %d octets: want 32", len(q.KeySeed))
+	key, keyProof, err := a.t.towerKey(q)
+	if err != nil {
+		return nil, err
 	}
-	key := proof.SigningKeyFromSeed([32]byte(q.KeySeed))
 	tower := ledger.Tower{Name: q.Name}
-	var err error
 	if tower.ENB, err = id.ParseGlobalENBID(q.Enb); err != nil {
 		return nil, wrong("%v", err)
 	}
@@ -202,15 +214,29 @@ func (a *admin) RegisterTower(ctx context.Context, q *pb.RegisterTowerRequest) (
 			return nil, wrong("reserve: %v", err)
 		}
 	}
-	r, err := a.t.chain.RegisterTower(ctx, a.t.owner, key, tower)
+	r, err := a.t.chain.RegisterTowerKey(ctx, a.t.owner, key, keyProof, tower)
 	if err != nil {
 		return nil, err
 	}
-	out := &pb.RegisterTowerReply{Key: proof.TowerKey(key.Public()).String(), Height: r.Height}
+	out := &pb.RegisterTowerReply{Key: key.String(), Height: r.Height}
 	if !reserve.IsZero() {
-		out.Channel, _, err = a.t.chain.OpenChannel(ctx, a.t.operator, key.Public(), reserve)
+		out.Channel, _, err = a.t.chain.OpenChannel(ctx, a.t.operator, key, reserve)
 	}
 	return out, err
+}
+
+// towerKey is the key to register and the proof that its holder wants it: made
+// here from the seed, or brought.
+func (t *Town) towerKey(q *pb.RegisterTowerRequest) (k proof.TowerKey, by []byte, err error) {
+	account := string(t.owner.Address())
+	if len(q.KeySeed) == 32 {
+		s := proof.SigningKeyFromSeed([32]byte(q.KeySeed))
+		return s.Public(), keyproof.Sign(s.Ed25519(), keyproof.Tower, t.chainID, account), nil
+	}
+	if err := keyproof.Check(q.Key, q.KeyProof, keyproof.Tower, t.chainID, account); err != nil {
+		return k, nil, wrong("%v: was the tower's home made with an invite of this core?", err)
+	}
+	return proof.TowerKey(q.Key), q.KeyProof, nil
 }
 
 // ListTowers lists the towers of the ledger.
@@ -222,7 +248,7 @@ func (a *admin) ListTowers(context.Context, *pb.ListTowersRequest) (*pb.ListTowe
 	out := &pb.ListTowersReply{}
 	for _, w := range a.t.model.Towers() {
 		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0"}
-		if c, ok := a.t.model.ChannelBetween(a.t.keys.operator.Public(), w.Key); ok {
+		if c, ok := a.t.model.ChannelBetween(a.t.operatorKey, w.Key); ok {
 			r.Channel, r.Reserve, r.Paid = c.ID, c.Reserve.String(), c.Paid.String()
 		}
 		out.Towers = append(out.Towers, r)
@@ -241,27 +267,4 @@ func (a *admin) Claim(ctx context.Context, _ *pb.ClaimRequest) (*pb.ClaimReply, 
 		return nil, err
 	}
 	return &pb.ClaimReply{Amount: amount.String(), Balance: balance.String(), Height: a.t.chain.Status().Height}, nil
-}
-
-// Status sums the node up.
-func (a *admin) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.StatusReply, error) {
-	s := a.t.chain.Status()
-	out := &pb.StatusReply{ChainId: s.ChainID, Height: s.Height, Validators: int32(s.Validators), Running: s.Running,
-		TowersOnAir: int32(len(a.t.enbs())), Claimable: a.t.model.Claimable(a.t.owner.Address()).String(), OwnerBalance: "unknown", Console: a.t.console}
-	if b, err := a.t.chain.Balance(ctx, a.t.owner.Address()); err == nil {
-		out.OwnerBalance = b.String()
-	}
-	for _, u := range a.t.ues() {
-		if u.State == mme.Idle || u.State == mme.Connected {
-			out.PhonesRegistered++
-		}
-		if u.State == mme.Connected {
-			out.PhonesConnected++
-		}
-	}
-	for _, w := range a.t.accounts() {
-		out.UlOctets += w.Gateway.UL
-		out.DlOctets += w.Gateway.DL
-	}
-	return out, nil
 }

@@ -2,14 +2,18 @@ package town
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	"campanile.network/billing/settle"
@@ -23,13 +27,33 @@ import (
 
 // What follows is for roles in a process of their own: the ways to the others.
 
-// dial opens a connection to the holder of want, showing key.
-func (t *Town) dial(to string, key proof.SigningKey, want [32]byte) (*grpc.ClientConn, error) {
-	tls, err := peertls.Client(key.Ed25519(), want)
+// identity is what this process shows to the holder of want: the operator's
+// key where it has it, otherwise its own with what admits it.
+func (t *Town) identity(want [32]byte) (*tls.Config, error) {
+	switch {
+	case t.keys.held["operator"]:
+		return peertls.Client(t.keys.operator.Ed25519(), want)
+	case t.keys.held["gateway"]:
+		pass, err := t.cfg.pass()
+		if err != nil {
+			return nil, err
+		}
+		return peertls.ClientWith(t.keys.gateway.Ed25519(), pass, want)
+	}
+	return peertls.Client(t.keys.tower.Ed25519(), want)
+}
+
+// dial opens a connection to the holder of want. A peer that went without a
+// word is noticed within half a minute, and pauses between attempts are short:
+// who comes back is wanted back.
+func (t *Town) dial(to string, want [32]byte) (*grpc.ClientConn, error) {
+	tls, err := t.identity(want)
 	if err != nil {
 		return nil, err
 	}
-	c, err := grpc.NewClient("dns:///"+to, grpc.WithTransportCredentials(credentials.NewTLS(tls)))
+	c, err := grpc.NewClient("dns:///"+to, grpc.WithTransportCredentials(credentials.NewTLS(tls)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 500 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second}, MinConnectTimeout: 5 * time.Second}))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", to, err)
 	}
@@ -48,8 +72,10 @@ func (t *Town) followLedger(ctx context.Context) error {
 		return inUse(t.cfg.HomePath, err)
 	}
 	t.model = m
+	far := &away{model: m}
+	t.away.Store(far)
 	t.onEnd("ledger", m.Close)
-	c, err := t.dial(t.cfg.Peers.HSS, t.keys.operator, t.keys.hss.Public())
+	c, err := t.dial(t.cfg.Peers.HSS, t.hssKey)
 	if err != nil {
 		return err
 	}
@@ -61,6 +87,7 @@ func (t *Town) followLedger(ctx context.Context) error {
 		for ctx.Err() == nil {
 			err := ledger.Follow(ctx, c, m)
 			if ctx.Err() == nil {
+				far.set(err)
 				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, err)
 				rest(ctx, 2*time.Second)
 			}
@@ -69,7 +96,7 @@ func (t *Town) followLedger(ctx context.Context) error {
 	})
 	for {
 		id, height, _ := m.Head()
-		if _, ok := m.OperatorByKey(t.keys.operator.Public()); ok {
+		if _, ok := m.OperatorByKey(t.operatorKey); ok {
 			t.chainID = id
 			return nil
 		}
@@ -100,7 +127,7 @@ func (d distant) Promised(channel uint64) (proof.Amount, bool) { return promised
 
 // dialHome finds the home server.
 func (t *Town) dialHome(context.Context) error {
-	c, err := t.dial(t.cfg.Peers.HSS, t.keys.operator, t.keys.hss.Public())
+	c, err := t.dial(t.cfg.Peers.HSS, t.hssKey)
 	if err == nil {
 		t.home = home.NewClient(c)
 	}
@@ -109,20 +136,48 @@ func (t *Town) dialHome(context.Context) error {
 
 // dialMeter finds the meter.
 func (t *Town) dialMeter(context.Context) error {
-	c, err := t.dial(t.cfg.Peers.Billing, t.keys.operator, t.keys.operator.Public())
+	c, err := t.dial(t.cfg.Peers.Billing, t.operatorKey)
 	if err == nil {
 		t.sink = usage.NewClient(c)
 	}
 	return err
 }
 
-// only admits unary calls of one key: streams check their callers themselves.
+// only admits unary calls of the operator's key and of its gateway: streams
+// check their callers themselves.
 func only(key [32]byte) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		got, err := peertls.PeerKey(ctx)
-		if err != nil || got != key {
+		p, err := peertls.PeerOf(ctx)
+		if err != nil || p.Key != key && p.Role(key) != "gateway" {
 			return nil, status.Error(codes.PermissionDenied, "not this operator's gateway")
 		}
 		return next(ctx, q)
 	}
+}
+
+// away remembers why the ledger's follower was last without hss-chain.
+type away struct {
+	model *ledger.Model
+
+	mu   sync.Mutex
+	why  error
+	head int64
+}
+
+func (a *away) set(why error) {
+	_, head, _ := a.model.Head()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.why, a.head = why, head
+}
+
+// text says so, unless a block has come since.
+func (a *away) text() string {
+	_, head, _ := a.model.Head()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.why == nil || head > a.head {
+		return ""
+	}
+	return fmt.Sprintf("; away: %v", a.why)
 }

@@ -5,6 +5,9 @@
 package town
 
 import (
+	"cmp"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -18,6 +21,7 @@ import (
 
 // Config is campanile.toml. What a file leaves out keeps its default.
 type Config struct {
+	Role     string        `toml:"role" comment:"What this home is for: \"up\" for everything, or one role."`
 	Network  NetworkConfig `toml:"network" comment:"The mobile network: who you are."`
 	Tower    TowerConfig   `toml:"tower" comment:"The tower of this machine."`
 	Radio    RadioConfig   `toml:"radio" comment:"What is on the air."`
@@ -82,6 +86,7 @@ type AgentConfig struct {
 	Radio     string   `toml:"radio" comment:"Address towards the eNB: its MME."`
 	Core      string   `toml:"core" comment:"Address towards MME and gateway."`
 	ENB       string   `toml:"enb" comment:"Address of the eNB; the virtual one takes it."`
+	Public    string   `toml:"public" comment:"Address under which the core sees agent.core, where a NAT is between: \"auto\": what the core says; empty: there is none."`
 	RadioSCTP string   `toml:"radio_sctp" comment:"As mme.sctp, towards the eNB. Real eNBs speak plain SCTP: \"auto\", or \"raw\" where this machine's kernel has none."`
 	CoreSCTP  string   `toml:"core_sctp" comment:"As mme.sctp, towards the MME, which must have the same; through a NAT only \"udp\"."`
 	MoreRadio []string `toml:"more_radio" comment:"Further addresses towards the eNB (multi-homing); kernel only."`
@@ -118,13 +123,19 @@ type ConsoleConfig struct {
 
 // PeersConfig is for roles on their own.
 type PeersConfig struct {
-	HSS     string `toml:"hss"`
-	Billing string `toml:"billing"`
+	HSS         string `toml:"hss" comment:"Address and port of hss-chain."`
+	Billing     string `toml:"billing" comment:"Address and port of billing."`
+	MME         string `toml:"mme" comment:"Address of the MME; empty: mme.address."`
+	Gateway     string `toml:"gateway" comment:"Address of the gateway; empty: gateway.address."`
+	OperatorKey string `toml:"operator_key" comment:"The operator's public key; empty: that of keys/operator."`
+	HSSKey      string `toml:"hss_key" comment:"The authentication centre's public key; empty: that of keys/hss."`
+	Pass        string `toml:"pass" comment:"The operator's word for this gateway's own key; empty where keys/operator is."`
 }
 
 // DefaultConfig is what campanile init writes.
 func DefaultConfig() Config {
 	return Config{
+		Role:    "up",
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
@@ -151,6 +162,9 @@ func LoadConfig(home string) (*Config, error) {
 	if err := config.Load(c.file, &c); err != nil {
 		return nil, err
 	}
+	if err := c.checkRole(); err != nil {
+		return nil, err
+	}
 	if _, err := c.resolve(); err != nil {
 		return nil, err
 	}
@@ -166,6 +180,8 @@ type settings struct {
 	tai                                      id.TAI
 	price, reserve                           proof.Amount
 	mme, gateway, agentRadio, agentCore, eNB netip.Addr
+	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
+	operatorKey, hssKey                      [32]byte   // zero: of the files
 	s1ap, toENB, toMME, fromENB              sctpEnd
 	pool                                     netip.Prefix
 	router                                   netip.Addr
@@ -201,10 +217,20 @@ func (c *Config) resolve() (s settings, err error) {
 	for _, a := range []struct {
 		key, text string
 		into      *netip.Addr
-	}{{"mme.address", c.MME.Address, &s.mme}, {"gateway.address", c.Gateway.Address, &s.gateway}, {"gateway.router", c.Gateway.Router, &s.router},
+	}{{"peers.mme", cmp.Or(c.Peers.MME, c.MME.Address), &s.toMMEAt}, {"peers.gateway", cmp.Or(c.Peers.Gateway, c.Gateway.Address), &s.gatewayAt}, {"mme.address", c.MME.Address, &s.mme}, {"gateway.address", c.Gateway.Address, &s.gateway}, {"gateway.router", c.Gateway.Router, &s.router},
 		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", c.Agent.Core, &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}} {
 		if *a.into, err = netip.ParseAddr(a.text); err != nil {
 			return s, bad(a.key, err, "write an IP address")
+		}
+	}
+	for _, k := range []struct {
+		key, text string
+		into      *[32]byte
+	}{{"peers.operator_key", c.Peers.OperatorKey, &s.operatorKey}, {"peers.hss_key", c.Peers.HSSKey, &s.hssKey}} {
+		if b, err := hex.DecodeString(k.text); err != nil || len(b) != 32 && len(b) != 0 {
+			return s, bad(k.key, errors.New("no public key"), "write its 64 hexadecimal digits")
+		} else if len(b) == 32 {
+			*k.into = [32]byte(b)
 		}
 	}
 	if s.pool, err = netip.ParsePrefix(c.Gateway.Pool); err != nil {

@@ -89,9 +89,9 @@ func (t *Town) tellNotice(v meter.TowerView) {
 // startLinks serves towers, and the operator's own gateway where it runs in
 // another process.
 func (t *Town) startLinks(context.Context) error {
-	self := t.keys.operator.Public()
-	cert, err := peertls.Server(t.keys.operator.Ed25519(), func(key [32]byte) error {
-		if _, ok := t.model.Tower(key); !ok && key != self {
+	self := t.operatorKey
+	cert, err := peertls.ServerFor(t.keys.operator.Ed25519(), func(p peertls.Peer) error {
+		if _, ok := t.model.Tower(p.Key); !ok && p.Key != self && p.Role(self) != "gateway" {
 			return fmt.Errorf("no tower is registered under this key")
 		}
 		return nil
@@ -108,9 +108,9 @@ func (t *Town) startLinks(context.Context) error {
 // startHomeServer answers serving networks, and lets the operator's own roles
 // and registered towers follow the ledger.
 func (t *Town) startHomeServer(context.Context) error {
-	cert, err := peertls.Server(t.keys.hss.Ed25519(), func(key [32]byte) error {
-		_, operator := t.model.OperatorByKey(key)
-		if _, tower := t.model.Tower(key); !operator && !tower {
+	cert, err := peertls.ServerFor(t.keys.hss.Ed25519(), func(p peertls.Peer) error {
+		_, operator := t.model.OperatorByKey(p.Key)
+		if _, tower := t.model.Tower(p.Key); !operator && !tower && p.Role(t.operatorKey) != "gateway" {
 			return fmt.Errorf("no operator or tower is registered under this key")
 		}
 		return nil
@@ -132,7 +132,8 @@ func (t *Town) startHomeServer(context.Context) error {
 // many calls at a time.
 func newServer(cert *tls.Config, calls uint32, more ...grpc.ServerOption) *grpc.Server {
 	return grpc.NewServer(append(more, grpc.Creds(credentials.NewTLS(cert)), grpc.MaxConcurrentStreams(calls), grpc.ConnectionTimeout(10*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))...)
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))...)
 }
 
 // serveGRPC runs a gRPC server at an address; key names it in the config.
@@ -176,8 +177,8 @@ func (t *Town) startGateway(context.Context) error {
 		return t.portTaken(err, "gateway.address")
 	}
 	t.serve("data path", path.Serve)
-	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.mme, t.set.mme.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
-		APNs: []id.APN{t.set.apn}, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.keys.operator.Public()),
+	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.toMMEAt, t.set.toMMEAt.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
+		APNs: []id.APN{t.set.apn}, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.operatorKey),
 		Sink: t.sink, Logger: t.role("gateway")})
 	if err != nil {
 		return t.portTaken(err, "gateway.address")
@@ -255,7 +256,7 @@ func (t *Town) startMME(context.Context) error {
 		return err
 	}
 	var m *mme.MME
-	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gateway, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
+	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gatewayAt, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
 		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
 		OnGatewayRestart: func(lost []*s11.Session) { m.GatewayRestarted(lost) }})
 	if err != nil {

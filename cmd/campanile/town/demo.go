@@ -181,7 +181,7 @@ func (t *Town) paid(ctx context.Context, r *DemoResult) (err error) {
 	if r.Claimed, err = t.claim(ctx); err != nil {
 		return fmt.Errorf("claim: %w", err)
 	}
-	ch, ok := t.model.ChannelBetween(t.keys.operator.Public(), t.keys.tower.Public())
+	ch, ok := t.model.ChannelBetween(t.operatorKey, t.keys.tower.Public())
 	if !ok {
 		return errors.New("the channel is gone")
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"campanile.network/3gpp/id"
@@ -72,15 +73,16 @@ func (t *Town) preflight(context.Context) error {
 // checkNames finds names that do not go together, which the ledger would
 // refuse later.
 func (c *Config) checkNames(s settings, bad func(string, error, string) error) error {
-	if s.enb.PLMN != s.plmn {
+	has := func(section string) bool { return slices.Contains(roleParts()[c.Role].sections, section) }
+	if has("tower") && s.enb.PLMN != s.plmn {
 		return bad("tower.enb", fmt.Errorf("network %v, but network.plmn is %v", s.enb.PLMN, s.plmn), "")
 	}
-	if over := 28 - s.enb.Type.Bits(); s.cell.ECI>>over != id.ECI(s.enb.ID) {
+	if over := 28 - s.enb.Type.Bits(); has("tower") && s.cell.ECI>>over != id.ECI(s.enb.ID) {
 		return bad("tower.cell", fmt.Errorf("%#x does not begin with the eNB's id %#x", uint32(s.cell.ECI), s.enb.ID), fmt.Sprintf("its first cells are %d and on", uint64(s.enb.ID)<<over|1))
 	}
 	prefix := s.plmn.MCC() + s.plmn.MNC()
 	for _, r := range c.Network.Ranges {
-		if !strings.HasPrefix(r, prefix) || strings.Trim(r, "0123456789") != "" || len(r) > 15 {
+		if has("hss") && (!strings.HasPrefix(r, prefix) || strings.Trim(r, "0123456789") != "" || len(r) > 15) {
 			return bad("network.ranges", fmt.Errorf("%q", r), "a range is digits that begin with "+prefix)
 		}
 	}

@@ -28,10 +28,13 @@ func (t *Town) register(ctx context.Context) error {
 	if err := t.registerOperator(ctx); err != nil {
 		return fmt.Errorf("register operator: %w", err)
 	}
+	if !t.keys.held["tower"] { // towers have homes of their own
+		return nil
+	}
 	if err := t.registerTower(ctx); err != nil {
 		return fmt.Errorf("register tower: %w", err)
 	}
-	if _, ok := t.model.ChannelBetween(t.keys.operator.Public(), t.keys.tower.Public()); !ok && !t.set.reserve.IsZero() {
+	if _, ok := t.model.ChannelBetween(t.operatorKey, t.keys.tower.Public()); !ok && !t.set.reserve.IsZero() {
 		if err := t.chainReady(ctx); err != nil {
 			return err
 		}
@@ -75,12 +78,12 @@ func (t *Town) registerOperator(ctx context.Context) error {
 		return err
 	}
 	o := ledger.Operator{Name: t.cfg.Network.Name, PLMNs: []id.PLMN{t.set.plmn},
-		Nodes:  []ledger.HSSNode{{Key: t.keys.hss.Public(), HPKE: priv.PublicKey().Bytes(), Endpoint: t.cfg.HSS.Listen}},
+		Nodes:  []ledger.HSSNode{{Key: t.hssKey, HPKE: priv.PublicKey().Bytes(), Endpoint: t.cfg.HSS.Listen}},
 		Prices: []ledger.Price{{Class: proof.Proven, PerGB: t.set.price}}}
 	for _, r := range t.cfg.Network.Ranges {
 		o.Ranges = append(o.Ranges, ledger.Range(r))
 	}
-	have, ok := t.model.OperatorByKey(t.keys.operator.Public())
+	have, ok := t.model.OperatorByKey(t.operatorKey)
 	if !ok {
 		if err := t.chainReady(ctx); err != nil {
 			return err

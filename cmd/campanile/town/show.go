@@ -161,7 +161,7 @@ func (t *Town) tellPayments(channels []ledger.Channel, paid map[uint64]proof.Amo
 func (t *Town) state(b *balances) console.State {
 	c := t.chain.Status()
 	s := console.State{
-		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.keys.operator.Public(), Law: t.law()},
+		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.operatorKey, Law: t.law()},
 		Chain:   console.Chain{ID: c.ChainID, Height: c.Height, Time: c.Time, Running: c.Running, Validators: c.Validators},
 	}
 	view := t.meter.Snapshot()
@@ -215,7 +215,7 @@ func (t *Town) showTowers(view meter.View) (out []console.Tower, carried console
 		for _, c := range w.Cells {
 			r.Cells = append(r.Cells, c.String())
 		}
-		if c, ok := t.model.ChannelBetween(t.keys.operator.Public(), w.Key); ok {
+		if c, ok := t.model.ChannelBetween(t.operatorKey, w.Key); ok {
 			r.Channel = &console.Channel{ID: c.ID, State: c.State.String(), Reserve: c.Reserve, Promised: c.Promised, Paid: c.Paid}
 		}
 		out = append(out, r)

@@ -18,6 +18,7 @@ type stack struct {
 	parts []part
 
 	ending atomic.Bool
+	last   atomic.Value // name of the part that is ending
 	once   sync.Once
 	failed chan struct{}
 	cause  error
@@ -77,6 +78,12 @@ func (s *stack) wait(ctx context.Context) error {
 	}
 }
 
+// Ending is the part that is ending, or the last that did.
+func (s *stack) Ending() string {
+	name, _ := s.last.Load().(string)
+	return name
+}
+
 // end ends all parts, last first.
 func (s *stack) end() error {
 	s.ending.Store(true) // a part may end because one it uses has
@@ -85,6 +92,7 @@ func (s *stack) end() error {
 		p := s.parts[len(s.parts)-1]
 		s.parts = s.parts[:len(s.parts)-1]
 		s.log.Debug("ending", "part", p.name)
+		s.last.Store(p.name)
 		if err := p.end(); err != nil {
 			s.log.Warn("did not end well", "part", p.name, logs.Error, err)
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))

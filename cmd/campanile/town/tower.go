@@ -26,11 +26,11 @@ func (t *Town) startAgent(context.Context) error {
 	if t.meter == nil {
 		core = t.cfg.Peers.Billing
 	}
-	dial, err := agent.Dialer(core, t.keys.tower, t.keys.operator.Public())
+	dial, err := agent.Dialer(core, t.keys.tower, t.operatorKey)
 	if err != nil {
 		return err
 	}
-	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.keys.operator.Public(), ChainID: t.chainID, Dial: dial,
+	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.operatorKey, ChainID: t.chainID, Dial: dial,
 		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), Logger: t.role("tower")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
@@ -95,7 +95,7 @@ func (t *Town) openRelay() (*relay.Relay, error) {
 		radioUser.Close()
 		return nil, err
 	}
-	return relay.New(relay.Options{Radio: l, Core: core, MME: netip.AddrPortFrom(t.set.mme, s1apPort), RadioUser: radioUser, CoreUser: coreUser, Logger: t.role("tower")})
+	return relay.New(relay.Options{Radio: l, Core: core, MME: netip.AddrPortFrom(t.set.toMMEAt, s1apPort), RadioUser: radioUser, CoreUser: coreUser, Logger: t.role("tower")})
 }
 
 // payee is the ledger as enb-agent/agent asks it.

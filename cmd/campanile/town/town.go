@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"campanile.network/sdr/radio"
 	"campanile.network/sdr/sim"
 	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
 	"campanile.network/wire/usage"
 )
 
@@ -44,6 +46,9 @@ type Town struct {
 	name string // of the role
 	set  settings
 	keys keys
+
+	operatorKey proof.OperatorKey
+	hssKey      proof.NodeKey
 
 	model           *ledger.Model
 	chainID         string
@@ -73,7 +78,9 @@ type Town struct {
 	console string   // where it listens, once it does
 	bound   []string // what listens where
 
-	transports []string // what S1AP's SCTP runs over, and why
+	transports []string             // what S1AP's SCTP runs over, and why
+	away       atomic.Pointer[away] // of the ledger's follower, where there is one
+	opened     atomic.Bool          // what is above does not change any more
 }
 
 // readyTimeout is how long the chain may take to its first block.
@@ -88,10 +95,10 @@ func roles() map[string][]step {
 		"up": {(*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
 			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startAdmin},
-		"billing":   {(*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
-		"gateway":   {(*Town).followLedger, (*Town).dialMeter, (*Town).startGateway},
-		"mme":       {(*Town).followLedger, (*Town).dialHome, (*Town).startMME},
-		"enb-agent": {(*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
+		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
+		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway},
+		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME},
+		"enb-agent": {(*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
 	}
 }
 
@@ -111,6 +118,7 @@ func open(ctx context.Context, cfg *Config, name string, log *slog.Logger, steps
 			return t, err
 		}
 	}
+	t.opened.Store(true)
 	return t, nil
 }
 
@@ -120,10 +128,15 @@ func newTown(cfg *Config, name string, log *slog.Logger) (*Town, error) {
 	if t.set, err = cfg.resolve(); err != nil {
 		return t, err
 	}
+	if err = cfg.mayRun(name); err != nil {
+		return t, err
+	}
 	if t.keys, err = cfg.loadKeys(); err != nil {
 		return t, err
 	}
-	return t, nil
+	operator, node, err := cfg.publicKeys(t.set, t.keys)
+	t.operatorKey, t.hssKey = operator, node
+	return t, err
 }
 
 // openAccounts reads the keys of the accounts that pay and earn.
@@ -182,7 +195,7 @@ func inUse(home string, err error) error {
 func (t *Town) startChain(ctx context.Context) error {
 	t.halted = make(chan struct{})
 	t.serve("chain", t.consensus)
-	if _, ok := t.model.OperatorByKey(t.keys.operator.Public()); ok {
+	if _, ok := t.model.OperatorByKey(t.operatorKey); ok {
 		return nil
 	}
 	return t.chainReady(ctx)
@@ -223,13 +236,13 @@ func (t *Town) openHSS(context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.hss, err = hss.New(hss.Options{ChainID: t.chainID, Operator: t.keys.operator.Public(), Node: t.keys.hss, HPKE: priv, Registry: t.model,
+	t.hss, err = hss.New(hss.Options{ChainID: t.chainID, Operator: t.operatorKey, Node: t.keys.hss, HPKE: priv, Registry: t.model,
 		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), ByteCap: t.cfg.HSS.TicketOctets}, Log: t.role("hss")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}
 	t.onEnd("hss", t.hss.Close)
-	t.home = homes{t.model, t.keys.operator.Public(), t.hss}
+	t.home = homes{t.model, t.operatorKey, t.hss}
 	return nil
 }
 

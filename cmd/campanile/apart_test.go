@@ -1,0 +1,409 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is campanile itself when it is asked to be, so that roles run
+// as the processes they are.
+func TestMain(m *testing.M) {
+	switch os.Getenv("CAMPANILE_TEST_AS") {
+	case "campanile":
+		main()
+	case "web":
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], webServer()))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// webServer is the internet: something to fetch and somewhere to send.
+func webServer() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+		w.Write(page(n))
+	})
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, n, err)
+	})
+	return mux
+}
+
+func page(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i >> 3)
+	}
+	return b
+}
+
+// world is network namespaces joined by veth, and the processes in them.
+type world struct {
+	t    *testing.T
+	dir  string
+	tag  string
+	self string
+}
+
+// process is one that runs.
+type process struct {
+	name  string
+	cmd   *exec.Cmd
+	ready chan struct{} // closed at its line "ready"
+	done  chan error
+	log   string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	must := func(what string) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(what)
+		}
+		t.Skip(what)
+	}
+	if os.Geteuid() != 0 {
+		must("network namespaces need root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		must("ip (Debian: iproute2) is not installed")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), tag: fmt.Sprintf("rl%d", os.Getpid()), self: self}
+	if out, err := exec.Command("ip", "netns", "add", w.ns("tower")).CombinedOutput(); err != nil {
+		must(fmt.Sprintf("no network namespaces here: %s", out))
+	}
+	t.Cleanup(func() {
+		for _, n := range []string{"tower", "core", "net"} {
+			exec.Command("ip", "netns", "del", w.ns(n)).Run()
+		}
+	})
+	return w
+}
+
+func (w *world) ns(name string) string { return w.tag + name }
+
+// ip runs a command of iproute2; @name is a namespace.
+func (w *world) ip(line string) {
+	w.t.Helper()
+	args := strings.Fields(regexp.MustCompile(`@(\w+)`).ReplaceAllString(line, w.tag+"$1"))
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		w.t.Fatalf("ip %v: %v %s", args, err, out)
+	}
+}
+
+func (w *world) command(ns, as string, args ...string) *exec.Cmd {
+	c := exec.Command("ip", append([]string{"netns", "exec", w.ns(ns), w.self}, args...)...)
+	c.Env = append(os.Environ(), "CAMPANILE_TEST_AS="+as)
+	return c
+}
+
+// run runs a verb of campanile to its end.
+func (w *world) run(ns string, args ...string) string {
+	w.t.Helper()
+	out, err := w.try(ns, args...)
+	if err != nil {
+		w.t.Fatalf("campanile %v: %v", args, err)
+	}
+	return out
+}
+
+func (w *world) try(ns string, args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	c := w.command(ns, "campanile", args...)
+	c.Stdout, c.Stderr = &out, &errs
+	err := c.Run()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, errs.String())
+	}
+	return out.String(), err
+}
+
+// start starts a role; it has ended when the test ends.
+func (w *world) start(ns, role string) *process {
+	w.t.Helper()
+	c := w.command(ns, "campanile", role, "--home", w.home(role))
+	p := &process{name: role, cmd: c, ready: make(chan struct{}), done: make(chan error, 1), log: filepath.Join(w.dir, role+".log")}
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	file, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		ready := false
+		for s := bufio.NewScanner(pipe); s.Scan(); {
+			fmt.Fprintln(file, s.Text())
+			if !ready && strings.Contains(s.Text(), "ready: ") {
+				ready = true
+				close(p.ready)
+			}
+		}
+		file.Close()
+		p.done <- c.Wait()
+	}()
+	w.t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.done
+		if b, _ := os.ReadFile(p.log); w.t.Failed() {
+			w.t.Logf("%s:\n%s", role, b[max(0, len(b)-3000):])
+		}
+	})
+	return p
+}
+
+func (w *world) home(role string) string { return filepath.Join(w.dir, role) }
+
+// up waits until a role says that it is ready.
+func (w *world) up(p *process) {
+	w.t.Helper()
+	select {
+	case <-p.ready:
+	case err := <-p.done:
+		p.done <- err
+		w.t.Fatalf("%s ended: %v", p.name, err)
+	case <-time.After(40 * time.Second):
+		w.t.Fatalf("%s is not ready", p.name)
+	}
+}
+
+// edit changes a home's configuration.
+func (w *world) edit(role string, pairs ...string) {
+	w.t.Helper()
+	f := filepath.Join(w.home(role), "campanile.toml")
+	b, err := os.ReadFile(f)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if !bytes.Contains(b, []byte(pairs[i])) {
+			w.t.Fatalf("%s has no %q:\n%s", f, pairs[i], b)
+		}
+	}
+	if err := os.WriteFile(f, []byte(strings.NewReplacer(pairs...).Replace(string(b))), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// core makes the operator's homes, a host's worth each, by what a person would
+// paste, and starts their roles. Each role has an address of its own.
+func (w *world) core() []*process {
+	t := w.t
+	t.Helper()
+	w.run("core", "init", "--role", "hss-chain", "--home", w.home("hss-chain"), "--address", "10.81.1.1")
+	w.edit("hss-chain", "mme = '10.81.1.1'", "mme = '10.81.1.3'", "gateway = '10.81.1.1'", "gateway = '10.81.1.4'", "'10.81.1.1:7101'", "'10.81.1.2:7101'", "grpc = '127.0.0.1:9090'", "grpc = ''")
+	all := []*process{w.start("core", "hss-chain")}
+	w.up(all[0])
+	for role, address := range map[string]string{"billing": "10.81.1.2", "mme": "10.81.1.3"} {
+		line := strings.TrimSpace(w.run("core", "invite", "--role", role, "--home", w.home("hss-chain")))
+		w.run("core", "init", "--role", role, "--home", w.home(role), "--invite", line, "--address", address)
+		if _, err := w.try("core", role, "--home", w.home(role)); err == nil || !strings.Contains(err.Error(), "copy keys/operator from the operator's main home") {
+			t.Errorf("%s without the operator's key: %v", role, err)
+		}
+		b, err := os.ReadFile(filepath.Join(w.home("hss-chain"), "keys", "operator"))
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(w.home(role), "keys"), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(w.home(role), "keys", "operator"), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var begun struct{ Key string }
+	if err := json.Unmarshal([]byte(w.run("core", "init", "--json", "--role", "gateway", "--home", w.home("gateway"))), &begun); err != nil {
+		t.Fatal(err)
+	}
+	line := strings.TrimSpace(w.run("core", "invite", "--role", "gateway", "--key", begun.Key, "--home", w.home("hss-chain")))
+	w.run("core", "init", "--role", "gateway", "--home", w.home("gateway"), "--invite", line, "--address", "10.81.1.4")
+	for _, role := range []string{"billing", "gateway", "mme"} {
+		all = append(all, w.start("core", role))
+	}
+	for _, p := range all {
+		w.up(p)
+	}
+	return all
+}
+
+// tower makes a tower's home by two lines pasted, and starts its agent.
+func (w *world) tower() *process {
+	t := w.t
+	t.Helper()
+	line := strings.TrimSpace(w.run("core", "invite", "--role", "enb-agent", "--home", w.home("hss-chain")))
+	var made struct{ Next []string }
+	if err := json.Unmarshal([]byte(w.run("tower", "init", "--json", "--role", "enb-agent", "--home", w.home("enb-agent"), "--invite", line)), &made); err != nil {
+		t.Fatal(err)
+	}
+	_, register, ok := strings.Cut(made.Next[0], `campanile tower register "first tower" `)
+	if !ok {
+		t.Fatalf("%q", made.Next)
+	}
+	w.run("core", append([]string{"tower", "register", "first tower", "--home", w.home("hss-chain")}, strings.Fields(register)...)...)
+	p := w.start("tower", "enb-agent")
+	w.up(p)
+	return p
+}
+
+// until asks again and again for at most so long.
+func (w *world) until(most time.Duration, what string, ask func() bool) {
+	w.t.Helper()
+	end := time.After(most)
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for !ask() {
+		select {
+		case <-end:
+			w.t.Fatalf("not within %v: %s", most, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// subscriber adds one; the key file is for the phone, too.
+func (w *world) subscriber(imsi string) (keyFile string) {
+	w.t.Helper()
+	keyFile = filepath.Join(w.dir, "sim")
+	if err := os.WriteFile(keyFile, bytes.Repeat([]byte("5a"), 32), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.run("core", "subscriber", "add", imsi, "--key-file", keyFile, "--home", w.home("hss-chain"))
+	return keyFile
+}
+
+// browse has a phone at the tower fetch and send, and compares every octet.
+func (w *world) browse(keyFile string, down, up int) {
+	t := w.t
+	t.Helper()
+	out := w.run("tower", "sim", "--json", "--mme", "127.0.0.11", "--enb", "999/70-macro-0x19b", "--ues", "1", "--imsi", "999700000000001", "--key-file", keyFile,
+		"--fetch", fmt.Sprintf("http://10.81.2.2:8000/?n=%d", down), "--post", "http://10.81.2.2:8000/", "--octets", strconv.Itoa(up))
+	var moved []moved
+	if err := json.Unmarshal([]byte(out), &moved); err != nil || len(moved) != 1 {
+		t.Fatalf("%v %s", err, out)
+	}
+	want := sha256.Sum256(page(down))
+	if m := moved[0]; m.Got != int64(down) || m.SHA256 != hex.EncodeToString(want[:]) || m.Sent != int64(up) {
+		t.Errorf("%+v", m)
+	}
+	t.Logf("attach %.0f ms, %d octets down and %d up in %.2f s", moved[0].Attach, down, up, moved[0].Seconds)
+}
+
+// paid waits until the tower's owner has claimed something.
+func (w *world) paid() {
+	w.t.Helper()
+	w.until(40*time.Second, "a claim", func() bool {
+		var claim struct{ Amount string }
+		if err := json.Unmarshal([]byte(w.run("core", "claim", "--json", "--home", w.home("hss-chain"))), &claim); err != nil {
+			w.t.Fatal(err)
+		}
+		return claim.Amount != "0"
+	})
+}
+
+// internet is joined to the core, and has a web server.
+func (w *world) internet() {
+	w.ip("netns add @core")
+	w.ip("netns add @net")
+	w.ip("link add ci netns @core type veth peer name ic netns @net")
+	w.ip("-n @core addr add 10.81.2.1/24 dev ci")
+	w.ip("-n @net addr add 10.81.2.2/24 dev ic")
+	for _, l := range []string{"@core link set ci up", "@core link set lo up", "@net link set ic up", "@net link set lo up", "@tower link set lo up"} {
+		w.ip("-n " + l)
+	}
+	w.ip("-n @net route add 10.45.0.0/16 via 10.81.2.1")
+	w.ip("netns exec @core sysctl -qw net.ipv4.ip_forward=1")
+	web := w.command("net", "web", "10.81.2.2:8000")
+	if err := web.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { web.Process.Kill(); web.Wait() })
+}
+
+// cable joins tower and core.
+func (w *world) cable() {
+	w.ip("link add tc netns @tower type veth peer name ct netns @core")
+	w.ip("-n @tower addr add 10.81.1.10/24 dev tc")
+	for i := 1; i <= 4; i++ {
+		w.ip(fmt.Sprintf("-n @core addr add 10.81.1.%d/24 dev ct", i))
+	}
+	w.ip("-n @tower link set tc up")
+	w.ip("-n @core link set ct up")
+}
+
+// Every role is a process with a home of its own, tower, core and internet are
+// hosts of their own: phones are served, octets arrive whole, the tower is paid,
+// and every role ends well when it is told to.
+func TestSeparateHosts(t *testing.T) {
+	w := newWorld(t)
+	w.internet()
+	w.cable()
+	roles := w.core()
+	agent := w.tower()
+	key := w.subscriber("999700000000001")
+	w.browse(key, 3_000_000, 400_000)
+	w.paid()
+	for _, role := range []string{"hss-chain", "billing", "gateway", "mme"} {
+		if out := w.run("core", "status", "--home", w.home(role)); !strings.Contains(out, "role       "+role) {
+			t.Errorf("status of %s: %s", role, out)
+		}
+	}
+	if out := w.run("tower", "status", "--home", w.home("enb-agent")); !strings.Contains(out, "the link to billing is up") {
+		t.Errorf("status of the agent: %s", out)
+	}
+	for _, p := range append([]*process{agent}, roles...) {
+		w.stop(p)
+	}
+	for role, word := range map[string]string{"operator": "hss-chain billing mme", "hss": "hss-chain", "hss-hpke": "hss-chain", "tower": "enb-agent", "gateway": "gateway"} {
+		for _, p := range append([]*process{agent}, roles...) {
+			_, err := os.Stat(filepath.Join(w.home(p.name), "keys", role))
+			if has := err == nil; has != strings.Contains(" "+word+" ", " "+p.name+" ") {
+				t.Errorf("%s has the key %s: %t", p.name, role, has)
+			}
+		}
+	}
+}
+
+// stop ends a role as an init system does, and wants it to end well.
+func (w *world) stop(p *process) {
+	w.t.Helper()
+	start := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		w.t.Fatal(err)
+	}
+	select {
+	case err := <-p.done:
+		p.done <- err
+		if err != nil {
+			w.t.Errorf("%s, told to stop: %v", p.name, err)
+		}
+		w.t.Logf("%s ended in %v", p.name, time.Since(start).Round(time.Millisecond))
+	case <-time.After(15 * time.Second):
+		w.t.Errorf("%s does not end", p.name)
+	}
+}

@@ -1,0 +1,292 @@
+package town
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"campanile.network/hss-chain/client"
+	"campanile.network/hss-chain/x/keyproof"
+	"campanile.network/internal/config"
+	"campanile.network/internal/peertls"
+	"campanile.network/wire/proof"
+)
+
+// Invite is what another host needs to know of the core it is to join: names,
+// public keys and addresses, and a gateway's pass. It holds no secret.
+type Invite struct {
+	Role    string `json:"role"`
+	ChainID string `json:"chain"`
+	Network string `json:"network"`
+	PLMN    string `json:"plmn"`
+	APN     string `json:"apn"`
+	SCTP    string `json:"sctp"`  // of the MME
+	Owner   string `json:"owner"` // account that registers towers
+	Peers   PeersConfig
+}
+
+// inviteHead is what an invite's text begins with.
+const inviteHead = "campanile-invite-1:"
+
+// Text is the invite on one line, to be pasted.
+func (i Invite) Text() (string, error) {
+	b, err := json.Marshal(i)
+	return inviteHead + base64.RawURLEncoding.EncodeToString(b), err
+}
+
+// ParseInvite reads an invite's text, or the file that has it.
+func ParseInvite(text string) (i Invite, err error) {
+	bad := func(what string) error {
+		return &config.Error{File: "invite", What: what, Remedy: "paste all of the line that campanile invite printed, or name the file it is in"}
+	}
+	if !strings.HasPrefix(text, inviteHead) {
+		b, err := os.ReadFile(text)
+		if err != nil {
+			return i, bad(fmt.Sprintf("neither an invite nor a file (%v)", err))
+		}
+		text = string(b)
+	}
+	code, ok := strings.CutPrefix(strings.TrimSpace(text), inviteHead)
+	b, err := base64.RawURLEncoding.DecodeString(code)
+	if !ok || err != nil || json.Unmarshal(b, &i) != nil {
+		return i, bad("damaged")
+	}
+	return i, nil
+}
+
+// MakeInvite invites a role on another host to the core whose main home this
+// is; key is the public key of a gateway that is to be admitted.
+func MakeInvite(home, role, key string) (i Invite, err error) {
+	c, err := LoadConfig(home)
+	if err != nil {
+		return i, err
+	}
+	if c.Role != "up" && c.Role != "hss-chain" {
+		return i, &config.Error{File: c.file, What: "a home of role " + c.Role + " invites nobody", Remedy: "run this in the operator's main home, hss-chain's"}
+	}
+	if p := roleParts()[role]; p.of == "" || role == "up" || role == "hss-chain" {
+		return i, &config.Error{File: "--role", What: fmt.Sprintf("%q joins no core", role), Remedy: "write billing, gateway, mme or enb-agent"}
+	}
+	k, err := c.loadKeys()
+	if err != nil {
+		return i, err
+	}
+	owner, err := client.LoadAccount(c.path("chain", "accounts", "owner.key"))
+	if err != nil {
+		return i, err
+	}
+	i = Invite{Role: role, Network: c.Network.Name, PLMN: c.Network.PLMN, APN: c.Network.APN, SCTP: c.MME.SCTP, Owner: string(owner.Address()), Peers: c.Peers}
+	if i.ChainID, err = chainID(home); err != nil {
+		return i, err
+	}
+	op, node := k.operator.Public(), k.hss.Public()
+	i.Peers.OperatorKey, i.Peers.HSSKey = hex.EncodeToString(op[:]), hex.EncodeToString(node[:])
+	if c.Role == "up" {
+		i.Peers.MME, i.Peers.Gateway = or(c.Peers.MME, c.MME.Address), or(c.Peers.Gateway, c.Gateway.Address)
+	}
+	if role == "gateway" {
+		b, err := hex.DecodeString(key)
+		if err != nil || len(b) != 32 {
+			return i, &config.Error{File: "--key", What: "no public key", Remedy: "give the 64 hexadecimal digits that campanile init --role gateway printed on its host"}
+		}
+		pass, err := peertls.Pass(k.operator.Ed25519(), [32]byte(b), role)
+		if err != nil {
+			return i, err
+		}
+		i.Peers.Pass = hex.EncodeToString(pass)
+	}
+	return i, nil
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// chainID reads the genesis.
+func chainID(home string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(home, "chain", "config", "genesis.json"))
+	if err != nil {
+		return "", err
+	}
+	var g struct {
+		ChainID string `json:"chain_id"`
+	}
+	if err := json.Unmarshal(b, &g); err != nil {
+		return "", fmt.Errorf("genesis: %w", err)
+	}
+	return g.ChainID, nil
+}
+
+// pass is the operator's word for this home's own key.
+func (c *Config) pass() ([]byte, error) {
+	b, err := hex.DecodeString(c.Peers.Pass)
+	if err != nil || len(b) == 0 {
+		return nil, &config.Error{File: c.file, Line: config.Line(c.file, "peers.pass"), What: "peers.pass: the operator has not admitted this gateway's key", Remedy: c.inviteRemedy()}
+	}
+	return b, nil
+}
+
+// RoleHome is a home for one role that has been made, or begun.
+type RoleHome struct {
+	Home string   `json:"home"`
+	Role string   `json:"role"`
+	Key  string   `json:"key,omitempty"` // public, of a role that has its own
+	Next []string `json:"next"`          // what is to be done, a line each
+}
+
+// InitRole makes a home for one role: its sections of the configuration and no
+// key but its own. address is what the others reach this host by. c has what
+// the command line said otherwise than the defaults.
+func InitRole(home, role string, c Config, invite, address string) (r RoleHome, err error) {
+	p, ok := roleParts()[role]
+	if !ok {
+		return r, &config.Error{File: "--role", What: fmt.Sprintf("%q is unknown", role), Remedy: "write one of " + strings.Join(RoleNames(), ", ")}
+	}
+	if Exists(home) {
+		return r, &config.Error{File: filepath.Join(home, ConfigFile), What: "there is a home here already", Remedy: "use it, or choose another folder"}
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return r, &config.Error{File: home, What: err.Error(), Remedy: "choose a folder you may write to"}
+	}
+	r = RoleHome{Home: home, Role: role}
+	c.Role, c.HomePath, c.file = role, home, filepath.Join(home, ConfigFile)
+	if role == "hss-chain" {
+		return r, c.initMain(&r, address)
+	}
+	var own proof.SigningKey
+	if p.keys[0] != "operator" {
+		if own, err = ownKey(home, p.keys[0]); err != nil {
+			return r, err
+		}
+		pub := own.Public()
+		r.Key = hex.EncodeToString(pub[:])
+	}
+	if invite == "" {
+		return r, c.notInvited(&r)
+	}
+	i, err := ParseInvite(invite)
+	if err != nil {
+		return r, err
+	}
+	if i.Role != role {
+		return r, &config.Error{File: "invite", What: "it is for " + i.Role, Remedy: c.inviteRemedy()}
+	}
+	if err := c.takeInvite(i, address); err != nil {
+		return r, err
+	}
+	if _, err := c.resolve(); err != nil {
+		return r, err
+	}
+	if err := config.Write(c.file, c.partOf(role)); err != nil {
+		return r, writeError(home, err)
+	}
+	c.nextSteps(&r, i, own)
+	return r, nil
+}
+
+// ownKey opens a role's own key, or makes it.
+func ownKey(home, name string) (k proof.SigningKey, err error) {
+	if _, err := os.Stat(keyFile(home, name)); errors.Is(err, os.ErrNotExist) {
+		if err := makeKeys(home, name); err != nil {
+			return k, err
+		}
+	}
+	b, err := config.Secret(keyFile(home, name), 32)
+	if err != nil {
+		return k, err
+	}
+	return proof.SigningKeyFromSeed([32]byte(b)), nil
+}
+
+// initMain makes the operator's main home.
+func (c *Config) initMain(r *RoleHome, address string) error {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return &config.Error{File: "--address", What: err.Error(), Remedy: "give the address by which the other hosts reach this one"}
+	}
+	c.HSS.Listen = netip.AddrPortFrom(a, 7100).String()
+	c.Peers = PeersConfig{HSS: c.HSS.Listen, Billing: netip.AddrPortFrom(a, 7101).String(), MME: or(c.Peers.MME, address), Gateway: or(c.Peers.Gateway, address)}
+	if _, err := c.resolve(); err != nil {
+		return err
+	}
+	if err := makeKeys(r.Home, roleParts()[r.Role].keys...); err != nil {
+		return err
+	}
+	if _, err := makeChain(r.Home); err != nil {
+		return err
+	}
+	if err := config.Write(c.file, c.partOf(r.Role)); err != nil {
+		return writeError(r.Home, err)
+	}
+	r.Next = []string{
+		"set in [peers] of " + c.file + " where billing, mme and gateway will be, if not here",
+		"campanile hss-chain --home " + r.Home,
+		"campanile invite --role billing|mme|enb-agent --home " + r.Home + "   (a line to paste at that host)",
+	}
+	return nil
+}
+
+// notInvited says how to get an invite.
+func (c *Config) notInvited(r *RoleHome) error {
+	ask := "campanile invite --role " + r.Role
+	if r.Role == "gateway" {
+		ask += " --key " + r.Key
+	}
+	r.Next = []string{"the operator runs in the main home: " + ask,
+		fmt.Sprintf("then here, with the line it prints: campanile init --role %s --home %s --invite LINE", r.Role, r.Home)}
+	return nil
+}
+
+// takeInvite fills in what the invite says and this host's address.
+func (c *Config) takeInvite(i Invite, address string) error {
+	c.Peers, c.Network = i.Peers, NetworkConfig{Name: i.Network, PLMN: i.PLMN, APN: i.APN, Ranges: []string{strings.ReplaceAll(i.PLMN, "/", "")}}
+	if c.Role == "gateway" && i.Peers.Pass == "" {
+		return &config.Error{File: "invite", What: "it has no pass for this gateway's key", Remedy: c.inviteRemedy()}
+	}
+	if address == "" && c.Role == "enb-agent" { // the one from which the core is reached
+		conn, err := net.Dial("udp", net.JoinHostPort(i.Peers.MME, "9899"))
+		if err != nil {
+			return &config.Error{File: "--address", What: err.Error(), Remedy: "give this host's own address"}
+		}
+		address = conn.LocalAddr().(*net.UDPAddr).IP.String()
+		conn.Close()
+	}
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return &config.Error{File: "--address", What: err.Error(), Remedy: "give the address by which the other hosts reach this one"}
+	}
+	switch c.Role {
+	case "billing":
+		c.Billing.Listen = netip.AddrPortFrom(a, 7101).String()
+	case "mme":
+		c.MME.Address, c.MME.SCTP, c.Peers.MME = address, i.SCTP, ""
+	case "gateway":
+		c.Gateway.Address, c.Peers.Gateway = address, ""
+	case "enb-agent":
+		c.Radio.Kind, c.Agent.Core, c.Agent.CoreSCTP, c.Agent.Public = "none", address, i.SCTP, "auto"
+	}
+	return nil
+}
+
+// nextSteps says what is left to do before the role can run.
+func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) {
+	switch r.Role {
+	case "billing", "mme":
+		r.Next = append(r.Next, "copy keys/operator from the main home to "+keyFile(r.Home, "operator")+" by a safe way, mode 0600: "+r.Role+" signs with it")
+	case "enb-agent":
+		sign := keyproof.Sign(own.Ed25519(), keyproof.Tower, i.ChainID, i.Owner)
+		r.Next = append(r.Next, fmt.Sprintf("the operator runs in the main home:\n          campanile tower register %q --key %s --proof %x --enb %s --cell %d --price %s",
+			c.Tower.Name, r.Key, sign, c.Tower.ENB, c.Tower.Cell, c.Tower.PricePerGB))
+	}
+	r.Next = append(r.Next, fmt.Sprintf("campanile %s --home %s", r.Role, r.Home))
+}

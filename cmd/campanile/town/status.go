@@ -1,0 +1,92 @@
+package town
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"campanile.network/mme"
+	pb "campanile.network/wire/corepb"
+)
+
+// onlooker answers for a role that has no chain of its own: how it is, and
+// nothing else.
+type onlooker struct {
+	pb.UnimplementedAdminServer
+	t *Town
+}
+
+// Status says what this role does.
+func (o *onlooker) Status(context.Context, *pb.StatusRequest) (*pb.StatusReply, error) {
+	return o.t.status(), nil
+}
+
+// Status sums the node up.
+func (a *admin) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.StatusReply, error) {
+	out := a.t.status()
+	s := a.t.chain.Status()
+	out.ChainId, out.Height, out.Validators, out.Running = s.ChainID, s.Height, int32(s.Validators), s.Running
+	out.Claimable, out.OwnerBalance = a.t.model.Claimable(a.t.owner.Address()).String(), "unknown"
+	if b, err := a.t.chain.Balance(ctx, a.t.owner.Address()); err == nil {
+		out.OwnerBalance = b.String()
+	}
+	return out, nil
+}
+
+// status is what every role can say, and what those here have to say.
+func (t *Town) status() *pb.StatusReply {
+	out := &pb.StatusReply{Role: t.name}
+	say := func(name, format string, args ...any) {
+		out.Parts = append(out.Parts, &pb.Part{Name: name, Text: fmt.Sprintf(format, args...)})
+	}
+	if a := t.away.Load(); a != nil {
+		id, height, at := a.model.Head()
+		out.ChainId, out.Height = id, height
+		say("ledger", "block %d of %s, of %s ago, followed from %s%s", height, id, time.Since(at).Round(time.Second), t.cfg.Peers.HSS, a.text())
+	}
+	if !t.opened.Load() {
+		say("state", "starting")
+		return out
+	}
+	out.Console, out.TowersOnAir = t.console, int32(len(t.enbs()))
+	for _, text := range t.transports {
+		say("S1AP", "%s", text)
+	}
+	for _, u := range t.ues() {
+		if u.State == mme.Idle || u.State == mme.Connected {
+			out.PhonesRegistered++
+		}
+		if u.State == mme.Connected {
+			out.PhonesConnected++
+		}
+	}
+	if t.meter != nil {
+		v := t.meter.Snapshot()
+		linked := 0
+		for _, w := range v.Towers {
+			out.UlOctets += w.Gateway.UL
+			out.DlOctets += w.Gateway.DL
+			if w.Connected {
+				linked++
+			}
+		}
+		say("towers", "%d linked of %d known", linked, len(v.Towers))
+	}
+	if t.gateway != nil {
+		s := t.gateway.Stats()
+		say("sessions", "%d; %d closed segments and %d lost records not taken by billing", s.Sessions, s.Unreported, s.Lost)
+	}
+	if t.agent != nil {
+		v := t.agent.Snapshot()
+		link := "the link to billing is up"
+		if !v.Connected {
+			link = "the link to billing is away"
+		}
+		say("tower", "%s: %s, %s", v.Tower.Short(), v.Notice.Text, link)
+		say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
+		if v.Refused > 0 {
+			say("refused", "%d vouchers, the last one: %s", v.Refused, v.Refusal)
+		}
+	}
+	return out
+}
