@@ -13,8 +13,9 @@
 //
 // Each eNB has an association to the MME of its own. When either ends, by
 // SHUTDOWN, ABORT, silence (as many retransmissions as the endpoint allows) or
-// restart, the relay shuts the other down gracefully, within 2 s: srsenb notices
-// a SHUTDOWN and no ABORT. An eNB that comes while the MME is away is held with
+// restart, the relay shuts the other down gracefully: srsenb notices a SHUTDOWN
+// and no ABORT, so it is repeated for 10 s before there is one; a relay that
+// stops takes 2 s. An eNB that comes while the MME is away is held with
 // its S1 SETUP REQUEST for DialTime, in which the MME is dialed again and again,
 // and is then shut down; srsenb waits 5 s for an answer and comes again 10 s
 // later. So nobody has to restart an eNB. One that sends anything else first has

@@ -193,6 +193,11 @@ func (s *street) back(n int32) time.Duration {
 		<-time.After(100 * time.Millisecond)
 	}
 	took := time.Since(start)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := s.enb.WaitReady(ctx); err != nil {
+		s.t.Fatal(err)
+	}
 	<-time.After(time.Second)
 	before := s.ue.Load()
 	s.call(time.Second)

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	parting   = 2 * time.Second        // for an association to end gracefully
+	parting   = 10 * time.Second       // for an association to end gracefully: a lost SHUTDOWN is sent again after 1 s, 3 s and 7 s
+	hurry     = 2 * time.Second        // the same, for a relay that stops
 	setupWait = 30 * time.Second       // for an eNB's S1 Setup Request
 	minPause  = 100 * time.Millisecond // between attempts to reach the MME
 	maxPause  = time.Second
@@ -23,7 +24,7 @@ const (
 func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
 	log := r.Logger.With("enb", enb.RemoteAddr())
 	c := &conn{relay: r, leg: [2]sctp.Association{Radio: enb}, enbIP: enb.RemoteAddr().Addr().Unmap(), ues: map[s1ap.MMEUES1APID]*ue{}}
-	defer c.shutdown()
+	defer c.shutdown(ctx)
 	first, err := greeting(ctx, enb)
 	if err != nil {
 		if errors.Is(err, errNoSetup) {
@@ -108,15 +109,7 @@ func (r *Relay) reach(ctx context.Context, enb sctp.Association) (sctp.Associati
 // relayUntilEnd passes the first message on and then everything, until one side
 // has ended and the other is shut down; the contexts end with that.
 func (c *conn) relayUntilEnd(ctx context.Context, first sctp.Message) error {
-	r := c.relay
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, u := range c.ues {
-			u.end(r)
-		}
-		delete(r.conns, c)
-	}()
+	defer c.forget()
 	if err := c.send(ctx, Core, first.Stream, first.PPID, first.Data); err != nil {
 		return &endedError{Core, err}
 	}
@@ -127,16 +120,32 @@ func (c *conn) relayUntilEnd(ctx context.Context, first sctp.Message) error {
 		go func() { ended <- c.pump(legs, side) }()
 	}
 	err := <-ended
-	c.shutdown()
+	c.forget() // at once: a shutdown may take long
+	c.shutdown(ctx)
 	cancel()
 	<-ended
 	return err
 }
 
-// shutdown ends both associations, whatever still stands.
-func (c *conn) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), parting)
+// forget ends every context.
+func (c *conn) forget() {
+	r := c.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range c.ues {
+		u.end(r)
+	}
+	clear(c.ues)
+	delete(r.conns, c)
+}
+
+// shutdown ends both associations, whatever still stands. It takes its time,
+// for srsenb does not notice the ABORT that comes after it, unless serving has
+// ended.
+func (c *conn) shutdown(serving context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(serving), parting)
 	defer cancel()
+	defer context.AfterFunc(serving, func() { time.AfterFunc(hurry, cancel) })()
 	done := make(chan struct{}, len(c.leg))
 	for _, a := range c.leg {
 		go func() {
