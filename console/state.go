@@ -67,8 +67,20 @@ type Tower struct {
 	Self       bool           `json:"self"`   // owner and operator are one: paid between own pockets
 	Phones     int            `json:"phones"` // connected through it now
 	PricePerGB proof.Amount   `json:"price_per_gb"`
+	Radio      *Radio         `json:"radio"` // nil: its agent supervises none, or has not told
 	Tally      Tally          `json:"tally"`
 	Channel    *Channel       `json:"channel"` // nil: none is open
+}
+
+// Radio is how a tower's radio does, as its agent has told.
+type Radio struct {
+	State     string    `json:"state"` // "starting", "running", "no core", "restarting", "failing", "stopped"
+	Since     time.Time `json:"since"` // of State
+	Restarts  int       `json:"restarts"`
+	LastError string    `json:"last_error"` // why it was last started again, or what stands in its way
+	Users     int       `json:"users"`      // phones with a radio connection
+	UL        uint64    `json:"ul"`         // bit/s over the air
+	DL        uint64    `json:"dl"`
 }
 
 // Tally is what was counted at a tower and what was promised for it.

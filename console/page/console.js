@@ -1,7 +1,7 @@
 // The page: takes snapshots from /api/events and writes them into the
 // document. Data becomes text nodes only, never markup.
 import { Plot } from './plot.js';
-import { abell, bell, bytes, clock, group, known, many, moment, octets, rate, share, span } from './format.js';
+import { abell, bell, bits, bytes, clock, group, known, many, moment, octets, rate, share, span } from './format.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -70,7 +70,7 @@ function fact(name) {
 
 function towerView() {
   const dot = make('i.dot'), name = make('h3'), air = make('span.air');
-  const meta = { key: fact('key'), enb: fact('eNB'), cell: fact('cell'), price: fact('price') };
+  const meta = { key: fact('key'), enb: fact('eNB'), cell: fact('cell'), price: fact('price'), radio: fact('radio') };
   const notice = make('p.notice');
   const n = {};
   for (const k of ['gul', 'tul', 'gdl', 'tdl', 'counted']) n[k] = make('td');
@@ -104,7 +104,12 @@ function towerView() {
     put(meta.enb.value, t.enb || '–');
     put(meta.cell.value, (t.cells ?? []).join(', ') || '–');
     put(meta.price.value, bell(t.price_per_gb) + ' per GB', abell(t.price_per_gb) + ' per 10⁹ octets');
-    const why = [!t.on_air && (t.reason || 'its eNB has not connected yet'), t.notice, t.on_air && !t.linked && 'no count from the tower: its agent is not connected', a.trouble,
+    const r = t.radio;
+    meta.radio.root.hidden = !r;
+    if (r) {
+      put(meta.radio.value, [r.state + ' for ' + span(r.since, latest), many(r.users, 'phone', 'phones'), `↓ ${bits(r.dl)} ↑ ${bits(r.ul)}`, r.restarts > 0 && many(r.restarts, 'restart', 'restarts')].filter(Boolean).join(' · '), r.last_error);
+    }
+    const why = [!t.on_air && (t.reason || 'its eNB has not connected yet'), t.notice, r && r.state !== 'running' && r.last_error && `the radio: ${r.last_error}`, t.on_air && !t.linked && 'no count from the tower: its agent is not connected', a.trouble,
       t.self && 'Owner and operator are one: paid between own pockets.'];
     tell(notice, why.filter(Boolean).join(' · '));
     notice.classList.toggle('calm', !t.notice && !a.trouble && t.on_air && t.linked);

@@ -16,6 +16,9 @@ export function bytes(n) {
   return n.toFixed(digits) + '\u00a0' + units[i];
 }
 
+// bits gives a rate over the air.
+export const bits = (n) => bytes(n).replace('B', 'bit/s');
+
 export const rate = (n) => bytes(n) + '/s';
 
 export const octets = (n) => group(n) + ' octets';

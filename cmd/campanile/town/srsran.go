@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"campanile.network/console"
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/sdr/profiles"
 	"campanile.network/sdr/radio"
+	"campanile.network/wire/proof"
 )
 
 // srsRAN is the radio.kind of a real radio: srsenb under supervision.
@@ -75,6 +77,16 @@ func (t *Town) startSrsran(ctx context.Context) error {
 	log.Info(p.Law())
 	t.serve("radio", s.Serve)
 	return nil
+}
+
+// showRadio is what the console shows of a tower's radio: of the one that this
+// process supervises.
+func (t *Town) showRadio(tower proof.TowerKey) *console.Radio {
+	if t.radio == nil || tower != t.keys.tower.Public() {
+		return nil
+	}
+	h := t.radio.Health()
+	return &console.Radio{State: string(h.State), Since: h.Since, Restarts: h.Restarts, LastError: h.LastError, Users: h.Users, UL: h.UL, DL: h.DL}
 }
 
 // detect looks for the plan's kit.
