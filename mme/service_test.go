@@ -83,7 +83,7 @@ func TestServiceRequestOfUnknownPhone(t *testing.T) {
 		q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 78}
 		q.initialRaw([]byte{0xc7, 0x20, 1, 2})
 		down[*eps.ServiceReject](q)
-		e.silent(1900 * time.Millisecond)
+		e.silent(linger - 1)
 		q.released()
 	})
 }
@@ -326,7 +326,7 @@ func TestGuessedServiceRequests(t *testing.T) {
 			thief.sec = nil
 			thief.initialRaw([]byte{0xc7, byte(p.ksi) << 5, 0xff, byte(n)})
 			down[*eps.ServiceReject](thief)
-			thief.released()
+			thief.release()
 		}
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		sec := p.sec
