@@ -68,6 +68,7 @@ func newKernelAssoc(e *kernelEndpoint, s *kernelSock, l *kernelListener) (*kerne
 		if a.out, a.in, err = kernelStreams(int(fd)); err != nil {
 			return
 		}
+		kernelMoreMemory(int(fd), &e.o)
 		if addrs, aerr := kernelPeerAddrs(int(fd)); aerr == nil && len(addrs) > 1 {
 			e.o.Logger.Info("sctp: peer is multi-homed", "peer", a.remote, "addresses", addrs)
 		}
