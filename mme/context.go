@@ -112,7 +112,7 @@ func (c *conn) useContext(s *contextSetup) error {
 	}
 	c.served, c.bearers = true, nil
 	if err := c.modifyBearer(enb, s.segment); err != nil {
-		if interrupted(err) {
+		if err == errStopping {
 			return err
 		}
 		return reattach(err)

@@ -2,7 +2,9 @@ package mme
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -74,16 +76,20 @@ func (c *crowd) run(steps int) {
 // start lets a tower join anew.
 func (c *crowd) start(n int) {
 	e := c.w.dial()
-	e.tac = id.TAC(7 + n%2)
+	e.tac, e.lossy = id.TAC(7+n%2), true
 	c.towers[n], c.at[e] = e, map[s1ap.ENBUES1APID]*phone{}
 	e.send(e.setupRequest(uint32(n)))
 	c.done.Go(func() {
 		for {
 			in, err := e.a.Recv(context.Background())
+			c.mu.Lock()
+			if errors.Is(err, io.EOF) && c.towers[n] == e { // made to set up S1 anew
+				c.start(n)
+			}
 			if err != nil {
+				c.mu.Unlock()
 				return
 			}
-			c.mu.Lock()
 			if pdu, err := s1ap.Parse(in.Data); err != nil {
 				c.w.t.Errorf("the MME sent what does not parse: %v", err)
 			} else {

@@ -81,16 +81,21 @@ func refuseSession(err error) error {
 }
 
 // modifyBearer tells the gateway the eNB's end of the tunnel, with the segment
-// and, after a renewal, the ticket.
+// and, after a renewal, the ticket. What reaches the phone meanwhile waits: with
+// the gateway's answer the procedure has succeeded, and is not to be undone by
+// what came just before.
 func (c *conn) modifyBearer(enb s11.FTEID, segment []byte) error {
 	u := c.ue
 	m := s11.ModifyBearer{ENB: enb, Segment: segment}
 	if u.told != u.lease {
 		m.Ticket = u.lease.raw
 	}
-	_, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.m.o.Gateway.Modify(ctx, u.session, m)
-	})
+	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
+	defer cancel()
+	err := c.m.o.Gateway.Modify(ctx, u.session, m)
+	if err != nil && c.m.ctx.Err() != nil {
+		return errStopping
+	}
 	if err == nil {
 		u.told = u.lease
 		c.dataWaiting = false

@@ -130,7 +130,7 @@ func (c *conn) enter() error {
 			return nil
 		}
 		p.owner.in.put(inbound{msg: evicted{}}, true)
-		if _, err := call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		if _, err := call(c, 2*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
 			select {
 			case <-p.owner.done:
 				return struct{}{}, nil

@@ -18,9 +18,10 @@ const maxReset = 256
 
 // Reset ends every S1 connection of an eNB, here at once and there by Reset of
 // the S1 interface (TS 36.413 §8.7.1.2.1); phones in connected mode become idle.
-// It waits for the eNB's acknowledgement and asks three times: there are eNBs
-// that know no Reset. At the MME's start none is needed: S1 Setup does as much
-// (TS 36.413 §8.7.3.1).
+// It waits for the eNB's acknowledgement and asks three times. There are eNBs that
+// know no Reset, srsRAN's among them: their association is shut down instead, so
+// that they set up S1 anew, which does as much (TS 36.413 §8.7.3.1) and is why no
+// Reset is needed when an MME starts.
 func (m *MME) Reset(ctx context.Context, g id.GlobalENBID) error {
 	e := m.legs.enb(g)
 	if e == nil {
@@ -31,6 +32,11 @@ func (m *MME) Reset(ctx context.Context, g id.GlobalENBID) error {
 		l.tell(legGone{"reset by the MME"})
 	}
 	err := e.askReset(ctx, &s1ap.Reset{Cause: s1ap.CauseMiscOmIntervention.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoiceS1Interface}})
+	if errors.Is(err, errNoAck) {
+		e.log.Warn("the eNB acknowledges no Reset, its association is shut down instead")
+		e.quit(err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("mme: reset of eNB %v: %w", g, err)
 	}

@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,7 +53,7 @@ func TestResetByMME(t *testing.T) {
 	})
 }
 
-// An eNB that knows no Reset, as srsRAN's does not, is left alone.
+// An eNB that knows no Reset, as srsRAN's does not, is made to set up S1 anew.
 func TestResetUnanswered(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
@@ -66,9 +67,13 @@ func TestResetUnanswered(t *testing.T) {
 		for range 3 {
 			expect[*s1ap.Reset](e)
 		}
-		if err := <-done; !errors.Is(err, errNoAck) || time.Since(began) != 15*time.Second {
+		if err := <-done; err != nil || time.Since(began) != 15*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
+		if in, err := e.a.Recv(context.Background()); !errors.Is(err, io.EOF) {
+			t.Errorf("the MME sent %x, %v; want SHUTDOWN", in.Data, err)
+		}
+		p = p.at(w.tower(0x19b))
 		p.request()
 		p.setupResponse()
 		if i := p.settled(); i.State != Connected {

@@ -29,7 +29,7 @@ func TestTsharkReadsTheMME(t *testing.T) {
 	clear := func(o *Options) {
 		o.Security = nassec.Policy{EEA: []nassec.EEA{nassec.EEA0}}
 		o.NetworkName, o.NetworkShortName = "Campanile", "Camp"
-		o.GUTIRequests = 2
+		o.GUTIRequests = 3
 	}
 	play(t, clear, func(w *world) {
 		w.record = func(b []byte) { said = append(said, b) }
