@@ -103,9 +103,6 @@ func (a *assoc) probeAnswered(nonce uint32) bool {
 // where that is lost too, packets that the network may cut; and a new search.
 func (a *assoc) shrink() {
 	m := &a.path.pmtu
-	if a.e.o.BaseMTU == a.e.o.MTU {
-		return
-	}
 	a.e.count.blackHoles.Add(1)
 	if m.size > a.e.o.BaseMTU {
 		m.size = a.e.o.BaseMTU

@@ -75,6 +75,21 @@ func TestPathMTUBlackHole(t *testing.T) {
 	}
 }
 
+// A path below the base size, and nothing to search for: the network has to cut, and may.
+func TestPathMTUBelowBase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newLink(t, 1, Options{MTU: 1200, BaseMTU: 1200})
+		defer k.close()
+		k.net.SetConditions(sctptest.Conditions{Delay: 20 * time.Millisecond, MTU: 600})
+		if err := pump(k.x, k.y, 200, sizes(1)); err != nil {
+			t.Fatal(err)
+		}
+		if m := k.x.pathMTU(); m.size != 1200 || !m.broken {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
 // A receiver that has no room is not a path that swallows packets: probes of a closed window (RFC 9260 §6.1 rule A) do not shrink them.
 func TestPathMTUClosedWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
