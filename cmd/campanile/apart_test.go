@@ -356,6 +356,61 @@ func (w *world) cable() {
 	w.ip("-n @core link set ct up")
 }
 
+// home is a tower's usual place: behind a router that masquerades, and gives
+// every flow a port of its own choice.
+func (w *world) homeRouter() {
+	w.t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil {
+		if os.Getenv("CI") == "true" {
+			w.t.Fatal("nft (Debian: nftables) is not installed")
+		}
+		w.t.Skip("nft is not installed")
+	}
+	w.ip("netns add @nat")
+	w.t.Cleanup(func() { exec.Command("ip", "netns", "del", w.ns("nat")).Run() })
+	w.ip("link add tn netns @tower type veth peer name nt netns @nat")
+	w.ip("link add nc netns @nat type veth peer name cn netns @core")
+	w.ip("-n @tower addr add 192.168.7.2/24 dev tn")
+	w.ip("-n @nat addr add 192.168.7.1/24 dev nt")
+	w.ip("-n @nat addr add 10.81.1.10/24 dev nc")
+	for i := 1; i <= 4; i++ {
+		w.ip(fmt.Sprintf("-n @core addr add 10.81.1.%d/24 dev cn", i))
+	}
+	for _, l := range []string{"@tower link set tn up", "@nat link set nt up", "@nat link set nc up", "@core link set cn up", "@tower route add default via 192.168.7.1"} {
+		w.ip("-n " + l)
+	}
+	w.ip("netns exec @nat sysctl -qw net.ipv4.ip_forward=1")
+	w.ip("netns exec @nat nft add table ip n")
+	w.ip("netns exec @nat nft add chain ip n post { type nat hook postrouting priority 100 ; }")
+	w.ip("netns exec @nat nft add rule ip n post oifname nc masquerade fully-random")
+}
+
+// Behind a NAT all of it works the same: the link, S1AP in UDP, and user packets
+// both ways. When the NAT loses its memory, it goes on without a person.
+func TestBehindNAT(t *testing.T) {
+	w := newWorld(t)
+	w.internet()
+	w.homeRouter()
+	w.core()
+	w.tower()
+	key := w.subscriber("999700000000001")
+	w.browse(key, 3_000_000, 400_000)
+	w.ip("netns exec @nat nft flush ruleset")
+	w.ip("netns exec @nat nft add table ip n")
+	w.ip("netns exec @nat nft add chain ip n post { type nat hook postrouting priority 100 ; }")
+	w.ip("netns exec @nat nft add rule ip n post oifname nc masquerade fully-random")
+	w.ip("-n @nat addr add 10.81.1.11/24 dev nc") // the provider gives another address
+	w.ip("-n @nat addr del 10.81.1.10/24 dev nc")
+	w.ip("-n @nat addr replace 10.81.1.11/24 dev nc")
+	w.until(90*time.Second, "the link with the new address", func() bool {
+		out, err := w.try("tower", "status", "--home", w.home("enb-agent"))
+		b, _ := os.ReadFile(filepath.Join(w.dir, "enb-agent.log"))
+		return err == nil && strings.Contains(out, "the link to billing is up") && bytes.Contains(b, []byte("10.81.1.11"))
+	})
+	w.browse(key, 1_000_000, 100_000)
+	w.paid()
+}
+
 // Every role is a process with a home of its own, tower, core and internet are
 // hosts of their own: phones are served, octets arrive whole, the tower is paid,
 // and every role ends well when it is told to.

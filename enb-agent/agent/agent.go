@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -63,13 +64,14 @@ type Options struct {
 	Relay    Relay
 	Path     string // of the store, made when absent
 
-	WindowOctets   uint64        // how far vouchers may lag ...; 0 means 4*10^6
-	WindowPermille uint32        // ... plus this share of what was counted; 0 means 10
-	ReportEvery    time.Duration // while counts change; 0 means 1 s
-	ReportStep     uint64        // octets after which counts are reported at once; 0 means 256 KiB
-	ReleaseAfter   time.Duration // how long after stopping contexts are released; 0 means 2 s
-	Retry          time.Duration // longest pause between attempts to join; 0 means 30 s
-	Logger         *slog.Logger  // nil discards
+	WindowOctets   uint64           // how far vouchers may lag ...; 0 means 4*10^6
+	WindowPermille uint32           // ... plus this share of what was counted; 0 means 10
+	ReportEvery    time.Duration    // while counts change; 0 means 1 s
+	ReportStep     uint64           // octets after which counts are reported at once; 0 means 256 KiB
+	ReleaseAfter   time.Duration    // how long after stopping contexts are released; 0 means 2 s
+	SeenAs         func(netip.Addr) // told whence the core sees this tower come, on each link; nil: nobody asks
+	Retry          time.Duration    // longest pause between attempts to join; 0 means 30 s
+	Logger         *slog.Logger     // nil discards
 }
 
 func (o Options) complete() (Options, error) {

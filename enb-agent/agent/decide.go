@@ -234,6 +234,9 @@ func (a *Agent) hear(m link.ToTower) {
 			return
 		}
 		a.terms = m.Terms
+		if a.SeenAs != nil && m.Terms.SeenAs.IsValid() {
+			a.SeenAs(m.Terms.SeenAs)
+		}
 	}
 	a.lookUp()
 	if m.Voucher != nil {

@@ -146,6 +146,7 @@ func (c *conn) place(from Side, u *ue, p *place, moves bool) (changed bool, _ er
 		}
 		u.bearers[p.bearer] = n
 	}
+	r.user.show(n)
 	p.put(r.user.own(1-from, n))
 	return true, nil
 }

@@ -105,10 +105,15 @@ func (r *Relay) Serve(ctx context.Context) error {
 	eNBs.Go(func() { fail(r.accept(ctx)) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var shown time.Time
 	for ctx.Err() == nil {
 		select {
 		case now := <-tick.C:
 			r.table.sweep(now)
+			if now.Sub(shown) >= pulse {
+				shown = now
+				r.user.showAll()
+			}
 		case <-ctx.Done():
 		}
 	}

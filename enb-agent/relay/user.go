@@ -75,15 +75,16 @@ type Stats struct {
 
 // userPlane is what the packet path shares.
 type userPlane struct {
-	table   *table
-	conn    [2]PacketConn
-	addr    [2]netip.Addr // announced to the neighbours
-	port    uint16        // of the neighbours
-	octets  atomic.Uint64
-	allowed atomic.Uint64
-	packets atomic.Uint64
-	dropped [drops]atomic.Uint64
-	spent   chan struct{}
+	table     *table
+	conn      [2]PacketConn
+	addr      [2]netip.Addr              // of the sockets
+	announced atomic.Pointer[netip.Addr] // to the core, instead of the socket's
+	port      uint16                     // of the neighbours
+	octets    atomic.Uint64
+	allowed   atomic.Uint64
+	packets   atomic.Uint64
+	dropped   [drops]atomic.Uint64
+	spent     chan struct{}
 }
 
 // maxDatagram is more than any GTP-U datagram over UDP.
@@ -139,7 +140,7 @@ func (u *userPlane) userPacket(side Side, b []byte, m *gtpu.Message, from netip.
 	if n == nil {
 		u.drop(UnknownTunnel)
 		if u.table.isPeer(from.Addr()) {
-			u.write(side, gtpu.AppendErrorIndication(scratch[:0], m.TEID, u.addr[side]), netip.AddrPortFrom(from.Addr(), u.port))
+			u.write(side, gtpu.AppendErrorIndication(scratch[:0], m.TEID, u.face(side)), netip.AddrPortFrom(from.Addr(), u.port))
 		}
 		return
 	}
@@ -262,7 +263,7 @@ func (u *userPlane) errorIndication(side Side, m gtpu.Message, from netip.AddrPo
 	case !to.addr.IsValid():
 		u.drop(NoEnd)
 	default:
-		u.write(1-side, gtpu.AppendErrorIndication(scratch[:0], own, u.addr[1-side]), netip.AddrPortFrom(to.addr, u.port))
+		u.write(1-side, gtpu.AppendErrorIndication(scratch[:0], own, u.face(1-side)), netip.AddrPortFrom(to.addr, u.port))
 	}
 }
 
@@ -288,7 +289,7 @@ func (e *ends) to(side Side) end {
 // own is the relay's own end of a tunnel as a neighbour on a side is told.
 func (u *userPlane) own(side Side, n *tunnel) end {
 	if side == Radio {
-		return end{u.addr[Radio], n.radio}
+		return end{u.face(Radio), n.radio}
 	}
-	return end{u.addr[Core], n.core}
+	return end{u.face(Core), n.core}
 }

@@ -1,8 +1,13 @@
 package link
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+
+	"google.golang.org/grpc/peer"
 
 	"campanile.network/3gpp/id"
 	pb "campanile.network/wire/corepb"
@@ -47,11 +52,24 @@ func (c coreEnd) Send(m ToTower) error {
 	case m.Terms != nil:
 		t := m.Terms
 		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Terms{Terms: &pb.Terms{ChainId: t.ChainID, Channel: t.Channel, Payer: t.Payer[:],
-			PricePerGb: t.PricePerGB.String(), WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets}}})
+			PricePerGb: t.PricePerGB.String(), WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets, SeenAs: seenAs(c.Context())}}})
 	case m.Voucher != nil:
 		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Voucher{Voucher: m.Voucher}})
 	}
 	return errEmpty
+}
+
+// seenAs is the address that a caller's connection comes from.
+func seenAs(ctx context.Context) []byte {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	a, ok := p.Addr.(*net.TCPAddr)
+	if !ok {
+		return nil
+	}
+	return a.AddrPort().Addr().Unmap().AsSlice()
 }
 
 type towerEnd struct{ pb.Link_JoinClient }
@@ -71,7 +89,8 @@ func (c towerEnd) Recv() (ToTower, error) {
 		if err != nil {
 			return ToTower{}, fmt.Errorf("link: terms: %w", err)
 		}
-		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), price, t.WindowOctets, t.WindowPermille, t.BilledOctets}}, nil
+		seen, _ := netip.AddrFromSlice(t.SeenAs)
+		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), price, t.WindowOctets, t.WindowPermille, t.BilledOctets, seen.Unmap()}}, nil
 	case *pb.ToTower_Voucher:
 		return ToTower{Voucher: b.Voucher}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -80,6 +81,7 @@ type Terms struct {
 	WindowOctets   uint64       // how far the tower may let vouchers lag ...
 	WindowPermille uint32       // ... plus this share of what it counted
 	BilledOctets   uint64       // covered by the newest voucher
+	SeenAs         netip.Addr   // whence the tower's connection comes, as the transport at the core has it; or none
 }
 
 // ToTower is one message: exactly one field is set.

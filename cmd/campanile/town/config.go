@@ -180,6 +180,7 @@ type settings struct {
 	tai                                      id.TAI
 	price, reserve                           proof.Amount
 	mme, gateway, agentRadio, agentCore, eNB netip.Addr
+	public                                   netip.Addr // of the agent's core side, behind a NAT
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
 	operatorKey, hssKey                      [32]byte   // zero: of the files
 	s1ap, toENB, toMME, fromENB              sctpEnd
@@ -231,6 +232,11 @@ func (c *Config) resolve() (s settings, err error) {
 			return s, bad(k.key, errors.New("no public key"), "write its 64 hexadecimal digits")
 		} else if len(b) == 32 {
 			*k.into = [32]byte(b)
+		}
+	}
+	if a := c.Agent.Public; a != "" && a != "auto" {
+		if s.public, err = netip.ParseAddr(a); err != nil {
+			return s, bad("agent.public", err, "write an IP address, \"auto\" or nothing")
 		}
 	}
 	if s.pool, err = netip.ParsePrefix(c.Gateway.Pool); err != nil {

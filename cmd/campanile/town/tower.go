@@ -31,7 +31,7 @@ func (t *Town) startAgent(context.Context) error {
 		return err
 	}
 	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.operatorKey, ChainID: t.chainID, Dial: dial,
-		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), Logger: t.role("tower")})
+		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), SeenAs: t.behindNAT(r), Logger: t.role("tower")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}
@@ -48,6 +48,39 @@ func (t *Town) startAgent(context.Context) error {
 		t.serve("claims", func(ctx context.Context) error { return t.claimEvery(ctx, every) })
 	}
 	return nil
+}
+
+// behindNAT gives what is done with the address under which the core sees this
+// tower, where the configuration wants it to be found out: an address that is
+// none of this machine's own is a NAT's. Bearers that an older address was
+// announced for are given up; their phones come back.
+func (t *Town) behindNAT(r *relay.Relay) func(netip.Addr) {
+	if t.set.public.IsValid() {
+		r.Announce(t.set.public)
+	}
+	if t.cfg.Agent.Public != "auto" {
+		return nil
+	}
+	var last netip.Addr
+	return func(seen netip.Addr) {
+		own, err := net.InterfaceAddrs()
+		if err != nil || seen == last || seen.IsLoopback() {
+			return
+		}
+		for _, a := range own {
+			if p, ok := a.(*net.IPNet); ok && p.IP.Equal(seen.AsSlice()) {
+				return
+			}
+		}
+		first := !last.IsValid()
+		last = seen
+		t.role("tower").Info("behind a NAT: the core sees this tower elsewhere", logs.Address, seen, "own", t.set.agentCore)
+		if r.Announce(seen) && !first {
+			bounded, done := context.WithTimeout(context.Background(), time.Second)
+			defer done()
+			r.ReleaseAll(bounded)
+		}
+	}
 }
 
 // claimEvery claims what has been earned, the first time as soon as there is

@@ -46,6 +46,8 @@ type bearer struct {
 	ue   netip.Addr
 	sess *session
 
+	source atomic.Pointer[netip.AddrPort] // whence a tower behind a NAT sends; nil: not behind one
+
 	ul     sync.Mutex
 	ulGone bool
 	ulSum  sum
@@ -93,6 +95,9 @@ func (b *bearer) setTunnel(t datapath.Tunnel) {
 	b.tunnel, b.peer = t, netip.AddrPort{}
 	if t.Active() {
 		b.peer = netip.AddrPortFrom(t.Peer, gtpu.Port)
+		if s := b.source.Load(); s != nil && s.Addr() == t.Peer {
+			b.peer = *s
+		}
 	}
 	b.notified = time.Time{}
 }
@@ -237,4 +242,18 @@ func (p *Path) SetQuota(id datapath.SessionID, octets uint64) error {
 	s.quota.Store(octets)
 	s.out.Store(false)
 	return nil
+}
+
+// shown takes in whence a tower behind a NAT sends: it says so with a G-PDU that
+// carries nothing, which no eNB sends, and from then on every packet of the
+// bearer does. Downlink goes to the address that was signalled, but to the port
+// that the NAT has there.
+func (p *Path) shown(b *bearer, from netip.AddrPort) {
+	b.dl.Lock()
+	defer b.dl.Unlock()
+	b.source.Store(&from)
+	if b.tunnel.Active() && from.Addr() == b.tunnel.Peer && b.peer != from {
+		b.peer = from
+		p.moved.Add(1)
+	}
 }

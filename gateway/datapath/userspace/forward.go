@@ -66,6 +66,12 @@ func (p *Path) uplink(m *gtpu.Message, from netip.AddrPort) {
 		p.send(gtpu.AppendSupportedHeaders(nil, gtpu.PDCPNumber, gtpu.LongPDCPNumber, gtpu.PDUSessionContainer, gtpu.RANContainer), from)
 		return
 	}
+	if s := b.source.Load(); s == nil && len(m.Payload) == 0 || s != nil && *s != from {
+		p.shown(b, from)
+	}
+	if len(m.Payload) == 0 {
+		return
+	}
 	n, err := gtpu.InnerLen(m.Payload)
 	if err != nil {
 		p.drop(datapath.ULMalformed)

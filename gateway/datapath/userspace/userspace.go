@@ -85,6 +85,7 @@ type Path struct {
 	echoes  atomic.Uint64
 	ends    atomic.Uint64
 	errors  atomic.Uint64
+	moved   atomic.Uint64 // downlink ports learned
 	drops   [datapath.Drops]atomic.Uint64
 }
 
@@ -213,6 +214,10 @@ func (p *Path) Stats() datapath.Stats {
 	}
 	return s
 }
+
+// Moved counts how often downlink was sent to another port from then on,
+// because a NAT has the tower there.
+func (p *Path) Moved() uint64 { return p.moved.Load() }
 
 // lookup finds the bearer with exactly that TEID, generation included.
 func (p *Path) lookup(t id.TEID) *bearer {
