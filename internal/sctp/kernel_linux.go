@@ -285,6 +285,7 @@ func (l *kernelListener) Accept(ctx context.Context) (Association, error) {
 func (l *kernelListener) stop() {
 	l.once.Do(func() {
 		close(l.done)
+		l.sock.abortOnClose() // also those that the kernel has not handed over yet
 		l.sock.f.Close()
 	})
 }
