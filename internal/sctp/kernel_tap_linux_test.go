@@ -92,7 +92,9 @@ func TestKernelMeetsStranger(t *testing.T) {
 			p.expect("READY")
 			m := bootRole(t, link, 0, "ask 10.132.9.1:36412")
 			waitLine(t, m, "ECHOED")
-			p.expect("CLOSED")
+			if loss == 0 { // otherwise the last word may be lost, and the guest is off when it is asked again
+				p.expect("CLOSED")
+			}
 		})
 		t.Run(fmt.Sprintf("loss=%v/libusrsctp dials", loss), func(t *testing.T) {
 			w, link := tapWorld(t, loss)
