@@ -86,7 +86,7 @@ func TestConfigMistakes(t *testing.T) {
 		"bad duration":   {func(t *testing.T, h string) { edit(t, h, "block_interval = '1s'", "block_interval = 'soon'") }, []string{"campanile.toml:", "soon"}},
 		"bad cell":       {func(t *testing.T, h string) { edit(t, h, "cell = 105217", "cell = 1") }, []string{"campanile.toml:", "tower.cell", "105217"}},
 		"bad range":      {func(t *testing.T, h string) { edit(t, h, "ranges = ['99970']", "ranges = ['00101']") }, []string{"campanile.toml:", "network.ranges", "99970"}},
-		"bad choice":     {func(t *testing.T, h string) { edit(t, h, "kind = 'virtual'", "kind = 'magic'") }, []string{"radio.kind", "magic", `"virtual" or "none"`}},
+		"bad choice":     {func(t *testing.T, h string) { edit(t, h, "kind = 'virtual'", "kind = 'magic'") }, []string{"radio.kind", "magic", `"virtual", "none" or "srsran"`}},
 		"bad transport":  {func(t *testing.T, h string) { edit(t, h, "\nsctp = 'udp'", "\nsctp = 'tcp'") }, []string{"campanile.toml:", "mme.sctp", `"auto", "kernel", "raw" or "udp"`}},
 		"multi-homed":    {func(t *testing.T, h string) { edit(t, h, "more_radio = []", "more_radio = ['127.0.0.13']") }, []string{"campanile.toml:", "agent.more_radio", "agent.radio_sctp", `"kernel"`}},
 		"missing secret": {func(t *testing.T, h string) { os.Remove(filepath.Join(h, "keys", "operator")) }, []string{"keys/operator", "missing", "backup"}},

@@ -55,6 +55,7 @@ var plain = []struct {
 	{"SCTP Association Shutdown", coreLost},
 	{"SCTP peer address unreachable", coreLost},
 	{"SCTP remote error", coreLost},
+	{"Error - buffer pool is empty", warning}, // for a moment, on a busy machine
 	// What is said before it gives up.
 	{"Error", fault},
 	{"ERROR", fault},

@@ -56,6 +56,7 @@ func TestLines(t *testing.T) {
 		"SCTP Association Shutdown. Association: 3":                                                        {meaning: coreLost},
 		"S1 Setup Failure. Cause: misc: unknown-PLMN":                                                      {meaning: coreLost},
 		"RF status: O=1, U=22, L=333":                                                                      {meaning: rfTrouble, rf: RF{1, 22, 333}},
+		"Error - buffer pool is empty":                                                                     {meaning: warning},
 		"Error initializing radio.":                                                                        {meaning: fault},
 		"No Soapy devices found.":                                                                          {meaning: fault},
 		"Failed to find device soapy with args rxant=LNAH,txant=BAND2":                                     {meaning: fault},

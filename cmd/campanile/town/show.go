@@ -185,8 +185,8 @@ func (t *Town) law() string {
 	if t.cfg.Radio.Kind == "virtual" {
 		return "virtual radio: nothing is transmitted"
 	}
-	if t.radio != nil {
-		return t.radio.Plan.Law()
+	if r := t.radio.Load(); r != nil {
+		return r.Plan.Law()
 	}
 	return "transmitting needs a licence or a shielded room: that is for you to have"
 }

@@ -73,7 +73,7 @@ func (t *Town) startSrsran(ctx context.Context) error {
 	if err != nil {
 		return t.cfg.mistake(err)
 	}
-	t.radio = s
+	t.radio.Store(s)
 	log.Info(p.Law())
 	t.serve("radio", s.Serve)
 	return nil
@@ -82,10 +82,11 @@ func (t *Town) startSrsran(ctx context.Context) error {
 // showRadio is what the console shows of a tower's radio: of the one that this
 // process supervises.
 func (t *Town) showRadio(tower proof.TowerKey) *console.Radio {
-	if t.radio == nil || tower != t.keys.tower.Public() {
+	s := t.radio.Load()
+	if s == nil || tower != t.keys.tower.Public() {
 		return nil
 	}
-	h := t.radio.Health()
+	h := s.Health()
 	return &console.Radio{State: string(h.State), Since: h.Since, Restarts: h.Restarts, LastError: h.LastError, Users: h.Users, UL: h.UL, DL: h.DL}
 }
 

@@ -69,7 +69,7 @@ type Town struct {
 	settler *settle.Settler
 
 	enb    *sim.ENB
-	radio  *radio.Supervisor // nil: no real one here
+	radio  atomic.Pointer[radio.Supervisor] // nil: no real one here
 	cards  []sim.SIM
 	phones []*sim.Phone
 
