@@ -1,0 +1,82 @@
+package userspace
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+)
+
+// sent is a socket that remembers where the last datagram went.
+type sent struct {
+	PacketConn
+	to netip.AddrPort
+}
+
+func (s *sent) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	s.to = to
+	return len(b), nil
+}
+func (s *sent) LocalAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 2152} }
+
+// Downlink follows a tower that says it is behind a NAT to the NAT's port, and to
+// no other address; one that says nothing gets GTP-U's own port, whatever port it
+// sends from (TS 29.281 §4.4.2.3).
+func TestTowerBehindNAT(t *testing.T) {
+	s := &sent{}
+	p, err := New(Options{Conn: s, Port: newWire(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tower, elsewhere := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.8")
+	ue := netip.AddrFrom4([4]byte{10, 45, 0, 2})
+	if err := p.PutBearer(datapath.Bearer{TEID: 1, Session: 1, UE: ue}); err != nil {
+		t.Fatal(err)
+	}
+	ip := func(src, dst netip.Addr) []byte {
+		b := make([]byte, 20)
+		b[0], b[3] = 0x45, 20
+		copy(b[12:], src.AsSlice())
+		copy(b[16:], dst.AsSlice())
+		return b
+	}
+	up := func(payload []byte, from netip.Addr, port uint16) {
+		p.datagram(gtpu.AppendGPDU(nil, 1, payload), netip.AddrPortFrom(from, port))
+	}
+	down := func(want netip.AddrPort) {
+		t.Helper()
+		s.to = netip.AddrPort{}
+		p.downlink(append(make([]byte, gtpu.HeaderLen), ip(elsewhere, ue)...))
+		if s.to != want {
+			t.Errorf("downlink goes to %v, want %v", s.to, want)
+		}
+	}
+	tunnel := func(teid id.TEID) {
+		t.Helper()
+		if _, err := p.UpdateBearer(1, datapath.Tunnel{Peer: tower, TEID: teid}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tunnel(9)
+	up(ip(ue, elsewhere), tower, 40000)
+	down(netip.AddrPortFrom(tower, gtpu.Port))
+	up(nil, tower, 40001)
+	down(netip.AddrPortFrom(tower, 40001))
+	up(ip(ue, elsewhere), tower, 40002) // the NAT has moved it
+	down(netip.AddrPortFrom(tower, 40002))
+	up(nil, elsewhere, 40003) // not where the tunnel was announced
+	down(netip.AddrPortFrom(tower, 40002))
+	up(nil, tower, 40004) // before a new tunnel is told
+	tunnel(10)
+	down(netip.AddrPortFrom(tower, 40004))
+	if p.Moved() != 3 {
+		t.Errorf("moved %d times", p.Moved())
+	}
+	if c, err := p.Usage(1); err != nil || c.ULPackets != 2 {
+		t.Errorf("%+v, %v: a packet with nothing in it is nobody's traffic", c, err)
+	}
+}
