@@ -391,8 +391,8 @@ func TestBehindNAT(t *testing.T) {
 	w := newWorld(t)
 	w.internet()
 	w.homeRouter()
-	w.core()
-	w.tower()
+	roles := w.core()
+	agent := w.tower()
 	key := w.subscriber("999700000000001")
 	w.browse(key, 3_000_000, 400_000)
 	w.ip("netns exec @nat nft flush ruleset")
@@ -408,7 +408,25 @@ func TestBehindNAT(t *testing.T) {
 		return err == nil && strings.Contains(out, "the link to billing is up") && bytes.Contains(b, []byte("10.81.1.11"))
 	})
 	w.browse(key, 1_000_000, 100_000)
+	w.kill(agent)
+	w.up(w.start("tower", "enb-agent"))
+	w.kill(roles[1])
+	w.up(w.start("core", "billing"))
+	w.until(60*time.Second, "the link after billing was killed", func() bool {
+		out, err := w.try("core", "status", "--home", w.home("billing"))
+		return err == nil && strings.Contains(out, "1 linked of 1 known")
+	})
+	w.browse(key, 500_000, 50_000)
 	w.paid()
+}
+
+// kill ends a role without a word.
+func (w *world) kill(p *process) {
+	w.t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		w.t.Fatal(err)
+	}
+	p.done <- <-p.done
 }
 
 // Every role is a process with a home of its own, tower, core and internet are
