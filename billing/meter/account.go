@@ -32,6 +32,8 @@ type account struct {
 	told     string    // what was last logged about the reserve
 	notice   link.Notice
 	noticeAt time.Time
+	radio    *link.Radio // as the tower said last, and when
+	radioAt  time.Time
 }
 
 type accountState struct {

@@ -99,6 +99,8 @@ func (m *Meter) hear(j *joined, a *account, c link.Conn[link.FromTower, link.ToT
 				m.Logger.Warn("tower has seen a voucher this meter has not signed: has its store been lost?",
 					"tower", a.tower.Short(), "seen", msg.Seen.Seq, "seq", a.Seq)
 			}
+		case msg.Radio != nil:
+			a.radio, a.radioAt = msg.Radio, time.Now()
 		case msg.Notice != nil:
 			level := slog.LevelInfo
 			if time.Since(a.noticeAt) < time.Second { // a tower that talks without end does not fill the log

@@ -37,6 +37,8 @@ type TowerView struct {
 	Trouble    string       // what stands in the way of signing more, or ""
 	Notice     link.Notice  // the tower's last word
 	NoticeAt   time.Time
+	Radio      *link.Radio // how it says its radio is; nil: it has not said
+	RadioAt    time.Time
 }
 
 // Unsettled is octets nobody is charged for.
@@ -56,7 +58,7 @@ func (m *Meter) Snapshot() View {
 		t := TowerView{
 			Tower: a.tower, Connected: m.links[a.tower] != nil, Gateway: a.Gateway, Counted: a.Counted, Measured: a.Tower,
 			Lag: due - min(due, a.Bytes), Open: openCount(a), Channel: ch.ID, PricePerGB: ch.PricePerGB, Reserve: ch.Reserve,
-			Trouble: a.told, Notice: a.notice, NoticeAt: a.noticeAt,
+			Trouble: a.told, Notice: a.notice, NoticeAt: a.noticeAt, Radio: a.radio, RadioAt: a.radioAt,
 		}
 		if a.Channel == ch.ID {
 			t.Seq, t.Seen, t.Billed, t.Amount = a.Seq, a.Seen, a.Bytes, a.Amount

@@ -64,14 +64,15 @@ type Options struct {
 	Relay    Relay
 	Path     string // of the store, made when absent
 
-	WindowOctets   uint64           // how far vouchers may lag ...; 0 means 4*10^6
-	WindowPermille uint32           // ... plus this share of what was counted; 0 means 10
-	ReportEvery    time.Duration    // while counts change; 0 means 1 s
-	ReportStep     uint64           // octets after which counts are reported at once; 0 means 256 KiB
-	ReleaseAfter   time.Duration    // how long after stopping contexts are released; 0 means 2 s
-	SeenAs         func(netip.Addr) // told whence the core sees this tower come, on each link; nil: nobody asks
-	Retry          time.Duration    // longest pause between attempts to join; 0 means 30 s
-	Logger         *slog.Logger     // nil discards
+	WindowOctets   uint64                    // how far vouchers may lag ...; 0 means 4*10^6
+	WindowPermille uint32                    // ... plus this share of what was counted; 0 means 10
+	ReportEvery    time.Duration             // while counts change; 0 means 1 s
+	ReportStep     uint64                    // octets after which counts are reported at once; 0 means 256 KiB
+	ReleaseAfter   time.Duration             // how long after stopping contexts are released; 0 means 2 s
+	SeenAs         func(netip.Addr)          // told whence the core sees this tower come, on each link; nil: nobody asks
+	Radio          func() (link.Radio, bool) // how the radio is, false while there is none; nil: the agent supervises none
+	Retry          time.Duration             // longest pause between attempts to join; 0 means 30 s
+	Logger         *slog.Logger              // nil discards
 }
 
 func (o Options) complete() (Options, error) {
@@ -136,7 +137,8 @@ type Agent struct {
 	stoppedAt time.Time
 	released  bool
 	notice    link.Notice
-	pending   []byte // a voucher the ledger does not cover yet
+	radio     *link.Radio // as last seen
+	pending   []byte      // a voucher the ledger does not cover yet
 	refused   uint64
 	refusal   string
 }
@@ -217,6 +219,7 @@ func (a *Agent) Serve(ctx context.Context) error {
 			due := now.Sub(reported) >= a.ReportEvery
 			if due {
 				reported = now
+				a.lookAtRadio()
 			}
 			if err := a.look(ctx, now, due); err != nil {
 				a.Logger.Error("agent", "err", err)
@@ -262,6 +265,21 @@ func (a *Agent) look(ctx context.Context, now time.Time, due bool) error {
 		}
 	}
 	return err
+}
+
+// lookAtRadio has it said when the radio is otherwise than before.
+func (a *Agent) lookAtRadio() {
+	if a.Radio == nil {
+		return
+	}
+	if r, ok := a.Radio(); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.radio == nil || *a.radio != r {
+			a.radio = &r
+			a.poke()
+		}
+	}
 }
 
 // take adds what the relay has carried since to what is unpaid.

@@ -156,6 +156,7 @@ type said struct {
 	counts map[id.TEID]tally
 	notice link.Notice
 	seen   link.Seen
+	radio  link.Radio
 }
 
 func newSaid() *said { return &said{counts: map[id.TEID]tally{}} }
@@ -190,6 +191,10 @@ func (a *Agent) unsaid(s *said) (list []link.FromTower) {
 	if s.notice != a.notice {
 		s.notice = a.notice
 		list = append(list, link.FromTower{Notice: new(a.notice)})
+	}
+	if a.radio != nil && s.radio != *a.radio {
+		s.radio = *a.radio
+		list = append(list, link.FromTower{Radio: new(*a.radio)})
 	}
 	if h := a.held[a.state.Channel]; h.signed != nil {
 		if seen := (link.Seen{Channel: h.Channel, Seq: h.Seq}); seen != s.seen {

@@ -43,6 +43,8 @@ func (c coreEnd) Recv() (FromTower, error) {
 		return FromTower{Notice: &Notice{NoticeCode(b.Notice.Code), b.Notice.Text[:min(len(b.Notice.Text), maxText)]}}, nil
 	case *pb.FromTower_Seen:
 		return FromTower{Seen: &Seen{b.Seen.Channel, b.Seen.Seq}}, nil
+	case *pb.FromTower_Radio:
+		return FromTower{Radio: radioOf(b.Radio)}, nil
 	}
 	return FromTower{}, errEmpty
 }
@@ -107,6 +109,8 @@ func (c towerEnd) Send(m FromTower) error {
 		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Report{Report: r}})
 	case m.Notice != nil:
 		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Notice{Notice: &pb.TowerNotice{Code: uint32(m.Notice.Code), Text: m.Notice.Text}}})
+	case m.Radio != nil:
+		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Radio{Radio: m.Radio.message()}})
 	case m.Seen != nil:
 		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Seen{Seen: &pb.VoucherSeen{Channel: m.Seen.Channel, Seq: m.Seen.Seq}}})
 	}

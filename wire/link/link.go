@@ -69,6 +69,7 @@ type FromTower struct {
 	Report *Report
 	Notice *Notice
 	Seen   *Seen
+	Radio  *Radio
 }
 
 // Terms are the channel a tower will be paid from, as the payer sees it; the

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -67,6 +68,7 @@ var (
 		{Report: &link.Report{Epoch: 1 << 63, Counts: []link.Count{{TEID: 0xffffffff, UL: 2, DL: 1 << 60}, {TEID: 1}}}},
 		{Notice: &link.Notice{Code: link.VouchersLag, Text: "vouchers lag 4.2 MB"}},
 		{Seen: &link.Seen{Channel: 3, Seq: 9}},
+		{Radio: &link.Radio{State: "running", Since: time.UnixMilli(1700000000123), Restarts: 2, LastError: "no device", Users: 3, UL: 1, DL: 1 << 40, Errors: 7}},
 	}
 	toTower = []link.ToTower{
 		{Terms: &link.Terms{ChainID: "campanile-1", Channel: 3, Payer: proof.OperatorKey{7}, PricePerGB: proof.AmountOf(1 << 60), WindowOctets: 4, WindowPermille: 10, BilledOctets: 5}},
