@@ -13,9 +13,8 @@ import (
 var noAddr netip.Addr
 
 // linger is how long an S1 connection stays after a Service or TAU Reject: the
-// phone may attach by it. srsRAN's reads the reject only when its wait for the
-// service is over, four seconds later, and released by then it is lost.
-const linger = 6 * time.Second
+// phone may attach by it at once; most attach when it is released.
+const linger = 2 * time.Second
 
 // failure is why a procedure ends, and what the phone is told of it.
 type failure struct {

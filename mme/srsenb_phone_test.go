@@ -182,29 +182,6 @@ func TestSrsUENeverUpdates(t *testing.T) {
 	}
 }
 
-// The phone reads a Service Reject when its wait for the service is over, four
-// seconds after it asked, and attaches then; it is lost if the connection is
-// released before.
-func TestSrsUEReadsRejectLate(t *testing.T) {
-	playSrsENB(t, nil, func(w *world) {
-		p := w.srsUE(w.tower(0x19b))
-		p.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 77}
-		p.initialRaw([]byte{0xc7, 0x20, 1, 2})
-		down[*eps.ServiceReject](p)
-		p.e.silent(4 * time.Second)
-		p.guti = nil
-		p.uplink(p.attachRequest())
-		p.authenticate()
-		p.information()
-		p.accepted()
-		p.setupResponse()
-		p.complete()
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("state %v", i.State)
-		}
-	})
-}
-
 // Told to attach again, the phone accepts, waits two seconds and comes with its
 // GUTI and keys by a new connection.
 func TestSrsUEDetachedByNetwork(t *testing.T) {
