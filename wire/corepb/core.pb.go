@@ -919,7 +919,7 @@ func (x *TowerNotice) GetNumber() uint64 {
 // TowerRadio is how the radio is that the tower's agent supervises.
 type TowerRadio struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // starting, running, restarting, stopped or failed
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"` // starting, running, no core, restarting, failing or stopped
 	SinceUnixMs   int64                  `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
 	Restarts      uint32                 `protobuf:"varint,3,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	LastError     string                 `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`

@@ -21,7 +21,7 @@ type Radio struct {
 
 // RadioStates are what a radio can be in.
 func RadioStates() []string {
-	return []string{"starting", "running", "restarting", "stopped", "failed"}
+	return []string{"starting", "running", "no core", "restarting", "failing", "stopped"}
 }
 
 // cut shortens a text to what is said on the link, and keeps it valid text.
