@@ -76,7 +76,7 @@ func (s *street) silence(yes bool, addrs ...netip.Addr) {
 	}
 }
 
-func (s *street) endpoint(a netip.Addr) *sctp.UDPEndpoint {
+func (s *street) endpoint(a netip.Addr) *sctp.Userspace {
 	s.t.Helper()
 	sock, err := s.net.Open(netip.AddrPortFrom(a, sctp.DefaultEncapPort))
 	if err != nil {

@@ -20,9 +20,9 @@ const (
 	shutdownAckSent
 )
 
-// assoc is one association of a UDPEndpoint: a state machine behind one mutex, driven by packets, by calls and by its clock.
+// assoc is one association of a Userspace: a state machine behind one mutex, driven by packets, by calls and by its clock.
 type assoc struct {
-	e    *UDPEndpoint
+	e    *Userspace
 	peer netip.AddrPort // IP and SCTP port
 	port uint16         // own SCTP port
 	up   chan struct{}  // closed when established
@@ -58,7 +58,7 @@ type assoc struct {
 	receiver
 }
 
-func newAssoc(e *UDPEndpoint, peer netip.AddrPort, port uint16, dest netip.AddrPort) *assoc {
+func newAssoc(e *Userspace, peer netip.AddrPort, port uint16, dest netip.AddrPort) *assoc {
 	a := &assoc{e: e, peer: peer, port: port, up: make(chan struct{}), done: make(chan struct{}), now: time.Now()}
 	a.state = cookieWait
 	a.paths = []path{a.newPath(dest, true)}

@@ -52,7 +52,7 @@ func TestChaos(t *testing.T) {
 			if k.x.used != 0 || k.y.used != 0 || len(k.x.frags)+len(k.x.held)+len(k.y.frags)+len(k.y.held) != 0 {
 				t.Errorf("left over: %d and %d bytes", k.x.used, k.y.used)
 			}
-			for _, e := range []*UDPEndpoint{k.a, k.b} {
+			for _, e := range []*Userspace{k.a, k.b} {
 				for _, why := range []drop{dropMalformed, dropTag, dropUnknownChunk, dropSack, dropFragment, dropBeyondWindow, dropCookieMAC} {
 					if n := e.Stats().Dropped[dropNames[why]]; n != 0 && !(why == dropMalformed && c.Corrupt > 0) {
 						t.Errorf("%d times %s between honest ends", n, dropNames[why])

@@ -8,7 +8,7 @@ import (
 )
 
 // input takes one datagram: finds the association, or answers without one. Only the reader calls it.
-func (e *UDPEndpoint) input(p []byte, from netip.AddrPort) {
+func (e *Userspace) input(p []byte, from netip.AddrPort) {
 	if !unicast(from.Addr()) {
 		e.count.drop(dropSource)
 		return
@@ -46,7 +46,7 @@ func (e *UDPEndpoint) input(p []byte, from netip.AddrPort) {
 
 // findListed finds the association an INIT ACK is for when it comes from another of a multi-homed peer's addresses than was dialled: the chunk
 // lists them all (RFC 9260 §5.1.2). The verification tag is checked later, as always.
-func (e *UDPEndpoint) findListed(h header, c chunk) *assoc {
+func (e *Userspace) findListed(h header, c chunk) *assoc {
 	i, err := parseInit(c.value)
 	if err != nil {
 		return nil
@@ -60,7 +60,7 @@ func (e *UDPEndpoint) findListed(h header, c chunk) *assoc {
 }
 
 // reply sends one chunk (already encoded) outside of any association.
-func (e *UDPEndpoint) reply(h header, tag uint32, chunk []byte, to netip.AddrPort) {
+func (e *Userspace) reply(h header, tag uint32, chunk []byte, to netip.AddrPort) {
 	p := appendPacket(e.scratch[:0], h.dst, h.src, tag)
 	p = append(p, chunk...)
 	e.scratch = p
@@ -68,7 +68,7 @@ func (e *UDPEndpoint) reply(h header, tag uint32, chunk []byte, to netip.AddrPor
 }
 
 // outOfTheBlue follows RFC 9260 §8.4 for a packet that belongs to no association.
-func (e *UDPEndpoint) outOfTheBlue(h header, chunks []byte, to netip.AddrPort) {
+func (e *Userspace) outOfTheBlue(h header, chunks []byte, to netip.AddrPort) {
 	e.count.drop(dropOutOfTheBlue)
 	for rest := chunks; len(rest) > 0; {
 		c, r, ok := nextChunk(rest)
@@ -90,7 +90,7 @@ func (e *UDPEndpoint) outOfTheBlue(h header, chunks []byte, to netip.AddrPort) {
 }
 
 // onInit answers INIT without keeping anything (RFC 9260 §5.1, §5.2.1, §5.2.2). a is the association the flow already has, if any.
-func (e *UDPEndpoint) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l *listener) {
+func (e *Userspace) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l *listener) {
 	i, err := parseInit(c.value)
 	if err != nil || i.tag == 0 || h.tag != 0 { // §8.5.1 rule A, §3.3.2
 		e.count.drop(dropInit)
@@ -179,7 +179,7 @@ func (a *assoc) initCollision(ck *cookie, from netip.AddrPort) bool {
 
 // onCookieEcho makes or restarts an association from a cookie of ours (RFC 9260 §5.1.5, §5.2.4) and returns it if the packet's other chunks
 // are to be processed.
-func (e *UDPEndpoint) onCookieEcho(h header, c chunk, from netip.AddrPort, a *assoc, l *listener) *assoc {
+func (e *Userspace) onCookieEcho(h header, c chunk, from netip.AddrPort, a *assoc, l *listener) *assoc {
 	ck, err := parseCookie(c.value, e.mac)
 	if err != nil {
 		e.count.drop(dropCookieMAC)
@@ -223,7 +223,7 @@ func (e *UDPEndpoint) onCookieEcho(h header, c chunk, from netip.AddrPort, a *as
 }
 
 // accept registers an association born from a cookie and puts it into the listener's queue, or does neither.
-func (e *UDPEndpoint) accept(l *listener, a *assoc, ck *cookie) bool {
+func (e *Userspace) accept(l *listener, a *assoc, ck *cookie) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e.mu.Lock()

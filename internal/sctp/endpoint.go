@@ -14,9 +14,9 @@ import (
 	"sync"
 )
 
-// UDPEndpoint is our own stack: one socket, of UDP (RFC 6951) or of raw IP packets ([NewRaw]), that carries many associations, both dialled and
-// accepted.
-type UDPEndpoint struct {
+// Userspace is an endpoint of our own stack: one socket, of UDP (RFC 6951, [NewUDP]) or of plain IP packets ([NewRaw]), that carries many
+// associations, both dialled and accepted.
+type Userspace struct {
 	o     Options
 	conn  Datagrams
 	ip    netip.Addr
@@ -40,7 +40,7 @@ type UDPEndpoint struct {
 	scratch []byte
 }
 
-var _ Endpoint = (*UDPEndpoint)(nil)
+var _ Endpoint = (*Userspace)(nil)
 
 // flow is what an association is found by.
 type flow struct {
@@ -50,7 +50,7 @@ type flow struct {
 
 // NewUDP opens the socket (or takes Options.Conn) and starts reading. Options that contradict each other, an unspecific address and a UDP port
 // in use are errors.
-func NewUDP(o Options) (*UDPEndpoint, error) {
+func NewUDP(o Options) (*Userspace, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func NewUDP(o Options) (*UDPEndpoint, error) {
 	if _, ok := conn.(splitter); !ok {
 		o.BaseMTU = o.MTU // without DF a probe says nothing
 	}
-	e := &UDPEndpoint{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, aliases: map[flow]*assoc{},
+	e := &Userspace{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, aliases: map[flow]*assoc{},
 		listeners: map[uint16]*listener{},
 		idle:      make(chan struct{}), mac: hmac.New(sha256.New, key)}
 	e.nextPort = 49152 + uint16(e.random32()%16384)
@@ -77,10 +77,10 @@ func NewUDP(o Options) (*UDPEndpoint, error) {
 }
 
 // EncapAddr is the IP address and UDP port the endpoint is bound to; the port is 0 without UDP.
-func (e *UDPEndpoint) EncapAddr() netip.AddrPort { return e.conn.LocalAddr() }
+func (e *Userspace) EncapAddr() netip.AddrPort { return e.conn.LocalAddr() }
 
 // random32 returns a random number that is never zero, so that it can be a verification tag (RFC 9260 §5.3.1).
-func (e *UDPEndpoint) random32() uint32 {
+func (e *Userspace) random32() uint32 {
 	e.rmu.Lock()
 	defer e.rmu.Unlock()
 	for {
@@ -95,7 +95,7 @@ func (e *UDPEndpoint) random32() uint32 {
 }
 
 // Listen implements [Endpoint].
-func (e *UDPEndpoint) Listen(port uint16) (Listener, error) {
+func (e *Userspace) Listen(port uint16) (Listener, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closing {
@@ -117,7 +117,7 @@ func (e *UDPEndpoint) Listen(port uint16) (Listener, error) {
 }
 
 // freePort finds an SCTP port with no listener and no association to remote. e.mu is held.
-func (e *UDPEndpoint) freePort(remote netip.AddrPort) (uint16, bool) {
+func (e *Userspace) freePort(remote netip.AddrPort) (uint16, bool) {
 	for range 16384 {
 		p := e.nextPort
 		if e.nextPort++; e.nextPort < 49152 {
@@ -131,7 +131,7 @@ func (e *UDPEndpoint) freePort(remote netip.AddrPort) (uint16, bool) {
 }
 
 // Dial implements [Endpoint]. A peer that refuses yields *AbortError, one that is silent ErrNoAnswer or ctx's error.
-func (e *UDPEndpoint) Dial(ctx context.Context, remote netip.AddrPort, o DialOptions) (Association, error) {
+func (e *Userspace) Dial(ctx context.Context, remote netip.AddrPort, o DialOptions) (Association, error) {
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	if !remote.IsValid() || remote.Port() == 0 || !unicast(remote.Addr()) {
 		return nil, fmt.Errorf("sctp: cannot dial %v: a unicast address and a port are needed", remote)
@@ -154,7 +154,7 @@ func (e *UDPEndpoint) Dial(ctx context.Context, remote netip.AddrPort, o DialOpt
 }
 
 // add registers an association, giving it a free port if wanted.
-func (e *UDPEndpoint) add(a *assoc, pickPort bool) error {
+func (e *Userspace) add(a *assoc, pickPort bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closing {
@@ -179,7 +179,7 @@ func (e *UDPEndpoint) add(a *assoc, pickPort bool) error {
 }
 
 // remove forgets an association; its mutex is held.
-func (e *UDPEndpoint) remove(a *assoc) {
+func (e *Userspace) remove(a *assoc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if k := a.flow(); e.assocs[k] == a {
@@ -198,7 +198,7 @@ func (e *UDPEndpoint) remove(a *assoc) {
 
 // alias makes packets from the peer's further addresses find the association; its mutex is held. An address that has an association of its own
 // keeps that.
-func (e *UDPEndpoint) alias(a *assoc) {
+func (e *Userspace) alias(a *assoc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range a.paths {
@@ -208,7 +208,7 @@ func (e *UDPEndpoint) alias(a *assoc) {
 	}
 }
 
-func (e *UDPEndpoint) find(k flow) (*assoc, *listener) {
+func (e *Userspace) find(k flow) (*assoc, *listener) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	a := e.assocs[k]
@@ -219,14 +219,14 @@ func (e *UDPEndpoint) find(k flow) (*assoc, *listener) {
 }
 
 // Close implements [Endpoint].
-func (e *UDPEndpoint) Close() error {
+func (e *Userspace) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), e.o.CloseTimeout)
 	defer cancel()
 	return e.Shutdown(ctx)
 }
 
 // Shutdown implements [Endpoint]. It returns ctx's error if associations had to be aborted.
-func (e *UDPEndpoint) Shutdown(ctx context.Context) error {
+func (e *Userspace) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	if e.closing {
 		e.mu.Unlock()
@@ -265,7 +265,7 @@ func (e *UDPEndpoint) Shutdown(ctx context.Context) error {
 }
 
 // read is the endpoint's only reader; it runs until the socket is closed.
-func (e *UDPEndpoint) read() {
+func (e *Userspace) read() {
 	buf := make([]byte, 1<<16)
 	for failures := 0; failures < 1000; {
 		n, from, err := e.conn.ReadFrom(buf)
@@ -285,7 +285,7 @@ func (e *UDPEndpoint) read() {
 }
 
 // write seals and sends one packet.
-func (e *UDPEndpoint) write(p []byte, to netip.AddrPort) error {
+func (e *Userspace) write(p []byte, to netip.AddrPort) error {
 	seal(p)
 	e.count.out.Add(1)
 	err := e.conn.WriteTo(p, to)
@@ -296,7 +296,7 @@ func (e *UDPEndpoint) write(p []byte, to netip.AddrPort) error {
 }
 
 // writeSplit sends one packet that the network may cut.
-func (e *UDPEndpoint) writeSplit(p []byte, to netip.AddrPort) {
+func (e *Userspace) writeSplit(p []byte, to netip.AddrPort) {
 	s, ok := e.conn.(splitter)
 	if !ok {
 		_ = e.write(p, to) // counted there
@@ -313,9 +313,9 @@ func unicast(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// listener is the Listener of a UDPEndpoint.
+// listener is the Listener of a Userspace.
 type listener struct {
-	e     *UDPEndpoint
+	e     *Userspace
 	port  uint16
 	queue chan *assoc
 	once  sync.Once

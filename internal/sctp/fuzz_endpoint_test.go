@@ -82,7 +82,7 @@ func op(kind, from byte, data []byte) []byte {
 // fuzzHost is an endpoint at a script's mercy.
 type fuzzHost struct {
 	t   *testing.T
-	e   *UDPEndpoint
+	e   *Userspace
 	pit *pit
 	a   *assoc // the association the script means: the latest
 }

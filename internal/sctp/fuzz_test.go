@@ -85,7 +85,7 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // overSink is an established association over a sink.
-func overSink(t *testing.T) (*UDPEndpoint, *assoc) {
+func overSink(t *testing.T) (*Userspace, *assoc) {
 	s := &sink{done: make(chan struct{})}
 	e, err := NewUDP(Options{Conn: s, Rand: &counter{}, ReceiveBuffer: 20000, MaxMessage: 10000, SendBuffer: 20000, CloseTimeout: 1, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -159,7 +159,7 @@ func someCarriers() []carrier {
 	return []carrier{carriers[1], carriers[2]}
 }
 
-func wireEndpoint(t *testing.T, w *wire) *sctp.UDPEndpoint {
+func wireEndpoint(t *testing.T, w *wire) *sctp.Userspace {
 	t.Helper()
 	o := sctp.Options{Local: w.local, Conn: w, Timers: quick, OutStreams: 10, MTU: 1400, CloseTimeout: 10 * time.Second}
 	open := sctp.NewUDP
@@ -170,6 +170,11 @@ func wireEndpoint(t *testing.T, w *wire) *sctp.UDPEndpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("our end: %+v", e.Stats())
+		}
+	})
 	return e
 }
 

@@ -17,7 +17,7 @@ import (
 type link struct {
 	t    *testing.T
 	net  *sctptest.Network
-	a, b *UDPEndpoint
+	a, b *Userspace
 	x, y *assoc // dialled, accepted
 }
 
@@ -27,7 +27,7 @@ func newLink(t *testing.T, seed uint64, o Options) *link {
 	t.Helper()
 	k := &link{t: t, net: sctptest.New(seed, sctptest.Conditions{Delay: time.Millisecond})}
 	def(&o.CloseTimeout, time.Hour)
-	for i, e := range []**UDPEndpoint{&k.a, &k.b} {
+	for i, e := range []**Userspace{&k.a, &k.b} {
 		s, err := k.net.Open(netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), DefaultEncapPort))
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func newLink(t *testing.T, seed uint64, o Options) *link {
 }
 
 func (k *link) close() {
-	for _, e := range []*UDPEndpoint{k.a, k.b} {
+	for _, e := range []*Userspace{k.a, k.b} {
 		if err := e.Close(); err != nil {
 			k.t.Errorf("close: %v", err)
 		}

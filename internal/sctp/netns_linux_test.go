@@ -88,7 +88,7 @@ func (w *world) within(netns string, f func() error) {
 }
 
 // in opens an endpoint in a namespace.
-func (w *world) in(netns string, open func(sctp.Options) (*sctp.UDPEndpoint, error), local netip.AddrPort, o sctp.Options) (e *sctp.UDPEndpoint) {
+func (w *world) in(netns string, open func(sctp.Options) (*sctp.Userspace, error), local netip.AddrPort, o sctp.Options) (e *sctp.Userspace) {
 	w.t.Helper()
 	o.Local = local
 	w.within(netns, func() (err error) { e, err = open(o); return err })
@@ -101,7 +101,7 @@ func (w *world) in(netns string, open func(sctp.Options) (*sctp.UDPEndpoint, err
 }
 
 // raw opens an endpoint of plain SCTP in the near namespace.
-func (w *world) raw(local string, o sctp.Options) *sctp.UDPEndpoint {
+func (w *world) raw(local string, o sctp.Options) *sctp.Userspace {
 	w.t.Helper()
 	return w.in(w.near, sctp.NewRaw, netip.AddrPortFrom(netip.MustParseAddr(local), 0), o)
 }

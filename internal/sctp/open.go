@@ -69,7 +69,7 @@ func Open(o OpenOptions) (Endpoint, Choice, error) {
 }
 
 // endpointOrNil keeps a nil pointer from becoming an Endpoint that is not nil.
-func endpointOrNil(e *UDPEndpoint, err error) (Endpoint, error) {
+func endpointOrNil(e *Userspace, err error) (Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}

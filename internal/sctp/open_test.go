@@ -112,7 +112,7 @@ func TestRawLoopback(t *testing.T) {
 		}
 		exchange(t, ends[0], ends[1])
 		for _, e := range ends {
-			if d := e.(*UDPEndpoint).Stats().Dropped; len(d) != 0 {
+			if d := e.(*Userspace).Stats().Dropped; len(d) != 0 {
 				t.Errorf("dropped %v", d)
 			}
 		}

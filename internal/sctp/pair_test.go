@@ -24,10 +24,10 @@ var (
 type bench struct {
 	t      *testing.T
 	net    *sctptest.Network
-	ea, eb *sctp.UDPEndpoint
+	ea, eb *sctp.Userspace
 }
 
-func endpoint(t *testing.T, n *sctptest.Network, at netip.AddrPort, o sctp.Options) *sctp.UDPEndpoint {
+func endpoint(t *testing.T, n *sctptest.Network, at netip.AddrPort, o sctp.Options) *sctp.Userspace {
 	t.Helper()
 	s, err := n.Open(at)
 	if err != nil {

@@ -18,7 +18,7 @@ const protocolSCTP = 132
 // address the endpoint speaks for: packets to other addresses of the host are neither seen nor answered. It needs CAP_NET_RAW. It refuses an
 // address that something else already speaks SCTP for, the kernel or another raw stack: they would abort each other's associations
 // (RFC 9260 §8.4 rule 8).
-func NewRaw(o Options) (*UDPEndpoint, error) {
+func NewRaw(o Options) (*Userspace, error) {
 	if o.Conn == nil {
 		s, err := openRaw(o.Local.Addr())
 		if err != nil {

@@ -32,7 +32,7 @@ func TestPathMTUShrinks(t *testing.T) {
 	near, far := netip.MustParseAddr("10.132.1.1"), netip.MustParseAddr("10.132.2.2")
 	for _, c := range []struct {
 		name   string
-		open   func(sctp.Options) (*sctp.UDPEndpoint, error)
+		open   func(sctp.Options) (*sctp.Userspace, error)
 		port   uint16
 		header int
 	}{{"raw", sctp.NewRaw, 0, 20}, {"udp", sctp.NewUDP, 9899, 28}} {

@@ -16,7 +16,7 @@ import (
 type script struct {
 	t        *testing.T
 	net      *sctptest.Network
-	e        *UDPEndpoint
+	e        *Userspace
 	l        Listener
 	sock     *sctptest.Socket
 	src, dst uint16

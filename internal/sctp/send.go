@@ -69,7 +69,7 @@ func initialWindow(mtu int) int { return min(4*mtu, max(2*mtu, 4404)) }
 
 func (s *sender) hasRoom(n, limit int) bool { return s.queued == 0 || s.queued+n <= limit }
 
-func (s *sender) release(e *UDPEndpoint) {
+func (s *sender) release(e *Userspace) {
 	for s.q.n > 0 {
 		c := s.q.pop()
 		c.block.free()

@@ -223,7 +223,7 @@ func TestSimultaneousOpen(t *testing.T) {
 	for _, lag := range []time.Duration{0, 400 * time.Microsecond, 900 * time.Microsecond} {
 		inBubble(lag.String(), t, func(t *testing.T) {
 			n := sctptest.New(1, sctptest.Conditions{Delay: time.Millisecond})
-			var ends [2]*UDPEndpoint
+			var ends [2]*Userspace
 			addrs := [2]netip.AddrPort{serverAddr, scriptAddr}
 			for i := range ends {
 				s, err := n.Open(addrs[i])

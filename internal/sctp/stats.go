@@ -75,7 +75,7 @@ type counters struct {
 func (c *counters) drop(d drop) { c.drops[d].Add(1) }
 
 // Stats returns a copy of the counters.
-func (e *UDPEndpoint) Stats() Stats {
+func (e *Userspace) Stats() Stats {
 	c := &e.count
 	s := Stats{PacketsIn: c.in.Load(), PacketsOut: c.out.Load(), ChunksRetransmitted: c.rtx.Load(), FastRetransmits: c.fast.Load(),
 		T3Expiries: c.t3.Load(), BlackHoles: c.blackHoles.Load(), Established: c.established.Load(), Restarted: c.restart.Load(), Ended: c.ended.Load(),

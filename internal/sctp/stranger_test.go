@@ -129,7 +129,7 @@ type usrsctp struct {
 	errs  bytes.Buffer
 }
 
-func startPeer(t *testing.T, at place, role string, ours *sctp.UDPEndpoint, sctpPort uint16, end string) *usrsctp {
+func startPeer(t *testing.T, at place, role string, ours *sctp.Userspace, sctpPort uint16, end string) *usrsctp {
 	t.Helper()
 	bin, err := stranger()
 	if err != nil {
@@ -242,15 +242,15 @@ var endings = []struct {
 var fastTimers = sctp.Timers{RTOInitial: 200 * time.Millisecond, RTOMin: 50 * time.Millisecond, RTOMax: time.Second}
 
 // forEachEnding runs f for every way to end, over UDP on loopback, with and without loss, and plain over two IP versions.
-func forEachEnding(t *testing.T, f func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int)) {
-	type stage func(t *testing.T) (*sctp.UDPEndpoint, place)
+func forEachEnding(t *testing.T, f func(t *testing.T, ours *sctp.Userspace, at place, i int)) {
+	type stage func(t *testing.T) (*sctp.Userspace, place)
 	udp := func(loss float64) stage {
-		return func(t *testing.T) (*sctp.UDPEndpoint, place) {
+		return func(t *testing.T) (*sctp.Userspace, place) {
 			return udpEndpoint(t, sctp.Options{Conn: lossySocket(t, loss), Timers: fastTimers}), onLoopback(t)
 		}
 	}
 	raw := func(ours, theirs string) stage {
-		return func(t *testing.T) (*sctp.UDPEndpoint, place) {
+		return func(t *testing.T) (*sctp.Userspace, place) {
 			w := newWorld(t)
 			return w.raw(ours, sctp.Options{Timers: fastTimers}), place{netns: w.far, peer: netip.AddrPortFrom(netip.MustParseAddr(theirs), 0)}
 		}
@@ -270,7 +270,7 @@ func forEachEnding(t *testing.T, f func(t *testing.T, ours *sctp.UDPEndpoint, at
 }
 
 // noFaults fails for what an honest peer never sends. A repeated packet is no fault.
-func noFaults(t *testing.T, ours *sctp.UDPEndpoint) {
+func noFaults(t *testing.T, ours *sctp.Userspace) {
 	t.Helper()
 	dropped := ours.Stats().Dropped
 	for _, why := range []string{"malformed packet", "wrong checksum", "wrong verification tag", "unknown chunk type", "bad INIT or INIT ACK",
@@ -282,7 +282,7 @@ func noFaults(t *testing.T, ours *sctp.UDPEndpoint) {
 }
 
 func TestStrangerConnects(t *testing.T) {
-	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int) {
+	forEachEnding(t, func(t *testing.T, ours *sctp.Userspace, at place, i int) {
 		l, err := ours.Listen(36412)
 		if err != nil {
 			t.Fatal(err)
@@ -308,7 +308,7 @@ func TestStrangerConnects(t *testing.T) {
 }
 
 func TestStrangerListens(t *testing.T) {
-	forEachEnding(t, func(t *testing.T, ours *sctp.UDPEndpoint, at place, i int) {
+	forEachEnding(t, func(t *testing.T, ours *sctp.Userspace, at place, i int) {
 		p := startPeer(t, at, "server", ours, 36412, endings[i].peer)
 		p.expect("READY")
 		a, err := ours.Dial(t.Context(), netip.AddrPortFrom(at.peer.Addr(), 36412), sctp.DialOptions{EncapPort: at.peer.Port()})

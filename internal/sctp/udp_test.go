@@ -9,7 +9,7 @@ import (
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
-func udpEndpoint(t testing.TB, o sctp.Options) *sctp.UDPEndpoint {
+func udpEndpoint(t testing.TB, o sctp.Options) *sctp.Userspace {
 	t.Helper()
 	o.Local = loopback
 	e, err := sctp.NewUDP(o)
