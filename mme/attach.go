@@ -30,7 +30,7 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.deleteSession(c.ue); err != nil { // of an attach before
+	if err := c.deleteSession(); err != nil { // of an attach before
 		return err
 	}
 	if err := c.openSession(pdn, pco); err != nil {
@@ -95,7 +95,7 @@ func (c *conn) detachOn(err *error) {
 	if errors.Is(*err, errStopping) || errors.Is(*err, errGiven) {
 		return
 	}
-	c.cleanUp(c.ue)
+	c.cleanUp()
 	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, (*err).Error() })
 }
 

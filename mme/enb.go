@@ -19,6 +19,9 @@ const ppid = 18
 // errNoSetup says that an eNB does not set up S1.
 var errNoSetup = errors.New("no S1 Setup")
 
+// errReplaced says that an eNB has another association.
+var errReplaced = errors.New("the eNB has another association")
+
 // enb is one association with an eNB, owned by the goroutine of serve.
 type enb struct {
 	m   *MME
@@ -30,7 +33,9 @@ type enb struct {
 	unset *time.Timer // ends an association that has no S1 Setup
 	quit  context.CancelCauseFunc
 
-	resets resets
+	resets  resets
+	probing sync.Mutex    // held by who asks whether the eNB answers
+	heard   chan struct{} // holds one token when it has said something
 
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
@@ -40,7 +45,7 @@ type enb struct {
 func newENB(m *MME, a sctp.Association) *enb {
 	out, _ := a.Streams()
 	return &enb{m: m, a: a, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
-		resets: newResets(), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
+		resets: newResets(), heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
 }
 
 // ueStream spreads UE-associated signalling over the streams above 0, which is
@@ -87,6 +92,10 @@ func (e *enb) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		select {
+		case e.heard <- struct{}{}:
+		default:
+		}
 		if msg.PPID != ppid {
 			e.m.count.drop(dropPPID)
 			continue
@@ -101,10 +110,7 @@ func (e *enb) gone(why error) {
 	if errors.Is(why, io.EOF) {
 		reason = "eNB shut the association down"
 	}
-	for _, l := range e.m.legs.of(e) {
-		e.m.legs.close(l)
-		l.tell(legGone{"association lost: " + reason})
-	}
+	e.drop("association lost: " + reason)
 	e.mu.Lock()
 	ready, info := e.ready, e.info
 	e.ready = false
@@ -114,6 +120,16 @@ func (e *enb) gone(why error) {
 		e.log.Info("eNB gone", "enb", info.ID.String(), "reason", reason)
 		e.m.o.Events(ENBChanged{ENB: info, Reason: reason})
 	}
+}
+
+// drop ends every S1 connection of the eNB here and says how many there were.
+func (e *enb) drop(why string) int {
+	legs := e.m.legs.of(e)
+	for _, l := range legs {
+		e.m.legs.close(l)
+		l.tell(legGone{why})
+	}
+	return len(legs)
 }
 
 func (e *enb) up() bool {

@@ -113,11 +113,11 @@ func (c *conn) notShownAgain(err error) {
 	}
 }
 
-// deleteSession ends the session of u, which may be another than the
-// connection's own. What the gateway answers changes nothing here; an
-// interruption is given back.
-func (c *conn) deleteSession(u *ue) error {
-	s := c.takeSession(u)
+// deleteSession ends the phone's session. What the gateway answers changes
+// nothing here; an interruption is given back.
+func (c *conn) deleteSession() error { return c.closeSession(c.takeSession()) }
+
+func (c *conn) closeSession(s *s11.Session) error {
 	if s == nil {
 		return nil
 	}
@@ -130,20 +130,19 @@ func (c *conn) deleteSession(u *ue) error {
 
 // cleanUp is deleteSession for a procedure that has ended already: it hears
 // nothing meanwhile, for the reason it ended must not be lost to another.
-func (c *conn) cleanUp(u *ue) {
-	if s := c.takeSession(u); s != nil {
+func (c *conn) cleanUp() {
+	if s := c.takeSession(); s != nil {
 		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 		defer cancel()
 		c.m.deleteAt(ctx, s)
 	}
 }
 
-// takeSession leaves u without session.
-func (c *conn) takeSession(u *ue) *s11.Session {
-	s := u.session
+// takeSession leaves the phone without session.
+func (c *conn) takeSession() *s11.Session {
+	s := c.m.known.setSession(c.ue, nil)
 	if s != nil {
-		c.m.known.setSession(u, nil)
-		u.show(func(i *UEInfo) { i.Bearers = nil })
+		c.ue.show(func(i *UEInfo) { i.Bearers = nil })
 	}
 	return s
 }
@@ -180,7 +179,7 @@ func (m *MME) GatewayRestarted(sessions []*s11.Session) {
 		m.known.mu.Unlock()
 		switch {
 		case owner != nil:
-			owner.in.put(inbound{msg: sessionLost{}}, true)
+			owner.in.put(inbound{msg: sessionLost{s}}, true)
 		case u != nil && m.known.deregister(u, true) != nil:
 			m.deregistered(u, "gateway restarted")
 		}

@@ -52,25 +52,25 @@ func (c *conn) reallocate() error {
 
 // assign gives u a second M-TMSI and a list of tracking areas beside those it
 // has; all are good until confirmed, or until the phone comes by one of them
-// (TS 24.301 §5.4.1.4, §5.5.1.2.4, §5.5.3.2.4).
+// (TS 24.301 §5.4.1.4, §5.5.1.2.4, §5.5.3.2.4). While a second M-TMSI is not
+// confirmed there is no third: the second is assigned again.
 func (r *registry) assign(u *ue, tais []id.TAI) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, err := r.drawTMSI()
-	if err != nil {
-		return err
-	}
-	if u.formerTMSI != 0 && r.byTMSI[u.formerTMSI] == u {
-		delete(r.byTMSI, u.formerTMSI)
+	if u.formerTMSI == 0 {
+		t, err := r.drawTMSI()
+		if err != nil {
+			return err
+		}
+		u.formerTMSI, u.tmsi = u.tmsi, t
+		r.byTMSI[t] = u
 	}
 	for _, was := range u.tais {
 		if !slices.Contains(u.formerTAIs, was) && len(u.formerTAIs) < 2*maxTAIList {
 			u.formerTAIs = append(u.formerTAIs, was)
 		}
 	}
-	u.formerTMSI, u.tmsi, u.tais = u.tmsi, t, tais
-	u.requests, u.assigned = 0, time.Now()
-	r.byTMSI[t] = u
+	u.tais, u.requests, u.assigned = tais, 0, time.Now()
 	return nil
 }
 

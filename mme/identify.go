@@ -53,8 +53,11 @@ func (c *conn) recognise(in *inbound, s *s1ap.STMSI) error {
 		if u == nil || u.verify(in.raw) != nil {
 			return nil
 		}
-		owner := c.m.known.claim(u, c)
-		if owner == nil {
+		owner, known := c.m.known.claim(u, c)
+		switch {
+		case !known:
+			return nil
+		case owner == nil:
 			c.ue = u
 			return nil
 		}
@@ -114,8 +117,8 @@ func (c *conn) stranger() {
 }
 
 // enter makes the phone, whose SIM has answered, the one known by its IMSI. If
-// another connection has that IMSI it must end first; what the phone had before
-// is closed.
+// another connection has that IMSI it must end first, which a silent gateway may
+// hold up twice; what the phone had before is closed.
 func (c *conn) enter() error {
 	for {
 		p, err := c.m.known.enter(c.ue, c)
@@ -124,13 +127,10 @@ func (c *conn) enter() error {
 		}
 		if p.owner == nil {
 			c.changed(func(i *UEInfo) { i.State, i.Reason = Attaching, "" })
-			if p.former != nil {
-				return c.deleteSession(p.former)
-			}
-			return nil
+			return c.closeSession(p.session)
 		}
 		p.owner.in.put(inbound{msg: evicted{}}, true)
-		if _, err := call(c, 2*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		if _, err := call(c, 3*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
 			select {
 			case <-p.owner.done:
 				return struct{}{}, nil

@@ -29,7 +29,7 @@ func (c *conn) interrupt(in inbound) error {
 	case detachOrder:
 		return c.ordered(m)
 	case sessionLost:
-		return c.sessionLost()
+		return c.sessionLost(m.session)
 	case *s1ap.UEContextReleaseRequest:
 		return &released{m.Cause}
 	case *s1ap.UEContextReleaseComplete:
@@ -56,8 +56,9 @@ func (c *conn) interrupt(in inbound) error {
 		return c.toENB(&s1ap.HandoverCancelAcknowledge{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
 	case *s1ap.UplinkNASTransport:
 		return c.interruptNAS(in)
+	case s1ap.Message:
+		c.leg.enb.unsupported(m)
 	}
-	c.m.count.drop(dropUnexpectedPDU)
 	return nil
 }
 

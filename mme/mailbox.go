@@ -5,6 +5,7 @@ import (
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/nassec"
+	"campanile.network/mme/s11"
 )
 
 // inbound is one thing that reaches a phone's goroutine: an S1AP message, or
@@ -41,7 +42,7 @@ type detachOrder struct {
 }
 
 // sessionLost says that the gateway has lost the phone's session.
-type sessionLost struct{}
+type sessionLost struct{ session *s11.Session }
 
 // mailbox is a bounded queue with one reader. What the MME itself says is let
 // in beyond the bound: there is little of it and it must not be lost.

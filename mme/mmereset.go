@@ -27,10 +27,7 @@ func (m *MME) Reset(ctx context.Context, g id.GlobalENBID) error {
 	if e == nil {
 		return ErrNoENB
 	}
-	for _, l := range m.legs.of(e) {
-		m.legs.close(l)
-		l.tell(legGone{"reset by the MME"})
-	}
+	e.drop("reset by the MME")
 	err := e.askReset(ctx, &s1ap.Reset{Cause: s1ap.CauseMiscOmIntervention.Cause(), ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoiceS1Interface}})
 	if errors.Is(err, errNoAck) {
 		e.log.Warn("the eNB acknowledges no Reset, its association is shut down instead")

@@ -6,6 +6,7 @@ import (
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/mme/s11"
 )
 
 // NetworkDetach is how the network detaches a phone (TS 24.301 §5.5.2.3).
@@ -146,7 +147,7 @@ func (c *conn) detachPhone(d *networkDetach) error {
 		if d.Type == eps.NetworkDetachTypeNoReattach {
 			c.ue.lease = nil
 		}
-		err := c.deleteSession(c.ue)
+		err := c.deleteSession()
 		c.changed(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, d.Error() })
 		if err != nil {
 			return err
@@ -188,15 +189,17 @@ func (c *conn) detachAnswer(d *networkDetach, in inbound) (verdict, error) {
 
 // sessionLost is a detach, to attach again, after the gateway has lost or ended
 // the phone's session.
-func (c *conn) sessionLost() error {
-	if c.ue.session == nil {
+func (c *conn) sessionLost(s *s11.Session) error {
+	if c.ue.session != s { // it has another by now, or none
 		return nil
 	}
 	c.m.known.setSession(c.ue, nil)
 	c.ue.lease = nil // the gateway knows no more what was carried under it
 	why := errors.New("the gateway has ended the session")
-	if c.proc != nil || !c.ue.registered {
-		return refuse(eps.EMMCauseNetworkFailure, why)
+	if c.proc != nil {
+		if _, ok := c.proc.asked.nas.(*eps.AttachRequest); ok {
+			return refuse(eps.EMMCauseNetworkFailure, why)
+		}
 	}
 	return reattach(why)
 }

@@ -57,21 +57,24 @@ func (r *registry) find(t id.MTMSI) *ue {
 }
 
 // claim makes c the owner of u, with what is waiting for the phone, if nobody is;
-// else it gives the owner.
-func (r *registry) claim(u *ue, c *conn) (owner *conn) {
+// else it gives the owner. known is false if another has the phone's place by
+// now.
+func (r *registry) claim(u *ue, c *conn) (owner *conn, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u.owner != nil && u.owner != c {
-		return u.owner
-	}
-	if u.owner == nil && !u.registered && r.byIMSI[u.imsi] == u {
+	switch {
+	case r.byIMSI[u.imsi] != u:
+		return nil, false
+	case u.owner != nil && u.owner != c:
+		return u.owner, true
+	case u.owner == nil && !u.registered:
 		r.deregistered--
 	}
 	u.owner = c
 	c.dataWaiting, c.order = u.data, u.order
 	u.data, u.order = false, nil
 	u.stopPaging()
-	return nil
+	return nil, true
 }
 
 // park leaves u without owner.
@@ -89,13 +92,13 @@ func (r *registry) park(u *ue, c *conn) {
 
 // place is what came of enter.
 type place struct {
-	owner  *conn // the IMSI is with this connection, which must end first
-	former *ue   // what was known of the IMSI; now the caller's to close
+	owner   *conn        // the IMSI is with this connection, which must end first
+	session *s11.Session // of what was known of the IMSI; now the caller's to close
 }
 
 // enter makes u, owned by c, the phone of its IMSI. errFull if there are too
 // many phones and none of them is deregistered.
-func (r *registry) enter(u *ue, c *conn) (place, error) {
+func (r *registry) enter(u *ue, c *conn) (p place, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	former := r.byIMSI[u.imsi]
@@ -105,13 +108,13 @@ func (r *registry) enter(u *ue, c *conn) (place, error) {
 	case former != nil && former.owner != nil && former.owner != c:
 		return place{owner: former.owner}, nil
 	case former != nil:
-		r.remove(former)
+		p.session = r.remove(former)
 	case len(r.byIMSI) >= r.max && !r.evict():
 		return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))
 	}
 	u.owner = c
 	r.byIMSI[u.imsi] = u
-	return place{former: former}, nil
+	return p, nil
 }
 
 // evict removes some deregistered phone.
@@ -128,7 +131,8 @@ func (r *registry) evict() bool {
 	return false
 }
 
-func (r *registry) remove(u *ue) {
+// remove forgets a phone and gives its session, which ends.
+func (r *registry) remove(u *ue) *s11.Session {
 	if r.byIMSI[u.imsi] == u {
 		delete(r.byIMSI, u.imsi)
 		if u.owner == nil && !u.registered {
@@ -140,23 +144,28 @@ func (r *registry) remove(u *ue) {
 			delete(r.byTMSI, t)
 		}
 	}
-	if u.session != nil && r.bySession[u.session] == u {
-		delete(r.bySession, u.session)
-	}
 	u.stopPaging()
+	return r.takeSession(u)
 }
 
-// setSession notes the session of u, or that it has none any more.
-func (r *registry) setSession(u *ue, s *s11.Session) {
+// takeSession leaves u without session. Called under mu.
+func (r *registry) takeSession(u *ue) *s11.Session {
+	s := u.session
+	delete(r.bySession, s)
+	u.session = nil
+	return s
+}
+
+// setSession notes the session of u and gives the one it had; nil is none.
+func (r *registry) setSession(u *ue, s *s11.Session) (had *s11.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u.session != nil && r.bySession[u.session] == u {
-		delete(r.bySession, u.session)
-	}
+	had = r.takeSession(u)
 	u.session = s
 	if s != nil {
 		r.bySession[s] = u
 	}
+	return had
 }
 
 // setRegistered notes the phone's EMM state.

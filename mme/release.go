@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 )
 
@@ -93,10 +94,12 @@ func (c *conn) move(l *leg) {
 }
 
 // command sends UE Context Release Command on a leg (TS 36.413 §8.3.3).
-func (c *conn) command(l *leg, cause s1ap.Cause) {
-	_ = l.enb.send(l.stream, &s1ap.UEContextReleaseCommand{
+func (c *conn) command(l *leg, cause s1ap.Cause) { l.enb.command(l.mmeID, l.enbID, cause) }
+
+func (e *enb) command(m id.MMEUEID, n id.ENBUEID, cause s1ap.Cause) {
+	_ = e.send(e.ueStream(m), &s1ap.UEContextReleaseCommand{
 		UES1APIDs: s1ap.UES1APIDs{Choice: s1ap.UES1APIDsChoiceUES1APIDPair, UES1APIDPair: &s1ap.UES1APIDPair{
-			MMEUES1APID: s1ap.MMEUES1APID(l.mmeID), ENBUES1APID: s1ap.ENBUES1APID(l.enbID),
+			MMEUES1APID: s1ap.MMEUES1APID(m), ENBUES1APID: s1ap.ENBUES1APID(n),
 		}},
 		Cause: cause,
 	})

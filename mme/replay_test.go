@@ -159,7 +159,7 @@ func (r *replay) run(w *world) {
 
 // translate puts this MME's UE ids in the place of the captured ones.
 func (r *replay) translate(m s1ap.Message) {
-	if mmeID, enbID := ids(m); mmeID != nil {
+	if mmeID, enbID := s1ap.UEIDs(m); mmeID != nil {
 		*mmeID = r.ids[*enbID]
 	}
 }

@@ -9,27 +9,27 @@ import (
 // are no more; the acknowledgement repeats its list, known or not.
 func (e *enb) reset(m *s1ap.Reset, fault *s1ap.SyntaxError) {
 	ack := &s1ap.ResetAcknowledge{CriticalityDiagnostics: diagnostics(fault)}
-	var legs []*leg
+	why, n := "reset by the eNB, cause "+m.Cause.String(), 0
 	switch m.ResetType.Choice {
 	case s1ap.ResetTypeChoiceS1Interface:
-		legs = e.m.legs.of(e)
+		n = e.drop(why)
 	case s1ap.ResetTypeChoicePartOfS1Interface:
 		ack.UEAssociatedLogicalS1ConnectionListResAck = s1ap.UEAssociatedLogicalS1ConnectionListResAck(m.ResetType.PartOfS1Interface)
 		for i := range m.ResetType.PartOfS1Interface {
 			item := &m.ResetType.PartOfS1Interface[i]
-			legs = append(legs, e.exactly(item.MMEUES1APID, item.ENBUES1APID)...)
+			for _, l := range e.exactly(item.MMEUES1APID, item.ENBUES1APID) {
+				e.m.legs.close(l)
+				l.tell(legGone{why})
+				n++
+			}
 		}
 	default:
 		e.errorIndication(&s1ap.ErrorIndication{Cause: new(s1ap.CauseProtocolAbstractSyntaxErrorReject.Cause())})
 		return
 	}
-	for _, l := range legs {
-		e.m.legs.close(l)
-		l.tell(legGone{"reset by the eNB, cause " + m.Cause.String()})
-	}
 	_ = e.send(0, ack)
 	e.m.count.procedure("reset", "")
-	e.log.Info("reset by the eNB", "cause", m.Cause.String(), "connections", len(legs))
+	e.log.Info("reset by the eNB", "cause", m.Cause.String(), "connections", n)
 }
 
 // exactly gives the legs that an item names: both ids must fit where both are

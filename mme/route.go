@@ -56,7 +56,7 @@ func (e *enb) before(m s1ap.Message, fault *s1ap.SyntaxError) {
 		return
 	}
 	e.m.count.drop(dropBeforeSetup)
-	_, enbID := ids(m)
+	_, enbID := s1ap.UEIDs(m)
 	if _, said := m.(*s1ap.ErrorIndication); said || enbID != nil {
 		e.log.Warn("eNB speaks of phones without S1 Setup", "message", m.Header().Name)
 		e.quit(errNoSetup)
@@ -86,7 +86,7 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 			MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: s1ap.CauseRadioNetworkUnspecified.Cause(),
 		})
 	default:
-		mmeID, enbID := ids(m)
+		mmeID, enbID := s1ap.UEIDs(m)
 		if mmeID == nil || enbID == nil {
 			e.unsupported(m)
 			return
@@ -96,7 +96,8 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 }
 
 // unsupported answers the beginning of a procedure that this MME does not have,
-// as its criticality asks (TS 36.413 §10.3.4.1); other messages are dropped.
+// as its criticality asks (TS 36.413 §10.3.4.1, §8.7.2.2); other messages are
+// dropped.
 func (e *enb) unsupported(m s1ap.Message) {
 	h := m.Header()
 	e.m.count.drop(dropUnexpectedPDU)
@@ -108,7 +109,8 @@ func (e *enb) unsupported(m s1ap.Message) {
 	if h.Criticality == s1ap.CriticalityNotify {
 		cause = s1ap.CauseProtocolAbstractSyntaxErrorIgnoreAndNotify
 	}
-	e.errorIndication(&s1ap.ErrorIndication{Cause: new(cause.Cause()), CriticalityDiagnostics: &s1ap.CriticalityDiagnostics{
+	mmeID, enbID := s1ap.UEIDs(m)
+	e.errorIndication(&s1ap.ErrorIndication{MMEUES1APID: mmeID, ENBUES1APID: enbID, Cause: new(cause.Cause()), CriticalityDiagnostics: &s1ap.CriticalityDiagnostics{
 		ProcedureCode: &h.ProcedureCode, TriggeringMessage: new(s1ap.TriggeringMessageInitiatingMessage), ProcedureCriticality: &h.Criticality,
 	}})
 }
@@ -185,7 +187,7 @@ func told(m s1ap.Message, fault *s1ap.SyntaxError) (mme *s1ap.MMEUES1APID, enb *
 	if fault.Transfer != nil {
 		return nil, nil
 	}
-	mme, enb = ids(m)
+	mme, enb = s1ap.UEIDs(m)
 	if lacksID(fault, s1ap.IDMMEUES1APID) || lacksID(fault, s1ap.IDSourceMMEUES1APID) {
 		mme = nil
 	}
@@ -198,38 +200,4 @@ func told(m s1ap.Message, fault *s1ap.SyntaxError) (mme *s1ap.MMEUES1APID, enb *
 // lacksID says that a message was without that IE, which it must have.
 func lacksID(fault *s1ap.SyntaxError, id s1ap.ProtocolIEID) bool {
 	return fault != nil && slices.ContainsFunc(fault.IEs, func(d s1ap.IEDiagnostic) bool { return d.ID == id && d.Error == s1ap.Missing })
-}
-
-// ids gives the UE ids of a message that an eNB may send about a phone; nil
-// where it has none.
-func ids(m s1ap.Message) (*s1ap.MMEUES1APID, *s1ap.ENBUES1APID) {
-	switch m := m.(type) {
-	case *s1ap.UplinkNASTransport:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.InitialUEMessage:
-		return nil, &m.ENBUES1APID
-	case *s1ap.NASNonDeliveryIndication:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.InitialContextSetupResponse:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.InitialContextSetupFailure:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.UEContextReleaseRequest:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.UEContextReleaseComplete:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.UECapabilityInfoIndication:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.UEContextModificationResponse:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.UEContextModificationFailure:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.ERABReleaseIndication:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.HandoverRequired:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	case *s1ap.HandoverCancel:
-		return &m.MMEUES1APID, &m.ENBUES1APID
-	}
-	return nil, nil
 }

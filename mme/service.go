@@ -49,7 +49,7 @@ func (c *conn) dismiss(err error) {
 		return
 	}
 	c.m.known.setRegistered(c.ue, false)
-	c.cleanUp(c.ue)
+	c.cleanUp()
 	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, f.Error() })
 }
 

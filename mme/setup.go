@@ -35,10 +35,11 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 		e.refuse(m, s1ap.CauseMiscOmIntervention.Cause(), new(s1ap.TimeToWaitV60s), err.Error(), fault, began)
 		return
 	}
-	for _, l := range e.m.legs.of(e) {
-		e.m.legs.close(l)
-		l.tell(legGone{"eNB sets up S1 anew"})
+	if other := e.m.legs.enb(g); other != nil && other != e && other.answers() {
+		e.refuse(m, s1ap.CauseMiscOmIntervention.Cause(), new(s1ap.TimeToWaitV60s), "another eNB with this id is here, from "+other.a.RemoteAddr().String(), fault, began)
+		return
 	}
+	e.drop("eNB sets up S1 anew")
 	e.mu.Lock()
 	if e.ready && e.info.ID != g {
 		e.m.legs.leave(e, e.info.ID)
@@ -48,7 +49,8 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 	e.mu.Unlock()
 	if former := e.m.legs.join(e, g); former != nil && former != e {
 		e.log.Warn("eNB has a new association, the former one is ended", "enb", g.String(), "former", former.a.RemoteAddr().String())
-		former.a.Abort("the eNB has another association")
+		former.drop(errReplaced.Error())
+		former.quit(errReplaced)
 	}
 	answer := &s1ap.S1SetupResponse{
 		MMEname: s1ap.MMEname(e.m.o.Name),
@@ -67,6 +69,33 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 	e.log.Info("S1 setup done", "enb", g.String(), "name", string(m.ENBname), "tower", tower.Short(), "tais", len(tais), "took", time.Since(began))
 	e.m.o.Events(ENBChanged{ENB: e.show(), Up: true})
 }
+
+// answers says whether an eNB whose global id another association claims is
+// there still: it is told to release an S1 connection that nobody has, which it
+// must answer with an Error Indication (TS 36.413 §10.6). After a restart the
+// former association has ended, or nobody answers on it.
+func (e *enb) answers() bool {
+	e.probing.Lock()
+	defer e.probing.Unlock()
+	select {
+	case <-e.heard:
+	default:
+	}
+	e.command(0, maxENBUEID, s1ap.CauseMiscOmIntervention.Cause())
+	t := time.NewTimer(probeWait)
+	defer t.Stop()
+	select {
+	case <-e.heard:
+		return true
+	case <-e.a.Done():
+	case <-t.C:
+	}
+	return false
+}
+
+// maxENBUEID is the highest eNB UE S1AP ID (TS 36.413 §9.2.3.4); no leg has the
+// MME UE S1AP ID 0.
+const maxENBUEID id.ENBUEID = 1<<24 - 1
 
 // refuse is the unsuccessful operation (TS 36.413 §8.7.3.3). The association
 // stays; the eNB may try again.

@@ -10,6 +10,10 @@ import (
 // sweepEvery is how late an implicit detach may be.
 const sweepEvery = 15 * time.Second
 
+// sweepWidth is how many phones are detached at a time: a gateway that is silent
+// holds up each for GatewayTimeout.
+const sweepWidth = 256
+
 // sweep detaches phones implicitly that have been idle too long (TS 24.301
 // §5.3.5): switched off without a word, or gone. A phone that comes back is told
 // #10 and attaches with the keys it has.
@@ -22,11 +26,19 @@ func (m *MME) sweep() {
 			return
 		case <-t.C:
 		}
+		at := make(chan struct{}, sweepWidth)
 		for _, u := range m.known.idleSince(time.Now().Add(-m.o.IdleLimit)) {
-			if m.forgetIdle(u, "implicitly detached", false) {
-				m.count.procedure("implicit detach", "")
+			at <- struct{}{}
+			if !m.spawn(func() { defer func() { <-at }(); m.detachImplicitly(u) }) {
+				return
 			}
 		}
+	}
+}
+
+func (m *MME) detachImplicitly(u *ue) {
+	if m.forgetIdle(u, "implicitly detached", false) {
+		m.count.procedure("implicit detach", "")
 	}
 }
 
@@ -65,16 +77,16 @@ func (m *MME) deregistered(u *ue, why string) {
 }
 
 // deregister takes the session from a phone that nobody owns; nil if somebody
-// does or there is none. anew ends the lease, too.
+// does, if there is none, or if another has the phone's place by now. anew ends
+// the lease, too.
 func (r *registry) deregister(u *ue, anew bool) *s11.Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u.owner != nil || !u.registered || u.session == nil {
+	if r.byIMSI[u.imsi] != u || u.owner != nil || !u.registered || u.session == nil {
 		return nil
 	}
-	s := u.session
-	delete(r.bySession, s)
-	u.session, u.registered = nil, false
+	s := r.takeSession(u)
+	u.registered = false
 	if anew {
 		u.lease = nil
 	}

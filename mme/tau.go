@@ -54,7 +54,7 @@ func (c *conn) update(req *eps.TrackingAreaUpdateRequest, in inbound) error {
 func (c *conn) withoutBearers() error {
 	err := refuse(eps.EMMCauseNoEPSBearerContextActivated, errors.New("the phone has no bearer any more"))
 	c.m.known.setRegistered(c.ue, false)
-	c.cleanUp(c.ue)
+	c.cleanUp()
 	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, err.Error() })
 	return err
 }

@@ -69,8 +69,8 @@ func TestUpdateRequestAgain(t *testing.T) {
 		}
 		req.Type = eps.UpdatePeriodic | eps.UpdateActive
 		p.uplink(req)
-		if m := p.updated(); m.GUTI == first.GUTI {
-			t.Error("the update did not begin anew")
+		if m := p.updated(); m.GUTI != first.GUTI {
+			t.Error("a third GUTI while the second is not confirmed")
 		}
 		expect[*s1ap.InitialContextSetupRequest](p.e)
 		p.setupResponse()

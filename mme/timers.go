@@ -42,6 +42,7 @@ const (
 	refusedWait        = 2 * time.Minute  // another S1 Setup Request after a refusal
 	sendWait           = 5 * time.Second  // room in an association's send buffer
 	admitWait          = 5 * time.Second  // Towers.Admit
+	probeWait          = 2 * time.Second  // a word of an eNB that may have restarted; srsRAN's wait 5 s for their S1 Setup
 	drainWait          = 2 * time.Second  // procedures under way when the MME stops
 	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of an association
 )
