@@ -321,6 +321,12 @@ func (g *testGateway) delay(d time.Duration) {
 	g.slow = d
 }
 
+func (g *testGateway) hush(silent bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.silent = silent
+}
+
 func (g *testGateway) all() []*s11.Session {
 	g.mu.Lock()
 	defer g.mu.Unlock()

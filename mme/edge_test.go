@@ -70,7 +70,7 @@ func TestSameServiceRequestByTwoLegs(t *testing.T) {
 		p.attach()
 		sr := must(p.sec.AppendServiceRequest(nil))
 		// The owner is held up, so that both are verified before it acts.
-		w.gw.silent = true
+		w.gw.hush(true)
 		p.e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
 		synctest.Wait()
 		q, thief := p.at(f), p.at(f)
@@ -87,7 +87,7 @@ func TestSameServiceRequestByTwoLegs(t *testing.T) {
 			l.own(&conn{in: newMailbox(1)})
 			legs[i] = l
 		}
-		w.gw.silent = false
+		w.gw.hush(false)
 		msg := &s1ap.InitialUEMessage{NASPDU: sr}
 		for _, l := range legs {
 			if !l.give(owner, inbound{msg: msg}) {

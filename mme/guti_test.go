@@ -196,3 +196,30 @@ func TestTrackingAreaLists(t *testing.T) {
 		t.Error("a group of 17 is taken")
 	}
 }
+
+// A phone that has not confirmed a GUTI and is assigned one again is still known
+// by the one it has (TS 24.301 §5.4.1.6, §5.5.3.2.7 c).
+func TestGUTIUnconfirmedTwice(t *testing.T) {
+	play(t, func(o *Options) { o.GUTIRequests = 1 }, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		p.idle()
+		p.request()
+		p.setupResponse()
+		for range 5 {
+			down[*eps.GUTIReallocationCommand](p)
+		}
+		p.e.silent(time.Minute)
+		p.uplink(p.updateRequest(eps.UpdatePeriodic)) // in the same connection
+		for range 5 {
+			down[*eps.TrackingAreaUpdateAccept](p)
+		}
+		p.released()
+		p.settled()
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+	})
+}

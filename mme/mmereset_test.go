@@ -141,3 +141,51 @@ func TestUnsupportedProcedures(t *testing.T) {
 		}
 	})
 }
+
+// Procedures this MME does not have, about a phone: the answer names it, if it
+// is this eNB's (TS 36.413 §8.7.2.2, §10.6).
+func TestUnsupportedAboutAPhone(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.tower(0x19c)
+		p := w.phone(e)
+		p.attach()
+		ask := &s1ap.UEContextSuspendRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID}
+		e.send(ask)
+		if m := expect[*s1ap.ErrorIndication](e); *m.Cause != s1ap.CauseProtocolAbstractSyntaxErrorReject.Cause() || m.MMEUES1APID == nil || *m.MMEUES1APID != p.mmeID || m.ENBUES1APID == nil {
+			t.Errorf("answered with %v", m)
+		}
+		f.send(ask)
+		if m := expect[*s1ap.ErrorIndication](f); *m.Cause != s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause() {
+			t.Errorf("answered with %v", m)
+		}
+		f.send(&s1ap.HandoverNotify{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, EUTRANCGI: f.cell(), TAI: f.tai()})
+		expect[*s1ap.ErrorIndication](f)
+		e.send(&s1ap.HandoverNotify{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, EUTRANCGI: e.cell(), TAI: e.tai()}) // to be ignored
+		e.send(&s1ap.PWSRestartIndication{ECGIListForRestart: s1ap.ECGIListForRestart{e.cell()}, GlobalENBID: e.setupRequest(0x19b).GlobalENBID, TAIListForRestart: s1ap.TAIListForRestart{e.tai()}})
+		e.silent(time.Second)
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+	})
+}
+
+// Error Indications are not answered, whatever is wrong with them: two that
+// answer each other would never end (TS 36.413 §10.5).
+func TestErrorIndicationsAreNotAnswered(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		whole := must(s1ap.Append(nil, &s1ap.ErrorIndication{MMEUES1APID: new(p.mmeID + 7), ENBUES1APID: new(p.enbID), Cause: new(s1ap.CauseProtocolSemanticError.Cause())}))
+		e.raw(whole)
+		e.raw(append(whole, 0))
+		for n := 4; n < len(whole); n++ {
+			e.raw(whole[:n])
+		}
+		e.send(&s1ap.ErrorIndication{})
+		e.silent(time.Minute)
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("the phone is %v", i.State)
+		}
+	})
+}

@@ -282,7 +282,7 @@ func TestSessionRefused(t *testing.T) {
 		{"no addresses left", func(w *world) { w.gw.refuse = &gtpc.CauseError{Cause: gtpc.AllAddressesOccupied} }, eps.PDNConnectivityRequest{}, 19, eps.ESMCauseInsufficientResources},
 		{"IPv6 from a gateway with IPv4", func(w *world) { w.gw.refuse = &gtpc.CauseError{Cause: gtpc.PDNTypeNotSupported} }, eps.PDNConnectivityRequest{PDNType: eps.PDNTypeIPv6}, 19, eps.ESMCausePDNTypeIPv4OnlyAllowed},
 		{"gateway does not answer", func(w *world) { w.gw.refuse = gtpc.ErrNoAnswer }, eps.PDNConnectivityRequest{}, 17, 0},
-		{"gateway silent", func(w *world) { w.gw.silent = true }, eps.PDNConnectivityRequest{}, 17, 0},
+		{"gateway silent", func(w *world) { w.gw.hush(true) }, eps.PDNConnectivityRequest{}, 17, 0},
 		{"another APN", nil, eps.PDNConnectivityRequest{APN: eps.Some(must(id.ParseAPN("ims")))}, 19, eps.ESMCauseMissingOrUnknownAPN},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,12 +163,12 @@ func TestSrsENBComesBackAfterRefusal(t *testing.T) {
 // slowTowers is a register that answers late.
 type slowTowers struct {
 	*world
-	wait time.Duration
+	wait atomic.Int64 // nanoseconds
 }
 
 func (s *slowTowers) Admit(ctx context.Context, g id.GlobalENBID, tais []id.TAI) (proof.TowerKey, error) {
 	select {
-	case <-time.After(s.wait):
+	case <-time.After(time.Duration(s.wait.Load())):
 		return s.world.Admit(ctx, g, tais)
 	case <-ctx.Done():
 		return proof.TowerKey{}, ctx.Err()
@@ -177,7 +178,8 @@ func (s *slowTowers) Admit(ctx context.Context, g id.GlobalENBID, tais []id.TAI)
 // Five seconds without an answer, and the eNB shuts the association down to try
 // again ten seconds later.
 func TestSrsENBWaitsFiveSeconds(t *testing.T) {
-	slow := &slowTowers{wait: time.Minute}
+	slow := &slowTowers{}
+	slow.wait.Store(int64(time.Minute))
 	playSrsENB(t, func(o *Options) { slow.world, o.Towers = o.Towers.(*world), slow }, func(w *world) {
 		e := w.dial()
 		e.send(e.setupRequest(0x19b))
@@ -188,7 +190,7 @@ func TestSrsENBWaitsFiveSeconds(t *testing.T) {
 		}
 		e.shutdown()
 		time.Sleep(10 * time.Second)
-		slow.wait = 4 * time.Second
+		slow.wait.Store(int64(4 * time.Second))
 		p := w.phone(w.tower(0x19b))
 		p.attach()
 		if s := w.m.Stats(); s.ENBs != 1 {

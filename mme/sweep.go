@@ -62,10 +62,10 @@ func (m *MME) forgetIdle(u *ue, why string, anew bool) bool {
 	if s == nil {
 		return false
 	}
+	m.deregistered(u, why)
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()
 	m.deleteAt(ctx, s)
-	m.deregistered(u, why)
 	return true
 }
 

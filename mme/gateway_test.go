@@ -7,36 +7,8 @@ import (
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/s1ap"
 	"campanile.network/mme/s11"
 )
-
-// A phone that has not confirmed a GUTI and is assigned one again is still known
-// by the one it has (TS 24.301 §5.4.1.6, §5.5.3.2.7 c).
-func TestGUTIUnconfirmedTwice(t *testing.T) {
-	play(t, func(o *Options) { o.GUTIRequests = 1 }, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.attach()
-		p.idle()
-		p.request()
-		p.setupResponse()
-		for range 5 {
-			down[*eps.GUTIReallocationCommand](p)
-		}
-		p.e.silent(time.Minute)
-		p.uplink(p.updateRequest(eps.UpdatePeriodic)) // in the same connection
-		for range 5 {
-			down[*eps.TrackingAreaUpdateAccept](p)
-		}
-		p.released()
-		p.settled()
-		p.request()
-		p.setupResponse()
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("the phone is %v", i.State)
-		}
-	})
-}
 
 // A dead gateway does not hold up the implicit detach of many phones (TS 24.301
 // §5.3.5).
@@ -48,7 +20,7 @@ func TestImplicitDetachWithDeadGateway(t *testing.T) {
 			p.attach()
 			p.idle()
 		}
-		w.gw.silent = true
+		w.gw.hush(true)
 		time.Sleep(time.Hour + time.Minute)
 		synctest.Wait()
 		if s := w.m.Stats(); s.Registered != 0 || s.Procedures["implicit detach ok"] != 200 {
@@ -77,7 +49,7 @@ func TestDeadGatewayHoldsNobody(t *testing.T) {
 		p.attach()
 		p.idle()
 		p.request()
-		w.gw.silent = true
+		w.gw.hush(true)
 		p.setupResponse()
 		synctest.Wait()
 		began := time.Now()
@@ -89,7 +61,7 @@ func TestDeadGatewayHoldsNobody(t *testing.T) {
 		if i := p.settled(); i.State != Deregistered {
 			t.Errorf("state %v", i.State)
 		}
-		w.gw.silent = false
+		w.gw.hush(false)
 
 		p.initial(p.attachRequest())
 		p.information()
@@ -99,7 +71,7 @@ func TestDeadGatewayHoldsNobody(t *testing.T) {
 		p.settled()
 		p.idle()
 		p.request()
-		w.gw.silent = true
+		w.gw.hush(true)
 		p.setupResponse()
 		synctest.Wait()
 		began = time.Now()
@@ -172,52 +144,4 @@ func TestReplacedPhone(t *testing.T) {
 	if _, known := r.claim(former, c); known || former.owner != nil {
 		t.Error("a phone that is not known any more was claimed")
 	}
-}
-
-// Procedures this MME does not have, about a phone: the answer names it, if it
-// is this eNB's (TS 36.413 §8.7.2.2, §10.6).
-func TestUnsupportedAboutAPhone(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e, f := w.tower(0x19b), w.tower(0x19c)
-		p := w.phone(e)
-		p.attach()
-		ask := &s1ap.UEContextSuspendRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID}
-		e.send(ask)
-		if m := expect[*s1ap.ErrorIndication](e); *m.Cause != s1ap.CauseProtocolAbstractSyntaxErrorReject.Cause() || m.MMEUES1APID == nil || *m.MMEUES1APID != p.mmeID || m.ENBUES1APID == nil {
-			t.Errorf("answered with %v", m)
-		}
-		f.send(ask)
-		if m := expect[*s1ap.ErrorIndication](f); *m.Cause != s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause() {
-			t.Errorf("answered with %v", m)
-		}
-		f.send(&s1ap.HandoverNotify{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, EUTRANCGI: f.cell(), TAI: f.tai()})
-		expect[*s1ap.ErrorIndication](f)
-		e.send(&s1ap.HandoverNotify{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, EUTRANCGI: e.cell(), TAI: e.tai()}) // to be ignored
-		e.send(&s1ap.PWSRestartIndication{ECGIListForRestart: s1ap.ECGIListForRestart{e.cell()}, GlobalENBID: e.setupRequest(0x19b).GlobalENBID, TAIListForRestart: s1ap.TAIListForRestart{e.tai()}})
-		e.silent(time.Second)
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("the phone is %v", i.State)
-		}
-	})
-}
-
-// Error Indications are not answered, whatever is wrong with them: two that
-// answer each other would never end (TS 36.413 §10.5).
-func TestErrorIndicationsAreNotAnswered(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		p := w.phone(e)
-		p.attach()
-		whole := must(s1ap.Append(nil, &s1ap.ErrorIndication{MMEUES1APID: new(p.mmeID + 7), ENBUES1APID: new(p.enbID), Cause: new(s1ap.CauseProtocolSemanticError.Cause())}))
-		e.raw(whole)
-		e.raw(append(whole, 0))
-		for n := 4; n < len(whole); n++ {
-			e.raw(whole[:n])
-		}
-		e.send(&s1ap.ErrorIndication{})
-		e.silent(time.Minute)
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("the phone is %v", i.State)
-		}
-	})
 }
