@@ -66,7 +66,7 @@ var ErrHalted = node.ErrHalted
 var (
 	ErrExists         = errors.New("exists already")
 	ErrUnknown        = errors.New("unknown to the chain")
-	ErrNothingNew     = errors.New("voucher is not higher than the highest the chain has seen")
+	ErrNothingNew     = errors.New("the chain has seen it, or a newer one")
 	ErrNothingToClaim = errors.New("nothing to claim")
 	ErrClosed         = errors.New("channel is closed")
 	ErrFunds          = errors.New("not enough funds")
@@ -95,6 +95,7 @@ func (r *Rejected) Is(target error) bool {
 		{subscriber.ModuleName, subscriber.ErrUnknown.ABCICode(), ErrUnknown},
 		{tower.ModuleName, tower.ErrExists.ABCICode(), ErrExists},
 		{tower.ModuleName, tower.ErrUnknown.ABCICode(), ErrUnknown},
+		{tower.ModuleName, tower.ErrStale.ABCICode(), ErrNothingNew},
 		{settlement.ModuleName, settlement.ErrExists.ABCICode(), ErrExists},
 		{settlement.ModuleName, settlement.ErrUnknown.ABCICode(), ErrUnknown},
 		{settlement.ModuleName, settlement.ErrNothingNew.ABCICode(), ErrNothingNew},

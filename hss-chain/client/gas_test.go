@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -127,6 +128,17 @@ func TestGas(t *testing.T) {
 		tw.Shares = append(tw.Shares, ledger.Share{Account: ledger.Account(a), Weight: 1})
 	}
 	measure("update tower", towerGas(tw), func() (Receipt, error) { return r.UpdateTower(ctx, r.owner, tw) })
+	statement, err := proof.Health{ChainID: r.node.ChainID(), Tower: tw.Key, State: proof.RadioRunning, Since: time.Now(), Restarts: 1 << 20, At: time.Now()}.Sign(r.tower)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measure("report health", towerGas(tw), func() (Receipt, error) { return r.ReportHealth(ctx, r.operator, statement) })
+	if got, ok := r.model.Tower(tw.Key); !ok || got.Health.State != proof.RadioRunning || got.Health.Restarts != 1<<20 || got.Health.Heard.IsZero() {
+		t.Errorf("the ledger has %+v", got.Health)
+	}
+	if _, err := r.ReportHealth(ctx, r.operator, statement); !errors.Is(err, ErrNothingNew) {
+		t.Errorf("the same again: %v", err)
+	}
 	var channel uint64
 	measure("open channel, 16 shares", gasChannel, func() (rc Receipt, err error) {
 		channel, rc, err = r.OpenChannel(ctx, r.operator, tw.Key, proof.AmountOf(1e18))

@@ -104,3 +104,16 @@ func (c *Client) UpdateTower(ctx context.Context, owner *Account, t ledger.Tower
 		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
 	}})
 }
+
+// ReportHealth shows the chain what a tower says about its radio, as
+// proof.Health.Sign made it. Anybody may. Refusals: ErrUnknown, ErrNothingNew;
+// one that comes too soon or is not the tower's.
+func (c *Client) ReportHealth(ctx context.Context, by *Account, statement []byte) (Receipt, error) {
+	gas := uint64(gasChannel)
+	if h, err := proof.OpenHealth(c.node.ChainID(), statement); err == nil && c.node.Ledger != nil {
+		if t, ok := c.node.Ledger.Tower(h.Tower); ok {
+			gas = towerGas(t)
+		}
+	}
+	return c.submit(ctx, job{what: "report health", by: by, gas: gas, msg: &tower.MsgReportHealth{Submitter: string(by.address), Statement: statement}})
+}

@@ -43,6 +43,7 @@ func world(t *testing.T) Update {
 			Key: proof.TowerKey{4}, Owner: "camp1own", Name: "roof", ENB: id.GlobalENBID{PLMN: p, Type: id.MacroENB, ID: 0x19b},
 			Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, Shares: []Share{{"camp1own", 3}, {"camp1it", 1}},
 			PricePerGB: proof.AmountOf(1e18), Version: 1,
+			Health: Health{proof.RadioRunning, time.Unix(900, 0).UTC(), 2, time.Unix(999, 5).UTC(), time.Unix(1000, 0).UTC()},
 		}},
 		Channels: []Channel{{
 			ID: 5, Payer: "camp1op", Operator: proof.OperatorKey{1}, Tower: proof.TowerKey{4}, Owner: "camp1own",

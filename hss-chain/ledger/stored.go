@@ -46,6 +46,12 @@ type (
 		Shares     []Share
 		PricePerGB proof.Amount
 		Version    uint64
+		Health     *storedHealth `json:",omitempty"`
+	}
+	storedHealth struct {
+		State              uint8
+		Since, Said, Heard time.Time
+		Restarts           uint32
 	}
 	storedCell struct {
 		PLMN string
@@ -119,6 +125,9 @@ func storeTower(t Tower) storedTower {
 	for _, c := range t.Cells {
 		s.Cells = append(s.Cells, storedCell{c.PLMN.String(), uint32(c.ECI)})
 	}
+	if h := t.Health; h.State != 0 {
+		s.Health = &storedHealth{uint8(h.State), h.Since, h.Said, h.Heard, h.Restarts}
+	}
 	return s
 }
 
@@ -137,6 +146,9 @@ func (s storedTower) open() (Tower, error) {
 			return Tower{}, err
 		}
 		t.Cells = append(t.Cells, id.ECGI{PLMN: plmn, ECI: id.ECI(c.ECI)})
+	}
+	if h := s.Health; h != nil {
+		t.Health = Health{proof.RadioState(h.State), h.Since, h.Restarts, h.Said, h.Heard}
 	}
 	return t, nil
 }

@@ -114,7 +114,23 @@ type Tower struct {
 	Cells      []id.ECGI
 	Shares     []Share
 	PricePerGB proof.Amount // for 10^9 octets, in channels opened from now on
-	Version    uint64       // counts changes from 1
+	Version    uint64       // counts the owner's changes from 1
+	Health     Health       // the newest word of the tower itself; zero: it has said nothing
+}
+
+// Health is what a tower has said about the radio it supervises.
+type Health struct {
+	State    proof.RadioState
+	Since    time.Time // of State; by the tower's clock, as Said
+	Restarts uint32
+	Said     time.Time
+	Heard    time.Time // of the block that has it
+}
+
+// Statement is the statement as others are compared with it, and when a block
+// had it; see proof.Health.After.
+func (h Health) Statement() (proof.Health, time.Time) {
+	return proof.Health{State: h.State, Since: h.Since, Restarts: h.Restarts, At: h.Said}, h.Heard
 }
 
 // HasCell says whether the cell was registered as this tower's.

@@ -100,6 +100,9 @@ func (c *converter) tower(t tower.Tower) ledger.Tower {
 	for _, cell := range t.Cells {
 		v.Cells = append(v.Cells, id.ECGI{PLMN: c.plmn(cell.PLMN), ECI: id.ECI(cell.ECI)})
 	}
+	if h := t.Health; h != nil {
+		v.Health = ledger.Health{State: proof.RadioState(h.State), Since: h.Since, Restarts: h.Restarts, Said: h.Said, Heard: h.Heard}
+	}
 	return v
 }
 

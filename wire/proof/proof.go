@@ -1,5 +1,6 @@
-// Package proof has what one party shows another to be believed about money:
-// tickets, segments, receipts and vouchers, their bytes and signatures.
+// Package proof has what one party shows another to be believed: about money,
+// tickets, segments, receipts and vouchers, and about a tower, how its radio
+// does; their bytes and signatures.
 //
 // A ticket is a lease that a subscriber's home signs after a SIM has answered.
 // A segment is signed by the serving MME each time the phone becomes active at
@@ -114,6 +115,7 @@ const (
 	purposeTicket  = "campanile/ticket/1"
 	purposeSegment = "campanile/segment/1"
 	purposeVoucher = "campanile/voucher/1"
+	purposeHealth  = "campanile/health/1"
 )
 
 // maxChainID bounds the chain-id in everything signed, in octets.

@@ -206,6 +206,7 @@ func FuzzOpen(f *testing.F) {
 		func() ([]byte, error) { return tk.Sign(node) },
 		func() ([]byte, error) { return sg.Sign(serving) },
 		func() ([]byte, error) { return v.Sign(serving) },
+		func() ([]byte, error) { return statement(node).Sign(node) },
 	} {
 		b, err := sign()
 		if err != nil {
@@ -222,6 +223,7 @@ func FuzzOpen(f *testing.F) {
 			t.Error("voucher believed from nobody")
 		}
 		proof.OpenTicket("campanile-1", b)
+		proof.OpenHealth("campanile-1", b)
 	})
 }
 

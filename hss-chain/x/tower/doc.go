@@ -1,7 +1,9 @@
 // Package tower is the chain's registry of towers: each a key, its owner, the
 // eNB identity and cells it transmits as, its price and the shares in what it
-// earns. One global eNB identity belongs to one tower. The package moves no
-// money and knows no channel: settlement copies the terms when one is opened.
+// earns, and the newest that the tower itself has said about its radio. One
+// global eNB identity belongs to one tower. The package moves no money and knows
+// no channel: settlement copies the terms when one is opened. Nor does it judge
+// what a tower says, which proves only that its key has said so.
 package tower
 
 import (
@@ -26,4 +28,6 @@ var (
 	ErrUnknown  = errorsmod.Register(ModuleName, 4, "unknown")
 	ErrENB      = errorsmod.Register(ModuleName, 5, "eNB identity belongs to another tower")
 	ErrNotYours = errorsmod.Register(ModuleName, 6, "belongs to another owner")
+	ErrStale    = errorsmod.Register(ModuleName, 7, "not newer than what the tower said before")
+	ErrTooSoon  = errorsmod.Register(ModuleName, 8, "too soon")
 )

@@ -51,7 +51,7 @@ func (Module) RegisterGRPCGatewayRoutes(client.Context, *runtime.ServeMux) {}
 // RegisterInterfaces makes the messages known to the transaction codec.
 func (Module) RegisterInterfaces(r types.InterfaceRegistry) {
 	r.RegisterImplementations((*sdk.Msg)(nil),
-		&MsgRegisterTower{}, &MsgUpdateTower{})
+		&MsgRegisterTower{}, &MsgUpdateTower{}, &MsgReportHealth{})
 	msgservice.RegisterMsgServiceDesc(r, &_Msg_serviceDesc)
 }
 

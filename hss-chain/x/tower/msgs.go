@@ -68,7 +68,7 @@ func (k msgServer) UpdateTower(ctx context.Context, m *MsgUpdateTower) (*MsgUpda
 	}
 	t := Tower{
 		Key: old.Key, Owner: owner, Name: m.Name, ENB: m.ENB, Cells: m.Cells, Shares: m.Shares,
-		PricePerGB: m.PricePerGB, Version: old.Version + 1,
+		PricePerGB: m.PricePerGB, Version: old.Version + 1, Health: old.Health,
 	}
 	if err := t.validate(k.addresses); err != nil {
 		return nil, err

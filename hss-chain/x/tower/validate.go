@@ -35,6 +35,9 @@ func (t *Tower) validate(addresses address.Codec) error {
 	if err := t.checkRadio(); err != nil {
 		return err
 	}
+	if err := t.Health.check(); err != nil {
+		return err
+	}
 	if t.PricePerGB.IsNil() || t.PricePerGB.IsNegative() || t.PricePerGB.BigInt().BitLen() > maxAmountBits {
 		return invalid("price per GB: want 0 or more, below 2^%d", maxAmountBits)
 	}
