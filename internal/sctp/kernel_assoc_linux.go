@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +23,11 @@ type kernelAssoc struct {
 	ready        ring[Message]
 	held         int // bytes in ready
 	queue        kernelQueue
-	waiters      int  // in Send
-	closing      bool // Shutdown was called
+	waiters      int   // in Send
+	writing      bool  // the writer has messages in hand, which come before those in queue
+	answering    bool  // the user has taken everything that came, and sent nothing since
+	sendErr      error // what a Send met at the socket
+	closing      bool  // Shutdown was called
 	peerShutdown bool
 	stopWriter   bool
 	err          error
@@ -33,22 +35,8 @@ type kernelAssoc struct {
 	arrived, room, drained, work chan struct{} // one token each
 	done                         chan struct{}
 	written                      chan struct{} // closed when the writer has ended
-	writeErr                     error         // what it ended with; after written only
+	writeErr                     error         // what it, or a Send, met at the socket; after written only
 }
-
-// kernelQueue is messages on their way to the kernel, one behind the other in data.
-type kernelQueue struct {
-	data []byte
-	msgs []kernelQueued
-}
-
-type kernelQueued struct {
-	end    int // where it ends in data
-	stream uint16
-	ppid   uint32
-}
-
-func (q *kernelQueue) reset() { q.data, q.msgs = q.data[:0], q.msgs[:0] }
 
 func newKernelAssoc(e *kernelEndpoint, s *kernelSock, l *kernelListener) (*kernelAssoc, error) {
 	token := func() chan struct{} { return make(chan struct{}, 1) }
@@ -175,6 +163,7 @@ func (a *kernelAssoc) Recv(ctx context.Context) (Message, error) {
 			m := a.ready.pop()
 			was := a.held >= a.e.o.ReceiveBuffer
 			a.held -= len(m.Data)
+			a.answering = a.ready.n == 0
 			more, drained := a.ready.n > 0, was && a.held < a.e.o.ReceiveBuffer
 			a.mu.Unlock()
 			if more {
@@ -229,9 +218,13 @@ func (a *kernelAssoc) Send(ctx context.Context, stream uint16, ppid uint32, data
 		if q := &a.queue; len(q.msgs) == 0 || len(q.data)+len(data) <= a.e.o.SendBuffer {
 			q.data = append(q.data, data...)
 			q.msgs = append(q.msgs, kernelQueued{len(q.data), stream, ppid})
+			sent := a.answering && !a.writing && a.sendNow()
+			a.answering = false
 			more := a.waiters > 0 && len(q.data) < a.e.o.SendBuffer
 			a.mu.Unlock()
-			wake(a.work)
+			if !sent {
+				wake(a.work)
+			}
 			if more {
 				wake(a.room)
 			}
@@ -257,87 +250,6 @@ func (a *kernelAssoc) Send(ctx context.Context, stream uint16, ppid uint32, data
 			return err
 		}
 	}
-}
-
-// write is the association's only writer: it takes what has been queued and hands it to the kernel, many messages at once. A writer that follows
-// another on the same socket waits for that one's end.
-func (a *kernelAssoc) write(before <-chan struct{}) {
-	defer close(a.written)
-	if before != nil {
-		<-before
-		a.sock.f.SetWriteDeadline(time.Time{})
-	}
-	var q kernelQueue
-	sent := 0
-	// An error means that the socket was closed or that this association's time on it is over.
-	_ = a.sock.raw.Write(func(fd uintptr) bool {
-		for {
-			if sent == len(q.msgs) {
-				q.reset()
-				if sent = 0; !a.nextQueue(int(fd), &q) {
-					return true
-				}
-			}
-			n, err := a.writeSome(int(fd), &q, sent)
-			sent += n
-			switch err {
-			case nil:
-			case unix.EAGAIN:
-				return a.Err() != nil
-			default: // the reader finds out what it means
-				a.writeErr = err
-				return true
-			}
-		}
-	})
-}
-
-// nextQueue waits for something to send and swaps it for the empty q. False when there is nothing to come; the last thing written is SHUTDOWN.
-func (a *kernelAssoc) nextQueue(fd int, q *kernelQueue) bool {
-	for {
-		a.mu.Lock()
-		if a.err != nil || a.stopWriter {
-			a.mu.Unlock()
-			return false
-		}
-		if len(a.queue.msgs) > 0 {
-			a.queue, *q = *q, a.queue
-			free := a.waiters > 0
-			a.mu.Unlock()
-			if free {
-				wake(a.room)
-			}
-			return true
-		}
-		closing := a.closing
-		a.mu.Unlock()
-		if closing {
-			_ = unix.Shutdown(fd, unix.SHUT_WR) // an association that is over already has told the reader
-			return false
-		}
-		select {
-		case <-a.work:
-		case <-a.done:
-		}
-	}
-}
-
-// writeSome sends at most a batch, from message first on.
-func (a *kernelAssoc) writeSome(fd int, q *kernelQueue, first int) (int, error) {
-	out := a.e.outboxes.Get().(*kernelOutbox)
-	n := min(len(q.msgs)-first, kernelSendBatch)
-	begin := 0
-	if first > 0 {
-		begin = q.msgs[first-1].end
-	}
-	for i, m := range q.msgs[first : first+n] {
-		out.put(i, m.stream, m.ppid, q.data[begin:m.end])
-		begin = m.end
-	}
-	sent, err := out.send(fd, n, a.e.sendRoom)
-	out.forget()
-	a.e.outboxes.Put(out)
-	return sent, err
 }
 
 // startShutdown begins a graceful end: the writer finishes its queue and then says SHUTDOWN (RFC 9260 §9.2).

@@ -30,6 +30,7 @@ type kernelEndpoint struct {
 	inboxes  sync.Pool
 	outboxes sync.Pool
 	wg       sync.WaitGroup // readers, writers and accepters
+	count    counters
 
 	mu        sync.Mutex
 	listeners map[uint16]*kernelListener
@@ -159,6 +160,7 @@ func (e *kernelEndpoint) add(a *kernelAssoc) bool {
 	defer e.mu.Unlock()
 	if !e.closing {
 		e.assocs[a] = true
+		e.count.established.Add(1)
 	}
 	return !e.closing
 }
@@ -166,7 +168,18 @@ func (e *kernelEndpoint) add(a *kernelAssoc) bool {
 func (e *kernelEndpoint) remove(a *kernelAssoc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.assocs, a)
+	if e.assocs[a] {
+		delete(e.assocs, a)
+		e.count.ended.Add(1)
+	}
+}
+
+// Stats returns a copy of the counters.
+func (e *kernelEndpoint) Stats() Stats {
+	e.mu.Lock()
+	n := len(e.assocs)
+	e.mu.Unlock()
+	return e.count.stats(n)
 }
 
 // Close implements [Endpoint].
@@ -256,6 +269,7 @@ func (l *kernelListener) accepted(fd int) {
 			case <-l.done:
 				a.Abort("listener closed")
 			}
+			l.drain()
 			return
 		}
 	}
@@ -282,6 +296,24 @@ func (l *kernelListener) Accept(ctx context.Context) (Association, error) {
 	}
 }
 
+// drain aborts what nobody will accept once the listener is closed. Who puts something into the queue calls it, since the listener may have been
+// closed meanwhile.
+func (l *kernelListener) drain() {
+	select {
+	case <-l.done:
+	default:
+		return
+	}
+	for {
+		select {
+		case a := <-l.queue:
+			a.Abort("listener closed")
+		default:
+			return
+		}
+	}
+}
+
 func (l *kernelListener) stop() {
 	l.once.Do(func() {
 		close(l.done)
@@ -298,12 +330,6 @@ func (l *kernelListener) Close() error {
 	}
 	l.e.mu.Unlock()
 	l.stop()
-	for {
-		select {
-		case a := <-l.queue:
-			a.Abort("listener closed")
-		default:
-			return nil
-		}
-	}
+	l.drain()
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -61,6 +62,10 @@ func kernelPair(t testing.TB, o sctp.OpenOptions) (x, y sctp.Association) {
 }
 
 func TestKernel(t *testing.T) {
+	var env []string
+	if !guest.Inside() {
+		env = []string{envKernelPeer + "=" + buildKernelPeer(t), "INTEROP=" + os.Getenv("INTEROP")}
+	}
 	guest.Test(t, "TestKernel", func(t *testing.T) {
 		for rule, f := range contract {
 			t.Run("contract/"+rule, func(t *testing.T) {
@@ -73,7 +78,13 @@ func TestKernel(t *testing.T) {
 		t.Run("sizes", kernelSizes)
 		t.Run("addresses", kernelAddresses)
 		t.Run("endpoint close", kernelClose)
-	})
+		t.Run("listener closes while peers come", kernelListenerRace)
+		t.Run("IPv6", kernelIPv6)
+		t.Run("many", kernelMany)
+		t.Run("stats", kernelStats)
+		t.Run("tower", kernelTower)
+		t.Run("raw beside kernel", rawBesideKernel)
+	}, env...)
 }
 
 // kernelEnds are two endpoints and a listener at the second.
@@ -239,7 +250,7 @@ func kernelClose(t *testing.T) {
 	if n := runtime.NumGoroutine() - before; n > 20*4+5 {
 		t.Errorf("%d goroutines for 20 associations", n)
 	}
-	if err := errors.Join(e.Close(), e.Close()); err != nil {
+	if err := errors.Join(e.Shutdown(t.Context()), e.Close()); err != nil {
 		t.Error(err)
 	}
 	for _, x := range xs {

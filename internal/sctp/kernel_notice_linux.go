@@ -10,7 +10,9 @@ import (
 func (a *kernelAssoc) notified(b []byte) (*kernelAssoc, bool) {
 	ev, ok := parseKernelEvent(b)
 	log := a.e.o.Logger.With("peer", a.remote)
+	a.e.count.notices.Add(1)
 	if !ok {
+		a.e.count.drop(dropNotice)
 		log.Warn("sctp: notification not understood", "bytes", len(b))
 		return a, true
 	}
@@ -86,13 +88,16 @@ func (a *kernelAssoc) restarted() (*kernelAssoc, bool) {
 		a.sock.abortOnClose()
 		return a, false
 	}
+	a.e.count.restart.Add(1)
 	a.sock.f.SetWriteDeadline(time.Unix(1, 0)) // the writer of the old one leaves
 	a.e.wg.Go(func() { b.write(a.written) })
 	select {
 	case a.l.queue <- b:
 	default:
+		a.e.count.drop(dropBacklog)
 		b.Abort("too many associations waiting")
 		return b, false
 	}
+	a.l.drain()
 	return b, true
 }

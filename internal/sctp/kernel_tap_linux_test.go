@@ -16,17 +16,8 @@ import (
 // tapWorld is a network namespace whose interface tap is the other end of a guest's wire, with frames lost both ways. It needs root and iproute2.
 func tapWorld(t *testing.T, loss float64) (*world, guest.Link) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip(err)
-	}
 	w := &world{t: t, near: fmt.Sprintf("sk-%d", os.Getpid())}
-	if out, err := exec.Command("ip", "netns", "add", w.near).CombinedOutput(); err != nil {
-		t.Skipf("no network namespaces here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { w.ip("netns", "del", w.near) })
+	w.namespace(w.near)
 	var tap *os.File
 	w.within(w.near, func() (err error) { tap, err = openTap("tap"); return err })
 	w.ip("-n", w.near, "link", "set", "lo", "up")
@@ -87,6 +78,7 @@ func inNamespace(t *testing.T, w *world, role, end string) *usrsctp {
 func TestKernelMeetsStranger(t *testing.T) {
 	for _, loss := range []float64{0, 0.05} {
 		t.Run(fmt.Sprintf("loss=%v/kernel dials", loss), func(t *testing.T) {
+			onlyInterop(t)
 			w, link := tapWorld(t, loss)
 			p := inNamespace(t, w, "server", "wait")
 			p.expect("READY")
@@ -97,6 +89,9 @@ func TestKernelMeetsStranger(t *testing.T) {
 			}
 		})
 		t.Run(fmt.Sprintf("loss=%v/libusrsctp dials", loss), func(t *testing.T) {
+			if loss > 0 {
+				onlyInterop(t)
+			}
 			w, link := tapWorld(t, loss)
 			m := bootRole(t, link, 0, "echo")
 			waitLine(t, m, "READY")
@@ -118,6 +113,7 @@ func TestKernelMeetsStranger(t *testing.T) {
 
 // The same guest and our raw back end.
 func TestKernelMeetsRaw(t *testing.T) {
+	onlyInterop(t)
 	for _, loss := range []float64{0, 0.05} {
 		t.Run(fmt.Sprintf("loss=%v/kernel dials", loss), func(t *testing.T) {
 			w, link := tapWorld(t, loss)

@@ -177,7 +177,7 @@ func (p *usrsctp) kill() {
 // expect reads lines until one is want.
 func (p *usrsctp) expect(want string) {
 	p.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		select {
 		case line, ok := <-p.lines:
@@ -189,7 +189,7 @@ func (p *usrsctp) expect(want string) {
 				return
 			}
 		case <-limit:
-			p.t.Fatalf("libusrsctp said %q in 30 s, want %q\n%s", p.seen, want, p.errs.String())
+			p.t.Fatalf("libusrsctp said %q in two minutes, want %q\n%s", p.seen, want, p.errs.String())
 		}
 	}
 }

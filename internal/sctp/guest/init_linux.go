@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -137,9 +138,26 @@ func interfaces(addrs []netip.Prefix) error {
 	for i, a := range addrs {
 		name := fmt.Sprintf("vec%d", i)
 		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), a.Bits()).Masked().Addr()
-		errs = append(errs, setAddr(fd, name, unix.SIOCSIFADDR, a.Addr()), setAddr(fd, name, unix.SIOCSIFNETMASK, mask), up(fd, name))
+		errs = append(errs, setAddr(fd, name, unix.SIOCSIFADDR, a.Addr()), setAddr(fd, name, unix.SIOCSIFNETMASK, mask), noGSO(fd, name), up(fd, name))
 	}
 	return errors.Join(errs...)
+}
+
+// noGSO makes SCTP build no packets larger than the MTU for the interface to cut: where they travel in UDP, this kernel loses every one of them, and
+// every retransmission that is as large.
+func noGSO(fd int, name string) error {
+	const ethtoolSetGSO = 0x24
+	value := [2]uint32{ethtoolSetGSO, 0}
+	r := struct { // struct ifreq
+		name [unix.IFNAMSIZ]byte
+		data *[2]uint32
+		_    [16]byte
+	}{data: &value}
+	copy(r.name[:], name)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&r))); errno != 0 {
+		return fmt.Errorf("%s: switching GSO off: %w", name, errno)
+	}
+	return nil
 }
 
 func setAddr(fd int, name string, req uint, ip netip.Addr) error {
