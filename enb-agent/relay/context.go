@@ -21,13 +21,21 @@ type ue struct {
 	forwards []*tunnel
 }
 
+// MaxContexts is how many phones with bearers one eNB may have at a time.
+const MaxContexts = 4096
+
+// maxForwards is how many forwarding paths one context may have: both directions
+// of every bearer.
+const maxForwards = 2 * 16
+
 // conn is one eNB's association and the one opened for it to the MME. Its
 // contexts are guarded by Relay.mu.
 type conn struct {
-	relay *Relay
-	leg   [2]sctp.Association // by Side
-	enbIP netip.Addr
-	ues   map[s1ap.MMEUES1APID]*ue
+	relay    *Relay
+	leg      [2]sctp.Association // by Side
+	enbIP    netip.Addr
+	ues      map[s1ap.MMEUES1APID]*ue
+	switches map[s1ap.MMEUES1APID]*pathSwitch
 }
 
 // apply does to the tunnels what a message from one side says, and puts the
@@ -53,13 +61,21 @@ func (c *conn) apply(from Side, rd *reading, stream uint16) (changed, refused bo
 			return false, true
 		}
 	}
-	if rd.moves {
-		r.move(c, *rd.mme)
+	switch {
+	case rd.moves && c.ues[*rd.mme] == nil:
+		if u, _ := r.elsewhere(c, *rd.mme); u != nil {
+			return c.ask(u, rd, stream)
+		}
+	case rd.moved:
+		c.settle(rd)
 	}
 	u := c.ues[*rd.mme]
 	if u == nil {
 		if !rd.begins || len(rd.places) == 0 {
 			return false, false
+		}
+		if c.full() {
+			return false, true
 		}
 		u = &ue{mme: *rd.mme, bearers: map[s1ap.ERABID]*tunnel{}}
 	}
@@ -119,6 +135,8 @@ func (c *conn) place(from Side, u *ue, p *place, moves bool) (changed bool, _ er
 	e := p.end()
 	n := u.bearers[p.bearer]
 	switch {
+	case p.forward && len(u.forwards) >= maxForwards:
+		return false, errFull
 	case p.forward:
 		path := ends{forward: true, source: c.enbIP, gateway: e}
 		if from == Radio {
@@ -151,23 +169,12 @@ func (c *conn) place(from Side, u *ue, p *place, moves bool) (changed bool, _ er
 	return true, nil
 }
 
-// move fetches a context from the eNB it was at.
-func (r *Relay) move(to *conn, mme s1ap.MMEUES1APID) {
-	if to.ues[mme] != nil {
-		return
-	}
-	for c := range r.conns {
-		if u := c.ues[mme]; u != nil && c != to {
-			delete(c.ues, mme)
-			to.ues[mme] = u
-			return
-		}
-	}
-}
-
 // reset ends the contexts that a Reset names, by every id it gives of each
 // (TS 36.413 §8.7.1).
 func (c *conn) reset(t *s1ap.ResetType) {
+	if t.Choice == s1ap.ResetTypeChoiceS1Interface {
+		clear(c.switches)
+	}
 	c.endIf(func(u *ue) bool {
 		if t.Choice != s1ap.ResetTypeChoicePartOfS1Interface {
 			return t.Choice == s1ap.ResetTypeChoiceS1Interface

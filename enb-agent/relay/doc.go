@@ -24,6 +24,12 @@
 // Association.Max.Retrans 5 and HB.interval 10 s find it in half a minute, where
 // the values of RFC 9260 §16 take minutes.
 //
+// # Hostile neighbours
+//
+// An eNB may name any phone in a PATH SWITCH REQUEST; tunnels that another eNB has
+// move only with the MME's acknowledgement. Associations, contexts of an eNB,
+// tunnels and counters are bounded.
+//
 // # What is rewritten
 //
 // The user plane's ends, where messages name them: InitialContextSetup,

@@ -127,6 +127,9 @@ func (r *Relay) Serve(ctx context.Context) error {
 	return nil
 }
 
+// MaxENBs is how many associations of eNBs a relay takes at a time.
+const MaxENBs = 64
+
 // accept serves eNBs until ctx ends, and waits for those it serves. Nobody is
 // let in any more when they are shut down: an eNB dials again at once, and an
 // association begun with a relay that is about to go would cost it a minute.
@@ -136,6 +139,7 @@ func (r *Relay) accept(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer r.Radio.Close()
+	slots := make(chan struct{}, MaxENBs)
 	for {
 		enb, err := r.Radio.Accept(ctx)
 		if err != nil {
@@ -144,7 +148,17 @@ func (r *Relay) accept(ctx context.Context) error {
 			}
 			return fmt.Errorf("relay: accepting eNBs: %w", err)
 		}
-		wg.Go(func() { r.serve(serving, enb) })
+		select {
+		case slots <- struct{}{}:
+		default:
+			r.Logger.Warn("eNB refused: too many associations", "enb", enb.RemoteAddr(), "limit", MaxENBs)
+			enb.Abort("too many eNBs")
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			r.serve(serving, enb)
+		})
 	}
 }
 

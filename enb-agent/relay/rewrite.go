@@ -21,7 +21,8 @@ type reading struct {
 	enb         *s1ap.ENBUES1APID
 	places      []place
 	begins      bool // a context may begin with this message
-	moves       bool // a context may come here from another eNB with this message
+	moves       bool // an eNB asks for a context that another may have
+	moved       bool // the MME's answer to that
 	ended       []s1ap.ERABID
 	over        bool                          // the whole context ends
 	reset       *s1ap.ResetType               // many contexts end
@@ -98,13 +99,13 @@ func (r *reading) read(m s1ap.Message) {
 	case *s1ap.ERABModificationConfirm:
 		r.mme, r.enb, r.ended = &m.MMEUES1APID, &m.ENBUES1APID, ids(m.ERABToBeReleasedListBearerModConf)
 	case *s1ap.PathSwitchRequestAcknowledge:
-		r.mme, r.enb, r.newMME, r.ended = &m.MMEUES1APID, &m.ENBUES1APID, m.MMEUES1APID2, ids(m.ERABToBeReleasedList)
+		r.mme, r.enb, r.newMME, r.ended, r.moved = &m.MMEUES1APID, &m.ENBUES1APID, m.MMEUES1APID2, ids(m.ERABToBeReleasedList), true
 		for i := range m.ERABToBeSwitchedULList {
 			b := &m.ERABToBeSwitchedULList[i]
 			r.at(b.ERABID, &b.TransportLayerAddress, &b.GTPTEID)
 		}
 	case *s1ap.PathSwitchRequestFailure:
-		r.mme, r.over = &m.MMEUES1APID, true
+		r.mme, r.over, r.moved = &m.MMEUES1APID, true, true
 	default:
 		r.readFromENB(m)
 	}

@@ -245,6 +245,10 @@ func (u *userPlane) errorIndication(side Side, m gtpu.Message, from netip.AddrPo
 		u.drop(Malformed)
 		return
 	}
+	if !u.table.isPeer(from.Addr()) { // before all tunnels are looked at
+		u.drop(WrongSource)
+		return
+	}
 	n := u.table.behind(side, end{peer.Unmap(), teid})
 	if n == nil {
 		u.drop(UnknownTunnel)
