@@ -26,12 +26,13 @@ type account struct {
 	tree     proof.Tree
 	byTEID   map[id.TEID][]*segment // segments not yet final, in the order they began
 	pools    map[id.TEID]*pool
-	links    uint64    // how often the tower has joined
-	reported time.Time // last report of the tower
-	sent     []byte    // the voucher that is stored and may be sent
-	told     string    // what was last logged about the reserve
-	notice   link.Notice
-	noticeAt time.Time
+	links    uint64      // how often the tower has joined
+	reported time.Time   // last report of the tower
+	sent     []byte      // the voucher that is stored and may be sent
+	told     string      // what was last logged about the reserve
+	hearing  notices     // what the tower has said ...
+	notices  notices     // ... and what of it is stored
+	atOnce   int         // notices stored at once since the last round
 	radio    *link.Radio // as the tower said last, and when
 	radioAt  time.Time
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"campanile.network/wire/link"
@@ -22,6 +21,13 @@ func (j *joined) poke() {
 	select {
 	case j.wake <- struct{}{}:
 	default:
+	}
+}
+
+// poke has a tower told what is new, if it is linked.
+func (m *Meter) poke(a *account) {
+	if j := m.links[a.tower]; j != nil {
+		j.poke()
 	}
 }
 
@@ -102,12 +108,7 @@ func (m *Meter) hear(j *joined, a *account, c link.Conn[link.FromTower, link.ToT
 		case msg.Radio != nil:
 			a.radio, a.radioAt = msg.Radio, time.Now()
 		case msg.Notice != nil:
-			level := slog.LevelInfo
-			if time.Since(a.noticeAt) < time.Second { // a tower that talks without end does not fill the log
-				level = slog.LevelDebug
-			}
-			a.notice, a.noticeAt = *msg.Notice, time.Now()
-			m.Logger.Log(c.Context(), level, "tower says", "tower", a.tower.Short(), "code", msg.Notice.Code, "text", msg.Notice.Text)
+			err = m.hearNotice(a, *msg.Notice, time.Now())
 		}
 		m.mu.Unlock()
 		if err != nil {
@@ -158,13 +159,15 @@ func openCount(a *account) (n int) {
 	return n
 }
 
-// speak sends terms and vouchers, each when it is new on this link.
+// speak sends terms, vouchers and what was heard, each when it is new on this
+// link.
 func (m *Meter) speak(j *joined, a *account, c link.Conn[link.FromTower, link.ToTower]) error {
 	var terms link.Terms
 	var sent uint64
+	var said link.Heard
 	ctx := c.Context()
 	for first := true; ; first = false {
-		t, voucher, seq := m.news(a)
+		t, voucher, seq, heard := m.news(a)
 		billed := t.BilledOctets
 		if t.BilledOctets = terms.BilledOctets; first || t != terms {
 			t.BilledOctets = billed
@@ -179,6 +182,12 @@ func (m *Meter) speak(j *joined, a *account, c link.Conn[link.FromTower, link.To
 			}
 			sent = seq
 		}
+		if heard != said {
+			if err := c.Send(link.ToTower{Heard: &heard}); err != nil {
+				return err
+			}
+			said = heard
+		}
 		select {
 		case <-j.wake:
 		case <-ctx.Done():
@@ -188,20 +197,21 @@ func (m *Meter) speak(j *joined, a *account, c link.Conn[link.FromTower, link.To
 }
 
 // news is what a tower should know now: the terms of its channel, which may be
-// channel 0 (none), and the newest voucher that is stored.
-func (m *Meter) news(a *account) (t link.Terms, voucher []byte, seq uint64) {
+// channel 0 (none), the newest voucher and the newest notice that are stored.
+func (m *Meter) news(a *account) (t link.Terms, voucher []byte, seq uint64, heard link.Heard) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	heard = link.Heard{Epoch: a.notices.Epoch, Number: a.notices.Number}
 	ch, _ := m.Ledger.Channel(m.self, a.tower)
 	t = link.Terms{ChainID: m.ChainID, Channel: ch.ID, Payer: m.self, PricePerGB: ch.PricePerGB,
 		WindowOctets: m.WindowOctets, WindowPermille: m.WindowPermille}
 	if ch.ID == 0 || a.sent == nil {
-		return t, nil, 0
+		return t, nil, 0, heard
 	}
 	v, err := proof.PeekVoucher(a.sent)
 	if err != nil || v.Channel != ch.ID {
-		return t, nil, 0
+		return t, nil, 0, heard
 	}
 	t.BilledOctets = v.Bytes
-	return t, a.sent, v.Seq
+	return t, a.sent, v.Seq, heard
 }

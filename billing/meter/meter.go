@@ -170,6 +170,7 @@ func (m *Meter) round(now time.Time) error {
 		m.finish(a, now)
 		m.sign(a, now)
 		m.prunePools(a, now, silence)
+		a.atOnce = 0
 	}
 	m.prune(now)
 	err := m.flush()

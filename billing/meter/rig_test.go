@@ -149,6 +149,8 @@ type mast struct {
 	terms    []link.Terms
 	vouchers []proof.Voucher
 	err      error
+
+	confirmed []link.Heard
 }
 
 func (w *world) join() *mast {
@@ -179,6 +181,8 @@ func (m *mast) keep(msg link.ToTower, err error) {
 		m.err = err
 	case msg.Terms != nil:
 		m.terms = append(m.terms, *msg.Terms)
+	case msg.Heard != nil:
+		m.confirmed = append(m.confirmed, *msg.Heard)
 	default:
 		v, err := proof.OpenVoucher(chainID, m.w.operator.Public(), msg.Voucher)
 		if err != nil {

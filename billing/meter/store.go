@@ -14,7 +14,7 @@ import (
 )
 
 // Buckets of the store. Values are JSON; keys are octets.
-var buckets = [...]string{"about", "accounts", "segments", "pools", "tickets", "done", "loose", "excused"}
+var buckets = [...]string{"about", "accounts", "segments", "pools", "tickets", "done", "loose", "excused", "notices"}
 
 type store struct{ db *bbolt.DB }
 
@@ -36,15 +36,16 @@ type dirt struct {
 	done     map[segmentKey]bool
 	loose    map[segmentKey]bool
 	excused  map[Reason]bool
+	notices  map[*account]bool
 }
 
 func newDirt() dirt {
 	return dirt{map[*account]bool{}, map[*segment]bool{}, map[poolKey]bool{}, map[proof.TicketID]bool{},
-		map[segmentKey]bool{}, map[segmentKey]bool{}, map[Reason]bool{}}
+		map[segmentKey]bool{}, map[segmentKey]bool{}, map[Reason]bool{}, map[*account]bool{}}
 }
 
 func (d *dirt) none() bool {
-	return len(d.accounts)+len(d.segments)+len(d.pools)+len(d.tickets)+len(d.done)+len(d.loose)+len(d.excused) == 0
+	return len(d.accounts)+len(d.segments)+len(d.pools)+len(d.tickets)+len(d.done)+len(d.loose)+len(d.excused)+len(d.notices) == 0
 }
 
 func openStore(path, chainID string, self proof.OperatorKey) (*store, error) {
@@ -141,6 +142,14 @@ func (s *store) load(m *Meter) error {
 				m.excused[Reason(k)] = v
 				return nil
 			}),
+			each(tx, "notices", 32, func(k []byte, v notices) error {
+				a := m.accounts[proof.TowerKey(k)]
+				if a == nil {
+					return fmt.Errorf("meter: store: notices of %x without their tower", k)
+				}
+				a.hearing, a.notices = v, v
+				return nil
+			}),
 		)
 	})
 }
@@ -165,11 +174,13 @@ func (m *Meter) flush() error {
 	if err != nil {
 		return fmt.Errorf("meter: store: %w", err)
 	}
+	for a := range m.changed.notices {
+		m.told(a)
+		m.poke(a)
+	}
 	for a := range m.changed.accounts {
 		a.sent = a.Voucher
-		if j := m.links[a.tower]; j != nil {
-			j.poke()
-		}
+		m.poke(a)
 	}
 	m.changed = newDirt()
 	return nil
@@ -218,6 +229,9 @@ func (m *Meter) write(put func(string, []byte, any) error, del func(string, []by
 	}
 	for r := range m.changed.excused {
 		errs = append(errs, put("excused", []byte(r), m.excused[r]))
+	}
+	for a := range m.changed.notices {
+		errs = append(errs, put("notices", a.tower[:], a.hearing))
 	}
 	return errors.Join(errs...)
 }

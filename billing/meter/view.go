@@ -35,9 +35,12 @@ type TowerView struct {
 	Billed     uint64       // octets of the channel in the newest voucher
 	Amount     proof.Amount // of the newest voucher
 	Trouble    string       // what stands in the way of signing more, or ""
-	Notice     link.Notice  // the tower's last word
+	Notice     link.Notice  // the tower's last word on whether it serves
 	NoticeAt   time.Time
-	Radio      *link.Radio // how it says its radio is; nil: it has not said
+	Notices    []link.Notice // what it said last, on anything, oldest first; not to be written to
+	Said       uint64        // how many notices there have been ...
+	Missed     uint64        // ... and how many the tower could not keep
+	Radio      *link.Radio   // how it says its radio is; nil: it has not said
 	RadioAt    time.Time
 }
 
@@ -58,7 +61,7 @@ func (m *Meter) Snapshot() View {
 		t := TowerView{
 			Tower: a.tower, Connected: m.links[a.tower] != nil, Gateway: a.Gateway, Counted: a.Counted, Measured: a.Tower,
 			Lag: due - min(due, a.Bytes), Open: openCount(a), Channel: ch.ID, PricePerGB: ch.PricePerGB, Reserve: ch.Reserve,
-			Trouble: a.told, Notice: a.notice, NoticeAt: a.noticeAt, Radio: a.radio, RadioAt: a.radioAt,
+			Trouble: a.told, Notice: a.notices.Word, NoticeAt: a.notices.WordAt, Notices: a.notices.Last, Said: a.notices.Total, Missed: a.notices.Missed, Radio: a.radio, RadioAt: a.radioAt,
 		}
 		if a.Channel == ch.ID {
 			t.Seq, t.Seen, t.Billed, t.Amount = a.Seq, a.Seen, a.Bytes, a.Amount

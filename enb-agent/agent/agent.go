@@ -136,9 +136,11 @@ type Agent struct {
 	serving   bool
 	stoppedAt time.Time
 	released  bool
-	notice    link.Notice
-	radio     *link.Radio // as last seen
-	pending   []byte      // a voucher the ledger does not cover yet
+	notice    link.Notice   // whether the tower serves, as said last
+	spool     []link.Notice // that the core has not stored, as far as is known, and the last of each kind
+	number    uint64        // of the newest notice
+	radio     *link.Radio   // as last seen
+	pending   []byte        // a voucher the ledger does not cover yet
 	refused   uint64
 	refusal   string
 }
@@ -163,7 +165,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{Options: o, wake: make(chan struct{}, 1), heard: make(chan link.ToTower), held: map[uint64]held{},
-		counts: map[id.TEID]tally{}, zero: map[id.TEID]tally{}, serving: true, notice: link.Notice{Code: link.Serving, Text: "serving"}}
+		counts: map[id.TEID]tally{}, zero: map[id.TEID]tally{}, serving: true}
 	if a.store, err = openStore(o.Path, o.ChainID, o.Tower); err != nil {
 		return nil, err
 	}
@@ -182,7 +184,11 @@ func New(o Options) (*Agent, error) {
 	a.stored, a.octets = a.state, a.Relay.Octets()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.consider(time.Now(), true)
+	now := time.Now()
+	a.consider(now, true)
+	if a.serving && a.notice.Code != link.Serving {
+		a.say(now, link.Notice{Code: link.Serving, Text: "serving"})
+	}
 	return a, nil
 }
 
@@ -219,7 +225,7 @@ func (a *Agent) Serve(ctx context.Context) error {
 			due := now.Sub(reported) >= a.ReportEvery
 			if due {
 				reported = now
-				a.lookAtRadio()
+				a.lookAtRadio(now)
 			}
 			if err := a.look(ctx, now, due); err != nil {
 				a.Logger.Error("agent", "err", err)
@@ -265,21 +271,6 @@ func (a *Agent) look(ctx context.Context, now time.Time, due bool) error {
 		}
 	}
 	return err
-}
-
-// lookAtRadio has it said when the radio is otherwise than before.
-func (a *Agent) lookAtRadio() {
-	if a.Radio == nil {
-		return
-	}
-	if r, ok := a.Radio(); ok {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.radio == nil || *a.radio != r {
-			a.radio = &r
-			a.poke()
-		}
-	}
 }
 
 // take adds what the relay has carried since to what is unpaid.

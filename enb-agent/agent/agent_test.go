@@ -16,7 +16,7 @@ import (
 // its phones, and goes on when the vouchers come.
 func TestVouchersWithheld(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
-		if n := w.core.notice(); n != (link.Notice{Code: link.Serving, Text: "serving"}) {
+		if n := w.core.notice(); n.Code != link.Serving || n.Text != "serving" || n.Number != 1 {
 			t.Fatalf("at first: %+v", n)
 		}
 		w.mast.carry(1, 1_000_000)

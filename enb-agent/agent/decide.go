@@ -37,9 +37,9 @@ func (a *Agent) consider(now time.Time, spent bool) {
 	case a.serving && (left == 0 || spent && left < packet):
 		a.stop(now, most)
 	case !a.serving && left >= max(packet, a.WindowOctets/8):
-		a.goOn()
+		a.goOn(now)
 	case !a.serving:
-		a.say(a.reason(most))
+		a.say(now, a.reason(most))
 	}
 	if a.serving {
 		a.Relay.Allow(a.octets + left)
@@ -52,13 +52,13 @@ func (a *Agent) stop(now time.Time, most uint64) {
 	a.serving, a.stoppedAt, a.released = false, now, false
 	a.Relay.Allow(0)
 	a.Relay.Refuse(true)
-	a.say(a.reason(most))
+	a.say(now, a.reason(most))
 }
 
-func (a *Agent) goOn() {
+func (a *Agent) goOn(now time.Time) {
 	a.serving = true
 	a.Relay.Refuse(false)
-	a.say(link.Notice{Code: link.Serving, Text: fmt.Sprintf("vouchers have caught up: serving again, %s unpaid", mega(a.state.Unpaid))})
+	a.say(now, link.Notice{Code: link.Serving, Text: fmt.Sprintf("vouchers have caught up: serving again, %s unpaid", mega(a.state.Unpaid))})
 }
 
 // reason says why the tower has stopped.
@@ -71,21 +71,6 @@ func (a *Agent) reason(most uint64) link.Notice {
 		return link.Notice{Code: link.ReserveSpent, Text: fmt.Sprintf("reserve of channel %d is spent: vouchers lag %s", a.channel.ID, lag)}
 	}
 	return link.Notice{Code: link.VouchersLag, Text: "vouchers lag " + lag}
-}
-
-// say changes the tower's word; a line that differs in figures only is not
-// said again.
-func (a *Agent) say(n link.Notice) {
-	if n.Code == a.notice.Code && (n.Code != link.Serving || n.Text == a.notice.Text) {
-		return
-	}
-	a.notice = n
-	if n.Code == link.Serving {
-		a.Logger.Info(n.Text, "tower", a.Tower.Short())
-	} else {
-		a.Logger.Warn("not serving: "+n.Text, "tower", a.Tower.Short())
-	}
-	a.poke()
 }
 
 // mega is octets in people's words.
@@ -237,6 +222,9 @@ func (a *Agent) hear(m link.ToTower) {
 		if a.SeenAs != nil && m.Terms.SeenAs.IsValid() {
 			a.SeenAs(m.Terms.SeenAs)
 		}
+	}
+	if m.Heard != nil {
+		a.heardTo(*m.Heard)
 	}
 	a.lookUp()
 	if m.Voucher != nil {

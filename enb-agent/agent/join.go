@@ -154,7 +154,7 @@ func (a *Agent) listen(ctx context.Context, c link.Conn[link.ToTower, link.FromT
 // said is what was said on one link.
 type said struct {
 	counts map[id.TEID]tally
-	notice link.Notice
+	notice uint64 // number of the newest
 	seen   link.Seen
 	radio  link.Radio
 }
@@ -188,9 +188,11 @@ func (a *Agent) unsaid(s *said) (list []link.FromTower) {
 	if len(report.Counts) > 0 {
 		list = append(list, link.FromTower{Report: report})
 	}
-	if s.notice != a.notice {
-		s.notice = a.notice
-		list = append(list, link.FromTower{Notice: new(a.notice)})
+	for _, n := range a.spool {
+		if n.Number > s.notice {
+			s.notice = n.Number
+			list = append(list, link.FromTower{Notice: &n})
+		}
 	}
 	if a.radio != nil && s.radio != *a.radio {
 		s.radio = *a.radio

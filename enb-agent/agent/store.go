@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 )
 
@@ -32,8 +34,10 @@ var (
 	bucketCounts   = []byte("counts") // TEID, four octets: UL, DL, time, eight octets each
 	bucketAbout    = []byte("about")
 	bucketVouchers = []byte("vouchers") // channel, eight octets: signed voucher
+	bucketNotices  = []byte("notices")  // number, eight octets: what the core may not have stored, JSON
 	keyState       = []byte("state")
-	keyEpoch       = []byte("epoch") // drawn when the store is made
+	keyEpoch       = []byte("epoch")  // drawn when the store is made
+	keyNumber      = []byte("number") // of the newest notice
 )
 
 func openStore(path, chainID string, tower proof.TowerKey) (*store, error) {
@@ -46,6 +50,9 @@ func openStore(path, chainID string, tower proof.TowerKey) (*store, error) {
 			return err
 		}
 		if _, err := tx.CreateBucketIfNotExists(bucketCounts); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucketIfNotExists(bucketNotices); err != nil {
 			return err
 		}
 		about, err := tx.CreateBucketIfNotExists(bucketAbout)
@@ -84,12 +91,26 @@ func (s *store) load(a *Agent) error {
 		if b := about.Get(keyEpoch); len(b) == 8 {
 			a.epoch = binary.BigEndian.Uint64(b)
 		}
+		if b := about.Get(keyNumber); len(b) == 8 {
+			a.number = binary.BigEndian.Uint64(b)
+		}
+		var said []link.Notice
+		err := tx.Bucket(bucketNotices).ForEach(func(k, b []byte) error {
+			said = append(said, link.Notice{})
+			if err := json.Unmarshal(b, &said[len(said)-1]); err != nil {
+				return fmt.Errorf("agent: store: notice %x: %w", k, err)
+			}
+			return nil
+		})
+		if err := errors.Join(err, a.recall(said)); err != nil {
+			return err
+		}
 		if b := about.Get(keyState); b != nil {
 			if err := json.Unmarshal(b, &a.state); err != nil {
 				return fmt.Errorf("agent: store: state: %w", err)
 			}
 		}
-		err := tx.Bucket(bucketCounts).ForEach(func(k, b []byte) error {
+		err = tx.Bucket(bucketCounts).ForEach(func(k, b []byte) error {
 			if len(k) != 4 || len(b) != 24 {
 				return fmt.Errorf("agent: store: count %x of %d octets", k, len(b))
 			}
@@ -131,6 +152,33 @@ func (s *store) save(st state, changed map[id.TEID]tally, gone []id.TEID) error 
 		}
 		return nil
 	})
+}
+
+// notices stores what is to be said, removes what has been heard and keeps the
+// number of the newest.
+func (s *store) notices(said []link.Notice, heard []uint64, newest uint64) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		notices := tx.Bucket(bucketNotices)
+		for _, n := range said {
+			b, err := json.Marshal(n)
+			if err == nil {
+				err = notices.Put(binary.BigEndian.AppendUint64(nil, n.Number), b)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, n := range heard {
+			if err := notices.Delete(binary.BigEndian.AppendUint64(nil, n)); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketAbout).Put(keyNumber, binary.BigEndian.AppendUint64(nil, newest))
+	})
+	if err != nil {
+		return fmt.Errorf("agent: store: %w", err)
+	}
+	return nil
 }
 
 // keep stores a voucher and what it leaves unpaid, both or neither.

@@ -447,6 +447,7 @@ func (x *SetSubscriberRequest) GetState() string {
 type SetSubscriberReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Height        int64                  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Detaches      bool                   `protobuf:"varint,2,opt,name=detaches,proto3" json:"detaches,omitempty"` // an MME of this process detaches who may not be served
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -486,6 +487,13 @@ func (x *SetSubscriberReply) GetHeight() int64 {
 		return x.Height
 	}
 	return 0
+}
+
+func (x *SetSubscriberReply) GetDetaches() bool {
+	if x != nil {
+		return x.Detaches
+	}
+	return false
 }
 
 type RegisterTowerRequest struct {
@@ -695,6 +703,7 @@ type Tower struct {
 	Reserve       string                 `protobuf:"bytes,7,opt,name=reserve,proto3" json:"reserve,omitempty"`
 	Paid          string                 `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
 	OnAir         bool                   `protobuf:"varint,9,opt,name=on_air,json=onAir,proto3" json:"on_air,omitempty"`
+	Health        *TowerHealth           `protobuf:"bytes,10,opt,name=health,proto3" json:"health,omitempty"` // absent: the tower has said nothing to the ledger
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,6 +801,82 @@ func (x *Tower) GetOnAir() bool {
 	return false
 }
 
+func (x *Tower) GetHealth() *TowerHealth {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+// TowerHealth is what a tower has said on the ledger about its radio.
+type TowerHealth struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"` // of the state, as said_unix_ms by the tower's clock
+	Restarts      uint32                 `protobuf:"varint,3,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	SaidUnixMs    int64                  `protobuf:"varint,4,opt,name=said_unix_ms,json=saidUnixMs,proto3" json:"said_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TowerHealth) Reset() {
+	*x = TowerHealth{}
+	mi := &file_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TowerHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TowerHealth) ProtoMessage() {}
+
+func (x *TowerHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TowerHealth.ProtoReflect.Descriptor instead.
+func (*TowerHealth) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TowerHealth) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *TowerHealth) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *TowerHealth) GetRestarts() uint32 {
+	if x != nil {
+		return x.Restarts
+	}
+	return 0
+}
+
+func (x *TowerHealth) GetSaidUnixMs() int64 {
+	if x != nil {
+		return x.SaidUnixMs
+	}
+	return 0
+}
+
 type ListTowersReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Towers        []*Tower               `protobuf:"bytes,1,rep,name=towers,proto3" json:"towers,omitempty"`
@@ -801,7 +886,7 @@ type ListTowersReply struct {
 
 func (x *ListTowersReply) Reset() {
 	*x = ListTowersReply{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +898,7 @@ func (x *ListTowersReply) String() string {
 func (*ListTowersReply) ProtoMessage() {}
 
 func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +911,7 @@ func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersReply.ProtoReflect.Descriptor instead.
 func (*ListTowersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListTowersReply) GetTowers() []*Tower {
@@ -844,7 +929,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +941,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +954,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 type ClaimReply struct {
@@ -883,7 +968,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +980,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +993,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClaimReply) GetAmount() string {
@@ -940,7 +1025,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1037,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1050,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 type StatusReply struct {
@@ -990,7 +1075,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1087,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1100,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StatusReply) GetChainId() string {
@@ -1127,7 +1212,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1224,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1237,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Part) GetName() string {
@@ -1203,9 +1288,10 @@ const file_admin_proto_rawDesc = "" +
 	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"@\n" +
 	"\x14SetSubscriberRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\",\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\"H\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\"\xd8\x01\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x1a\n" +
+	"\bdetaches\x18\x02 \x01(\bR\bdetaches\"\xd8\x01\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bkey_seed\x18\x02 \x01(\fR\akeySeed\x12\x10\n" +
@@ -1220,7 +1306,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x16\n" +
 	"\x06height\x18\x03 \x01(\x03R\x06height\"\x13\n" +
-	"\x11ListTowersRequest\"\xd6\x01\n" +
+	"\x11ListTowersRequest\"\x8f\x02\n" +
 	"\x05Tower\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -1231,7 +1317,15 @@ const file_admin_proto_rawDesc = "" +
 	"\achannel\x18\x06 \x01(\x04R\achannel\x12\x18\n" +
 	"\areserve\x18\a \x01(\tR\areserve\x12\x12\n" +
 	"\x04paid\x18\b \x01(\tR\x04paid\x12\x15\n" +
-	"\x06on_air\x18\t \x01(\bR\x05onAir\"D\n" +
+	"\x06on_air\x18\t \x01(\bR\x05onAir\x127\n" +
+	"\x06health\x18\n" +
+	" \x01(\v2\x1f.campanile.admin.v1.TowerHealthR\x06health\"\x85\x01\n" +
+	"\vTowerHealth\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\"\n" +
+	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\x12\x1a\n" +
+	"\brestarts\x18\x03 \x01(\rR\brestarts\x12 \n" +
+	"\fsaid_unix_ms\x18\x04 \x01(\x03R\n" +
+	"saidUnixMs\"D\n" +
 	"\x0fListTowersReply\x121\n" +
 	"\x06towers\x18\x01 \x03(\v2\x19.campanile.admin.v1.TowerR\x06towers\"\x0e\n" +
 	"\fClaimRequest\"V\n" +
@@ -1284,7 +1378,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_admin_proto_goTypes = []any{
 	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
 	(*AddSubscribersRequest)(nil),  // 1: campanile.admin.v1.AddSubscribersRequest
@@ -1298,37 +1392,39 @@ var file_admin_proto_goTypes = []any{
 	(*RegisterTowerReply)(nil),     // 9: campanile.admin.v1.RegisterTowerReply
 	(*ListTowersRequest)(nil),      // 10: campanile.admin.v1.ListTowersRequest
 	(*Tower)(nil),                  // 11: campanile.admin.v1.Tower
-	(*ListTowersReply)(nil),        // 12: campanile.admin.v1.ListTowersReply
-	(*ClaimRequest)(nil),           // 13: campanile.admin.v1.ClaimRequest
-	(*ClaimReply)(nil),             // 14: campanile.admin.v1.ClaimReply
-	(*StatusRequest)(nil),          // 15: campanile.admin.v1.StatusRequest
-	(*StatusReply)(nil),            // 16: campanile.admin.v1.StatusReply
-	(*Part)(nil),                   // 17: campanile.admin.v1.Part
+	(*TowerHealth)(nil),            // 12: campanile.admin.v1.TowerHealth
+	(*ListTowersReply)(nil),        // 13: campanile.admin.v1.ListTowersReply
+	(*ClaimRequest)(nil),           // 14: campanile.admin.v1.ClaimRequest
+	(*ClaimReply)(nil),             // 15: campanile.admin.v1.ClaimReply
+	(*StatusRequest)(nil),          // 16: campanile.admin.v1.StatusRequest
+	(*StatusReply)(nil),            // 17: campanile.admin.v1.StatusReply
+	(*Part)(nil),                   // 18: campanile.admin.v1.Part
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
 	4,  // 1: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
-	11, // 2: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
-	17, // 3: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
-	1,  // 4: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
-	3,  // 5: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
-	6,  // 6: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
-	8,  // 7: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
-	10, // 8: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
-	13, // 9: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
-	15, // 10: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	2,  // 11: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	5,  // 12: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	7,  // 13: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	9,  // 14: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	12, // 15: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	14, // 16: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	16, // 17: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	11, // [11:18] is the sub-list for method output_type
-	4,  // [4:11] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	12, // 2: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
+	11, // 3: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
+	18, // 4: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
+	1,  // 5: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
+	3,  // 6: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
+	6,  // 7: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
+	8,  // 8: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
+	10, // 9: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
+	14, // 10: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
+	16, // 11: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
+	2,  // 12: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	5,  // 13: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	7,  // 14: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	9,  // 15: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	13, // 16: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	15, // 17: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	17, // 18: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	12, // [12:19] is the sub-list for method output_type
+	5,  // [5:12] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -1342,7 +1438,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -860,7 +860,9 @@ type TowerNotice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"` // wire/link.NoticeCode
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // rises by one with each notice of a tower's store; 0: not kept
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // within the epoch: 1, and one more with each notice
+	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`   // as TowerReport.epoch
+	AtUnixMs      int64                  `protobuf:"varint,5,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -912,6 +914,20 @@ func (x *TowerNotice) GetText() string {
 func (x *TowerNotice) GetNumber() uint64 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+func (x *TowerNotice) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *TowerNotice) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
 	}
 	return 0
 }
@@ -1136,13 +1152,13 @@ func (x *ToTower) GetVoucher() []byte {
 	return nil
 }
 
-func (x *ToTower) GetHeard() uint64 {
+func (x *ToTower) GetHeard() *NoticesHeard {
 	if x != nil {
 		if x, ok := x.Body.(*ToTower_Heard); ok {
 			return x.Heard
 		}
 	}
-	return 0
+	return nil
 }
 
 type isToTower_Body interface {
@@ -1158,7 +1174,7 @@ type ToTower_Voucher struct {
 }
 
 type ToTower_Heard struct {
-	Heard uint64 `protobuf:"varint,3,opt,name=heard,proto3,oneof"` // the number of the newest notice that is stored
+	Heard *NoticesHeard `protobuf:"bytes,3,opt,name=heard,proto3,oneof"`
 }
 
 func (*ToTower_Terms) isToTower_Body() {}
@@ -1166,6 +1182,59 @@ func (*ToTower_Terms) isToTower_Body() {}
 func (*ToTower_Voucher) isToTower_Body() {}
 
 func (*ToTower_Heard) isToTower_Body() {}
+
+// NoticesHeard confirms that all notices of an epoch to this number are stored.
+type NoticesHeard struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoticesHeard) Reset() {
+	*x = NoticesHeard{}
+	mi := &file_core_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoticesHeard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoticesHeard) ProtoMessage() {}
+
+func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoticesHeard.ProtoReflect.Descriptor instead.
+func (*NoticesHeard) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *NoticesHeard) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *NoticesHeard) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
 
 type Terms struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1183,7 +1252,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1264,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1277,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1275,7 +1344,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1356,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1369,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 type LedgerUpdate struct {
@@ -1312,7 +1381,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1393,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1406,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1356,7 +1425,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1437,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1450,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1402,7 +1471,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1483,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1496,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{20}
+	return file_core_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1449,6 +1518,86 @@ func (x *SettleReply) GetOwing() string {
 		return x.Owing
 	}
 	return ""
+}
+
+type ReportHealthRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportHealthRequest) Reset() {
+	*x = ReportHealthRequest{}
+	mi := &file_core_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportHealthRequest) ProtoMessage() {}
+
+func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
+func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReportHealthRequest) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+type ReportHealthReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportHealthReply) Reset() {
+	*x = ReportHealthReply{}
+	mi := &file_core_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportHealthReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportHealthReply) ProtoMessage() {}
+
+func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
+func (*ReportHealthReply) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{23}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -1522,11 +1671,14 @@ const file_core_proto_rawDesc = "" +
 	"TowerCount\x12\x12\n" +
 	"\x04teid\x18\x01 \x01(\rR\x04teid\x12\x1b\n" +
 	"\tul_octets\x18\x02 \x01(\x04R\bulOctets\x12\x1b\n" +
-	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"M\n" +
+	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"\x81\x01\n" +
 	"\vTowerNotice\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"\xcf\x01\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18\x05 \x01(\x03R\batUnixMs\"\xcf\x01\n" +
 	"\n" +
 	"TowerRadio\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\"\n" +
@@ -1540,12 +1692,15 @@ const file_core_proto_rawDesc = "" +
 	"\x06errors\x18\b \x01(\x04R\x06errors\"9\n" +
 	"\vVoucherSeen\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\x04R\achannel\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"w\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x98\x01\n" +
 	"\aToTower\x120\n" +
 	"\x05terms\x18\x01 \x01(\v2\x18.campanile.core.v1.TermsH\x00R\x05terms\x12\x1a\n" +
-	"\avoucher\x18\x02 \x01(\fH\x00R\avoucher\x12\x16\n" +
-	"\x05heard\x18\x03 \x01(\x04H\x00R\x05heardB\x06\n" +
-	"\x04body\"\x80\x02\n" +
+	"\avoucher\x18\x02 \x01(\fH\x00R\avoucher\x127\n" +
+	"\x05heard\x18\x03 \x01(\v2\x1f.campanile.core.v1.NoticesHeardH\x00R\x05heardB\x06\n" +
+	"\x04body\"<\n" +
+	"\fNoticesHeard\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\x80\x02\n" +
 	"\x05Terms\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x14\n" +
@@ -1564,17 +1719,21 @@ const file_core_proto_rawDesc = "" +
 	"\vSettleReply\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\x04R\achannel\x12\x12\n" +
 	"\x04paid\x18\x02 \x01(\tR\x04paid\x12\x14\n" +
-	"\x05owing\x18\x03 \x01(\tR\x05owing2\xa4\x01\n" +
+	"\x05owing\x18\x03 \x01(\tR\x05owing\"3\n" +
+	"\x13ReportHealthRequest\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\"\x13\n" +
+	"\x11ReportHealthReply2\xa4\x01\n" +
 	"\x04Home\x12S\n" +
 	"\tChallenge\x12#.campanile.core.v1.ChallengeRequest\x1a!.campanile.core.v1.ChallengeReply\x12G\n" +
 	"\x05Prove\x12\x1f.campanile.core.v1.ProveRequest\x1a\x1d.campanile.core.v1.ProveReply2P\n" +
 	"\x05Usage\x12G\n" +
 	"\x06Report\x12\x1e.campanile.core.v1.UsageReport\x1a\x1d.campanile.core.v1.UsageReply2L\n" +
 	"\x04Link\x12D\n" +
-	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x012\xa3\x01\n" +
+	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x012\x81\x02\n" +
 	"\x06Ledger\x12M\n" +
 	"\x06Follow\x12 .campanile.core.v1.FollowRequest\x1a\x1f.campanile.core.v1.LedgerUpdate0\x01\x12J\n" +
-	"\x06Settle\x12 .campanile.core.v1.SettleRequest\x1a\x1e.campanile.core.v1.SettleReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\x06Settle\x12 .campanile.core.v1.SettleRequest\x1a\x1e.campanile.core.v1.SettleReply\x12\\\n" +
+	"\fReportHealth\x12&.campanile.core.v1.ReportHealthRequest\x1a$.campanile.core.v1.ReportHealthReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_core_proto_rawDescOnce sync.Once
@@ -1588,29 +1747,32 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_core_proto_goTypes = []any{
-	(*Refusal)(nil),          // 0: campanile.core.v1.Refusal
-	(*ChallengeRequest)(nil), // 1: campanile.core.v1.ChallengeRequest
-	(*ChallengeReply)(nil),   // 2: campanile.core.v1.ChallengeReply
-	(*ProveRequest)(nil),     // 3: campanile.core.v1.ProveRequest
-	(*ProveReply)(nil),       // 4: campanile.core.v1.ProveReply
-	(*Profile)(nil),          // 5: campanile.core.v1.Profile
-	(*UsageReport)(nil),      // 6: campanile.core.v1.UsageReport
-	(*UsageReply)(nil),       // 7: campanile.core.v1.UsageReply
-	(*UsageRecord)(nil),      // 8: campanile.core.v1.UsageRecord
-	(*FromTower)(nil),        // 9: campanile.core.v1.FromTower
-	(*TowerReport)(nil),      // 10: campanile.core.v1.TowerReport
-	(*TowerCount)(nil),       // 11: campanile.core.v1.TowerCount
-	(*TowerNotice)(nil),      // 12: campanile.core.v1.TowerNotice
-	(*TowerRadio)(nil),       // 13: campanile.core.v1.TowerRadio
-	(*VoucherSeen)(nil),      // 14: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),          // 15: campanile.core.v1.ToTower
-	(*Terms)(nil),            // 16: campanile.core.v1.Terms
-	(*FollowRequest)(nil),    // 17: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),     // 18: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),    // 19: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),      // 20: campanile.core.v1.SettleReply
+	(*Refusal)(nil),             // 0: campanile.core.v1.Refusal
+	(*ChallengeRequest)(nil),    // 1: campanile.core.v1.ChallengeRequest
+	(*ChallengeReply)(nil),      // 2: campanile.core.v1.ChallengeReply
+	(*ProveRequest)(nil),        // 3: campanile.core.v1.ProveRequest
+	(*ProveReply)(nil),          // 4: campanile.core.v1.ProveReply
+	(*Profile)(nil),             // 5: campanile.core.v1.Profile
+	(*UsageReport)(nil),         // 6: campanile.core.v1.UsageReport
+	(*UsageReply)(nil),          // 7: campanile.core.v1.UsageReply
+	(*UsageRecord)(nil),         // 8: campanile.core.v1.UsageRecord
+	(*FromTower)(nil),           // 9: campanile.core.v1.FromTower
+	(*TowerReport)(nil),         // 10: campanile.core.v1.TowerReport
+	(*TowerCount)(nil),          // 11: campanile.core.v1.TowerCount
+	(*TowerNotice)(nil),         // 12: campanile.core.v1.TowerNotice
+	(*TowerRadio)(nil),          // 13: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),         // 14: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),             // 15: campanile.core.v1.ToTower
+	(*NoticesHeard)(nil),        // 16: campanile.core.v1.NoticesHeard
+	(*Terms)(nil),               // 17: campanile.core.v1.Terms
+	(*FollowRequest)(nil),       // 18: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 19: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 20: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 21: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 22: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 23: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
@@ -1622,24 +1784,27 @@ var file_core_proto_depIdxs = []int32{
 	14, // 6: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
 	13, // 7: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
 	11, // 8: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	16, // 9: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	1,  // 10: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 11: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	6,  // 12: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	9,  // 13: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	17, // 14: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	19, // 15: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	2,  // 16: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 17: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	7,  // 18: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	15, // 19: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	18, // 20: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	20, // 21: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	17, // 9: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	16, // 10: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
+	1,  // 11: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	3,  // 12: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	6,  // 13: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	9,  // 14: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	18, // 15: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	20, // 16: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	22, // 17: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	2,  // 18: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 19: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	7,  // 20: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	15, // 21: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	19, // 22: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	21, // 23: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	23, // 24: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -1664,7 +1829,7 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

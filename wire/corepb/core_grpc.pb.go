@@ -374,8 +374,9 @@ var Link_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Ledger_Follow_FullMethodName = "/campanile.core.v1.Ledger/Follow"
-	Ledger_Settle_FullMethodName = "/campanile.core.v1.Ledger/Settle"
+	Ledger_Follow_FullMethodName       = "/campanile.core.v1.Ledger/Follow"
+	Ledger_Settle_FullMethodName       = "/campanile.core.v1.Ledger/Settle"
+	Ledger_ReportHealth_FullMethodName = "/campanile.core.v1.Ledger/ReportHealth"
 )
 
 // LedgerClient is the client API for Ledger service.
@@ -383,10 +384,11 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Ledger lets roles in other processes read what the chain has committed and
-// show it vouchers.
+// show it vouchers and what towers say.
 type LedgerClient interface {
 	Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LedgerUpdate], error)
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleReply, error)
+	ReportHealth(ctx context.Context, in *ReportHealthRequest, opts ...grpc.CallOption) (*ReportHealthReply, error)
 }
 
 type ledgerClient struct {
@@ -426,15 +428,26 @@ func (c *ledgerClient) Settle(ctx context.Context, in *SettleRequest, opts ...gr
 	return out, nil
 }
 
+func (c *ledgerClient) ReportHealth(ctx context.Context, in *ReportHealthRequest, opts ...grpc.CallOption) (*ReportHealthReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportHealthReply)
+	err := c.cc.Invoke(ctx, Ledger_ReportHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LedgerServer is the server API for Ledger service.
 // All implementations must embed UnimplementedLedgerServer
 // for forward compatibility.
 //
 // Ledger lets roles in other processes read what the chain has committed and
-// show it vouchers.
+// show it vouchers and what towers say.
 type LedgerServer interface {
 	Follow(*FollowRequest, grpc.ServerStreamingServer[LedgerUpdate]) error
 	Settle(context.Context, *SettleRequest) (*SettleReply, error)
+	ReportHealth(context.Context, *ReportHealthRequest) (*ReportHealthReply, error)
 	mustEmbedUnimplementedLedgerServer()
 }
 
@@ -450,6 +463,9 @@ func (UnimplementedLedgerServer) Follow(*FollowRequest, grpc.ServerStreamingServ
 }
 func (UnimplementedLedgerServer) Settle(context.Context, *SettleRequest) (*SettleReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
+}
+func (UnimplementedLedgerServer) ReportHealth(context.Context, *ReportHealthRequest) (*ReportHealthReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportHealth not implemented")
 }
 func (UnimplementedLedgerServer) mustEmbedUnimplementedLedgerServer() {}
 func (UnimplementedLedgerServer) testEmbeddedByValue()                {}
@@ -501,6 +517,24 @@ func _Ledger_Settle_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Ledger_ReportHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServer).ReportHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Ledger_ReportHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServer).ReportHealth(ctx, req.(*ReportHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Ledger_ServiceDesc is the grpc.ServiceDesc for Ledger service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -511,6 +545,10 @@ var Ledger_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Settle",
 			Handler:    _Ledger_Settle_Handler,
+		},
+		{
+			MethodName: "ReportHealth",
+			Handler:    _Ledger_ReportHealth_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"google.golang.org/grpc/peer"
 
@@ -40,7 +41,8 @@ func (c coreEnd) Recv() (FromTower, error) {
 		}
 		return FromTower{Report: r}, nil
 	case *pb.FromTower_Notice:
-		return FromTower{Notice: &Notice{NoticeCode(b.Notice.Code), b.Notice.Text[:min(len(b.Notice.Text), maxText)]}}, nil
+		n := b.Notice
+		return FromTower{Notice: &Notice{NoticeCode(n.Code), cut(n.Text), n.Epoch, n.Number, time.UnixMilli(n.AtUnixMs)}}, nil
 	case *pb.FromTower_Seen:
 		return FromTower{Seen: &Seen{b.Seen.Channel, b.Seen.Seq}}, nil
 	case *pb.FromTower_Radio:
@@ -57,6 +59,8 @@ func (c coreEnd) Send(m ToTower) error {
 			PricePerGb: t.PricePerGB.String(), WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets, SeenAs: seenAs(c.Context())}}})
 	case m.Voucher != nil:
 		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Voucher{Voucher: m.Voucher}})
+	case m.Heard != nil:
+		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Heard{Heard: &pb.NoticesHeard{Epoch: m.Heard.Epoch, Number: m.Heard.Number}}})
 	}
 	return errEmpty
 }
@@ -95,6 +99,8 @@ func (c towerEnd) Recv() (ToTower, error) {
 		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), price, t.WindowOctets, t.WindowPermille, t.BilledOctets, seen.Unmap()}}, nil
 	case *pb.ToTower_Voucher:
 		return ToTower{Voucher: b.Voucher}, nil
+	case *pb.ToTower_Heard:
+		return ToTower{Heard: &Heard{b.Heard.Epoch, b.Heard.Number}}, nil
 	}
 	return ToTower{}, errEmpty
 }
@@ -108,7 +114,8 @@ func (c towerEnd) Send(m FromTower) error {
 		}
 		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Report{Report: r}})
 	case m.Notice != nil:
-		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Notice{Notice: &pb.TowerNotice{Code: uint32(m.Notice.Code), Text: m.Notice.Text}}})
+		n := m.Notice
+		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Notice{Notice: &pb.TowerNotice{Code: uint32(n.Code), Text: cut(n.Text), Epoch: n.Epoch, Number: n.Number, AtUnixMs: n.At.UnixMilli()}}})
 	case m.Radio != nil:
 		return c.Link_JoinClient.Send(&pb.FromTower{Body: &pb.FromTower_Radio{Radio: m.Radio.message()}})
 	case m.Seen != nil:

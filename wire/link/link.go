@@ -1,8 +1,8 @@
 // Package link is the wire between a tower and the core it has joined: counts
 // and notices one way, terms and vouchers the other. The tower dials; both
 // ends show their registered ed25519 keys in TLS. When the link is away, each
-// end keeps what it has to say; everything said is cumulative or may be said
-// twice. Who signs and who believes is not decided here.
+// end keeps what it has to say; everything said is cumulative or numbered, so
+// that it may be said twice. Who signs and who believes is not decided here.
 package link
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -44,9 +45,10 @@ const (
 	VouchersLag                        // stopped: vouchers lag the tower's count by more than the window
 	NoChannel                          // stopped: no channel to be paid from
 	ReserveSpent                       // stopped: the channel's reserve is used up
+	RadioChanged                       // its radio is in another state; whether it serves is as before
 )
 
-var notices = map[NoticeCode]string{Serving: "serving", VouchersLag: "vouchers lag", NoChannel: "no channel", ReserveSpent: "reserve spent"}
+var notices = map[NoticeCode]string{Serving: "serving", VouchersLag: "vouchers lag", NoChannel: "no channel", ReserveSpent: "reserve spent", RadioChanged: "radio"}
 
 func (c NoticeCode) String() string {
 	if s, ok := notices[c]; ok {
@@ -55,11 +57,20 @@ func (c NoticeCode) String() string {
 	return fmt.Sprintf("notice %d", uint32(c))
 }
 
-// Notice is a change of the tower's mind, with a line for people.
+// Notice is a change at the tower, with a line for people. A tower keeps its
+// notices until the core has stored them: they arrive once each and in order,
+// whichever end dies in between.
 type Notice struct {
-	Code NoticeCode
-	Text string
+	Code   NoticeCode
+	Text   string    // at most 512 octets
+	Epoch  uint64    // as Report's
+	Number uint64    // within the epoch, from 1; a gap is what did not fit into the tower's store
+	At     time.Time // by the tower's clock, in milliseconds
 }
+
+// Heard confirms that the core has stored all notices of an epoch up to a
+// number.
+type Heard struct{ Epoch, Number uint64 }
 
 // Seen confirms that a tower has stored a voucher.
 type Seen struct{ Channel, Seq uint64 }
@@ -89,6 +100,7 @@ type Terms struct {
 type ToTower struct {
 	Terms   *Terms
 	Voucher []byte // signed
+	Heard   *Heard
 }
 
 // Conn is one end of a link. Send and Recv may be called from one goroutine

@@ -66,13 +66,14 @@ func withTLS(t *testing.T, core link.Core) (*grpc.ClientConn, proof.TowerKey) {
 var (
 	fromTower = []link.FromTower{
 		{Report: &link.Report{Epoch: 1 << 63, Counts: []link.Count{{TEID: 0xffffffff, UL: 2, DL: 1 << 60}, {TEID: 1}}}},
-		{Notice: &link.Notice{Code: link.VouchersLag, Text: "vouchers lag 4.2 MB"}},
+		{Notice: &link.Notice{Code: link.VouchersLag, Text: "vouchers lag 4.2 MB", Epoch: 1 << 63, Number: 3, At: time.UnixMilli(1700000000456)}},
 		{Seen: &link.Seen{Channel: 3, Seq: 9}},
 		{Radio: &link.Radio{State: "running", Since: time.UnixMilli(1700000000123), Restarts: 2, LastError: "no device", Users: 3, UL: 1, DL: 1 << 40, Errors: 7}},
 	}
 	toTower = []link.ToTower{
 		{Terms: &link.Terms{ChainID: "campanile-1", Channel: 3, Payer: proof.OperatorKey{7}, PricePerGB: proof.AmountOf(1 << 60), WindowOctets: 4, WindowPermille: 10, BilledOctets: 5}},
 		{Voucher: []byte("signed")},
+		{Heard: &link.Heard{Epoch: 1 << 63, Number: 3}},
 	}
 )
 

@@ -49,8 +49,8 @@ func (t *Town) startMeter(context.Context) error {
 func (t *Town) tellVouchers(ctx context.Context) error {
 	known := map[proof.TowerKey]meter.TowerView{}
 	for _, v := range t.accounts() {
-		v.NoticeAt = time.Time{} // said before this start: to be said again
 		known[v.Tower] = v
+		t.tellMME(v) // said before this start
 	}
 	for ctx.Err() == nil {
 		for _, v := range t.accounts() {
@@ -62,8 +62,11 @@ func (t *Town) tellVouchers(ctx context.Context) error {
 			if v.Trouble != last.Trouble && v.Trouble != "" {
 				t.logEvent("trouble", "tower "+v.Tower.Short()+": "+v.Trouble)
 			}
+			for _, n := range v.Notices[len(v.Notices)-int(min(v.Said-last.Said, uint64(len(v.Notices)))):] {
+				t.tellNotice(v.Tower, n)
+			}
 			if !v.NoticeAt.Equal(last.NoticeAt) {
-				t.tellNotice(v)
+				t.tellMME(v)
 			}
 			if v.Seq > last.Seq || v.Gateway != last.Gateway {
 				t.wake()
@@ -74,16 +77,34 @@ func (t *Town) tellVouchers(ctx context.Context) error {
 	return nil
 }
 
-func (t *Town) tellNotice(v meter.TowerView) {
+// tellNotice shows what a tower has said; what it has kept for long with the
+// time.
+func (t *Town) tellNotice(tower proof.TowerKey, n link.Notice) {
+	kind, text := "trouble", n.Text
+	switch n.Code {
+	case link.Serving:
+		return
+	case link.RadioChanged:
+		kind = "cell"
+	default:
+		text = "stopped: " + text
+	}
+	if time.Since(n.At) > time.Minute {
+		text += " (said at " + n.At.Format(time.TimeOnly) + " by its clock)"
+	}
+	t.logEvent(kind, "tower "+tower.Short()+" "+text)
+}
+
+// tellMME has a phone's session say why its tower does not serve.
+func (t *Town) tellMME(v meter.TowerView) {
+	if t.mme == nil || v.NoticeAt.IsZero() {
+		return
+	}
 	text := v.Notice.Text
 	if v.Notice.Code == link.Serving {
 		text = ""
-	} else {
-		t.logEvent("trouble", "tower "+v.Tower.Short()+" stopped: "+text)
 	}
-	if t.mme != nil {
-		t.mme.Notice(v.Tower, text)
-	}
+	t.mme.Notice(v.Tower, text)
 }
 
 // startLinks serves towers, and the operator's own gateway where it runs in
