@@ -24,7 +24,7 @@ func (a *assoc) input(h header, chunks []byte, from netip.AddrPort) bool {
 		a.e.count.drop(dropTag)
 		return true
 	}
-	a.now = time.Now()
+	a.now, a.gotSack = time.Now(), false
 	if first.typ != ctAbort && first.typ != ctShutdownComplete {
 		a.came(from) // RFC 6951 §5.4; the tag has proven the peer
 	}

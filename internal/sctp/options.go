@@ -113,6 +113,8 @@ func (o Options) complete() (Options, error) {
 	case o.MaxMessage < 1 || o.ReceiveBuffer < o.MaxMessage || o.SendBuffer < o.MTU:
 		return o, fmt.Errorf("sctp: buffers too small: MaxMessage %d must fit ReceiveBuffer %d, MTU %d must fit SendBuffer %d",
 			o.MaxMessage, o.ReceiveBuffer, o.MTU, o.SendBuffer)
+	case o.ReceiveBuffer < 1500:
+		return o, fmt.Errorf("sctp: ReceiveBuffer %d is less than the 1500 bytes that must be advertised (RFC 9260 §6)", o.ReceiveBuffer)
 	case t.RTOMin < 0 || t.RTOMax < t.RTOMin || t.RTOInitial < t.RTOMin || t.RTOInitial > t.RTOMax:
 		return o, fmt.Errorf("sctp: RTO.Initial %v is not within RTO.Min %v and RTO.Max %v", t.RTOInitial, t.RTOMin, t.RTOMax)
 	case t.SACKDelay < 0 || t.SACKDelay > 500*time.Millisecond:

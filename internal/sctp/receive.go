@@ -22,6 +22,7 @@ type receiver struct {
 	ackNow     bool
 	ackPackets int
 	gotData    bool // in this packet
+	gotSack    bool // in this packet
 	advertised int  // window of the last SACK, less what came since
 
 	slab  []byte // room for the user data of the packet being processed
@@ -35,12 +36,15 @@ type receiver struct {
 	arrived chan struct{} // token for one Recv that waits
 }
 
-// fragment is a part of a message, by TSN.
+// fragment is a part of a message, by TSN. The first and the last of a run of fragments know how far it reaches, so that taking one more costs the
+// same in whatever order they come.
 type fragment struct {
 	data        []byte
 	ppid        uint32
 	stream, ssn uint16
 	flags       uint8
+	far         uint32 // TSN at the other end of the run
+	size        int    // bytes of the run
 }
 
 func (r *receiver) init() {
@@ -60,7 +64,7 @@ func (a *assoc) onData(c chunk) {
 		return
 	}
 	tsn := be.Uint32(v)
-	f := fragment{v[12:], be.Uint32(v[8:]), be.Uint16(v[4:]), be.Uint16(v[6:]), c.flags}
+	f := fragment{data: v[12:], ppid: be.Uint32(v[8:]), stream: be.Uint16(v[4:]), ssn: be.Uint16(v[6:]), flags: c.flags}
 	switch a.state {
 	case established, shutdownPending, shutdownSent:
 	default:
@@ -164,10 +168,14 @@ func (a *assoc) receivedTSN(tsn uint32) {
 	}
 }
 
-// keep copies user data out of the reader's buffer, with one allocation for a packet.
+// maxSlack is how many times what the window is charged for a message may be allocated for it and those behind it in the packet: a peer decides
+// how much of a packet is kept.
+const maxSlack = 4
+
+// keep copies user data out of the reader's buffer, with one allocation for several messages of a packet.
 func (a *assoc) keep(b []byte) []byte {
 	if len(a.slab) < len(b) {
-		a.slab = make([]byte, max(a.left-dataHeader, len(b)))
+		a.slab = make([]byte, max(min(a.left-dataHeader, maxSlack*(len(b)+chunkOverhead)), len(b)))
 	}
 	n := copy(a.slab, b)
 	out := a.slab[:n:n]
@@ -192,24 +200,21 @@ func (a *assoc) reassemble(tsn uint32, f fragment) {
 		return
 	}
 	first, last, size := tsn, tsn, len(f.data)
-	for a.frags[last].flags&flagE == 0 {
-		last++
-		n, ok := a.frags[last]
-		if !ok {
-			return
-		}
-		size += len(n.data)
+	if havePrev && f.flags&flagB == 0 {
+		first, size = prev.far, size+prev.size
 	}
-	for a.frags[first].flags&flagB == 0 {
-		first--
-		p, ok := a.frags[first]
-		if !ok {
-			return
-		}
-		size += len(p.data)
+	if haveNext && f.flags&flagE == 0 {
+		last, size = next.far, size+next.size
 	}
 	if size > a.e.o.MaxMessage {
 		a.abort(CauseOutOfResource, "", nil)
+		return
+	}
+	begin, end := a.frags[first], a.frags[last]
+	if begin.flags&flagB == 0 || end.flags&flagE == 0 {
+		begin.far, begin.size = last, size
+		end.far, end.size = first, size
+		a.frags[first], a.frags[last] = begin, end // of a run of one they are the same
 		return
 	}
 	data := make([]byte, 0, size)

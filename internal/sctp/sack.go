@@ -12,6 +12,11 @@ func (a *assoc) onSackChunk(c chunk) {
 		a.e.count.drop(dropSack)
 		return
 	}
+	if a.gotSack { // a packet full of them would cost much, and whatever a second one says is said again
+		a.e.count.drop(dropSackOld)
+		return
+	}
+	a.gotSack = true
 	be := binary.BigEndian
 	gaps := int(be.Uint16(v[8:]))
 	if 4*gaps+4*int(be.Uint16(v[10:])) > len(v)-12 {

@@ -172,7 +172,10 @@ func TestUnknownChunks(t *testing.T) {
 	for _, c := range []struct {
 		typ          uint8
 		report, skip bool
-	}{{0x3f, false, false}, {0x7f, true, false}, {0xbf, false, true}, {0xfe, true, true}} {
+	}{{0x3f, false, false}, {0x7f, true, false}, {0xbf, false, true}, {0xfe, true, true},
+		{0x0c, false, false}, {0x0d, false, false}, // ECNE, CWR
+		{0x0f, false, false}, {0x40, true, false}, {0x82, false, true}, // AUTH, I-DATA, RE-CONFIG
+		{0xc0, true, true}, {0xc1, true, true}, {0x80, false, true}} { // FORWARD TSN, ASCONF, ASCONF ACK
 		inBubble("", t, func(t *testing.T) {
 			p := newScript(t, Options{Timers: Timers{HBInterval: time.Hour, SACKDelay: 1}})
 			a := p.open()
