@@ -179,6 +179,7 @@ func (c *crowd) react(e *enbPeer, m s1ap.Message) {
 			c.hear(p, m.NASPDU)
 		}
 	case *s1ap.InitialContextSetupRequest:
+		c.w.newKey(m)
 		p := c.at[e][m.ENBUES1APID]
 		if p == nil || p.e != e || p.enbID != m.ENBUES1APID {
 			return
@@ -237,6 +238,9 @@ func (c *crowd) hear(p *phone, pdu []byte) {
 			return
 		}
 		r, err := p.sec.Unprotect(nil, pdu)
+		if errors.Is(err, nassec.ErrReplay) {
+			c.w.t.Errorf("a downlink NAS COUNT is used twice")
+		}
 		if err != nil {
 			return
 		}
@@ -285,6 +289,11 @@ func (c *crowd) check() {
 		}
 		if i.State == Connected || i.State == Idle {
 			sessions[i.Address.String()] = true
+		}
+	}
+	for _, u := range c.w.m.known.all() {
+		if i := u.show(nil); (i.State == Connected) != (u.owner != nil && c.w.m.legs.byMME[u.owner.leg.mmeID] == u.owner.leg) {
+			t.Errorf("phone %s is %v, since %v, %q; its owner is %+v", i.IMSI.Digits(), i.State, i.Since, i.Reason, u.owner)
 		}
 	}
 	s := c.w.m.Stats()

@@ -145,3 +145,31 @@ func TestReplacedPhone(t *testing.T) {
 		t.Error("a phone that is not known any more was claimed")
 	}
 }
+
+// A phone attaches anew elsewhere while the gateway is slow, and that attach is
+// lost before the former connection has ended for it: the phone is idle, not
+// connected nowhere.
+func TestEvictedForNobody(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e, f := w.tower(0x19b), w.tower(0x19c)
+		p := w.phone(e)
+		p.attach()
+		p.idle()
+		p.request()
+		w.gw.delay(5 * time.Second)
+		p.setupResponse()
+		synctest.Wait()
+		q := p.at(f)
+		q.sec, q.guti, q.ksi = nil, nil, eps.NoKSI
+		q.initial(q.attachRequest())
+		q.authenticate()
+		synctest.Wait()
+		q.release()
+		p.released()
+		time.Sleep(time.Minute)
+		_, x := w.gw.only(w)
+		if i := p.settled(); i.State != Idle || x.enb.TEID != 0 {
+			t.Errorf("the phone is %v, the eNB's tunnel at the gateway %v", i.State, x.enb)
+		}
+	})
+}

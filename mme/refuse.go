@@ -12,10 +12,6 @@ import (
 
 var noAddr netip.Addr
 
-// linger is how long an S1 connection stays after a Service or TAU Reject: the
-// phone may attach by it at once; most attach when it is released.
-const linger = 2 * time.Second
-
 // failure is why a procedure ends, and what the phone is told of it.
 type failure struct {
 	cause eps.EMMCause // 0: nothing is said
@@ -108,9 +104,7 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	case errors.Is(err, errStopping):
 		return nil, true
 	case errors.Is(err, errEvicted):
-		if c.leg != nil {
-			c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
-		}
+		c.leave()
 		return nil, true
 	}
 	return c.refused(p, &failure{cause: eps.EMMCauseNetworkFailure, why: err})
@@ -119,42 +113,20 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 func ended(next *inbound) (*inbound, bool) { return next, next == nil }
 
 // refused sends the reject message that fits the procedure and releases the
-// connection; after a reject that asks the phone to attach, not at once.
+// connection at once: a phone told #9, #10 or #40 waits for that before it
+// attaches (TS 24.301 §5.3.1.2), and srsRAN's never comes back if it is released
+// after it has begun to look for a cell.
 func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 	cause := s1ap.CauseNasNormalRelease.Cause()
 	if f.sim {
 		cause = s1ap.CauseNasAuthenticationFailure.Cause()
 	}
-	m := f.message(p)
-	if m == nil || c.leg == nil {
-		return ended(c.hangUp(cause, f.Error()))
-	}
-	if err := c.send(m); err != nil {
-		return ended(c.hangUp(cause, f.Error()))
-	}
-	if !f.reattach() {
-		return ended(c.hangUp(cause, f.Error()))
-	}
-	c.stranger() // what comes next must show its keys anew
-	err := c.await(linger, func(inbound) (verdict, error) { return notMine, nil })
-	if again, ok := errors.AsType[*collision](err); ok {
-		return &again.in, false
-	}
-	if l, ok := errors.AsType[*lost](err); ok {
-		c.m.log.Debug("connection ended after a reject", "reason", l.why)
-		c.leg = nil
+	if m := f.message(p); m != nil && c.leg != nil {
+		if err := c.send(m); err != nil {
+			c.m.log.Debug("reject not sent", "err", err)
+		}
 	}
 	return ended(c.hangUp(cause, f.Error()))
-}
-
-// reattach says that the cause makes the phone attach at once (TS 24.301
-// §5.5.3.2.5, §5.6.1.5).
-func (f *failure) reattach() bool {
-	switch f.cause {
-	case eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, eps.EMMCauseImplicitlyDetached, eps.EMMCauseNoEPSBearerContextActivated:
-		return true
-	}
-	return false
 }
 
 // message is the reject message for the procedure, or nil.

@@ -39,7 +39,7 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 		case dataWaiting:
 			c.dataWaiting = true
 		case detachOrder:
-			c.order = &m.NetworkDetach
+			_ = c.ordered(m) // once the phone is idle
 		case *s1ap.UEContextReleaseComplete, legGone, evicted:
 			return nil
 		default:
@@ -62,25 +62,50 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 			return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
 		})
 	}
-	c.changed(func(i *UEInfo) {
-		i.State, i.Reason = Idle, why
-		if len(i.Bearers) > 0 {
-			i.Bearers[0].ENB, i.Bearers[0].DL = noAddr, 0
-		}
-	})
+	if errors.Is(err, errEvicted) {
+		c.served = true // perhaps
+		c.leave()
+		return nil, true
+	}
+	c.showIdle(why)
 	if again, ok := errors.AsType[*collision](err); ok && again.in.leg != c.leg {
 		return &again.in, true
 	}
-	if errors.Is(err, errEvicted) || errors.Is(err, errStopping) {
-		if c.leg != nil && !errors.Is(err, errStopping) {
-			c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
-		}
+	if errors.Is(err, errStopping) {
 		return nil, true
 	}
 	if err != nil && !interrupted(err) {
 		c.m.log.Warn("bearers not released at the gateway", "imsi", u.imsi, "err", err)
 	}
 	return nil, false
+}
+
+func (c *conn) showIdle(why string) {
+	c.changed(func(i *UEInfo) {
+		i.State, i.Reason = Idle, why
+		if len(i.Bearers) > 0 {
+			i.Bearers[0].ENB, i.Bearers[0].DL = noAddr, 0
+		}
+	})
+}
+
+// leave hangs up for a connection by which the phone attaches anew. The phone is
+// left idle all the same, for that connection may be gone by now.
+func (c *conn) leave() {
+	if c.leg != nil {
+		c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
+	}
+	if !c.ue.registered || c.ue.session == nil {
+		return
+	}
+	if c.served {
+		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
+		defer cancel()
+		if err := c.m.o.Gateway.Release(ctx, c.ue.session); err != nil {
+			c.m.log.Warn("bearers not released at the gateway", "imsi", c.ue.imsi, "err", err)
+		}
+	}
+	c.showIdle(errEvicted.Error())
 }
 
 // move makes a new leg the one in use; the former is released without waiting

@@ -54,37 +54,26 @@ func (g *testGateway) none2(w *world) {
 	}
 }
 
-// TS 24.301 §5.6.1.5: unknown after a restart; the phone attaches by the same
-// connection at once, as srsRAN's does.
+// TS 24.301 §5.6.1.5: unknown after a restart. The phone waits for the release
+// (§5.3.1.2, T3440), which comes at once, and attaches by a new connection.
 func TestServiceRequestOfUnknownPhone(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
 		p.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 77}
 		p.sec = must(nassec.New(nassec.State{Role: nassec.Phone, KSI: 1, KASME: secret.Key256{1}, EIA: nassec.EIA2}))
+		asked := time.Now()
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		p.sec = nil
 		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork {
 			t.Errorf("rejected with %v", m.Cause)
 		}
-		p.guti = nil
-		p.uplink(p.attachRequest())
-		p.authenticate()
-		p.information()
-		p.accepted()
-		p.setupResponse()
-		p.complete()
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("state %v", i.State)
+		p.released()
+		if d := time.Since(asked); d != 0 {
+			t.Errorf("released after %v, want at once", d)
 		}
-
-		// One that does not attach is released.
-		q := w.phone(e)
-		q.guti = &id.GUTI{GUMMEI: w.m.o.GUMMEI, TMSI: 78}
-		q.initialRaw([]byte{0xc7, 0x20, 1, 2})
-		down[*eps.ServiceReject](q)
-		e.silent(linger - 1)
-		q.released()
+		p.guti = nil
+		p.attach()
 	})
 }
 
@@ -326,7 +315,7 @@ func TestGuessedServiceRequests(t *testing.T) {
 			thief.sec = nil
 			thief.initialRaw([]byte{0xc7, byte(p.ksi) << 5, 0xff, byte(n)})
 			down[*eps.ServiceReject](thief)
-			thief.release()
+			thief.released()
 		}
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		sec := p.sec

@@ -126,11 +126,13 @@ func diagnostics(fault *s1ap.SyntaxError) *s1ap.CriticalityDiagnostics {
 // out.
 func supportedTAIs(list s1ap.SupportedTAs) []id.TAI {
 	var out []id.TAI
+	seen := map[id.TAI]bool{}
 	for i := range list {
 		for _, p := range list[i].BroadcastPLMNs {
 			plmn, err := p.ID()
 			t := id.TAI{PLMN: plmn, TAC: list[i].TAC.ID()}
-			if err == nil && len(out) < maxTAIs && !slices.Contains(out, t) {
+			if err == nil && len(out) < maxTAIs && !seen[t] {
+				seen[t] = true
 				out = append(out, t)
 			}
 		}

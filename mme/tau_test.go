@@ -210,9 +210,9 @@ func TestUpdateWithBearerMismatch(t *testing.T) {
 			t.Errorf("rejected with\n%v", m)
 		}
 		w.gw.none(w)
-		// It attaches by the same connection with the keys it has.
+		p.released() // which it waits for; then it attaches, with the keys it has
 		sec := p.sec
-		p.uplinkRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
+		p.initialRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
 		p.sec = nil
 		p.authenticate()
 		p.information()

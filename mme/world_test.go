@@ -35,6 +35,7 @@ type world struct {
 	ends    sync.WaitGroup // of simulated eNBs
 	log     strings.Builder
 	enbPort uint16
+	keys    map[s1ap.SecurityKey]bool                    // K_eNB of every context setup
 	record  func([]byte)                                 // of what the MME sends; may be nil
 	open    func(remote netip.AddrPort) sctp.Association // an eNB's end of a new association
 }
@@ -78,7 +79,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 
 // serveWorld makes a world whose MME takes associations from l.
 func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
-	w := &world{t: t, home: newTestHome(), gw: newTestGateway(), towers: map[uint32]proof.TowerKey{0x19b: {1}, 0x19c: {2}}}
+	w := &world{t: t, keys: map[s1ap.SecurityKey]bool{}, home: newTestHome(), gw: newTestGateway(), towers: map[uint32]proof.TowerKey{0x19b: {1}, 0x19c: {2}}}
 	operator := proof.SigningKeyFromSeed([32]byte{7})
 	w.home.serving = operator.Public()
 	w.gw.operator = operator.Public()
@@ -263,11 +264,28 @@ func (e *enbPeer) next() s1ap.Message {
 	if err != nil {
 		e.w.t.Fatalf("MME sent what does not parse: %v", err)
 	}
+	e.w.newKey(pdu.Message)
 	out, _ := e.a.Streams()
 	if p := pdu.ProcedureCode; out > 1 && p != s1ap.ProcedureErrorIndication && (in.Stream == 0) != common(p) {
 		e.w.t.Errorf("MME sent %v on stream %d", p, in.Stream)
 	}
 	return pdu.Message
+}
+
+// newKey checks that no two context setups have one K_eNB, under which radio
+// bearers would have one key stream twice (TS 33.401 §7.2.6.2).
+func (w *world) newKey(m s1ap.Message) {
+	w.t.Helper()
+	setup, ok := m.(*s1ap.InitialContextSetupRequest)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.keys[setup.SecurityKey] {
+		w.t.Errorf("a K_eNB is used twice")
+	}
+	w.keys[setup.SecurityKey] = true
 }
 
 // common says that a procedure is not UE-associated, for the stream rule of
