@@ -166,7 +166,7 @@ func TestPageShowsTheNetwork(t *testing.T) {
 		chromedp.Navigate("http://"+s.Addr().String()+"/"),
 		reads("header", "Monte Verde", "1 3", "campanile-5f1c03ae", "PLMN 001/01 · 1 tower on air · 2 phones connected"),
 		reads("#private", "private ledger: 1 validator, proves nothing to others"),
-		reads("#towers", "San Rocco", "on air", "0.5 BELL per GB", "running for", "2 phones · ↓ 18.1 Mbit/s ↑ 544 kbit/s · 2 restarts", "gateway counted", "tower counted", "Vouchers lag", "of 4.00 MB"),
+		reads("#towers", "San Rocco", "on air", "0.5 BELL per GB", "running for", "2 phones · ↓ 18.1 Mbit/s ↑ 544 kbit/s · 2 restarts", "running since ", " · said ", "gateway counted", "tower counted", "Vouchers lag", "of 4.00 MB"),
 		reads("#phones", "00101········01", "10.45.0.2", "internet", "128-EEA2 128-EIA2", "connected", "idle"),
 		reads("#money", "Tower owner", "25 BELL", "claimable"),
 		reads("#history", "cell up: San Rocco", "attach 43 ms", "voucher 5"),

@@ -68,6 +68,7 @@ type Tower struct {
 	Phones     int            `json:"phones"` // connected through it now
 	PricePerGB proof.Amount   `json:"price_per_gb"`
 	Radio      *Radio         `json:"radio"` // nil: its agent supervises none, or has not told
+	Told       *Told          `json:"told"`  // nil: it has said nothing on the ledger
 	Tally      Tally          `json:"tally"`
 	Channel    *Channel       `json:"channel"` // nil: none is open
 }
@@ -81,6 +82,14 @@ type Radio struct {
 	Users     int       `json:"users"`      // phones with a radio connection
 	UL        uint64    `json:"ul"`         // bit/s over the air
 	DL        uint64    `json:"dl"`
+}
+
+// Told is what a tower has said on the ledger about its radio.
+type Told struct {
+	State    string    `json:"state"` // as Radio's
+	Since    time.Time `json:"since"` // of State
+	Restarts int       `json:"restarts"`
+	At       time.Time `json:"at"` // when it said so
 }
 
 // Tally is what was counted at a tower and what was promised for it.

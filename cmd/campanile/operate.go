@@ -251,9 +251,9 @@ func towerCommand(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID", func(w io.Writer) {
+				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID\tITS RADIO, AS IT TOLD THE LEDGER", func(w io.Writer) {
 					for _, t := range r.Towers {
-						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid))
+						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid), town.SayTold(t.Health))
 					}
 				})
 			})

@@ -70,7 +70,7 @@ function fact(name) {
 
 function towerView() {
   const dot = make('i.dot'), name = make('h3'), air = make('span.air');
-  const meta = { key: fact('key'), enb: fact('eNB'), cell: fact('cell'), price: fact('price'), radio: fact('radio') };
+  const meta = { key: fact('key'), enb: fact('eNB'), cell: fact('cell'), price: fact('price'), radio: fact('radio'), told: fact('on the ledger') };
   const notice = make('p.notice');
   const n = {};
   for (const k of ['gul', 'tul', 'gdl', 'tdl', 'counted']) n[k] = make('td');
@@ -109,6 +109,8 @@ function towerView() {
     if (r) {
       put(meta.radio.value, [r.state + ' for ' + span(r.since, latest), many(r.users, 'phone', 'phones'), `↓ ${bits(r.dl)} ↑ ${bits(r.ul)}`, r.restarts > 0 && many(r.restarts, 'restart', 'restarts')].filter(Boolean).join(' · '), r.last_error);
     }
+    meta.told.root.hidden = !t.told;
+    if (t.told) put(meta.told.value, `${t.told.state} since ${moment(t.told.since)} · said ${span(t.told.at, latest)} ago`, 'signed by the tower’s key; it proves that the tower said so, not that it is so');
     const why = [!t.on_air && (t.reason || 'its eNB has not connected yet'), t.notice, r && r.state !== 'running' && r.last_error && `the radio: ${r.last_error}`, t.on_air && !t.linked && 'no count from the tower: its agent is not connected', a.trouble,
       t.self && 'Owner and operator are one: paid between own pockets.'];
     tell(notice, why.filter(Boolean).join(' · '));

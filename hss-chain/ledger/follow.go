@@ -121,10 +121,13 @@ func decode(b []byte) (Update, error) {
 // Settler shows the chain one signed voucher.
 type Settler func(ctx context.Context, voucher []byte) (channel uint64, paid, owing proof.Amount, err error)
 
-// Register serves the model to followers in other processes, and settles
-// vouchers for them.
-func Register(r grpc.ServiceRegistrar, m *Model, settle Settler) {
-	pb.RegisterLedgerServer(r, &server{model: m, settle: settle, following: map[[32]byte]int{}})
+// Reporter shows the chain what a tower has said, as proof.Health.Sign made it.
+type Reporter func(ctx context.Context, statement []byte) error
+
+// Register serves the model to followers in other processes, and shows the chain
+// vouchers and towers' statements for them.
+func Register(r grpc.ServiceRegistrar, m *Model, settle Settler, report Reporter) {
+	pb.RegisterLedgerServer(r, &server{model: m, settle: settle, report: report, following: map[[32]byte]int{}, reporting: map[proof.TowerKey]bool{}})
 }
 
 // maxFollowers bounds the streams of one key: each costs a snapshot.
@@ -134,9 +137,11 @@ type server struct {
 	pb.UnimplementedLedgerServer
 	model  *Model
 	settle Settler
+	report Reporter
 
 	mu        sync.Mutex
-	following map[[32]byte]int // streams, by the key shown in TLS
+	following map[[32]byte]int        // streams, by the key shown in TLS
+	reporting map[proof.TowerKey]bool // of whom a statement is under way
 }
 
 // join counts a follower in; leave is nil when its key has too many.
@@ -215,6 +220,37 @@ func (s *server) Settle(ctx context.Context, q *pb.SettleRequest) (*pb.SettleRep
 	return &pb.SettleReply{Channel: n, Paid: paid.String(), Owing: owing.String()}, nil
 }
 
+// ReportHealth passes on only what the chain will take, as Settle does, and one
+// statement of a tower at a time.
+func (s *server) ReportHealth(ctx context.Context, q *pb.ReportHealthRequest) (*pb.ReportHealthReply, error) {
+	chainID, _, at := s.model.Head()
+	h, err := proof.OpenHealth(chainID, q.Statement)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	s.mu.Lock()
+	busy := s.reporting[h.Tower]
+	s.reporting[h.Tower] = true
+	s.mu.Unlock()
+	if busy {
+		return nil, status.Error(codes.ResourceExhausted, "ledger: a statement of this tower is under way")
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.reporting, h.Tower)
+		s.mu.Unlock()
+	}()
+	t, ok := s.model.Tower(h.Tower)
+	if !ok {
+		return nil, status.Error(codes.FailedPrecondition, "ledger: no tower is registered under this key")
+	}
+	last, heard := t.Health.Statement()
+	if err := h.After(last, heard, at); err != nil {
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return &pb.ReportHealthReply{}, s.report(ctx, q.Statement)
+}
+
 // Follow keeps m as the process at the other end of c has it, until ctx ends
 // or the connection does.
 func Follow(ctx context.Context, c grpc.ClientConnInterface, m *Model) error {
@@ -247,4 +283,13 @@ func SettleOver(ctx context.Context, c grpc.ClientConnInterface, voucher []byte)
 	paid, errs[0] = proof.ParseAmount(r.Paid)
 	owing, errs[1] = proof.ParseAmount(r.Owing)
 	return r.Channel, paid, owing, errors.Join(errs[:]...)
+}
+
+// ReportOver shows the chain what a tower has said through the process at the
+// other end.
+func ReportOver(ctx context.Context, c grpc.ClientConnInterface, statement []byte) error {
+	if _, err := pb.NewLedgerClient(c).ReportHealth(ctx, &pb.ReportHealthRequest{Statement: statement}); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
 }

@@ -86,7 +86,8 @@ func (p payer) HomeNode(op proof.OperatorKey, node proof.NodeKey) bool {
 	return ok && is
 }
 
-// cashier is the chain as billing/settle asks it.
+// cashier is the chain as those ask it who bring what a tower has: the owner's
+// account pays.
 type cashier struct {
 	chain *client.Client
 	owner *client.Account
@@ -113,6 +114,11 @@ func (c cashier) Claim(ctx context.Context) (proof.Amount, error) {
 		return proof.Amount{}, nil
 	}
 	return a, err
+}
+
+func (c cashier) Report(ctx context.Context, statement []byte) error {
+	_, err := c.chain.ReportHealth(ctx, c.owner, statement)
+	return err
 }
 
 func (c cashier) Promised(channel uint64) (proof.Amount, bool) { return promised(c.model, channel) }

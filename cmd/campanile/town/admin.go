@@ -247,7 +247,7 @@ func (a *admin) ListTowers(context.Context, *pb.ListTowersRequest) (*pb.ListTowe
 	}
 	out := &pb.ListTowersReply{}
 	for _, w := range a.t.model.Towers() {
-		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0"}
+		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0", Health: told(w.Health)}
 		if c, ok := a.t.model.ChannelBetween(a.t.operatorKey, w.Key); ok {
 			r.Channel, r.Reserve, r.Paid = c.ID, c.Reserve.String(), c.Paid.String()
 		}

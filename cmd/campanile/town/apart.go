@@ -123,6 +123,10 @@ func (d distant) Claim(context.Context) (proof.Amount, error) {
 	return proof.Amount{}, errors.New("claim where the owner's key is: campanile claim asks the hss-chain process")
 }
 
+func (d distant) Report(ctx context.Context, statement []byte) error {
+	return ledger.ReportOver(ctx, d.conn, statement)
+}
+
 func (d distant) Promised(channel uint64) (proof.Amount, bool) { return promised(d.model, channel) }
 
 // dialHome finds the home server.

@@ -144,7 +144,7 @@ func (t *Town) startHomeServer(context.Context) error {
 	ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
 		r, err := t.cash.Settle(ctx, voucher)
 		return r.Channel, r.Paid, r.Owing, err
-	})
+	}, t.cash.Report)
 	return t.serveGRPC("home", s, t.cfg.HSS.Listen, "hss.listen")
 }
 

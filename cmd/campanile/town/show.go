@@ -209,7 +209,7 @@ func (t *Town) showTowers(view meter.View) (out []console.Tower, carried console
 			Self: w.Owner == t.owner.Address(), Phones: e.UEs, PricePerGB: w.PricePerGB, Tally: console.Tally{
 				Gateway: console.Octets{UL: v.Gateway.UL, DL: v.Gateway.DL}, Tower: console.Octets{UL: v.Measured.UL, DL: v.Measured.DL},
 				Counted: v.Counted, Billed: v.Billed, Lag: v.Lag, Window: window(v.Counted), Seq: v.Seq, Seen: v.Seen, Amount: v.Amount, Trouble: v.Trouble}}
-		r.Radio = t.showRadio(w.Key)
+		r.Radio, r.Told = showRadio(v.Radio), showTold(w.Health)
 		if !on {
 			r.Reason = "no eNB has connected as this tower yet"
 		}

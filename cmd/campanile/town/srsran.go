@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"campanile.network/console"
+	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/sdr/profiles"
 	"campanile.network/sdr/radio"
-	"campanile.network/wire/proof"
+	"campanile.network/wire/link"
 )
 
 // srsRAN is the radio.kind of a real radio: srsenb under supervision.
@@ -76,18 +77,25 @@ func (t *Town) startSrsran(ctx context.Context) error {
 	t.radio.Store(s)
 	log.Info(p.Law())
 	t.serve("radio", s.Serve)
+	t.startHerald()
 	return nil
 }
 
-// showRadio is what the console shows of a tower's radio: of the one that this
-// process supervises.
-func (t *Town) showRadio(tower proof.TowerKey) *console.Radio {
-	s := t.radio.Load()
-	if s == nil || tower != t.keys.tower.Public() {
+// showRadio is what the console shows of a tower's radio, as its agent has told.
+func showRadio(r *link.Radio) *console.Radio {
+	if r == nil {
 		return nil
 	}
-	h := s.Health()
-	return &console.Radio{State: string(h.State), Since: h.Since, Restarts: h.Restarts, LastError: h.LastError, Users: h.Users, UL: h.UL, DL: h.DL}
+	return &console.Radio{State: r.State, Since: r.Since, Restarts: int(r.Restarts), LastError: r.LastError, Users: int(r.Users), UL: r.UL, DL: r.DL}
+}
+
+// showTold is what a tower has said on the ledger, for the console.
+func showTold(h ledger.Health) *console.Told {
+	v := told(h)
+	if v == nil {
+		return nil
+	}
+	return &console.Told{State: v.State, Since: time.UnixMilli(v.SinceUnixMs).UTC(), Restarts: int(v.Restarts), At: time.UnixMilli(v.SaidUnixMs).UTC()}
 }
 
 // detect looks for the plan's kit.

@@ -84,6 +84,9 @@ func (t *Town) status() *pb.StatusReply {
 		}
 		say("tower", "%s: %s, %s", v.Tower.Short(), v.Notice.Text, link)
 		say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
+		if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
+			say("radio", "on the ledger: %s", SayTold(told(w.Health)))
+		}
 		if v.Refused > 0 {
 			say("refused", "%d vouchers, the last one: %s", v.Refused, v.Refusal)
 		}

@@ -31,7 +31,7 @@ func (t *Town) startAgent(context.Context) error {
 		return err
 	}
 	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.operatorKey, ChainID: t.chainID, Dial: dial,
-		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), SeenAs: t.behindNAT(r), Logger: t.role("tower")})
+		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), SeenAs: t.behindNAT(r), Radio: t.radioHealth, Logger: t.role("tower")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}

@@ -61,8 +61,8 @@ type Town struct {
 	hss     *hss.HSS
 	home    home.Home // hss, or the way to it
 	meter   *meter.Meter
-	sink    usage.Sink   // meter, or the way to it
-	cash    settle.Chain // the chain, or the way to it
+	sink    usage.Sink // meter, or the way to it
+	cash    bank       // the chain, or the way to it
 	gateway *gateway.Gateway
 	mme     *mme.MME
 	agent   *agent.Agent
