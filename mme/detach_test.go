@@ -90,6 +90,7 @@ func TestGatewayRestart(t *testing.T) {
 		if m := down[*eps.ServiceReject](q); m.Cause != eps.EMMCauseImplicitlyDetached {
 			t.Errorf("rejected with %v", m.Cause)
 		}
+		q.released()
 		w.gw.none(w)
 
 		// What was carried under their tickets is forgotten with the sessions: they

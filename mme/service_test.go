@@ -325,7 +325,7 @@ func TestGuessedServiceRequests(t *testing.T) {
 		}
 		p.released()
 		p.sec = sec
-		time.Sleep(guessWhile)
+		time.Sleep(guessWhile + 1)
 		p.request()
 	})
 }

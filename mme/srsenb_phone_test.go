@@ -158,7 +158,7 @@ func TestSrsUESwitchOff(t *testing.T) {
 
 // The phone never sends a tracking area update, whatever T3412 says: a day of
 // silence later it is unreachable or detached, is told so when it wants
-// something, and attaches by that same connection.
+// something, and attaches.
 func TestSrsUENeverUpdates(t *testing.T) {
 	for _, t3412 := range []time.Duration{0, 54 * time.Minute} {
 		playSrsENB(t, func(o *Options) { o.T3412 = t3412 }, func(w *world) {

@@ -291,7 +291,9 @@ func TestSrsENBAndRestartedMME(t *testing.T) {
 }
 
 // rejectedService is what the phone does with any Service Reject: it forgets its
-// keys and GUTI and attaches by the same connection.
+// keys and GUTI, says that it attaches by the same connection, looks for a cell
+// without listening to the one it has, and attaches when it finds itself
+// released. An MME that releases later than at once is not heard.
 func (p *phone) rejectedService() {
 	p.w.t.Helper()
 	sec := p.sec
@@ -302,7 +304,12 @@ func (p *phone) rejectedService() {
 	}
 	open[*eps.ServiceReject](p, m.NASPDU)
 	p.mmeID, p.sec, p.guti, p.ksi = m.MMEUES1APID, nil, nil, eps.NoKSI
-	p.uplink(p.attachRequest())
+	rejected := time.Now()
+	p.released()
+	if d := time.Since(rejected); d != 0 {
+		p.w.t.Errorf("released %v after the reject, want at once", d)
+	}
+	p.initial(p.attachRequest())
 	p.authenticate()
 	p.information()
 	p.accepted()

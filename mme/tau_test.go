@@ -213,13 +213,11 @@ func TestUpdateWithBearerMismatch(t *testing.T) {
 		p.released() // which it waits for; then it attaches, with the keys it has
 		sec := p.sec
 		p.initialRaw(p.protect(p.attachRequest(), nassec.IntegrityProtected))
-		p.sec = nil
-		p.authenticate()
 		p.information()
 		p.accepted()
 		p.setupResponse()
 		p.complete()
-		if i := p.settled(); i.State != Connected || sec == p.sec {
+		if i := p.settled(); i.State != Connected || sec != p.sec {
 			t.Errorf("UEInfo %+v", i)
 		}
 	})
