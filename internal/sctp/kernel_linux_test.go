@@ -171,9 +171,9 @@ func kernelSizes(t *testing.T) {
 	x, y := kernelPair(t, sctp.OpenOptions{})
 	for i, n := range []int{1, 2047, 2048, 2049, 30000, 128<<10 - 8} {
 		mustSend(t, x, 2, text(i, n))
-		mustSend(t, x, 0, text(i, 5))
+		mustSend(t, x, 2, text(i, 5))
 		mustRecv(t, y, 2, text(i, n))
-		mustRecv(t, y, 0, text(i, 5))
+		mustRecv(t, y, 2, text(i, 5))
 	}
 	small := []netip.Addr{kernelB}
 	l, err := kernelEndpoint(t, sctp.OpenOptions{Local: small, MaxMessage: 5000}).Listen(0)
