@@ -18,6 +18,10 @@
 // What is ordered of an idle phone, such as to be detached, waits in the registry
 // while it is paged.
 //
+// An eNB is one association with S1 Setup done. It keeps its global id for as long
+// as it answers: another that claims it is refused, while one that has restarted
+// is taken at once or, if its former association is half open, two seconds later.
+//
 // The package asks a home for challenges and leases (wire/home), a gateway for
 // sessions (Gateway) and a register of towers for admission (Towers). It is not
 // an HSS, moves no user data and knows no ledger. It stores nothing: after a

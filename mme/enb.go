@@ -26,6 +26,7 @@ var errReplaced = errors.New("the eNB has another association")
 type enb struct {
 	m   *MME
 	a   sctp.Association
+	no  uint64          // later associations have higher ones
 	out uint16          // streams this side may send on
 	ctx context.Context // ends with the association
 	log *slog.Logger
@@ -42,9 +43,9 @@ type enb struct {
 	info  ENBInfo
 }
 
-func newENB(m *MME, a sctp.Association) *enb {
+func newENB(m *MME, a sctp.Association, no uint64) *enb {
 	out, _ := a.Streams()
-	return &enb{m: m, a: a, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
+	return &enb{m: m, a: a, no: no, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
 		resets: newResets(), heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
 }
 

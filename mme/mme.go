@@ -34,6 +34,7 @@ type MME struct {
 	phones              sync.WaitGroup // goroutines of phones and paging
 
 	mu       sync.Mutex
+	enbs     map[*enb]bool // all associations
 	notices  map[proof.TowerKey]string
 	serving  bool
 	stopping bool // no phone's goroutine starts any more
@@ -47,7 +48,7 @@ func New(o Options) (*MME, error) {
 	}
 	m := &MME{
 		o: o, operator: proof.OperatorKey(o.Operator.Public()), log: o.Logger,
-		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), notices: map[proof.TowerKey]string{},
+		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), enbs: map[*enb]bool{}, notices: map[proof.TowerKey]string{},
 	}
 	m.count.procedures = map[outcome]uint64{}
 	m.leaving, m.leave = context.WithCancel(context.Background())
@@ -101,7 +102,7 @@ func (m *MME) spawn(f func()) bool {
 
 func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup) error {
 	slots := make(chan struct{}, m.o.MaxENBs)
-	for {
+	for no := uint64(0); ; no++ {
 		a, err := l.Accept(ctx)
 		if ctx.Err() != nil {
 			if err == nil {
@@ -112,18 +113,43 @@ func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup)
 		if err != nil {
 			return fmt.Errorf("mme: accepting an association: %w", err)
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
+		if len(slots) == cap(slots) && !m.makeRoom() {
 			m.log.Warn("association refused", "remote", a.RemoteAddr(), "reason", "too many eNBs", "limit", m.o.MaxENBs)
 			a.Abort("too many eNBs")
 			continue
 		}
+		slots <- struct{}{}
+		e := newENB(m, a, no)
+		m.mu.Lock()
+		m.enbs[e] = true
+		m.mu.Unlock()
 		enbs.Go(func() {
-			defer func() { <-slots }()
-			newENB(m, a).serve()
+			e.serve()
+			m.mu.Lock()
+			delete(m.enbs, e)
+			m.mu.Unlock()
+			<-slots
 		})
 	}
+}
+
+// makeRoom ends the association that has been without S1 Setup for longest; false
+// if there is none.
+func (m *MME) makeRoom() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var oldest *enb
+	for e := range m.enbs {
+		if !e.up() && (oldest == nil || e.no < oldest.no) {
+			oldest = e
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	oldest.log.Warn("association ended", "reason", "no S1 Setup, and another eNB needs the room")
+	oldest.a.Abort("no S1 Setup")
+	return true
 }
 
 // UEs gives every phone the MME knows, in no order.

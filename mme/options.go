@@ -58,7 +58,7 @@ type Options struct {
 	HomeTimeout    time.Duration // for an answer of the home; 4 s (a phone gives up the attach after 15 s, T3410)
 	GatewayTimeout time.Duration // for an answer of the gateway; 10 s
 
-	MaxENBs int // associations; 256
+	MaxENBs int // associations; 256. Those without S1 Setup give way to new ones
 	MaxUEs  int // phones known, and as many S1 connections; 65536
 	Inbox   int // messages waiting per phone; 32
 

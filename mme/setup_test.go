@@ -204,3 +204,25 @@ func TestENBConfigurationUpdate(t *testing.T) {
 		expect[*s1ap.ENBConfigurationUpdateFailure](e)
 	})
 }
+
+// Associations without S1 Setup take no eNB's place: the oldest goes when there
+// is no room for another.
+func TestENBsWithoutSetupMakeRoom(t *testing.T) {
+	play(t, func(o *Options) { o.MaxENBs = 3 }, func(w *world) {
+		w.tower(0x19b)
+		first, second := w.dial(), w.dial()
+		w.tower(0x19c)
+		if _, err := first.a.Recv(context.Background()); err == nil {
+			t.Error("the oldest association without S1 Setup stays")
+		}
+		second.silent(time.Second)
+		w.towers[0x19d] = [32]byte{3}
+		w.tower(0x19d)
+		if _, err := w.dial().a.Recv(context.Background()); err == nil {
+			t.Error("a fourth association was taken")
+		}
+		if s := w.m.Stats(); s.ENBs != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
