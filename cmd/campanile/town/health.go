@@ -101,7 +101,7 @@ func (h *herald) next() (proof.Health, bool) {
 		return s, false
 	}
 	if err := s.After(last, heard, now); err != nil {
-		h.fails("is this machine's clock right?", err)
+		h.fails("either it makes no blocks or this machine's clock is wrong", err)
 		return s, false
 	}
 	return s, true
