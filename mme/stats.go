@@ -81,10 +81,17 @@ type outcome struct{ procedure, result string }
 
 func (c *counters) drop(d drop) { c.drops[d].Add(1) }
 
+// maxOutcomes bounds the counters of outcomes: peers choose some of the results.
+const maxOutcomes = 1024
+
 func (c *counters) procedure(name, result string) {
 	c.mu.Lock()
-	c.procedures[outcome{name, result}]++
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	o := outcome{name, result}
+	if c.procedures[o] == 0 && len(c.procedures) >= maxOutcomes {
+		o.result = "others"
+	}
+	c.procedures[o]++
 }
 
 // Stats returns a copy of the counters.

@@ -1,9 +1,12 @@
 package mme
 
 import (
+	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
 )
 
 func TestMailboxIsBoundedForPeersOnly(t *testing.T) {
@@ -54,4 +57,21 @@ func TestAnENBsShare(t *testing.T) {
 	if l, former := legs.open(greedy, 7); l == nil || former == nil {
 		t.Error("the eNB cannot replace one of its own")
 	}
+}
+
+// An eNB that thinks of causes without end does not fill the memory with
+// counters.
+func TestCountersAreBounded(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		for n := range 2 * maxOutcomes {
+			w.m.count.procedure("error indication by eNB", fmt.Sprintf("unknown group %d", n))
+		}
+		e.send(&s1ap.ErrorIndication{Cause: new(s1ap.CauseMiscHardwareFailure.Cause())})
+		synctest.Wait()
+		s := w.m.Stats().Procedures
+		if len(s) > maxOutcomes+1 || s["S1 setup ok"] != 1 || s["error indication by eNB others"] < maxOutcomes {
+			t.Errorf("%d counters, %d others", len(s), s["error indication by eNB others"])
+		}
+	})
 }
