@@ -16,9 +16,15 @@ import (
 const (
 	idleCapture = "testdata/srsran_raw132_25prb_attach_idle_service_paging_detach_guti.pcap"
 	linuxSCTP   = "testdata/srsran_linux_kernel_sctp_attach.pcap"
+
+	// killedMME is srsRAN's eNB while a Campanile core, over raw SCTP, is killed
+	// and comes back: the eNB does not notice the ABORT (31), opens an association
+	// without S1 Setup by a phone's message (32-34), and sets up again after the
+	// MME's SHUTDOWN (36, 43).
+	killedMME = "testdata/srsran_raw132_mme_killed_setup_again.pcap"
 )
 
-// srsSIM is the SIM of both captures.
+// srsSIM is the SIM of the captures.
 func srsSIM() observer.Options {
 	return observer.Options{Subscribers: []observer.Subscriber{{
 		K:   secret.Key128{0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff},
