@@ -68,12 +68,13 @@ func initCommand(g *globals) *cobra.Command {
 
 func inviteCommand(g *globals) *cobra.Command {
 	var role, key string
+	var days int
 	cmd := &cobra.Command{
 		Use: "invite", GroupID: "operate", Args: cobra.NoArgs,
 		Short: "A line with which a role on another host finds this core",
 		Long:  "Print a line for campanile init --invite on another host: public keys and the\naddresses of [peers]. It holds no secret. A gateway's has a pass for its key.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			i, err := town.MakeInvite(g.home, role, key)
+			i, err := town.MakeInvite(g.home, role, key, days)
 			if err != nil {
 				return err
 			}
@@ -86,6 +87,7 @@ func inviteCommand(g *globals) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&role, "role", "", "billing, gateway, mme or enb-agent (required)")
 	cmd.Flags().StringVar(&key, "key", "", "public key of the gateway to admit")
+	cmd.Flags().IntVar(&days, "days", 365, "how long a gateway's pass is good for; it cannot be taken back before")
 	cmd.MarkFlagRequired("role")
 	return cmd
 }

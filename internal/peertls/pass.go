@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// Pass is issuer's word that the holder of key acts for it in a role: a
-// certificate, DER. It has no end; who issued it refuses the key to end it.
-func Pass(issuer ed25519.PrivateKey, key [32]byte, role string) ([]byte, error) {
+// Pass is issuer's word that the holder of key acts for it in a role until end:
+// a certificate, DER. It cannot be taken back before; give it no longer than a
+// stolen key may be tolerated.
+func Pass(issuer ed25519.PrivateKey, key [32]byte, role string, end time.Time) ([]byte, error) {
 	if role == "" || len(role) > 64 {
 		return nil, fmt.Errorf("peertls: pass for role %q", role)
 	}
@@ -23,7 +24,7 @@ func Pass(issuer ed25519.PrivateKey, key [32]byte, role string) ([]byte, error) 
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: role},
 		NotBefore:    time.Unix(0, 0),
-		NotAfter:     forever,
+		NotAfter:     end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{Subject: pkix.Name{CommonName: "issuer"}}, ed25519.PublicKey(key[:]), issuer)
 	if err != nil {
@@ -38,10 +39,20 @@ type Peer struct {
 	cert *x509.Certificate
 }
 
-// Role is what the peer does for issuer, or "" when it shows no pass of its.
+// PassEnd is when a pass ends.
+func PassEnd(pass []byte) (time.Time, error) {
+	c, err := x509.ParseCertificate(pass)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("peertls: pass: %w", err)
+	}
+	return c.NotAfter, nil
+}
+
+// Role is what the peer does for issuer, or "" when it shows no pass of its
+// that is valid now.
 func (p Peer) Role(issuer [32]byte) string {
 	c := p.cert
-	if c == nil || c.SignatureAlgorithm != x509.PureEd25519 || p.Key == issuer || !ed25519.Verify(issuer[:], c.RawTBSCertificate, c.Signature) {
+	if c == nil || time.Now().After(c.NotAfter) || c.SignatureAlgorithm != x509.PureEd25519 || p.Key == issuer || !ed25519.Verify(issuer[:], c.RawTBSCertificate, c.Signature) {
 		return ""
 	}
 	return c.Subject.CommonName

@@ -1,8 +1,8 @@
 // Package peertls is mutual TLS 1.3 between parties that know each other by
 // ed25519 key: the certificate is made on the spot, self-signed, and only its
-// key counts. There are no names, no authorities and no expiry; who may speak
-// is decided by the caller's check of the key, or of the pass that another key
-// has given to it.
+// key counts. There are no names and no authorities; who may speak is
+// decided by the caller's check of the key, or of the pass that another key has
+// given to it for a time.
 package peertls
 
 import (
@@ -15,11 +15,18 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 )
+
+// Refused says whether err comes of a server whose check did not admit this
+// end: TLS tells no more than that.
+func Refused(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "remote error: tls: bad certificate")
+}
 
 // Check decides whether the holder of an ed25519 public key may speak. Its
 // error ends the handshake.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"campanile.network/internal/peertls"
 )
@@ -128,7 +129,11 @@ func TestPass(t *testing.T) {
 	_, stranger := newKey(t)
 	gateway, gw := newKey(t)
 	server, sv := newKey(t)
-	pass, err := peertls.Pass(operator, gw, "gateway")
+	pass, err := peertls.Pass(operator, gw, "gateway", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, err := peertls.Pass(operator, gw, "gateway", time.Now().Add(-time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,19 +145,27 @@ func TestPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ct, err := peertls.ClientWith(gateway, pass, sv)
-	if err != nil {
-		t.Fatal(err)
+	meet := func(pass []byte) {
+		t.Helper()
+		ct, err := peertls.ClientWith(gateway, pass, sv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- tls.Server(a, st).Handshake() }()
+		if err := tls.Client(b, ct).Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
 	}
-	a, b := net.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- tls.Server(a, st).Handshake() }()
-	if err := tls.Client(b, ct).Handshake(); err != nil {
-		t.Fatal(err)
+	meet(over)
+	if role != "" {
+		t.Errorf("with a pass that has ended: %q", role)
 	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	meet(pass)
 	if role != "gateway" || other != "" || own != "" {
 		t.Errorf("of the operator %q, of a stranger %q, of itself %q", role, other, own)
 	}

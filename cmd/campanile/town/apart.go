@@ -64,6 +64,9 @@ func (t *Town) dial(to string, want [32]byte) (*grpc.ClientConn, error) {
 // followLedger keeps a copy of the ledger that hss-chain serves. A copy on
 // disk is enough to begin: nobody waits for the chain.
 func (t *Town) followLedger(ctx context.Context) error {
+	if err := t.checkPass(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(t.cfg.path("follow"), 0o700); err != nil {
 		return err
 	}
@@ -86,21 +89,28 @@ func (t *Town) followLedger(ctx context.Context) error {
 	t.serve("ledger follower", func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			err := ledger.Follow(ctx, c, m)
-			if ctx.Err() == nil {
-				far.set(err)
-				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, err)
-				rest(ctx, 2*time.Second)
+			if ctx.Err() != nil {
+				break
 			}
+			if peertls.Refused(err) {
+				err = errors.New(t.refused("hss-chain"))
+			}
+			if far.set(err) {
+				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, err)
+			}
+			rest(ctx, 2*time.Second)
 		}
 		return nil
 	})
-	for {
+	for waiting := false; ; waiting = true {
 		id, height, _ := m.Head()
 		if _, ok := m.OperatorByKey(t.operatorKey); ok {
 			t.chainID = id
 			return nil
 		}
-		log.Info("waiting for the ledger to know this operator", logs.Height, height)
+		if !waiting || height > 0 {
+			log.Info("waiting for the ledger to know this operator", logs.Height, height)
+		}
 		if _, err := w.Next(ctx); err != nil {
 			return err
 		}
@@ -166,13 +176,20 @@ type away struct {
 	mu   sync.Mutex
 	why  error
 	head int64
+	told time.Time
 }
 
-func (a *away) set(why error) {
+// set says whether it is worth a line: the same again is not, for a minute.
+func (a *away) set(why error) bool {
 	_, head, _ := a.model.Head()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.why, a.head = why, head
+	now := time.Now()
+	if a.why != nil && a.why.Error() == why.Error() && a.head == head && now.Sub(a.told) < time.Minute {
+		return false
+	}
+	a.why, a.head, a.told = why, head, now
+	return true
 }
 
 // text says so, unless a block has come since.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"campanile.network/hss-chain/client"
 	"campanile.network/hss-chain/x/keyproof"
@@ -62,8 +63,9 @@ func ParseInvite(text string) (i Invite, err error) {
 }
 
 // MakeInvite invites a role on another host to the core whose main home this
-// is; key is the public key of a gateway that is to be admitted.
-func MakeInvite(home, role, key string) (i Invite, err error) {
+// is; key is the public key of a gateway that is to be admitted, for so many
+// days.
+func MakeInvite(home, role, key string, days int) (i Invite, err error) {
 	c, err := LoadConfig(home)
 	if err != nil {
 		return i, err
@@ -73,6 +75,12 @@ func MakeInvite(home, role, key string) (i Invite, err error) {
 	}
 	if p := roleParts()[role]; p.of == "" || role == "up" || role == "hss-chain" {
 		return i, &config.Error{File: "--role", What: fmt.Sprintf("%q joins no core", role), Remedy: "write billing, gateway, mme or enb-agent"}
+	}
+	if c.Role == "up" {
+		c.Peers.MME, c.Peers.Gateway = or(c.Peers.MME, c.MME.Address), or(c.Peers.Gateway, c.Gateway.Address)
+	}
+	if err := c.reachable(); err != nil {
+		return i, err
 	}
 	k, err := c.loadKeys()
 	if err != nil {
@@ -88,21 +96,43 @@ func MakeInvite(home, role, key string) (i Invite, err error) {
 	}
 	op, node := k.operator.Public(), k.hss.Public()
 	i.Peers.OperatorKey, i.Peers.HSSKey = hex.EncodeToString(op[:]), hex.EncodeToString(node[:])
-	if c.Role == "up" {
-		i.Peers.MME, i.Peers.Gateway = or(c.Peers.MME, c.MME.Address), or(c.Peers.Gateway, c.Gateway.Address)
-	}
 	if role == "gateway" {
 		b, err := hex.DecodeString(key)
 		if err != nil || len(b) != 32 {
 			return i, &config.Error{File: "--key", What: "no public key", Remedy: "give the 64 hexadecimal digits that campanile init --role gateway printed on its host"}
 		}
-		pass, err := peertls.Pass(k.operator.Ed25519(), [32]byte(b), role)
+		pass, err := peertls.Pass(k.operator.Ed25519(), [32]byte(b), role, time.Now().AddDate(0, 0, days))
 		if err != nil {
 			return i, err
 		}
 		i.Peers.Pass = hex.EncodeToString(pass)
 	}
 	return i, nil
+}
+
+// reachable finds addresses that only this machine reaches. They do for a core
+// that is all on loopback by its owner's word, in homes of its roles.
+func (c *Config) reachable() error {
+	local := 0
+	var first *config.Error
+	peers := []struct{ key, text string }{{"peers.hss", c.Peers.HSS}, {"peers.billing", c.Peers.Billing}, {"peers.mme", c.Peers.MME}, {"peers.gateway", c.Peers.Gateway}}
+	for _, p := range peers {
+		host := p.text
+		if h, _, err := net.SplitHostPort(p.text); err == nil {
+			host = h
+		}
+		if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback() && !a.IsUnspecified()) {
+			continue
+		}
+		if local++; first == nil {
+			first = &config.Error{File: c.file, Line: config.Line(c.file, p.key), What: fmt.Sprintf("%s = %q: no other host reaches it", p.key, p.text),
+				Remedy: "write there by what address the others reach it, let the role listen on it, and invite again"}
+		}
+	}
+	if first == nil || c.Role == "hss-chain" && local == len(peers) {
+		return nil
+	}
+	return first
 }
 
 func or(a, b string) string {
@@ -125,6 +155,53 @@ func chainID(home string) (string, error) {
 		return "", fmt.Errorf("genesis: %w", err)
 	}
 	return g.ChainID, nil
+}
+
+// renewPass puts a new pass into a gateway's home.
+func renewPass(home, invite string) error {
+	c, err := LoadConfig(home)
+	if err != nil {
+		return err
+	}
+	i, err := ParseInvite(invite)
+	if err != nil {
+		return err
+	}
+	if c.Role != "gateway" || i.Peers.Pass == "" || i.Peers.OperatorKey != c.Peers.OperatorKey {
+		return &config.Error{File: c.file, What: "there is a home here already, and the invite has no pass of its operator for a gateway", Remedy: "use it, or choose another folder"}
+	}
+	b, err := os.ReadFile(c.file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.file, []byte(strings.Replace(string(b), c.Peers.Pass, i.Peers.Pass, 1)), 0o600)
+}
+
+// soon is how long before its end a pass is worth a warning.
+const soon = 30 * 24 * time.Hour
+
+// checkPass warns of a pass that ends soon, and takes none that has ended.
+func (t *Town) checkPass() error {
+	if !t.keys.held["gateway"] || t.keys.held["operator"] {
+		return nil
+	}
+	pass, err := t.cfg.pass()
+	if err != nil {
+		return err
+	}
+	end, err := peertls.PassEnd(pass)
+	pub := t.keys.gateway.Public()
+	remedy := fmt.Sprintf("the operator runs campanile invite --role gateway --key %x; with the line it prints, run here: campanile init --role gateway --home %s --invite LINE", pub, t.cfg.HomePath)
+	left := time.Until(end)
+	switch at := config.Line(t.cfg.file, "peers.pass"); {
+	case err != nil:
+		return &config.Error{File: t.cfg.file, Line: at, What: "peers.pass: " + err.Error(), Remedy: remedy}
+	case left < 0:
+		return &config.Error{File: t.cfg.file, Line: at, What: fmt.Sprintf("peers.pass has ended on %s", end.Format(time.DateOnly)), Remedy: remedy}
+	case left < soon:
+		t.log.Warn("this gateway's pass ends soon", "on", end.Format(time.DateOnly), "remedy", remedy)
+	}
+	return nil
 }
 
 // pass is the operator's word for this home's own key.
@@ -151,6 +228,9 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	p, ok := roleParts()[role]
 	if !ok {
 		return r, &config.Error{File: "--role", What: fmt.Sprintf("%q is unknown", role), Remedy: "write one of " + strings.Join(RoleNames(), ", ")}
+	}
+	if Exists(home) && role == "gateway" && invite != "" {
+		return RoleHome{Home: home, Role: role, Next: []string{"campanile gateway --home " + home}}, renewPass(home, invite)
 	}
 	if Exists(home) {
 		return r, &config.Error{File: filepath.Join(home, ConfigFile), What: "there is a home here already", Remedy: "use it, or choose another folder"}
@@ -190,8 +270,7 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	if err := config.Write(c.file, c.partOf(role)); err != nil {
 		return r, writeError(home, err)
 	}
-	c.nextSteps(&r, i, own)
-	return r, nil
+	return r, c.nextSteps(&r, i, own)
 }
 
 // ownKey opens a role's own key, or makes it.
@@ -278,15 +357,35 @@ func (c *Config) takeInvite(i Invite, address string) error {
 	return nil
 }
 
+// registerFile keeps the line by which the operator registers a tower.
+const registerFile = "register-tower.txt"
+
 // nextSteps says what is left to do before the role can run.
-func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) {
+func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) error {
+	defer func() { r.Next = append(r.Next, fmt.Sprintf("campanile %s --home %s", r.Role, r.Home)) }()
 	switch r.Role {
 	case "billing", "mme":
 		r.Next = append(r.Next, "copy keys/operator from the main home to "+keyFile(r.Home, "operator")+" by a safe way, mode 0600: "+r.Role+" signs with it")
 	case "enb-agent":
 		sign := keyproof.Sign(own.Ed25519(), keyproof.Tower, i.ChainID, i.Owner)
-		r.Next = append(r.Next, fmt.Sprintf("the operator runs in the main home:\n          campanile tower register %q --key %s --proof %x --enb %s --cell %d --price %s",
-			c.Tower.Name, r.Key, sign, c.Tower.ENB, c.Tower.Cell, c.Tower.PricePerGB))
+		line := fmt.Sprintf("campanile tower register %q --key %s --proof %x --enb %s --cell %d --price %s", c.Tower.Name, r.Key, sign, c.Tower.ENB, c.Tower.Cell, c.Tower.PricePerGB)
+		r.Next = append(r.Next, "the operator runs in the main home (the line is kept in "+c.path(registerFile)+"):\n          "+line)
+		return os.WriteFile(c.path(registerFile), []byte(line+"\n"), 0o600)
 	}
-	r.Next = append(r.Next, fmt.Sprintf("campanile %s --home %s", r.Role, r.Home))
+	return nil
+}
+
+// refused says what is to be done when the core does not admit this role's key.
+func (t *Town) refused(by string) string {
+	switch {
+	case t.keys.held["operator"]:
+		return by + " does not know this operator: is keys/operator a copy of the one in the operator's main home?"
+	case t.keys.held["gateway"]:
+		return by + " does not admit this gateway: is peers.pass from this operator, and has it not ended?"
+	}
+	key := t.keys.tower.Public()
+	if b, err := os.ReadFile(t.cfg.path(registerFile)); err == nil {
+		return by + " does not know this tower: the operator has to register it with: " + strings.TrimSpace(string(b))
+	}
+	return fmt.Sprintf("%s does not know this tower: the operator has to register it with: campanile tower register %q --key %x --proof ..., the line that campanile init printed here", by, t.cfg.Tower.Name, key)
 }

@@ -121,7 +121,9 @@ func (p *Path) reportDue(b *bearer) {
 // tunnels shall not make us a reflector.
 const maxErrorIndications = 100
 
-// unknownTEID answers a packet without a bearer (TS 29.281 §7.3.1).
+// unknownTEID answers a packet without a bearer (TS 29.281 §7.3.1), at GTP-U's
+// port (TS 29.281 §4.4.2.0). A packet with nothing in it comes from a tower
+// behind a NAT, where only the port it came from leads back.
 func (p *Path) unknownTEID(m *gtpu.Message, from netip.AddrPort) {
 	p.drop(datapath.ULUnknown)
 	now := time.Now().Unix()
@@ -132,7 +134,11 @@ func (p *Path) unknownTEID(m *gtpu.Message, from netip.AddrPort) {
 		return
 	}
 	p.errors.Add(1)
-	p.send(gtpu.AppendErrorIndication(nil, m.TEID, p.local), netip.AddrPortFrom(from.Addr(), gtpu.Port))
+	to := netip.AddrPortFrom(from.Addr(), gtpu.Port)
+	if len(m.Payload) == 0 {
+		to = from
+	}
+	p.send(gtpu.AppendErrorIndication(nil, m.TEID, p.local), to)
 }
 
 // errorIndication makes the bearer idle whose tunnel the sender does not know

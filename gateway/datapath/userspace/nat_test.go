@@ -80,3 +80,22 @@ func TestTowerBehindNAT(t *testing.T) {
 		t.Errorf("%+v, %v: a packet with nothing in it is nobody's traffic", c, err)
 	}
 }
+
+// A gateway that has lost its bearers says so: at GTP-U's port, and where the
+// tower has shown that it is behind a NAT, at the port that leads through it.
+func TestErrorIndicationThroughNAT(t *testing.T) {
+	s := &sent{}
+	p, err := New(Options{Conn: s, Port: newWire(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := netip.MustParseAddrPort("192.0.2.7:40001")
+	p.datagram(gtpu.AppendGPDU(nil, 7, nil), from)
+	if s.to != from {
+		t.Errorf("to the one behind a NAT: %v", s.to)
+	}
+	p.datagram(gtpu.AppendGPDU(nil, 7, make([]byte, 20)), from)
+	if want := netip.AddrPortFrom(from.Addr(), gtpu.Port); s.to != want {
+		t.Errorf("to another: %v", s.to)
+	}
+}
