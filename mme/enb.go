@@ -117,9 +117,11 @@ func (e *enb) gone(why error) {
 	e.ready = false
 	e.mu.Unlock()
 	if ready {
-		e.m.legs.leave(e, info.ID)
+		last := e.m.legs.leave(e, info.ID)
 		e.log.Info("eNB gone", "enb", info.ID.String(), "reason", reason)
-		e.m.o.Events(ENBChanged{ENB: info, Reason: reason})
+		if last {
+			e.m.o.Events(ENBChanged{ENB: info, Reason: reason})
+		}
 	}
 }
 

@@ -211,13 +211,15 @@ func (t *legTable) join(e *enb, g id.GlobalENBID) (former *enb) {
 	return former
 }
 
-// leave forgets an eNB, unless it has joined anew since.
-func (t *legTable) leave(e *enb, g id.GlobalENBID) {
+// leave forgets an eNB; false if it has joined by another association since.
+func (t *legTable) leave(e *enb, g id.GlobalENBID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.enbs[g] == e {
-		delete(t.enbs, g)
+	if t.enbs[g] != e {
+		return false
 	}
+	delete(t.enbs, g)
+	return true
 }
 
 // enb finds an eNB; nil if there is none.

@@ -73,6 +73,14 @@ func TestENBRestartsWithoutAWord(t *testing.T) {
 		}
 		p = p.at(f)
 		p.request()
+		synctest.Wait()
+		w.mu.Lock()
+		for _, v := range w.events {
+			if v, ok := v.(ENBChanged); ok && !v.Up {
+				t.Errorf("%+v: its id has another association", v)
+			}
+		}
+		w.mu.Unlock()
 
 		// One that has gone already costs no time.
 		f.a.Abort("killed")
