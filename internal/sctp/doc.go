@@ -20,7 +20,7 @@
 //	§11.1         primitives for primary path, per-path settings, unsent messages   no user
 //
 // Over the operating system's SCTP (Linux), the same calls differ in this: Abort's reason stays on this side, as one-to-one sockets take no text with
-// an ABORT; newcomers to a full backlog wait in the kernel instead of being refused; [Stats] know only associations and notifications.
+// an ABORT; beyond a full backlog the kernel keeps as many newcomers again before it refuses them; [Stats] know only associations and notifications.
 //
 // Extensions not there: partial reliability (RFC 3758), address reconfiguration (RFC 5061), authentication (RFC 4895), interleaving (RFC 8260),
 // ECN (RFC 4960 Appendix A), stream reconfiguration (RFC 6525). A peer that offers them is told so or ignored as their high bits ask (§3.2.1).

@@ -31,6 +31,8 @@ type kernelEndpoint struct {
 	outboxes sync.Pool
 	wg       sync.WaitGroup // readers, writers and accepters
 	count    counters
+	life     context.Context // ends when the endpoint closes
+	endLife  context.CancelFunc
 
 	mu        sync.Mutex
 	listeners map[uint16]*kernelListener
@@ -54,6 +56,7 @@ func openKernel(o OpenOptions) (Endpoint, error) {
 	}
 	e := &kernelEndpoint{o: full, listeners: map[uint16]*kernelListener{}, assocs: map[*kernelAssoc]bool{},
 		inboxes: sync.Pool{New: newKernelInbox}, outboxes: sync.Pool{New: newKernelOutbox}}
+	e.life, e.endLife = context.WithCancel(context.Background())
 	for _, a := range o.Local {
 		if a = a.Unmap(); !unicast(a) {
 			return nil, fmt.Errorf("sctp: local address %v: specific unicast addresses are needed, since peers know the association by them", a)
@@ -127,6 +130,9 @@ func (e *kernelEndpoint) Dial(ctx context.Context, remote netip.AddrPort, o Dial
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.life, func() { cancel(ErrClosed) })()
 	if err := s.connect(ctx, remote); err != nil {
 		s.f.Close()
 		return nil, fmt.Errorf("sctp: dial %v: %w", remote, err)
@@ -193,6 +199,7 @@ func (e *kernelEndpoint) Close() error {
 func (e *kernelEndpoint) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.closing = true
+	e.endLife()
 	listeners, open := e.listeners, make([]*kernelAssoc, 0, len(e.assocs))
 	e.listeners = nil
 	for a := range e.assocs {

@@ -81,6 +81,7 @@ func TestKernel(t *testing.T) {
 		t.Run("listener closes while peers come", kernelListenerRace)
 		t.Run("IPv6", kernelIPv6)
 		t.Run("many", kernelMany)
+		t.Run("close while dialling", kernelDialClosed)
 		t.Run("stats", kernelStats)
 		t.Run("tower", kernelTower)
 		t.Run("raw beside kernel", rawBesideKernel)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"sync"
@@ -158,6 +159,33 @@ func kernelListenerRace(t *testing.T) {
 			t.Error(err)
 		}
 		wg.Wait()
+	}
+}
+
+// Closing an endpoint ends the dials that nobody answers.
+func kernelDialClosed(t *testing.T) {
+	for _, c := range [][]string{{"addr", "add", "10.99.1.1/32", "dev", "lo"}, {"route", "add", "10.99.0.0/24", "dev", "lo"}} {
+		if out, err := exec.Command("ip", c...).CombinedOutput(); err != nil {
+			t.Skipf("no silent network: %v: %s", err, out)
+		}
+	}
+	e := kernelEndpoint(t, sctp.OpenOptions{Local: []netip.Addr{netip.MustParseAddr("10.99.1.1")}})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := e.Dial(ctx, netip.MustParseAddrPort("10.99.0.1:36412"), sctp.DialOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("who is silent: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := e.Dial(context.Background(), netip.MustParseAddrPort("10.99.0.1:36412"), sctp.DialOptions{})
+		ended <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, sctp.ErrClosed) {
+		t.Error(err)
 	}
 }
 

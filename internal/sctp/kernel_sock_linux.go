@@ -74,7 +74,7 @@ func (s *kernelSock) connect(ctx context.Context, remote netip.AddrPort) error {
 	})
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return context.Cause(ctx)
 	case werr != nil:
 		return werr
 	}
