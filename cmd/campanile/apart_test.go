@@ -59,6 +59,16 @@ func (w *world) core() []*process {
 
 // tower makes a tower's home by two lines pasted, and starts its agent.
 func (w *world) tower() *process {
+	w.t.Helper()
+	p, register := w.stranger()
+	w.run("core", register...)
+	w.up(p)
+	return p
+}
+
+// stranger makes a tower's home and starts its agent before the tower is
+// registered: by the command it returns.
+func (w *world) stranger() (p *process, register []string) {
 	t := w.t
 	t.Helper()
 	line := strings.TrimSpace(w.run("core", "invite", "--role", "enb-agent", "--home", w.home("hss-chain")))
@@ -66,14 +76,11 @@ func (w *world) tower() *process {
 	if err := json.Unmarshal([]byte(w.run("tower", "init", "--json", "--role", "enb-agent", "--home", w.home("enb-agent"), "--invite", line)), &made); err != nil {
 		t.Fatal(err)
 	}
-	_, register, ok := strings.Cut(made.Next[0], `campanile tower register "first tower" `)
+	_, rest, ok := strings.Cut(made.Next[0], `campanile tower register "first tower" `)
 	if !ok {
 		t.Fatalf("%q", made.Next)
 	}
-	w.run("core", append([]string{"tower", "register", "first tower", "--home", w.home("hss-chain")}, strings.Fields(register)...)...)
-	p := w.start("tower", "enb-agent")
-	w.up(p)
-	return p
+	return w.start("tower", "enb-agent"), append([]string{"tower", "register", "first tower", "--home", w.home("hss-chain")}, strings.Fields(rest)...)
 }
 
 // until asks again and again for at most so long.

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// says waits until a role's log has a text.
+func (w *world) says(p *process, text string) {
+	w.t.Helper()
+	w.until(30*time.Second, p.name+" says "+text, func() bool {
+		b, _ := os.ReadFile(p.log)
+		return strings.Contains(string(b), text)
+	})
+}
+
+// underWay is what may be on its way when a session ends, in octets: it is
+// counted at one end only.
+const underWay = 4096
+
+// even wants what the gateway carried to be promised to the tower, no octet
+// twice, and the tower to have counted no more.
+func (w *world) even() {
+	w.t.Helper()
+	paid := regexp.MustCompile(`for (\d+) octets, (\d+) octets unpaid`)
+	w.until(30*time.Second, "both counts equal and paid", func() bool {
+		var billing struct {
+			UL uint64 `json:"ul_octets"`
+			DL uint64 `json:"dl_octets"`
+		}
+		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
+			w.t.Fatal(err)
+		}
+		said := w.run("tower", "status", "--home", w.home("enb-agent"))
+		m := paid.FindStringSubmatch(said)
+		if m == nil {
+			return false
+		}
+		promised, _ := strconv.ParseUint(m[1], 10, 64)
+		unpaid, _ := strconv.ParseUint(m[2], 10, 64)
+		carried := billing.UL + billing.DL
+		if promised > carried {
+			w.t.Fatalf("%d octets promised, %d carried", promised, carried)
+		}
+		return promised > 0 && carried-promised <= underWay && unpaid <= underWay
+	})
+}
+
+// What breaks on the way and dies on either side: the tower is told what to do
+// before it is registered, packets are lost, the cable is cut, MME and gateway
+// are killed. Phones are served again without a person, and nothing is counted
+// or paid twice.
+func TestBrokenThings(t *testing.T) {
+	w := newWorld(t)
+	w.internet()
+	w.homeRouter()
+	roles := w.core()
+	agent, register := w.stranger()
+	w.says(agent, "the operator has to register it with: campanile tower register")
+	w.run("core", register...)
+	w.up(agent)
+	key := w.subscriber("999700000000001")
+
+	w.browse(key, 500_000, 100_000)
+	w.even()
+	w.ip("-n @nat link set nc down")
+	w.kill(agent)
+	agent = w.start("tower", "enb-agent")
+	w.up(agent) // without the core: what it has to know is on its disk
+	w.kill(roles[1])
+	w.kill(roles[3])
+	w.ip("-n @nat link set nc up")
+	w.up(w.start("core", "billing"))
+	w.up(w.start("core", "mme"))
+	w.until(60*time.Second, "the link is back", func() bool {
+		return strings.Contains(w.run("tower", "status", "--home", w.home("enb-agent")), "the link to billing is up")
+	})
+	w.browse(key, 500_000, 100_000)
+	w.even()
+
+	w.kill(roles[2])
+	w.up(w.start("core", "gateway"))
+	for _, l := range []string{"table ip lossy", "chain ip lossy way { type filter hook forward priority 0 ; }", "rule ip lossy way numgen random mod 100 < 5 drop"} {
+		w.ip("netns exec @nat nft add " + l)
+	}
+	w.browse(key, 500_000, 100_000)
+	w.ip("netns exec @nat nft delete table ip lossy")
+	w.stopAtOnce(agent, key)
+}
+
+// stopAtOnce asks an agent twice to end while an eNB does not answer: the second
+// time it does.
+func (w *world) stopAtOnce(agent *process, key string) {
+	t := w.t
+	t.Helper()
+	sim := w.command("tower", "campanile", "sim", "--mme", "127.0.0.11", "--enb", "999/70-macro-0x19b", "--ues", "1", "--imsi", "999700000000001", "--key-file", key,
+		"--fetch", "http://10.81.2.2:8000/?n=2000000000")
+	if err := sim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		sim.Process.Kill()
+		sim.Wait()
+	}()
+	w.until(20*time.Second, "a phone at the MME", func() bool {
+		return strings.Contains(w.run("core", "status", "--home", w.home("mme")), "1 connected")
+	})
+	if err := errors.Join(sim.Process.Signal(syscall.SIGSTOP), agent.cmd.Process.Signal(syscall.SIGTERM)); err != nil {
+		t.Fatal(err)
+	}
+	w.says(agent, "stopping")
+	start := time.Now()
+	if err := agent.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := <-agent.done
+	agent.done <- err
+	var exit *exec.ExitError
+	if d := time.Since(start); d > 2*time.Second || !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("told twice: %v after %v", err, d)
+	}
+}
