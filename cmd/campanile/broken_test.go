@@ -32,6 +32,8 @@ func (w *world) even() {
 	w.t.Helper()
 	paid := regexp.MustCompile(`for (\d+) octets, (\d+) octets unpaid`)
 	w.until(30*time.Second, "both counts equal and paid", func() bool {
+		// First the tower: what is promised since is carried, too.
+		said := w.run("tower", "status", "--home", w.home("enb-agent"))
 		var billing struct {
 			UL uint64 `json:"ul_octets"`
 			DL uint64 `json:"dl_octets"`
@@ -39,7 +41,6 @@ func (w *world) even() {
 		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
 			w.t.Fatal(err)
 		}
-		said := w.run("tower", "status", "--home", w.home("enb-agent"))
 		m := paid.FindStringSubmatch(said)
 		if m == nil {
 			return false
