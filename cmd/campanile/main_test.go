@@ -87,6 +87,7 @@ func TestConfigMistakes(t *testing.T) {
 		"bad cell":       {func(t *testing.T, h string) { edit(t, h, "cell = 105217", "cell = 1") }, []string{"campanile.toml:", "tower.cell", "105217"}},
 		"bad range":      {func(t *testing.T, h string) { edit(t, h, "ranges = ['99970']", "ranges = ['00101']") }, []string{"campanile.toml:", "network.ranges", "99970"}},
 		"bad choice":     {func(t *testing.T, h string) { edit(t, h, "kind = 'virtual'", "kind = 'magic'") }, []string{"radio.kind", "magic", `"virtual", "none" or "srsran"`}},
+		"bad algorithm":  {func(t *testing.T, h string) { edit(t, h, "'128-EEA1'", "'AES'") }, []string{"campanile.toml:", "mme.ciphering", `"AES" is unknown`, "128-EEA2"}},
 		"bad transport":  {func(t *testing.T, h string) { edit(t, h, "\nsctp = 'udp'", "\nsctp = 'tcp'") }, []string{"campanile.toml:", "mme.sctp", `"auto", "kernel", "raw" or "udp"`}},
 		"multi-homed":    {func(t *testing.T, h string) { edit(t, h, "more_radio = []", "more_radio = ['127.0.0.13']") }, []string{"campanile.toml:", "agent.more_radio", "agent.radio_sctp", `"kernel"`}},
 		"missing secret": {func(t *testing.T, h string) { os.Remove(filepath.Join(h, "keys", "operator")) }, []string{"keys/operator", "missing", "backup"}},

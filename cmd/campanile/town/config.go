@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
 	"campanile.network/internal/config"
 	"campanile.network/sdr/radio"
 	"campanile.network/wire/proof"
@@ -71,6 +73,10 @@ type MMEConfig struct {
 	More    []string `toml:"more_addresses" comment:"Further addresses of this machine for S1AP (multi-homing); kernel only."`
 	Group   uint16   `toml:"group" comment:"MME group id."`
 	Code    uint8    `toml:"code" comment:"MME code."`
+
+	Ciphering      []string        `toml:"ciphering" comment:"Algorithms for NAS, best first; without EEA0 a phone that ciphers with none of them is refused."`
+	Integrity      []string        `toml:"integrity" comment:"Algorithms that protect NAS, best first."`
+	PeriodicUpdate config.Duration `toml:"periodic_update" comment:"An idle phone says so often that it is still there (T3412), and is detached 8 minutes after it did not; \"0s\": never asked to, detached after a day."`
 }
 
 // GatewayConfig is the gateway.
@@ -139,8 +145,9 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
-		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
-		MME:     MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1},
+		Radio: RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
+		MME: MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1,
+			Ciphering: []string{"128-EEA2", "128-EEA1", "128-EEA3", "EEA0"}, Integrity: []string{"128-EIA2", "128-EIA1", "128-EIA3"}, PeriodicUpdate: config.Duration(54 * time.Minute)},
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
@@ -184,6 +191,7 @@ type settings struct {
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
 	operatorKey, hssKey                      [32]byte   // zero: of the files
 	s1ap, toENB, toMME, fromENB              sctpEnd
+	security                                 nassec.Policy
 	pool                                     netip.Prefix
 	router                                   netip.Addr
 }
@@ -245,6 +253,9 @@ func (c *Config) resolve() (s settings, err error) {
 	if err := c.checkChoices(bad); err != nil {
 		return s, err
 	}
+	if s.security, err = c.MME.policy(bad); err != nil {
+		return s, err
+	}
 	if err := c.resolveSCTP(&s, bad); err != nil {
 		return s, err
 	}
@@ -252,6 +263,39 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, err
 	}
 	return s, c.checkRadio(s)
+}
+
+// t3412 is the timer as the MME takes it: negative for none.
+func (m MMEConfig) t3412() time.Duration {
+	if m.PeriodicUpdate == 0 {
+		return -1
+	}
+	return time.Duration(m.PeriodicUpdate)
+}
+
+// policy reads the names of algorithms.
+func (m MMEConfig) policy(bad func(string, error, string) error) (p nassec.Policy, err error) {
+	if p.EEA, err = algorithms(m.Ciphering, nassec.EEA0, nassec.EEA1, nassec.EEA2, nassec.EEA3); err != nil {
+		return p, bad("mme.ciphering", err, "write some of 128-EEA2, 128-EEA1, 128-EEA3, EEA0")
+	}
+	if p.EIA, err = algorithms(m.Integrity, nassec.EIA1, nassec.EIA2, nassec.EIA3); err != nil {
+		return p, bad("mme.integrity", err, "write some of 128-EIA2, 128-EIA1, 128-EIA3")
+	}
+	return p, nil
+}
+
+func algorithms[A fmt.Stringer](names []string, all ...A) (out []A, err error) {
+	for _, n := range names {
+		i := slices.IndexFunc(all, func(a A) bool { return a.String() == n })
+		if i < 0 {
+			return nil, fmt.Errorf("%q is unknown", n)
+		}
+		out = append(out, all[i])
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no algorithm")
+	}
+	return out, nil
 }
 
 func (c *Config) checkChoices(bad func(string, error, string) error) error {

@@ -285,7 +285,7 @@ func (t *Town) startMME(context.Context) error {
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
 		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.home, Gateway: c, Towers: towers{t.model},
-		NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
+		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
 	}
