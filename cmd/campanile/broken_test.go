@@ -125,7 +125,7 @@ func (w *world) stopAtOnce(agent *process, key string) {
 	err := <-agent.done
 	agent.done <- err
 	var exit *exec.ExitError
-	if d := time.Since(start); d > 2*time.Second || !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+	if d := time.Since(start); d > 2*time.Second || !errors.As(err, &exit) || exit.ExitCode() != 128+int(syscall.SIGTERM) {
 		t.Errorf("told twice: %v after %v", err, d)
 	}
 }

@@ -17,14 +17,25 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal drains, a second one ends the process
+	ctx, drain := context.WithCancel(context.Background())
+	go obey(drain)
 	c, err := root().ExecuteContextC(ctx)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "campanile:", said(c, err))
 	}
 	os.Exit(exitCode(err))
+}
+
+// obey drains at the first signal and ends the process at a second one, with 128
+// and the signal's number, as a shell would say it.
+func obey(drain func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	drain()
+	if s, ok := (<-signals).(syscall.Signal); ok {
+		os.Exit(128 + int(s))
+	}
 }
 
 // said is err for people: where the text does not say all, what helps.

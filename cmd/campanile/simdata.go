@@ -73,7 +73,7 @@ func (f *simFlags) move(ctx context.Context, o sim.LoadOptions) (out []moved, er
 }
 
 func (f *simFlags) moveOne(ctx context.Context, p *sim.Phone) (m moved, err error) {
-	attaching, done := context.WithTimeout(ctx, 15*time.Second)
+	attaching, done := context.WithTimeout(ctx, 30*time.Second)
 	s, err := p.Attach(attaching)
 	done()
 	if err != nil {
@@ -107,7 +107,7 @@ func (f *simFlags) moveOne(ctx context.Context, p *sim.Phone) (m moved, err erro
 		m.Sent = f.octets
 	}
 	m.Seconds = time.Since(start).Seconds()
-	bye, done := context.WithTimeout(ctx, 3*time.Second)
+	bye, done := context.WithTimeout(ctx, 15*time.Second)
 	defer done()
 	return m, p.Detach(bye, false)
 }
