@@ -49,5 +49,5 @@ race: ## race detector on what does not import the chain (needs cgo)
 	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./decode/... ./hss-chain/hss ./hss-chain/ledger
 
 interop: ## tests against strangers: kernel SCTP, usrsctp, tshark, Chromium, captures (fail when missing); docs/interop.md
-	CI=true $(GO) test -count=1 -run 'Stranger|Tshark|Capture|SrsRAN|OpenAirInterface|TestPage|TestConsole' $$($(GO) list ./... | grep -v '/internal/sctp$$')
+	CI=true INTEROP=1 $(GO) test -count=1 -run 'Stranger|Tshark|Capture|SrsRAN|OpenAirInterface|TestPage|TestConsole|TestBrokenThings' $$($(GO) list ./... | grep -v '/internal/sctp$$')
 	CI=true INTEROP=1 $(GO) test -count=1 -timeout 30m -run 'Tshark|Capture|TestInterop' ./internal/sctp

@@ -56,9 +56,9 @@ func (w *world) even() {
 }
 
 // What breaks on the way and dies on either side: the tower is told what to do
-// before it is registered, packets are lost, the cable is cut, MME and gateway
-// are killed. Phones are served again without a person, and nothing is counted
-// or paid twice.
+// before it is registered, the cable is cut, MME and gateway are killed, packets
+// are lost (make interop). Phones are served again without a person, and nothing
+// is counted or paid twice.
 func TestBrokenThings(t *testing.T) {
 	w := newWorld(t)
 	w.internet()
@@ -89,11 +89,15 @@ func TestBrokenThings(t *testing.T) {
 
 	w.kill(roles[2])
 	w.up(w.start("core", "gateway"))
-	for _, l := range []string{"table ip lossy", "chain ip lossy way { type filter hook forward priority 0 ; }", "rule ip lossy way numgen random mod 100 < 5 drop"} {
-		w.ip("netns exec @nat nft add " + l)
+	if os.Getenv("INTEROP") == "" { // how long it takes is luck
+		w.browse(key, 500_000, 100_000)
+	} else {
+		for _, l := range []string{"table ip lossy", "chain ip lossy way { type filter hook forward priority 0 ; }", "rule ip lossy way numgen random mod 100 < 5 drop"} {
+			w.ip("netns exec @nat nft add " + l)
+		}
+		w.browse(key, 500_000, 100_000)
+		w.ip("netns exec @nat nft delete table ip lossy")
 	}
-	w.browse(key, 500_000, 100_000)
-	w.ip("netns exec @nat nft delete table ip lossy")
 	w.stopAtOnce(agent, key)
 }
 
