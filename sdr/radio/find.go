@@ -53,7 +53,7 @@ func (p *Plan) Match(found []profiles.Found) (profiles.Found, error) {
 			return f, nil
 		}
 	}
-	which := "a " + p.Kit.Title
+	which := "the " + p.Kit.Title
 	if p.Serial != "" {
 		which += " with serial " + p.Serial
 	}
@@ -75,7 +75,11 @@ func (p *Plan) Version(ctx context.Context) (string, error) {
 			return v, nil
 		}
 	}
-	return "", errors.Join(fmt.Errorf("%s is no srsenb: asked for its version it says %.80q", program, strings.TrimSpace(out)), err)
+	no := fmt.Errorf("%s is no srsenb: asked for its version it says %.80q", program, strings.TrimSpace(out))
+	if err != nil {
+		no = fmt.Errorf("%w (%w)", no, err)
+	}
+	return "", no
 }
 
 // maxOutput bounds what a tool may say, in octets.
