@@ -11,6 +11,7 @@ import (
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
+	"campanile.network/internal/sctp"
 	"campanile.network/sdr/profiles"
 	"campanile.network/sdr/radio"
 	"campanile.network/wire/link"
@@ -55,6 +56,15 @@ func (c *Config) checkRadio(s settings) error {
 	return err
 }
 
+// plainSCTP says it when srsenb will not reach the agent: it speaks SCTP in IP
+// unless something in its environment changes that.
+func (c *Config) plainSCTP() string {
+	if c.Agent.RadioSCTP != string(sctp.TransportUDP) || len(c.Radio.Environment) > 0 {
+		return ""
+	}
+	return `agent.radio_sctp is "udp", and srsenb speaks plain SCTP: it will not find the core; write "auto", or "raw" where the kernel has no SCTP`
+}
+
 // startSrsran puts the real radio on the air, where the configuration has one.
 func (t *Town) startSrsran(ctx context.Context) error {
 	if t.cfg.Radio.Kind != srsRAN {
@@ -65,6 +75,9 @@ func (t *Town) startSrsran(ctx context.Context) error {
 		return err
 	}
 	log := t.role("radio")
+	if note := t.cfg.plainSCTP(); note != "" {
+		log.Warn(note)
+	}
 	if err := t.cfg.detect(ctx, p); errors.Is(err, radio.ErrNoTool) {
 		log.Warn("whether the kit is there was not looked up", logs.Error, err)
 	} else if err != nil {
@@ -152,6 +165,9 @@ func CheckRadio(ctx context.Context, c *Config) (r RadioReport, err error) {
 	}
 	if p.Kit.PPM > 0.25 && p.Clock == profiles.Internal {
 		r.Notes = append(r.Notes, fmt.Sprintf("its own clock is good for %v ppm, and LTE asks for 0.05 to 0.25: most phones attach all the same, some do not; a 10 MHz reference mends it", p.Kit.PPM))
+	}
+	if note := c.plainSCTP(); note != "" {
+		r.Notes = append(r.Notes, note)
 	}
 	if v, err := p.Version(ctx); err != nil {
 		r.Program, r.OK = err.Error(), false

@@ -68,6 +68,11 @@ func TestRadioVerbs(t *testing.T) {
 	if err != nil || r.OK || r.DLMHz != 2680 || r.ULMHz != 2560 || r.Blocks != 25 || r.EIRP == nil || *r.EIRP > 0 || !strings.Contains(r.Law, "in DE on the ground of shielded") || !strings.Contains(r.Program, "install srsRAN 4G") {
 		t.Errorf("%+v %v", r, err)
 	}
+	if plain := "srsenb speaks plain SCTP"; !strings.Contains(strings.Join(r.Notes, "\n"), plain) {
+		t.Errorf("nothing said of agent.radio_sctp: %q", r.Notes)
+	} else if c.Agent.RadioSCTP = "auto"; strings.Contains(c.plainSCTP(), plain) {
+		t.Error("said of what is right")
+	}
 	at, err := RenderRadio(c, "")
 	if err != nil || at != filepath.Join(home, "radio") {
 		t.Error(at, err)
