@@ -33,9 +33,6 @@ func (w *world) core() []*process {
 		}
 		b, err := os.ReadFile(filepath.Join(w.home("hss-chain"), "keys", "operator"))
 		if err == nil {
-			err = os.MkdirAll(filepath.Join(w.home(role), "keys"), 0o700)
-		}
-		if err == nil {
 			err = os.WriteFile(filepath.Join(w.home(role), "keys", "operator"), b, 0o600)
 		}
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"campanile.network/cmd/campanile/town"
+	"campanile.network/internal/config"
 )
 
 const initHelp = `Make a home: configuration, keys, a ledger of your own.
@@ -39,6 +40,11 @@ func initCommand(g *globals) *cobra.Command {
 						fmt.Fprintf(w, "next      %s\n", s)
 					}
 				})
+			}
+			for flag, value := range map[string]string{"--address": address, "--invite": invite} {
+				if value != "" {
+					return &config.Error{File: flag, What: "a home of everything has no use for it", Remedy: "say for which role it is, with --role"}
+				}
 			}
 			chain, err := town.Init(g.home, c)
 			if err != nil {

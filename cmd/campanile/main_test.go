@@ -58,6 +58,16 @@ func TestCommandLineMistakes(t *testing.T) {
 	if _, code, err := call(t, "status", "--home", t.TempDir()); code != 1 || !strings.Contains(err.Error(), "no node is running") {
 		t.Errorf("status without a node: code %d, %v", code, err)
 	}
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "campanile.toml"), []byte("role = \"mme\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := call(t, "status", "--home", home); err == nil || !strings.Contains(err.Error(), "campanile mme --home "+home) {
+		t.Errorf("status in a role's home without its node: %v", err)
+	}
+	if _, code, err := call(t, "init", "--home", filepath.Join(home, "new"), "--address", "10.0.0.1"); code != 2 || !strings.Contains(err.Error(), "--role") {
+		t.Errorf("an address of no role: code %d, %v", code, err)
+	}
 	if out, _, err := call(t, "--help"); err != nil || !strings.Contains(out, "campanile up") {
 		t.Errorf("help: %v %s", err, out)
 	}

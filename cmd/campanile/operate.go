@@ -40,7 +40,11 @@ func askAt[T any](cmd *cobra.Command, g *globals, socket string, f func(context.
 	if s, ok := status.FromError(err); ok && err != nil {
 		switch s.Code() {
 		case codes.Unavailable:
-			return out, fmt.Errorf("no node is running in %s; start it with: campanile up --home %s", g.home, g.home)
+			role := "up"
+			if c, err := town.LoadConfig(g.home); err == nil {
+				role = c.Role
+			}
+			return out, fmt.Errorf("no node is running in %s; start it with: campanile %s --home %s", g.home, role, g.home)
 		case codes.InvalidArgument:
 			return out, &usageError{err: errors.New(s.Message()), known: true}
 		}

@@ -110,7 +110,7 @@ func onAir(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) 
 	case e.Refused() != nil:
 		return fmt.Errorf("the MME refuses eNB %v (%w); ours admits registered towers: campanile tower register", who, e.Refused())
 	}
-	return fmt.Errorf("no S1 Setup with an MME at %v: %w", mme, err)
+	return fmt.Errorf("no S1 Setup with an MME at %v (%w); does it listen there, and over what --sctp says?", mme, err)
 }
 
 func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context, sim.LoadOptions) (sim.LoadReport, error)) (sim.LoadReport, error) {

@@ -45,7 +45,7 @@ func Load(file string, into any) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return &Error{file, 0, "no such file", "make one with: campanile init --home " + filepath.Dir(file)}
+			return &Error{file, 0, "no such file", "make one with: campanile init --home " + filepath.Dir(file) + " (for one role: --role)"}
 		}
 		return &Error{file, 0, err.Error(), "make it readable"}
 	}

@@ -2,10 +2,12 @@ package town
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net"
 	"net/netip"
 	"os"
@@ -34,11 +36,13 @@ type Invite struct {
 }
 
 // inviteHead is what an invite's text begins with.
-const inviteHead = "campanile-invite-1:"
+const inviteHead = "campanile-invite-2:"
 
-// Text is the invite on one line, to be pasted.
+// Text is the invite on one line, to be pasted. A checksum finds what pasting
+// spoils: a key with a wrong digit would only be seen as a core that refuses.
 func (i Invite) Text() (string, error) {
 	b, err := json.Marshal(i)
+	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	return inviteHead + base64.RawURLEncoding.EncodeToString(b), err
 }
 
@@ -55,8 +59,9 @@ func ParseInvite(text string) (i Invite, err error) {
 		text = string(b)
 	}
 	code, ok := strings.CutPrefix(strings.TrimSpace(text), inviteHead)
-	b, err := base64.RawURLEncoding.DecodeString(code)
-	if !ok || err != nil || json.Unmarshal(b, &i) != nil {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(code)
+	n := len(b) - 4
+	if !ok || err != nil || n < 0 || binary.BigEndian.Uint32(b[n:]) != crc32.ChecksumIEEE(b[:n]) || json.Unmarshal(b[:n], &i) != nil {
 		return i, bad("damaged")
 	}
 	return i, nil
@@ -157,62 +162,6 @@ func chainID(home string) (string, error) {
 	return g.ChainID, nil
 }
 
-// renewPass puts a new pass into a gateway's home.
-func renewPass(home, invite string) error {
-	c, err := LoadConfig(home)
-	if err != nil {
-		return err
-	}
-	i, err := ParseInvite(invite)
-	if err != nil {
-		return err
-	}
-	if c.Role != "gateway" || i.Peers.Pass == "" || i.Peers.OperatorKey != c.Peers.OperatorKey {
-		return &config.Error{File: c.file, What: "there is a home here already, and the invite has no pass of its operator for a gateway", Remedy: "use it, or choose another folder"}
-	}
-	b, err := os.ReadFile(c.file)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(c.file, []byte(strings.Replace(string(b), c.Peers.Pass, i.Peers.Pass, 1)), 0o600)
-}
-
-// soon is how long before its end a pass is worth a warning.
-const soon = 30 * 24 * time.Hour
-
-// checkPass warns of a pass that ends soon, and takes none that has ended.
-func (t *Town) checkPass() error {
-	if !t.keys.held["gateway"] || t.keys.held["operator"] {
-		return nil
-	}
-	pass, err := t.cfg.pass()
-	if err != nil {
-		return err
-	}
-	end, err := peertls.PassEnd(pass)
-	pub := t.keys.gateway.Public()
-	remedy := fmt.Sprintf("the operator runs campanile invite --role gateway --key %x; with the line it prints, run here: campanile init --role gateway --home %s --invite LINE", pub, t.cfg.HomePath)
-	left := time.Until(end)
-	switch at := config.Line(t.cfg.file, "peers.pass"); {
-	case err != nil:
-		return &config.Error{File: t.cfg.file, Line: at, What: "peers.pass: " + err.Error(), Remedy: remedy}
-	case left < 0:
-		return &config.Error{File: t.cfg.file, Line: at, What: fmt.Sprintf("peers.pass has ended on %s", end.Format(time.DateOnly)), Remedy: remedy}
-	case left < soon:
-		t.log.Warn("this gateway's pass ends soon", "on", end.Format(time.DateOnly), "remedy", remedy)
-	}
-	return nil
-}
-
-// pass is the operator's word for this home's own key.
-func (c *Config) pass() ([]byte, error) {
-	b, err := hex.DecodeString(c.Peers.Pass)
-	if err != nil || len(b) == 0 {
-		return nil, &config.Error{File: c.file, Line: config.Line(c.file, "peers.pass"), What: "peers.pass: the operator has not admitted this gateway's key", Remedy: c.inviteRemedy()}
-	}
-	return b, nil
-}
-
 // RoleHome is a home for one role that has been made, or begun.
 type RoleHome struct {
 	Home string   `json:"home"`
@@ -235,7 +184,7 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	if Exists(home) {
 		return r, &config.Error{File: filepath.Join(home, ConfigFile), What: "there is a home here already", Remedy: "use it, or choose another folder"}
 	}
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(keyFile(home, "operator")), 0o700); err != nil {
 		return r, &config.Error{File: home, What: err.Error(), Remedy: "choose a folder you may write to"}
 	}
 	r = RoleHome{Home: home, Role: role}
@@ -289,9 +238,9 @@ func ownKey(home, name string) (k proof.SigningKey, err error) {
 
 // initMain makes the operator's main home.
 func (c *Config) initMain(r *RoleHome, address string) error {
-	a, err := netip.ParseAddr(address)
+	a, err := ownAddress(address)
 	if err != nil {
-		return &config.Error{File: "--address", What: err.Error(), Remedy: "give the address by which the other hosts reach this one"}
+		return err
 	}
 	c.HSS.Listen = netip.AddrPortFrom(a, 7100).String()
 	c.Peers = PeersConfig{HSS: c.HSS.Listen, Billing: netip.AddrPortFrom(a, 7101).String(), MME: or(c.Peers.MME, address), Gateway: or(c.Peers.Gateway, address)}
@@ -315,6 +264,15 @@ func (c *Config) initMain(r *RoleHome, address string) error {
 	return nil
 }
 
+// ownAddress reads --address.
+func ownAddress(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return a, &config.Error{File: "--address", What: fmt.Sprintf("%q is no IP address", text), Remedy: "give the one by which the other hosts reach this one"}
+	}
+	return a, nil
+}
+
 // notInvited says how to get an invite.
 func (c *Config) notInvited(r *RoleHome) error {
 	ask := "campanile invite --role " + r.Role
@@ -323,6 +281,9 @@ func (c *Config) notInvited(r *RoleHome) error {
 	}
 	r.Next = []string{"the operator runs in the main home: " + ask,
 		fmt.Sprintf("then here, with the line it prints: campanile init --role %s --home %s --invite LINE", r.Role, r.Home)}
+	if r.Role != "enb-agent" {
+		r.Next[1] += " --address ADDRESS"
+	}
 	return nil
 }
 
@@ -340,9 +301,9 @@ func (c *Config) takeInvite(i Invite, address string) error {
 		address = conn.LocalAddr().(*net.UDPAddr).IP.String()
 		conn.Close()
 	}
-	a, err := netip.ParseAddr(address)
+	a, err := ownAddress(address)
 	if err != nil {
-		return &config.Error{File: "--address", What: err.Error(), Remedy: "give the address by which the other hosts reach this one"}
+		return err
 	}
 	switch c.Role {
 	case "billing":

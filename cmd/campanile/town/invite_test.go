@@ -1,0 +1,61 @@
+package town
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"campanile.network/internal/config"
+)
+
+// An invite is read as it was made, or not at all: no digit of it may change
+// and none may be missing.
+func TestInviteDamaged(t *testing.T) {
+	in := Invite{Role: "mme", ChainID: "campanile-1", PLMN: "999/70", Peers: PeersConfig{HSS: "10.0.0.1:7100", OperatorKey: strings.Repeat("5a", 32)}}
+	text, err := in.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := ParseInvite(text + "\n"); err != nil || out != in {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	file := filepath.Join(t.TempDir(), "line")
+	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := ParseInvite(file); err != nil || out != in {
+		t.Fatalf("of a file: %+v, %v", out, err)
+	}
+	for i := len(inviteHead); i < len(text); i++ {
+		b := []byte(text)
+		if b[i]++; text[i] == 'z' || text[i] == 'Z' || text[i] == '9' {
+			b[i] = 'A'
+		}
+		for _, bad := range []string{string(b), text[:i], text[:i] + text[i+1:]} {
+			var e *config.Error
+			if out, err := ParseInvite(bad); !errors.As(err, &e) || e.What != "damaged" {
+				t.Fatalf("at %d: %+v, %v", i, out, err)
+			}
+		}
+	}
+}
+
+// A home of a role has the folder that a key is to be copied to, and says by
+// what address it is to be reached.
+func TestRoleHomeBegun(t *testing.T) {
+	for _, role := range []string{"billing", "mme", "gateway", "enb-agent"} {
+		home := filepath.Join(t.TempDir(), "home")
+		r, err := InitRole(home, role, DefaultConfig(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(home, "keys")); err != nil {
+			t.Error(err)
+		}
+		if last := r.Next[len(r.Next)-1]; strings.HasSuffix(last, " --address ADDRESS") != (role != "enb-agent") {
+			t.Errorf("%s: %s", role, last)
+		}
+	}
+}
