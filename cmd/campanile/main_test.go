@@ -65,6 +65,9 @@ func TestCommandLineMistakes(t *testing.T) {
 	if _, _, err := call(t, "status", "--home", home); err == nil || !strings.Contains(err.Error(), "campanile mme --home "+home) {
 		t.Errorf("status in a role's home without its node: %v", err)
 	}
+	if _, _, err := call(t, "tower", "list", "--home", home); err == nil || !strings.Contains(err.Error(), "operator's main home") {
+		t.Errorf("the operator's verb in a role's home: %v", err)
+	}
 	if _, code, err := call(t, "init", "--home", filepath.Join(home, "new"), "--address", "10.0.0.1"); code != 2 || !strings.Contains(err.Error(), "--role") {
 		t.Errorf("an address of no role: code %d, %v", code, err)
 	}

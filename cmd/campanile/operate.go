@@ -25,6 +25,9 @@ import (
 
 // ask calls the running node over its admin socket.
 func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
+	if c, err := town.LoadConfig(g.home); err == nil && c.Role != "up" && c.Role != "hss-chain" {
+		return out, fmt.Errorf("%s is a home for %s alone; run this in the operator's main home, hss-chain's", g.home, c.Role)
+	}
 	return askAt(cmd, g, town.AdminSocket, f)
 }
 

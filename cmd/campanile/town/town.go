@@ -187,7 +187,7 @@ func (t *Town) openLedger(context.Context) error {
 }
 
 func inUse(home string, err error) error {
-	return &config.Error{File: home, What: err.Error(), Remedy: "is another campanile running in this home?"}
+	return &config.Error{File: home, What: err.Error(), Remedy: "is another campanile running in this home, or was one of its keys exchanged?"}
 }
 
 // startChain runs consensus. Only a home whose ledger is new waits for its
