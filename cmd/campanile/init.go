@@ -36,6 +36,9 @@ func initCommand(g *globals) *cobra.Command {
 					if r.Key != "" {
 						fmt.Fprintf(w, "key       %s\n", r.Key)
 					}
+					if r.Addr != "" {
+						fmt.Fprintf(w, "address   %s towards the core; another: --address\n", r.Addr)
+					}
 					for _, s := range r.Next {
 						fmt.Fprintf(w, "next      %s\n", s)
 					}

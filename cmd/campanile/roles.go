@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -45,7 +46,9 @@ func run(cmd *cobra.Command, g *globals, role string) error {
 		return err
 	}
 	t, err := town.Open(cmd.Context(), cfg, role, log)
-	if err == nil {
+	if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) { // told to stop while it waited for others
+		err = nil
+	} else if err == nil {
 		log.Info("ready: "+role, "listening", t.Listening())
 		if a := t.Console(); a != "" {
 			log.Info("console: open http://" + a + " in a browser; Ctrl-C stops")

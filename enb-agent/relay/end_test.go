@@ -117,10 +117,13 @@ func TestNoMME(t *testing.T) {
 			t.Errorf("the MME was reached after %v", d)
 		}
 		r.attach(1, 2, 0x1001, 0x2001)
+		if s := r.relay.Stats(); s.NotReached != "" {
+			t.Errorf("%+v", s)
+		}
 		r.desk.none.Store(1000)
 		enb = r.knock(setupRequest(t))
 		ended(t, enb)
-		if s := r.relay.Stats(); s.SentAway != 2 || s.ENBs != 2 || s.NoSetup != 0 {
+		if s := r.relay.Stats(); s.SentAway != 2 || s.NotReached == "" || s.ENBs != 2 || s.NoSetup != 0 {
 			t.Errorf("%+v", s)
 		}
 		// One that goes while it is held is dialed for no more.

@@ -41,6 +41,7 @@ type Relay struct {
 	broken   atomic.Uint64
 
 	noSetup, sentAway, coreEnded atomic.Uint64
+	notReached                   atomic.Pointer[string]
 
 	mu    sync.Mutex
 	conns map[*conn]bool
@@ -217,6 +218,9 @@ func (r *Relay) Stats() Stats {
 		if n := r.user.dropped[d].Load(); n > 0 {
 			s.Dropped[d] = n
 		}
+	}
+	if why := r.notReached.Load(); why != nil {
+		s.NotReached = *why
 	}
 	r.mu.Lock()
 	s.ENBs = len(r.conns)

@@ -36,9 +36,11 @@ func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
 	mme, err := r.reach(ctx, enb)
 	if err != nil {
 		r.sentAway.Add(1)
+		r.notReached.Store(new(err.Error()))
 		log.Warn("MME not reached: eNB sent away", "mme", r.MME, "err", err)
 		return
 	}
+	r.notReached.Store(nil)
 	c.leg[Core] = mme
 	r.mu.Lock()
 	r.conns[c] = true

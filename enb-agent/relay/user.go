@@ -68,9 +68,10 @@ type Stats struct {
 	Verbatim uint64 // S1AP messages passed on that were not understood and name no tunnels
 	Broken   uint64 // S1AP messages about tunnels that were not understood: answered, not passed on
 
-	NoSetup   uint64 // associations of eNBs that did not begin with S1 Setup: shut down
-	SentAway  uint64 // associations of eNBs that were shut down because the MME was not reached
-	CoreEnded uint64 // associations to the MME that ended before their eNB's
+	NoSetup    uint64 // associations of eNBs that did not begin with S1 Setup: shut down
+	SentAway   uint64 // associations of eNBs that were shut down because the MME was not reached
+	CoreEnded  uint64 // associations to the MME that ended before their eNB's
+	NotReached string // why the MME was not reached when an eNB last asked for it; "" when it was
 }
 
 // userPlane is what the packet path shares.

@@ -166,8 +166,9 @@ func chainID(home string) (string, error) {
 type RoleHome struct {
 	Home string   `json:"home"`
 	Role string   `json:"role"`
-	Key  string   `json:"key,omitempty"` // public, of a role that has its own
-	Next []string `json:"next"`          // what is to be done, a line each
+	Addr string   `json:"address,omitempty"` // of a tower, towards the core
+	Key  string   `json:"key,omitempty"`     // public, of a role that has its own
+	Next []string `json:"next"`              // what is to be done, a line each
 }
 
 // InitRole makes a home for one role: its sections of the configuration and no
@@ -212,6 +213,9 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	}
 	if err := c.takeInvite(i, address); err != nil {
 		return r, err
+	}
+	if role == "enb-agent" {
+		r.Addr = c.Agent.Core
 	}
 	if _, err := c.resolve(); err != nil {
 		return r, err

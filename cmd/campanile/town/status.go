@@ -83,6 +83,12 @@ func (t *Town) status() *pb.StatusReply {
 			link = "the link to billing is away"
 		}
 		say("tower", "%s: %s, %s", v.Tower.Short(), v.Notice.Text, link)
+		s := t.relay.Stats()
+		reached := ""
+		if s.NotReached != "" {
+			reached = fmt.Sprintf("; MME %v not reached over %s (is it up, and is its mme.sctp the same?): %s", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
+		}
+		say("eNBs", "%d, phones with bearers %d%s", s.ENBs, s.UEs, reached)
 		say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
 		if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
 			say("radio", "on the ledger: %s", SayTold(told(w.Health)))

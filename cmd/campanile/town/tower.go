@@ -22,6 +22,7 @@ func (t *Town) startAgent(context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.relay = r
 	core := t.cfg.Billing.Listen
 	if t.meter == nil {
 		core = t.cfg.Peers.Billing

@@ -14,6 +14,7 @@ import (
 	"campanile.network/billing/meter"
 	"campanile.network/billing/settle"
 	"campanile.network/enb-agent/agent"
+	"campanile.network/enb-agent/relay"
 	"campanile.network/gateway"
 	"campanile.network/hss-chain/client"
 	"campanile.network/hss-chain/hss"
@@ -66,6 +67,7 @@ type Town struct {
 	gateway *gateway.Gateway
 	mme     *mme.MME
 	agent   *agent.Agent
+	relay   *relay.Relay
 	settler *settle.Settler
 
 	enb    *sim.ENB
