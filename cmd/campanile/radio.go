@@ -51,6 +51,9 @@ func printRadio(w io.Writer, r town.RadioReport) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note       %s\n", n)
 	}
+	for _, m := range r.Problems {
+		fmt.Fprintf(w, "mend       %s\n", m)
+	}
 }
 
 func radioRender(g *globals) *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,10 +17,20 @@ import (
 // FindProgram finds srsenb by path or name. Its error is a *Mistake.
 func FindProgram(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", mistake("program", "install srsRAN 4G, or write the path of its srsenb", "%v", err)
+	if err == nil {
+		return filepath.Abs(path)
 	}
-	return filepath.Abs(path)
+	var e *exec.Error
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		err = errors.New("no such program in PATH")
+	case errors.As(err, &file):
+		err = file.Err
+	case errors.As(err, &e):
+		err = e.Err
+	}
+	return "", mistake("program", "install srsRAN 4G, or write the path of its srsenb", "%q: %v", name, err)
 }
 
 // ErrNoTool means that the vendor's tool is not installed.
@@ -63,7 +74,7 @@ func (p *Plan) Match(found []profiles.Found) (profiles.Found, error) {
 	return profiles.Found{}, mistake("kit", "", "%s is not there: %s finds %v", which, p.Kit.Tool.Program, found)
 }
 
-// Version asks srsenb for its version.
+// Version asks srsenb for its version. Its error is a *Mistake.
 func (p *Plan) Version(ctx context.Context) (string, error) {
 	program, err := FindProgram(p.Program)
 	if err != nil {
@@ -75,11 +86,11 @@ func (p *Plan) Version(ctx context.Context) (string, error) {
 			return v, nil
 		}
 	}
-	no := fmt.Errorf("%s is no srsenb: asked for its version it says %.80q", program, strings.TrimSpace(out))
+	said := fmt.Sprintf("says %.80q", strings.TrimSpace(out))
 	if err != nil {
-		no = fmt.Errorf("%w (%w)", no, err)
+		said += fmt.Sprintf(" (%v)", err)
 	}
-	return "", no
+	return "", mistake("program", "write the path of srsRAN 4G's srsenb", "%s is no srsenb: asked for its version it %s", program, said)
 }
 
 // maxOutput bounds what a tool may say, in octets.

@@ -1,16 +1,17 @@
 package town
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"campanile.network/console"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/config"
-	"campanile.network/internal/logs"
 	"campanile.network/internal/sctp"
 	"campanile.network/sdr/profiles"
 	"campanile.network/sdr/radio"
@@ -38,13 +39,16 @@ func (c *Config) planRadio(s settings) (*radio.Plan, error) {
 	return p, c.mistake(err)
 }
 
-// mistake points at the line of the configuration that a radio's error names.
+// mistake points at the line of the configuration that a radio's error names:
+// of a key that is not there, at its section.
 func (c *Config) mistake(err error) error {
 	var m *radio.Mistake
 	if !errors.As(err, &m) {
 		return err
 	}
-	return &config.Error{File: c.file, Line: config.Line(c.file, m.Key), What: m.Key + ": " + m.What, Remedy: m.Remedy}
+	section, _, _ := strings.Cut(m.Key, ".")
+	line := cmp.Or(config.Line(c.file, m.Key), config.Section(c.file, section))
+	return &config.Error{File: c.file, Line: line, What: m.Key + ": " + m.What, Remedy: m.Remedy}
 }
 
 // checkRadio finds mistakes of a real radio before anything starts.
@@ -56,17 +60,88 @@ func (c *Config) checkRadio(s settings) error {
 	return err
 }
 
-// plainSCTP says it when srsenb will not reach the agent: it speaks SCTP in IP
-// unless something in its environment changes that.
-func (c *Config) plainSCTP() string {
-	if c.Agent.RadioSCTP != string(sctp.TransportUDP) || len(c.Radio.Environment) > 0 {
-		return ""
+// plainSCTP says why srsenb will not reach the agent, given why the kernel has
+// no SCTP or nil: it uses the kernel's, and so has the agent to. What somebody
+// sets in its environment may bring it another.
+func (c *Config) plainSCTP(kernel error) error {
+	switch t := sctp.Transport(c.Agent.RadioSCTP); {
+	case len(c.Radio.Environment) > 0:
+		return nil
+	case kernel != nil:
+		return c.mistake(&radio.Mistake{Key: "radio.program", What: fmt.Sprintf("srsenb needs SCTP of this machine's kernel, which has none (%v)", kernel),
+			Remedy: "load it as root with: modprobe sctp (Ubuntu: apt install linux-modules-extra-$(uname -r)), or preload a library that has SCTP in radio.environment"})
+	case t == sctp.TransportAuto || t == sctp.TransportKernel:
+		return nil
 	}
-	return `agent.radio_sctp is "udp", and srsenb speaks plain SCTP: it will not find the core; write "auto", or "raw" where the kernel has no SCTP`
+	return c.mistake(&radio.Mistake{Key: "agent.radio_sctp", What: fmt.Sprintf("%q, but srsenb uses the kernel's SCTP: it will not find the core", c.Agent.RadioSCTP), Remedy: `write "auto"`})
+}
+
+// A look is what there is to find out about a real radio before it starts.
+type look struct {
+	found    string  // the kit, or why nobody knows
+	program  string  // srsenb and its version
+	problems []error // each has to be mended first
+}
+
+// lookAt finds the plan's kit and program, and asks whether they will find the
+// core. Nothing is transmitted.
+func (c *Config) lookAt(ctx context.Context, p *radio.Plan) look {
+	l := look{found: "nothing to look for", program: "not found"}
+	bad := func(err error) { l.problems = append(l.problems, c.mistake(err)) }
+	if v, err := p.Version(ctx); err != nil {
+		bad(err)
+	} else {
+		l.program = "srsenb " + v
+	}
+	if err := c.plainSCTP(sctp.KernelAvailable()); err != nil {
+		bad(err)
+	}
+	if _, err := p.Render(c.path("radio"), ""); err != nil {
+		bad(err)
+	}
+	if p.Kit.Virtual {
+		return l
+	}
+	found, err := radio.Detect(ctx, p.Kit)
+	if errors.Is(err, radio.ErrNoTool) {
+		l.found = "nobody has looked: " + err.Error()
+		return l
+	}
+	var f profiles.Found
+	if err == nil {
+		f, err = p.Match(found)
+	}
+	if err != nil {
+		l.found = "not found"
+		bad(err)
+		return l
+	}
+	if l.found = f.String(); f.USB == 2 && p.Kit.NeedsUSB3(p.Channel.Width, p.Antennas) {
+		bad(&radio.Mistake{Key: "radio.bandwidth_mhz", What: fmt.Sprintf("the kit is at a USB 2 port, which is too slow for %v", p.Channel.Width), Remedy: "plug it into a USB 3 port, or write a smaller one"})
+	}
+	return l
+}
+
+// preflightRadio finds out before anything starts whether the real radio can,
+// where the configuration has one.
+func (t *Town) preflightRadio(ctx context.Context) error {
+	if t.cfg.Radio.Kind != srsRAN {
+		return nil
+	}
+	p, err := t.cfg.planRadio(t.set)
+	if err != nil {
+		return err
+	}
+	l := t.cfg.lookAt(ctx, p)
+	if len(l.problems) > 0 {
+		return l.problems[0]
+	}
+	t.role("radio").Info("found", "program", l.program, "kit", l.found)
+	return nil
 }
 
 // startSrsran puts the real radio on the air, where the configuration has one.
-func (t *Town) startSrsran(ctx context.Context) error {
+func (t *Town) startSrsran(context.Context) error {
 	if t.cfg.Radio.Kind != srsRAN {
 		return nil
 	}
@@ -75,14 +150,6 @@ func (t *Town) startSrsran(ctx context.Context) error {
 		return err
 	}
 	log := t.role("radio")
-	if note := t.cfg.plainSCTP(); note != "" {
-		log.Warn(note)
-	}
-	if err := t.cfg.detect(ctx, p); errors.Is(err, radio.ErrNoTool) {
-		log.Warn("whether the kit is there was not looked up", logs.Error, err)
-	} else if err != nil {
-		return err
-	}
 	s, err := radio.New(radio.Options{Plan: p, Dir: t.cfg.path("radio"), Event: t.logEvent, Changed: t.wake, Logger: log})
 	if err != nil {
 		return t.cfg.mistake(err)
@@ -111,18 +178,6 @@ func showTold(h ledger.Health) *console.Told {
 	return &console.Told{State: v.State, Since: time.UnixMilli(v.SinceUnixMs).UTC(), Restarts: int(v.Restarts), At: time.UnixMilli(v.SaidUnixMs).UTC()}
 }
 
-// detect looks for the plan's kit.
-func (c *Config) detect(ctx context.Context, p *radio.Plan) error {
-	if p.Kit.Virtual {
-		return nil
-	}
-	found, err := radio.Detect(ctx, p.Kit)
-	if err == nil {
-		_, err = p.Match(found)
-	}
-	return c.mistake(err)
-}
-
 // RadioReport is what campanile radio check tells.
 type RadioReport struct {
 	Law        string   `json:"law"`
@@ -142,7 +197,8 @@ type RadioReport struct {
 	EIRP       *float64 `json:"eirp_dbm"` // not more than this; nil: nothing is transmitted
 	DeviceArgs string   `json:"device_args"`
 	Notes      []string `json:"notes"`
-	OK         bool     `json:"ok"` // it could start now
+	Problems   []string `json:"problems"` // to be mended before it can start
+	OK         bool     `json:"ok"`       // there are none
 }
 
 // CheckRadio says what a home's radio would transmit, and whether kit and
@@ -156,40 +212,19 @@ func CheckRadio(ctx context.Context, c *Config) (r RadioReport, err error) {
 	if err != nil {
 		return r, err
 	}
-	ch := p.Channel
-	r = RadioReport{Law: p.Law(), Kit: p.Kit.Title, Found: "nothing to look for", Band: ch.Band.Number, DLEARFCN: uint32(ch.DL), ULEARFCN: uint32(ch.UL), DLMHz: ch.DLCentre.MHz(), ULMHz: ch.ULCentre.MHz(),
-		MHz: p.Bandwidth, Blocks: ch.Width.ResourceBlocks(), Rate: p.Kit.Rate(ch.Width), TXGain: p.TX, RXGain: p.RX, DeviceArgs: p.DeviceArgs, Notes: []string{p.Kit.Note}, OK: true}
+	ch, l := p.Channel, c.lookAt(ctx, p)
+	r = RadioReport{Law: p.Law(), Kit: p.Kit.Title, Found: l.found, Program: l.program, Band: ch.Band.Number, DLEARFCN: uint32(ch.DL), ULEARFCN: uint32(ch.UL), DLMHz: ch.DLCentre.MHz(), ULMHz: ch.ULCentre.MHz(),
+		MHz: p.Bandwidth, Blocks: ch.Width.ResourceBlocks(), Rate: p.Kit.Rate(ch.Width), TXGain: p.TX, RXGain: p.RX, DeviceArgs: p.DeviceArgs, Notes: []string{p.Kit.Note}, Problems: []string{}, OK: len(l.problems) == 0}
 	if !p.Kit.Virtual {
 		r.EIRP = &p.EIRP
-		r.findKit(ctx, p)
 	}
 	if p.Kit.PPM > 0.25 && p.Clock == profiles.Internal {
 		r.Notes = append(r.Notes, fmt.Sprintf("its own clock is good for %v ppm, and LTE asks for 0.05 to 0.25: most phones attach all the same, some do not; a 10 MHz reference mends it", p.Kit.PPM))
 	}
-	if note := c.plainSCTP(); note != "" {
-		r.Notes = append(r.Notes, note)
-	}
-	if v, err := p.Version(ctx); err != nil {
-		r.Program, r.OK = err.Error(), false
-	} else {
-		r.Program = "srsenb " + v
+	for _, err := range l.problems {
+		r.Problems = append(r.Problems, err.Error())
 	}
 	return r, nil
-}
-
-func (r *RadioReport) findKit(ctx context.Context, p *radio.Plan) {
-	found, err := radio.Detect(ctx, p.Kit)
-	if err == nil {
-		var f profiles.Found
-		if f, err = p.Match(found); err == nil {
-			r.Found = f.String()
-			if f.USB == 2 && p.Kit.NeedsUSB3(p.Channel.Width, p.Antennas) {
-				r.Notes, r.OK = append(r.Notes, fmt.Sprintf("it is at a USB 2 port, which is too slow for %v", p.Channel.Width)), false
-			}
-			return
-		}
-	}
-	r.Found, r.OK = err.Error(), errors.Is(err, radio.ErrNoTool)
 }
 
 // RenderRadio writes srsenb's configuration into a folder, "" for the home's,

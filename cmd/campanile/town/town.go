@@ -94,13 +94,13 @@ type step func(*Town, context.Context) error
 // Roles are the processes there can be, and the steps of each. "up" is all.
 func roles() map[string][]step {
 	return map[string][]step{
-		"up": {(*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
+		"up": {(*Town).preflightRadio, (*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
 			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startAdmin},
 		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
 		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway},
 		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME},
-		"enb-agent": {(*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
+		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
 	}
 }
 
