@@ -133,12 +133,8 @@ func subscriberCommand(g *globals) *cobra.Command {
 				}
 				return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
 					fmt.Fprintf(w, "%s since block %d\n", state, r.Height)
-					switch {
-					case state == "active":
-					case r.Detaches:
-						fmt.Fprintln(w, "a phone that is attached is detached now")
-					default:
-						fmt.Fprintln(w, "an MME in a process of its own serves a phone that is attached until its ticket ends")
+					if state != "active" {
+						fmt.Fprintln(w, "a phone that is attached is detached now, or as soon as its MME asks again")
 					}
 				})
 			},

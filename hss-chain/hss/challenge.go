@@ -226,9 +226,9 @@ func (h *HSS) ticket(c *challenge, now time.Time) ([]byte, error) {
 	}
 	t := proof.Ticket{
 		ChainID: h.o.ChainID, Home: h.o.Operator, Node: h.o.Node.Public(), Serving: c.serving, Class: proof.Proven,
+		ID:        h.ids.draw(c.sub.id, c.serving),
 		NotBefore: now.Truncate(time.Second).UTC(), NotAfter: now.Add(h.o.Terms.Validity).Truncate(time.Second).UTC(),
 		ByteCap: h.o.Terms.ByteCap, Prices: op.PricesHash(),
 	}
-	rand.Read(t.ID[:])
 	return t.Sign(h.o.Node)
 }

@@ -55,10 +55,12 @@ type HSS struct {
 	o     Options
 	store *store
 	clock clock
+	ids   ticketIDs
 
 	mu         sync.Mutex
 	byIMSI     map[id.IMSI]*subscriber
 	byID       map[id.SubscriberID]*subscriber
+	byHead     map[idHead]*subscriber
 	challenges map[id128]*challenge
 	queue      []*challenge              // by age
 	asked      map[proof.OperatorKey]int // of the queue
@@ -107,7 +109,7 @@ func New(o Options) (*HSS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hss %s: %w", o.Store, err)
 	}
-	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{}}
+	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, byHead: map[idHead]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{}}
 	if err := h.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hss %s: %w", o.Store, err), st.close())
 	}
@@ -120,6 +122,11 @@ func (h *HSS) load() error {
 		return err
 	}
 	h.clock = newClock(mark, seen)
+	key, err := h.store.ticketKey()
+	if err != nil {
+		return err
+	}
+	h.ids = ticketIDs{key}
 	return h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) })
 }
 
@@ -149,7 +156,7 @@ func (h *HSS) admit(b []byte, dif *int64) error {
 		s.last = max(s.last, old.last)
 		delete(h.byIMSI, old.IMSI)
 	}
-	h.byIMSI[sub.IMSI], h.byID[s.id] = s, s
+	h.byIMSI[sub.IMSI], h.byID[s.id], h.byHead[idHead(s.id[:])] = s, s, s
 	return nil
 }
 

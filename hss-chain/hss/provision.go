@@ -71,6 +71,7 @@ func (h *HSS) Erase(v id.SubscriberID) error {
 	if s := h.byID[v]; s != nil {
 		delete(h.byIMSI, s.IMSI)
 		delete(h.byID, v)
+		delete(h.byHead, idHead(v[:]))
 	}
 	return h.store.erase(v)
 }

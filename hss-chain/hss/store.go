@@ -1,6 +1,7 @@
 package hss
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -20,7 +21,8 @@ var (
 	bktEpochs = []byte("epochs") // epoch -> key sealed to this node
 	bktDIFs   = []byte("difs")   // subscriber id -> clock difference after a resynchronisation
 	bktMeta   = []byte("meta")
-	keyMark   = []byte("mark") // aka.Tick, then seconds since 1970
+	keyMark   = []byte("mark")    // aka.Tick, then seconds since 1970
+	keyTicket = []byte("tickets") // of ticketIDs, 32 octets
 )
 
 // store is the HSS's file.
@@ -69,6 +71,20 @@ func (s *store) setMark(t aka.Tick, seen time.Time) error {
 	v := binary.BigEndian.AppendUint64(nil, uint64(t))
 	v = binary.BigEndian.AppendUint64(v, uint64(seen.Unix()))
 	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bktMeta).Put(keyMark, v) })
+}
+
+// ticketKey gives the key of ticketIDs, made at the first start.
+func (s *store) ticketKey() (k secret.Key256, err error) {
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bktMeta)
+		if v := b.Get(keyTicket); len(v) == len(k) {
+			k = secret.Key256(v)
+			return nil
+		}
+		rand.Read(k[:])
+		return b.Put(keyTicket, k[:])
+	})
+	return k, err
 }
 
 func (s *store) setDIF(v id.SubscriberID, dif int64) error {

@@ -447,7 +447,6 @@ func (x *SetSubscriberRequest) GetState() string {
 type SetSubscriberReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Height        int64                  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
-	Detaches      bool                   `protobuf:"varint,2,opt,name=detaches,proto3" json:"detaches,omitempty"` // an MME of this process detaches who may not be served
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,13 +486,6 @@ func (x *SetSubscriberReply) GetHeight() int64 {
 		return x.Height
 	}
 	return 0
-}
-
-func (x *SetSubscriberReply) GetDetaches() bool {
-	if x != nil {
-		return x.Detaches
-	}
-	return false
 }
 
 type RegisterTowerRequest struct {
@@ -1288,10 +1280,9 @@ const file_admin_proto_rawDesc = "" +
 	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"@\n" +
 	"\x14SetSubscriberRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\"H\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\",\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x1a\n" +
-	"\bdetaches\x18\x02 \x01(\bR\bdetaches\"\xd8\x01\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\"\xd8\x01\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bkey_seed\x18\x02 \x01(\fR\akeySeed\x12\x10\n" +

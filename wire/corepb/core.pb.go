@@ -432,6 +432,163 @@ func (x *Profile) GetIpv4() []byte {
 	return nil
 }
 
+// VoidRequest asks which of the asker's tickets are to be served no more.
+type VoidRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        int64                  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`  // of the ledger as the asker has it
+	Tickets       [][]byte               `protobuf:"bytes,2,rep,name=tickets,proto3" json:"tickets,omitempty"` // ids of 16 octets
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidRequest) Reset() {
+	*x = VoidRequest{}
+	mi := &file_core_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidRequest) ProtoMessage() {}
+
+func (x *VoidRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidRequest.ProtoReflect.Descriptor instead.
+func (*VoidRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *VoidRequest) GetHeight() int64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *VoidRequest) GetTickets() [][]byte {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+type VoidReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Refusal       *Refusal               `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	Void          []*VoidTicket          `protobuf:"bytes,2,rep,name=void,proto3" json:"void,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidReply) Reset() {
+	*x = VoidReply{}
+	mi := &file_core_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidReply) ProtoMessage() {}
+
+func (x *VoidReply) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidReply.ProtoReflect.Descriptor instead.
+func (*VoidReply) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *VoidReply) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
+func (x *VoidReply) GetVoid() []*VoidTicket {
+	if x != nil {
+		return x.Void
+	}
+	return nil
+}
+
+type VoidTicket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Code          uint32                 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"` // wire/home.Code
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidTicket) Reset() {
+	*x = VoidTicket{}
+	mi := &file_core_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidTicket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidTicket) ProtoMessage() {}
+
+func (x *VoidTicket) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidTicket.ProtoReflect.Descriptor instead.
+func (*VoidTicket) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *VoidTicket) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *VoidTicket) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
 type UsageReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Records       []*UsageRecord         `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
@@ -441,7 +598,7 @@ type UsageReport struct {
 
 func (x *UsageReport) Reset() {
 	*x = UsageReport{}
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +610,7 @@ func (x *UsageReport) String() string {
 func (*UsageReport) ProtoMessage() {}
 
 func (x *UsageReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +623,7 @@ func (x *UsageReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReport.ProtoReflect.Descriptor instead.
 func (*UsageReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{6}
+	return file_core_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UsageReport) GetRecords() []*UsageRecord {
@@ -484,7 +641,7 @@ type UsageReply struct {
 
 func (x *UsageReply) Reset() {
 	*x = UsageReply{}
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +653,7 @@ func (x *UsageReply) String() string {
 func (*UsageReply) ProtoMessage() {}
 
 func (x *UsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +666,7 @@ func (x *UsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReply.ProtoReflect.Descriptor instead.
 func (*UsageReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{7}
+	return file_core_proto_rawDescGZIP(), []int{10}
 }
 
 type UsageRecord struct {
@@ -530,7 +687,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +699,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +712,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{8}
+	return file_core_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UsageRecord) GetSession() uint64 {
@@ -643,7 +800,7 @@ type FromTower struct {
 
 func (x *FromTower) Reset() {
 	*x = FromTower{}
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +812,7 @@ func (x *FromTower) String() string {
 func (*FromTower) ProtoMessage() {}
 
 func (x *FromTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +825,7 @@ func (x *FromTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromTower.ProtoReflect.Descriptor instead.
 func (*FromTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{9}
+	return file_core_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FromTower) GetBody() isFromTower_Body {
@@ -752,7 +909,7 @@ type TowerReport struct {
 
 func (x *TowerReport) Reset() {
 	*x = TowerReport{}
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +921,7 @@ func (x *TowerReport) String() string {
 func (*TowerReport) ProtoMessage() {}
 
 func (x *TowerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +934,7 @@ func (x *TowerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerReport.ProtoReflect.Descriptor instead.
 func (*TowerReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{10}
+	return file_core_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TowerReport) GetEpoch() uint64 {
@@ -807,7 +964,7 @@ type TowerCount struct {
 
 func (x *TowerCount) Reset() {
 	*x = TowerCount{}
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +976,7 @@ func (x *TowerCount) String() string {
 func (*TowerCount) ProtoMessage() {}
 
 func (x *TowerCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +989,7 @@ func (x *TowerCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerCount.ProtoReflect.Descriptor instead.
 func (*TowerCount) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{11}
+	return file_core_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TowerCount) GetTeid() uint32 {
@@ -869,7 +1026,7 @@ type TowerNotice struct {
 
 func (x *TowerNotice) Reset() {
 	*x = TowerNotice{}
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +1038,7 @@ func (x *TowerNotice) String() string {
 func (*TowerNotice) ProtoMessage() {}
 
 func (x *TowerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +1051,7 @@ func (x *TowerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerNotice.ProtoReflect.Descriptor instead.
 func (*TowerNotice) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{12}
+	return file_core_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TowerNotice) GetCode() uint32 {
@@ -949,7 +1106,7 @@ type TowerRadio struct {
 
 func (x *TowerRadio) Reset() {
 	*x = TowerRadio{}
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1118,7 @@ func (x *TowerRadio) String() string {
 func (*TowerRadio) ProtoMessage() {}
 
 func (x *TowerRadio) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1131,7 @@ func (x *TowerRadio) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerRadio.ProtoReflect.Descriptor instead.
 func (*TowerRadio) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{13}
+	return file_core_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TowerRadio) GetState() string {
@@ -1043,7 +1200,7 @@ type VoucherSeen struct {
 
 func (x *VoucherSeen) Reset() {
 	*x = VoucherSeen{}
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1212,7 @@ func (x *VoucherSeen) String() string {
 func (*VoucherSeen) ProtoMessage() {}
 
 func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1225,7 @@ func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoucherSeen.ProtoReflect.Descriptor instead.
 func (*VoucherSeen) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{14}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VoucherSeen) GetChannel() uint64 {
@@ -1099,7 +1256,7 @@ type ToTower struct {
 
 func (x *ToTower) Reset() {
 	*x = ToTower{}
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1268,7 @@ func (x *ToTower) String() string {
 func (*ToTower) ProtoMessage() {}
 
 func (x *ToTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1281,7 @@ func (x *ToTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTower.ProtoReflect.Descriptor instead.
 func (*ToTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{15}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ToTower) GetBody() isToTower_Body {
@@ -1194,7 +1351,7 @@ type NoticesHeard struct {
 
 func (x *NoticesHeard) Reset() {
 	*x = NoticesHeard{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1363,7 @@ func (x *NoticesHeard) String() string {
 func (*NoticesHeard) ProtoMessage() {}
 
 func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1376,7 @@ func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoticesHeard.ProtoReflect.Descriptor instead.
 func (*NoticesHeard) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NoticesHeard) GetEpoch() uint64 {
@@ -1252,7 +1409,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1421,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1434,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1344,7 +1501,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1513,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1526,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{21}
 }
 
 type LedgerUpdate struct {
@@ -1381,7 +1538,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1550,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1563,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1425,7 +1582,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1594,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1607,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{20}
+	return file_core_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1471,7 +1628,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1640,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1653,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{21}
+	return file_core_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1529,7 +1686,7 @@ type ReportHealthRequest struct {
 
 func (x *ReportHealthRequest) Reset() {
 	*x = ReportHealthRequest{}
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1698,7 @@ func (x *ReportHealthRequest) String() string {
 func (*ReportHealthRequest) ProtoMessage() {}
 
 func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1711,7 @@ func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
 func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{22}
+	return file_core_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportHealthRequest) GetStatement() []byte {
@@ -1572,7 +1729,7 @@ type ReportHealthReply struct {
 
 func (x *ReportHealthReply) Reset() {
 	*x = ReportHealthReply{}
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1741,7 @@ func (x *ReportHealthReply) String() string {
 func (*ReportHealthReply) ProtoMessage() {}
 
 func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1754,7 @@ func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
 func (*ReportHealthReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{23}
+	return file_core_proto_rawDescGZIP(), []int{26}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -1638,7 +1795,17 @@ const file_core_proto_rawDesc = "" +
 	"\x03arp\x18\x04 \x01(\rR\x03arp\x12\x17\n" +
 	"\aambr_ul\x18\x05 \x01(\x04R\x06ambrUl\x12\x17\n" +
 	"\aambr_dl\x18\x06 \x01(\x04R\x06ambrDl\x12\x12\n" +
-	"\x04ipv4\x18\a \x01(\fR\x04ipv4\"G\n" +
+	"\x04ipv4\x18\a \x01(\fR\x04ipv4\"?\n" +
+	"\vVoidRequest\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x18\n" +
+	"\atickets\x18\x02 \x03(\fR\atickets\"t\n" +
+	"\tVoidReply\x124\n" +
+	"\arefusal\x18\x01 \x01(\v2\x1a.campanile.core.v1.RefusalR\arefusal\x121\n" +
+	"\x04void\x18\x02 \x03(\v2\x1d.campanile.core.v1.VoidTicketR\x04void\"0\n" +
+	"\n" +
+	"VoidTicket\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\rR\x04code\"G\n" +
 	"\vUsageReport\x128\n" +
 	"\arecords\x18\x01 \x03(\v2\x1e.campanile.core.v1.UsageRecordR\arecords\"\f\n" +
 	"\n" +
@@ -1722,10 +1889,11 @@ const file_core_proto_rawDesc = "" +
 	"\x05owing\x18\x03 \x01(\tR\x05owing\"3\n" +
 	"\x13ReportHealthRequest\x12\x1c\n" +
 	"\tstatement\x18\x01 \x01(\fR\tstatement\"\x13\n" +
-	"\x11ReportHealthReply2\xa4\x01\n" +
+	"\x11ReportHealthReply2\xea\x01\n" +
 	"\x04Home\x12S\n" +
 	"\tChallenge\x12#.campanile.core.v1.ChallengeRequest\x1a!.campanile.core.v1.ChallengeReply\x12G\n" +
-	"\x05Prove\x12\x1f.campanile.core.v1.ProveRequest\x1a\x1d.campanile.core.v1.ProveReply2P\n" +
+	"\x05Prove\x12\x1f.campanile.core.v1.ProveRequest\x1a\x1d.campanile.core.v1.ProveReply\x12D\n" +
+	"\x04Void\x12\x1e.campanile.core.v1.VoidRequest\x1a\x1c.campanile.core.v1.VoidReply2P\n" +
 	"\x05Usage\x12G\n" +
 	"\x06Report\x12\x1e.campanile.core.v1.UsageReport\x1a\x1d.campanile.core.v1.UsageReply2L\n" +
 	"\x04Link\x12D\n" +
@@ -1747,7 +1915,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_core_proto_goTypes = []any{
 	(*Refusal)(nil),             // 0: campanile.core.v1.Refusal
 	(*ChallengeRequest)(nil),    // 1: campanile.core.v1.ChallengeRequest
@@ -1755,56 +1923,63 @@ var file_core_proto_goTypes = []any{
 	(*ProveRequest)(nil),        // 3: campanile.core.v1.ProveRequest
 	(*ProveReply)(nil),          // 4: campanile.core.v1.ProveReply
 	(*Profile)(nil),             // 5: campanile.core.v1.Profile
-	(*UsageReport)(nil),         // 6: campanile.core.v1.UsageReport
-	(*UsageReply)(nil),          // 7: campanile.core.v1.UsageReply
-	(*UsageRecord)(nil),         // 8: campanile.core.v1.UsageRecord
-	(*FromTower)(nil),           // 9: campanile.core.v1.FromTower
-	(*TowerReport)(nil),         // 10: campanile.core.v1.TowerReport
-	(*TowerCount)(nil),          // 11: campanile.core.v1.TowerCount
-	(*TowerNotice)(nil),         // 12: campanile.core.v1.TowerNotice
-	(*TowerRadio)(nil),          // 13: campanile.core.v1.TowerRadio
-	(*VoucherSeen)(nil),         // 14: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),             // 15: campanile.core.v1.ToTower
-	(*NoticesHeard)(nil),        // 16: campanile.core.v1.NoticesHeard
-	(*Terms)(nil),               // 17: campanile.core.v1.Terms
-	(*FollowRequest)(nil),       // 18: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),        // 19: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),       // 20: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),         // 21: campanile.core.v1.SettleReply
-	(*ReportHealthRequest)(nil), // 22: campanile.core.v1.ReportHealthRequest
-	(*ReportHealthReply)(nil),   // 23: campanile.core.v1.ReportHealthReply
+	(*VoidRequest)(nil),         // 6: campanile.core.v1.VoidRequest
+	(*VoidReply)(nil),           // 7: campanile.core.v1.VoidReply
+	(*VoidTicket)(nil),          // 8: campanile.core.v1.VoidTicket
+	(*UsageReport)(nil),         // 9: campanile.core.v1.UsageReport
+	(*UsageReply)(nil),          // 10: campanile.core.v1.UsageReply
+	(*UsageRecord)(nil),         // 11: campanile.core.v1.UsageRecord
+	(*FromTower)(nil),           // 12: campanile.core.v1.FromTower
+	(*TowerReport)(nil),         // 13: campanile.core.v1.TowerReport
+	(*TowerCount)(nil),          // 14: campanile.core.v1.TowerCount
+	(*TowerNotice)(nil),         // 15: campanile.core.v1.TowerNotice
+	(*TowerRadio)(nil),          // 16: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),         // 17: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),             // 18: campanile.core.v1.ToTower
+	(*NoticesHeard)(nil),        // 19: campanile.core.v1.NoticesHeard
+	(*Terms)(nil),               // 20: campanile.core.v1.Terms
+	(*FollowRequest)(nil),       // 21: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 22: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 23: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 24: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 25: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 26: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
 	0,  // 1: campanile.core.v1.ProveReply.refusal:type_name -> campanile.core.v1.Refusal
 	5,  // 2: campanile.core.v1.ProveReply.profile:type_name -> campanile.core.v1.Profile
-	8,  // 3: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
-	10, // 4: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
-	12, // 5: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
-	14, // 6: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
-	13, // 7: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
-	11, // 8: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	17, // 9: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	16, // 10: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
-	1,  // 11: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 12: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	6,  // 13: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	9,  // 14: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	18, // 15: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	20, // 16: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	22, // 17: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
-	2,  // 18: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 19: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	7,  // 20: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	15, // 21: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	19, // 22: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	21, // 23: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	23, // 24: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	0,  // 3: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
+	8,  // 4: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
+	11, // 5: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
+	13, // 6: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
+	15, // 7: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
+	17, // 8: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
+	16, // 9: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
+	14, // 10: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
+	20, // 11: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	19, // 12: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
+	1,  // 13: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	3,  // 14: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	6,  // 15: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
+	9,  // 16: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	12, // 17: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	21, // 18: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	23, // 19: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	25, // 20: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	2,  // 21: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 22: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	7,  // 23: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
+	10, // 24: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	18, // 25: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	22, // 26: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	24, // 27: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	26, // 28: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	21, // [21:29] is the sub-list for method output_type
+	13, // [13:21] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -1812,13 +1987,13 @@ func file_core_proto_init() {
 	if File_core_proto != nil {
 		return
 	}
-	file_core_proto_msgTypes[9].OneofWrappers = []any{
+	file_core_proto_msgTypes[12].OneofWrappers = []any{
 		(*FromTower_Report)(nil),
 		(*FromTower_Notice)(nil),
 		(*FromTower_Seen)(nil),
 		(*FromTower_Radio)(nil),
 	}
-	file_core_proto_msgTypes[15].OneofWrappers = []any{
+	file_core_proto_msgTypes[18].OneofWrappers = []any{
 		(*ToTower_Terms)(nil),
 		(*ToTower_Voucher)(nil),
 		(*ToTower_Heard)(nil),
@@ -1829,7 +2004,7 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

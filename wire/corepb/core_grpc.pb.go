@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Home_Challenge_FullMethodName = "/campanile.core.v1.Home/Challenge"
 	Home_Prove_FullMethodName     = "/campanile.core.v1.Home/Prove"
+	Home_Void_FullMethodName      = "/campanile.core.v1.Home/Void"
 )
 
 // HomeClient is the client API for Home service.
@@ -34,6 +35,7 @@ const (
 type HomeClient interface {
 	Challenge(ctx context.Context, in *ChallengeRequest, opts ...grpc.CallOption) (*ChallengeReply, error)
 	Prove(ctx context.Context, in *ProveRequest, opts ...grpc.CallOption) (*ProveReply, error)
+	Void(ctx context.Context, in *VoidRequest, opts ...grpc.CallOption) (*VoidReply, error)
 }
 
 type homeClient struct {
@@ -64,6 +66,16 @@ func (c *homeClient) Prove(ctx context.Context, in *ProveRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *homeClient) Void(ctx context.Context, in *VoidRequest, opts ...grpc.CallOption) (*VoidReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VoidReply)
+	err := c.cc.Invoke(ctx, Home_Void_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // HomeServer is the server API for Home service.
 // All implementations must embed UnimplementedHomeServer
 // for forward compatibility.
@@ -72,6 +84,7 @@ func (c *homeClient) Prove(ctx context.Context, in *ProveRequest, opts ...grpc.C
 type HomeServer interface {
 	Challenge(context.Context, *ChallengeRequest) (*ChallengeReply, error)
 	Prove(context.Context, *ProveRequest) (*ProveReply, error)
+	Void(context.Context, *VoidRequest) (*VoidReply, error)
 	mustEmbedUnimplementedHomeServer()
 }
 
@@ -87,6 +100,9 @@ func (UnimplementedHomeServer) Challenge(context.Context, *ChallengeRequest) (*C
 }
 func (UnimplementedHomeServer) Prove(context.Context, *ProveRequest) (*ProveReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Prove not implemented")
+}
+func (UnimplementedHomeServer) Void(context.Context, *VoidRequest) (*VoidReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Void not implemented")
 }
 func (UnimplementedHomeServer) mustEmbedUnimplementedHomeServer() {}
 func (UnimplementedHomeServer) testEmbeddedByValue()              {}
@@ -145,6 +161,24 @@ func _Home_Prove_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Home_Void_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VoidRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HomeServer).Void(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Home_Void_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HomeServer).Void(ctx, req.(*VoidRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Home_ServiceDesc is the grpc.ServiceDesc for Home service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -159,6 +193,10 @@ var Home_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Prove",
 			Handler:    _Home_Prove_Handler,
+		},
+		{
+			MethodName: "Void",
+			Handler:    _Home_Void_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -2,6 +2,7 @@ package home
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"campanile.network/3gpp/secret"
 	"campanile.network/internal/peertls"
 	pb "campanile.network/wire/corepb"
+	"campanile.network/wire/proof"
 )
 
 // Register serves h. The asker's operator key is the one shown in TLS,
@@ -60,6 +62,36 @@ func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply,
 		out.Ipv4 = p.IPv4.AsSlice()
 	}
 	return &pb.ProveReply{Kasme: l.KASME[:], Ticket: l.Ticket, Profile: out}, nil
+}
+
+func (s *server) Void(ctx context.Context, m *pb.VoidRequest) (*pb.VoidReply, error) {
+	key, err := peertls.PeerKey(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unauthenticated, err.Error())
+	}
+	home, ok := s.home.(Voider)
+	if !ok {
+		return nil, status.Error(codes.Unimplemented, "void: not said here")
+	}
+	if len(m.Tickets) > MaxVoid {
+		return nil, status.Errorf(codes.InvalidArgument, "void: %d tickets, at most %d", len(m.Tickets), MaxVoid)
+	}
+	req := VoidRequest{Serving: key, Height: m.Height}
+	for _, id := range m.Tickets {
+		if len(id) != 16 {
+			return nil, status.Errorf(codes.InvalidArgument, "void: id of %d octets", len(id))
+		}
+		req.Tickets = append(req.Tickets, proof.TicketID(id))
+	}
+	list, err := home.Void(ctx, req)
+	if err != nil {
+		return &pb.VoidReply{Refusal: refusal(err)}, nil
+	}
+	a := &pb.VoidReply{}
+	for _, v := range list {
+		a.Void = append(a.Void, &pb.VoidTicket{Id: v.Ticket[:], Code: uint32(v.Code)})
+	}
+	return a, nil
 }
 
 func refusal(err error) *pb.Refusal {
@@ -134,6 +166,31 @@ func (c *Client) Prove(ctx context.Context, r ProveRequest) (Lease, error) {
 		return Lease{}, fmt.Errorf("home: profile: %w", err)
 	}
 	return Lease{secret.Key256(a.Kasme), a.Ticket, p}, nil
+}
+
+// Void implements Voider.
+func (c *Client) Void(ctx context.Context, r VoidRequest) ([]Voided, error) {
+	m := &pb.VoidRequest{Height: r.Height}
+	asked := map[proof.TicketID]bool{}
+	for _, id := range r.Tickets {
+		m.Tickets = append(m.Tickets, id[:])
+		asked[id] = true
+	}
+	a, err := c.rpc.Void(ctx, m)
+	if err != nil {
+		return nil, fmt.Errorf("home: %w", err)
+	}
+	if a.Refusal != nil {
+		return nil, &Error{Code(a.Refusal.Code), a.Refusal.Detail}
+	}
+	var list []Voided
+	for _, v := range a.Void {
+		if len(v.Id) != 16 || !asked[proof.TicketID(v.Id)] {
+			return nil, errors.New("home: void: a ticket that was not asked about")
+		}
+		list = append(list, Voided{proof.TicketID(v.Id), Code(v.Code)})
+	}
+	return list, nil
 }
 
 func profile(m *pb.Profile) (p Profile, err error) {

@@ -27,6 +27,33 @@ type Home interface {
 	Prove(context.Context, ProveRequest) (Lease, error)
 }
 
+// Voider is a Home that says which of its tickets are void before their time:
+// the subscriber has been barred or erased (as Cancel Location does, TS 29.272
+// §5.2.1.2, but only when asked). It tells an asker nothing of tickets that are
+// not his.
+type Voider interface {
+	// Void gives those that are not to be served any more. At most MaxVoid may be
+	// asked about. A home whose ledger is behind the asker's is Unavailable.
+	Void(context.Context, VoidRequest) ([]Voided, error)
+}
+
+// MaxVoid is how many tickets one question may be about.
+const MaxVoid = 4096
+
+// VoidRequest asks about tickets the asker holds.
+type VoidRequest struct {
+	Serving proof.OperatorKey // as in ChallengeRequest
+	Height  int64             // of the ledger as the asker has it, in blocks
+	Tickets []proof.TicketID
+}
+
+// Voided is a ticket nobody is to be served under, and why: Barred, or
+// UnknownSubscriber for one that has been erased.
+type Voided struct {
+	Ticket proof.TicketID
+	Code   Code
+}
+
 // ChallengeRequest asks about one subscriber.
 type ChallengeRequest struct {
 	IMSI    id.IMSI

@@ -30,7 +30,8 @@ func (c Class) String() string {
 // MarshalText is String.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// TicketID is random; it names neither subscriber nor cell.
+// TicketID looks random to all but the node that drew it; it names neither
+// subscriber nor cell.
 type TicketID [16]byte
 
 func (t TicketID) String() string { return hex.EncodeToString(t[:]) }

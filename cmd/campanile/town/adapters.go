@@ -46,7 +46,15 @@ func (h homes) Prove(ctx context.Context, r home.ProveRequest) (home.Lease, erro
 	return h.own.Prove(ctx, r)
 }
 
-// tickets verifies tickets for the gateway.
+func (h homes) Void(ctx context.Context, r home.VoidRequest) ([]home.Voided, error) {
+	v, ok := h.own.(home.Voider)
+	if !ok {
+		return nil, &home.Error{Code: home.Unavailable}
+	}
+	return v.Void(ctx, r)
+}
+
+// openTicket verifies tickets for the gateway.
 func openTicket(m *ledger.Model, chainID string, self proof.OperatorKey) func([]byte) (proof.Ticket, error) {
 	return func(b []byte) (proof.Ticket, error) {
 		t, err := proof.OpenTicket(chainID, b)

@@ -185,7 +185,7 @@ func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (
 			return nil, err
 		}
 	}
-	return &pb.SetSubscriberReply{Height: r.Height, Detaches: a.t.mme != nil}, nil
+	return &pb.SetSubscriberReply{Height: r.Height}, nil
 }
 
 // RegisterTower registers a tower of this home's owner and opens its channel.

@@ -3,65 +3,110 @@ package town
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/logs"
 	"campanile.network/mme"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
 )
 
-// detachBarred detaches phones whose subscribers the ledger says may not be
-// served any more. It needs the home, which alone knows who a subscriber of the
-// ledger is, and so works where the MME runs in the home's process.
+const (
+	voidTimeout = 5 * time.Second  // for a home's answer
+	voidRetry   = 30 * time.Second // longest pause before a home that did not answer is asked again
+	voidAgain   = 30 * time.Second // who was about to attach when somebody was barred has attached after it
+	voidAnyway  = time.Hour        // a home is asked so often without a reason
+)
+
+// detachBarred detaches phones whose tickets their home has made void: it alone
+// knows whom a subscriber of the ledger means. It is asked at the start, and
+// whenever the ledger says that somebody is not to be served any more: until it
+// has answered, and once again later.
 func (t *Town) detachBarred(ctx context.Context) error {
 	w := t.model.Watch()
 	defer w.Close()
-	for {
-		for _, u := range t.mme.UEs() {
-			if d, over := t.serviceOver(u.IMSI); over {
-				if err := t.mme.Detach(u.IMSI, d); err != nil && !errors.Is(err, mme.ErrNotRegistered) {
-					t.role("mme").Warn("detach", logs.Error, err)
-				}
+	for left, pause := 2, time.Second; ctx.Err() == nil; {
+		wait := voidAgain
+		if err := t.detachVoid(ctx); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			level := slog.LevelDebug
+			if pause == time.Second {
+				level = slog.LevelWarn
 			}
+			t.role("mme").Log(ctx, level, "the home does not say which tickets are void", logs.Error, err)
+			wait, pause = pause, min(2*pause, voidRetry)
+		} else if left, pause = left-1, time.Second; left <= 0 {
+			wait = voidAnyway
 		}
-		for {
-			u, err := w.Next(ctx)
-			if err != nil {
-				return nil
-			}
-			if slices.ContainsFunc(u.Subscribers, func(s ledger.Subscriber) bool { return s.State != ledger.Active }) {
-				break
-			}
+		if barredWithin(ctx, w, wait) {
+			left = 2
+		}
+	}
+	return nil
+}
+
+// barredWithin waits until the ledger says of somebody that he is not to be
+// served, for at most so long.
+func barredWithin(ctx context.Context, w *ledger.Watch, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		u, err := w.Next(ctx)
+		if err != nil {
+			return false
+		}
+		if slices.ContainsFunc(u.Subscribers, func(s ledger.Subscriber) bool { return s.State != ledger.Active }) {
+			return true
 		}
 	}
 }
 
-// serviceOver says whether a phone of this home is to be detached, and how: not
-// to come back (TS 23.401 §5.3.8.4, TS 24.301 §5.5.2.3), with the cause that an
-// attach would be refused with. Who is barred may look for another network (#15),
-// who is erased has no subscription (#8).
-func (t *Town) serviceOver(imsi id.IMSI) (mme.NetworkDetach, bool) {
-	d := mme.NetworkDetach{Type: eps.NetworkDetachTypeNoReattach}
-	if op, ok := t.model.Home(imsi); !ok || op.Key != t.operatorKey {
-		return d, false
+// detachVoid asks the home about the tickets of all phones here, and detaches
+// those whose tickets are void.
+func (t *Town) detachVoid(ctx context.Context) error {
+	v, ok := t.home.(home.Voider)
+	if !ok {
+		return errors.New("it cannot be asked")
 	}
-	rec := ledger.Subscriber{State: ledger.Erased} // the home forgets whom it erases
-	if v, ok := t.hss.Find(imsi); ok {
-		if rec, ok = t.model.Subscriber(v); !ok {
-			return d, false
+	_, height, _ := t.model.Head()
+	phones := map[proof.TicketID]id.IMSI{}
+	var tickets []proof.TicketID
+	for _, u := range t.mme.UEs() {
+		if u.Ticket != (proof.TicketID{}) && u.State != mme.Deregistered {
+			phones[u.Ticket] = u.IMSI
+			tickets = append(tickets, u.Ticket)
 		}
 	}
-	switch rec.State {
-	case ledger.Active:
-		return d, false
-	case ledger.Erased:
-		d.Cause = eps.EMMCauseEPSServicesAndNonEPSServicesNotAllowed
-	default:
-		d.Cause = eps.EMMCauseNoSuitableCellsInTrackingArea
+	for some := range slices.Chunk(tickets, home.MaxVoid) {
+		ctx, cancel := context.WithTimeout(ctx, voidTimeout)
+		void, err := v.Void(ctx, home.VoidRequest{Serving: t.operatorKey, Height: height, Tickets: some})
+		cancel()
+		if err != nil {
+			return err
+		}
+		for _, v := range void {
+			if err := t.mme.Detach(phones[v.Ticket], serviceOver(v.Code)); err != nil && !errors.Is(err, mme.ErrNotRegistered) {
+				t.role("mme").Warn("detach", logs.Error, err)
+			}
+		}
 	}
-	d.Why = fmt.Sprintf("the subscriber is %v", rec.State)
-	return d, true
+	return nil
+}
+
+// serviceOver is how a phone is detached whose ticket is void: not to come back
+// (TS 23.401 §5.3.8.4, TS 24.301 §5.5.2.3), with the cause that an attach would be
+// refused with. Who is barred may look for another network (#15), who is erased
+// has no subscription (#8).
+func serviceOver(why home.Code) mme.NetworkDetach {
+	d := mme.NetworkDetach{Type: eps.NetworkDetachTypeNoReattach, Cause: eps.EMMCauseNoSuitableCellsInTrackingArea, Why: "the home says: " + why.String()}
+	if why == home.UnknownSubscriber {
+		d.Cause = eps.EMMCauseEPSServicesAndNonEPSServicesNotAllowed
+	}
+	return d
 }

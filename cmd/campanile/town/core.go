@@ -293,9 +293,7 @@ func (t *Town) startMME(context.Context) error {
 	t.bound = append(t.bound, fmt.Sprintf("S1AP %v", l.Addr()))
 	t.serve("S11", c.Serve)
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
-	if t.hss != nil {
-		t.serve("barring", t.detachBarred)
-	}
+	t.serve("barring", t.detachBarred)
 	return nil
 }
 
