@@ -5,18 +5,17 @@ import (
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
-	"campanile.network/wire/gtpc"
 )
 
 // accept sends Attach Accept in an Initial Context Setup Request and waits for
 // the eNB's response and the phone's Attach Complete, in either order
 // (TS 24.301 §5.5.1.2.4, TS 23.401 §5.3.2.1 steps 17 to 24).
-func (c *conn) accept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequest) error {
+func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 	u := c.ue
 	if err := c.m.known.assign(u, c.m.trackingAreas(c.leg, req.LastTAI)); err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	nas, err := c.attachAccept(req, pdn)
+	nas, err := c.attachAccept(req, pti, p)
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
@@ -26,7 +25,7 @@ func (c *conn) accept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequest) e
 	}
 	complete := false
 	send := func() error { // once more, after T3450 or a repeated request
-		again, err := c.attachAccept(req, pdn)
+		again, err := c.attachAccept(req, pti, p)
 		if err != nil {
 			return err
 		}
@@ -76,20 +75,10 @@ func both(a, b bool) verdict {
 func sameRequest(a, b inbound) bool { return slices.Equal(a.plain, b.plain) }
 
 // attachAccept makes the message, with the default bearer inside (TS 24.301
-// §8.2.1, §8.3.6).
-func (c *conn) attachAccept(req *eps.AttachRequest, pdn *eps.PDNConnectivityRequest) ([]byte, error) {
-	u, s := c.ue, c.ue.session
-	bearer := &eps.ActivateDefaultEPSBearerContextRequest{
-		EBI: s.EBI, PTI: pdn.PTI, QoS: eps.EPSQoS{QCI: s.QoS.QCI}, APN: s.APN, Address: eps.IPv4Address(s.Address),
-		AMBR: eps.Some(eps.AMBR{DL: s.AMBR.DL, UL: s.AMBR.UL}),
-	}
-	if s.Cause == gtpc.NewPDNTypePreference { // TS 24.301 §6.2.2
-		bearer.Cause = eps.Some(eps.ESMCausePDNTypeIPv4OnlyAllowed)
-	}
-	if len(s.PCO) > 0 {
-		bearer.PCO = eps.Some(eps.PCO(s.PCO))
-	}
-	inner, err := eps.Append(nil, bearer)
+// §8.2.1).
+func (c *conn) attachAccept(req *eps.AttachRequest, pti eps.PTI, p *pdn) ([]byte, error) {
+	u := c.ue
+	inner, err := eps.Append(nil, p.activation(pti))
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 		// None is advertised, so that the phone looks for a network that has it.
 		return refuse(eps.EMMCauseNoSuitableCellsInTrackingArea, errors.New("emergency attach, which this network does not offer"))
 	}
-	pdn, err := c.pdnRequest(req)
+	asked, err := c.pdnRequest(req)
 	if err != nil {
 		return err
 	}
@@ -26,17 +26,18 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 		return err
 	}
 	c.ue.drx = req.DRX.V
-	pco, err := c.esmInformation(pdn)
+	pco, err := c.esmInformation(asked)
 	if err != nil {
 		return err
 	}
-	if err := c.deleteSession(); err != nil { // of an attach before
+	if err := c.deleteSessions(); err != nil { // of an attach before
 		return err
 	}
-	if err := c.openSession(pdn, pco); err != nil {
+	p, err := c.openSession(asked, pco)
+	if err != nil {
 		return err
 	}
-	if err := c.accept(req, pdn); err != nil {
+	if err := c.accept(req, asked.PTI, p); err != nil {
 		return err
 	}
 	return c.inform()
@@ -44,19 +45,19 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 
 // openSession is createSession, once more under a new lease if the gateway does
 // not take the one that an earlier attach got.
-func (c *conn) openSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error {
-	shown := c.ue.told == c.ue.lease
-	err := c.createSession(pdn, pco)
+func (c *conn) openSession(asked *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn, error) {
+	shown := c.ue.shown == c.ue.lease
+	p, err := c.createSession(asked, pco)
 	if f, ok := errors.AsType[*failure](err); !ok || f.esm == 0 || !shown || c.ue.lease != nil {
-		return err
+		return p, err
 	}
 	if err := c.authenticate(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.secure(); err != nil {
-		return err
+		return nil, err
 	}
-	return c.createSession(pdn, pco)
+	return c.createSession(asked, pco)
 }
 
 // known says whether the phone has shown that it holds keys this MME has, for
@@ -112,33 +113,33 @@ func (c *conn) pdnRequest(req *eps.AttachRequest) (*eps.PDNConnectivityRequest, 
 		}
 		return nil, refusePDN(cause, fmt.Errorf("PDN connectivity request: %w", err))
 	}
-	pdn, ok := m.(*eps.PDNConnectivityRequest)
+	asked, ok := m.(*eps.PDNConnectivityRequest)
 	if !ok {
 		return nil, refusePDN(eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState, fmt.Errorf("attach request with %v", m.MessageType()))
 	}
-	c.proc.pti = pdn.PTI
+	c.proc.pti = asked.PTI
 	switch {
-	case pdn.PTI == 0 || pdn.PTI == 255: // TS 24.301 §7.3.1 a
-		return nil, refusePDN(eps.ESMCauseInvalidPTIValue, fmt.Errorf("PTI %d", pdn.PTI))
-	case pdn.Request == eps.RequestTypeEmergency || pdn.Request == eps.RequestTypeEmergencyHandover || pdn.Request == eps.RequestTypeRLOS:
-		return nil, refusePDN(eps.ESMCauseServiceOptionNotSupported, fmt.Errorf("PDN request type %v", pdn.Request))
-	case pdn.PDNType != eps.PDNTypeIPv4 && pdn.PDNType != eps.PDNTypeIPv6 && pdn.PDNType != eps.PDNTypeIPv4v6:
-		return nil, refusePDN(eps.ESMCauseUnknownPDNType, fmt.Errorf("PDN type %v", pdn.PDNType))
+	case asked.PTI == 0 || asked.PTI == 255: // TS 24.301 §7.3.1 a
+		return nil, refusePDN(eps.ESMCauseInvalidPTIValue, fmt.Errorf("PTI %d", asked.PTI))
+	case asked.Request == eps.RequestTypeEmergency || asked.Request == eps.RequestTypeEmergencyHandover || asked.Request == eps.RequestTypeRLOS:
+		return nil, refusePDN(eps.ESMCauseServiceOptionNotSupported, fmt.Errorf("PDN request type %v", asked.Request))
+	case asked.PDNType != eps.PDNTypeIPv4 && asked.PDNType != eps.PDNTypeIPv6 && asked.PDNType != eps.PDNTypeIPv4v6:
+		return nil, refusePDN(eps.ESMCauseUnknownPDNType, fmt.Errorf("PDN type %v", asked.PDNType))
 	}
-	return pdn, nil
+	return asked, nil
 }
 
 // esmInformation asks for what the phone holds back until exchange is secure
 // (TS 24.301 §6.6.1.2), checks the APN, and gives the protocol configuration
 // options for the gateway; a DNS server is asked for always.
-func (c *conn) esmInformation(pdn *eps.PDNConnectivityRequest) (eps.PCO, error) {
-	apn, pco := pdn.APN, pdn.PCO.V
-	if pdn.InformationTransfer.OK && pdn.InformationTransfer.V == eps.InformationTransferFlagYes {
+func (c *conn) esmInformation(asked *eps.PDNConnectivityRequest) (eps.PCO, error) {
+	apn, pco := asked.APN, asked.PCO.V
+	if asked.InformationTransfer.OK && asked.InformationTransfer.V == eps.InformationTransferFlagYes {
 		err := c.exchange(t3489,
-			func() error { return c.send(&eps.ESMInformationRequest{PTI: pdn.PTI}) },
+			func() error { return c.send(&eps.ESMInformationRequest{PTI: asked.PTI}) },
 			func(in inbound) (verdict, error) {
 				m, ok := in.nas.(*eps.ESMInformationResponse)
-				if !ok || m.PTI != pdn.PTI {
+				if !ok || m.PTI != asked.PTI {
 					return notMine, nil
 				}
 				apn, pco = m.APN, m.PCO.V

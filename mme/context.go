@@ -30,17 +30,13 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	u.secMu.Lock()
 	kenb := u.sec.KeNB(c.start)
 	u.secMu.Unlock()
-	o, p, s := u.capability.Octets(), u.lease.profile, u.session
+	o, p := u.capability.Octets(), u.lease.profile
 	m := &s1ap.InitialContextSetupRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
 		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
 			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
 		},
-		ERABToBeSetupListCtxtSUReq: s1ap.ERABToBeSetupListCtxtSUReq{{
-			ERABID:                 s1ap.ERABID(s.EBI),
-			ERABLevelQoSParameters: s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(s.QoS.QCI), AllocationRetentionPriority: retention(s.QoS.ARP)},
-			TransportLayerAddress:  s1ap.FromAddr(s.SGW.Addr), GTPTEID: s1ap.FromTEID(s.SGW.TEID), NASPDU: nas,
-		}},
+		ERABToBeSetupListCtxtSUReq: contextBearers(u, nas),
 		UESecurityCapabilities: s1ap.UESecurityCapabilities{
 			EncryptionAlgorithms:          s1ap.EncryptionAlgorithms(nassec.Capability(o[0]).S1AP()),
 			IntegrityProtectionAlgorithms: s1ap.IntegrityProtectionAlgorithms(nassec.Capability(o[1]).S1AP()),
@@ -50,6 +46,31 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	c.showPlace()
 	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })
 	return &contextSetup{segment: segment}, c.toENB(m)
+}
+
+// contextBearers lists the phone's bearers for the eNB; a NAS message goes with
+// the first.
+func contextBearers(u *ue, nas []byte) (list s1ap.ERABToBeSetupListCtxtSUReq) {
+	for _, b := range u.bearersOf() {
+		list = append(list, s1ap.ERABToBeSetupItemCtxtSUReq{
+			ERABID: s1ap.ERABID(b.ebi), ERABLevelQoSParameters: b.parameters(),
+			TransportLayerAddress: s1ap.FromAddr(b.sgw.Addr), GTPTEID: s1ap.FromTEID(b.sgw.TEID), NASPDU: nas,
+		})
+		nas = nil
+	}
+	return list
+}
+
+// parameters are the bearer's QoS in S1AP's words (TS 36.413 §9.2.1.15).
+func (b *bearer) parameters() s1ap.ERABLevelQoSParameters {
+	q := s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(b.qos.QCI), AllocationRetentionPriority: retention(b.qos.ARP)}
+	if b.qos.GBRDL != 0 || b.qos.GBRUL != 0 {
+		q.GBRQosInformation = &s1ap.GBRQosInformation{
+			ERABMaximumBitrateDL: s1ap.BitRate(b.qos.MBRDL), ERABMaximumBitrateUL: s1ap.BitRate(b.qos.MBRUL),
+			ERABGuaranteedBitrateDL: s1ap.BitRate(b.qos.GBRDL), ERABGuaranteedBitrateUL: s1ap.BitRate(b.qos.GBRUL),
+		}
+	}
+	return q
 }
 
 // showPlace shows where the phone is and what it is called there.
@@ -102,8 +123,7 @@ func (s *contextSetup) noted(in inbound) (verdict, error) {
 // useContext opens the downlink: the gateway learns the eNB's tunnel end and
 // the segment.
 func (c *conn) useContext(s *contextSetup) error {
-	enb, ok := enbTunnel(s.response)
-	if !ok {
+	if !c.ue.tunnels(s.response) {
 		why := "no tunnel for the default bearer in the eNB's response"
 		for i := range s.response.ERABFailedToSetupListCtxtSURes {
 			why = fmt.Sprintf("the eNB could not set up the default bearer: %v", s.response.ERABFailedToSetupListCtxtSURes[i].Cause)
@@ -111,7 +131,7 @@ func (c *conn) useContext(s *contextSetup) error {
 		return silent(fmt.Errorf("%s", why))
 	}
 	c.served, c.bearers = true, nil
-	if err := c.modifyBearer(enb, s.segment); err != nil {
+	if err := c.modifyBearers(s.segment); err != nil {
 		if err == errStopping {
 			return err
 		}
@@ -120,9 +140,7 @@ func (c *conn) useContext(s *contextSetup) error {
 	c.bearers = c.leg
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""
-		if len(i.Bearers) > 0 {
-			i.Bearers[0].ENB, i.Bearers[0].DL = enb.Addr, enb.TEID
-		}
+		c.ue.showBearers(i)
 	})
 	return nil
 }

@@ -28,7 +28,7 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 		return c.send(&eps.DetachAccept{}) // of non-EPS services, which nobody has here
 	}
 	c.m.known.setRegistered(c.ue, false)
-	err := c.deleteSession()
+	err := c.deleteSessions()
 	c.changed(func(i *UEInfo) { i.State, i.Reason, i.Notice = Deregistered, "detached by the phone", "" })
 	if err != nil {
 		return err

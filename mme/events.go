@@ -95,6 +95,9 @@ type UEInfo struct {
 // stands.
 type BearerInfo struct {
 	EBI     id.EBI
+	Linked  id.EBI // of the PDN connection's default bearer
+	APN     id.APN
+	Address netip.Addr // of the phone in the PDN connection
 	QCI     id.QCI
 	Gateway netip.Addr
 	UL      id.TEID // the gateway's, uplink

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -24,36 +25,50 @@ type Gateway interface {
 
 var _ Gateway = (*s11.Client)(nil)
 
-// defaultEBI is the bearer of the one PDN connection a phone has.
-const defaultEBI id.EBI = 5
-
-// createSession opens the phone's PDN session; the ticket rides along.
-func (c *conn) createSession(pdn *eps.PDNConnectivityRequest, pco eps.PCO) error {
-	u, p := c.ue, c.ue.lease.profile
+// createSession opens a PDN connection at the gateway; the ticket rides along.
+func (c *conn) createSession(req *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn, error) {
+	u, profile, told := c.ue, c.ue.lease.profile, c.ue.lease
+	ebi, ok := u.freeEBI()
+	if !ok {
+		return nil, refusePDN(eps.ESMCauseMaximumNumberOfEPSBearersReached, errors.New("all bearer identities are in use"))
+	}
 	tai, cell := c.leg.place()
 	request := s11.CreateSession{
-		IMSI: u.imsi, MSISDN: p.MSISDN, IMEI: u.imei, APN: p.APN, PDNType: uint8(pdn.PDNType), EBI: defaultEBI,
-		QCI: p.QCI, ARP: gtpc.ARP{Level: p.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: p.AMBRUL, DL: p.AMBRDL},
-		TAI: tai, ECGI: cell, PCO: pco, Ticket: u.lease.raw,
+		IMSI: u.imsi, MSISDN: profile.MSISDN, IMEI: u.imei, APN: profile.APN, PDNType: uint8(req.PDNType), EBI: ebi,
+		QCI: profile.QCI, ARP: gtpc.ARP{Level: profile.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: profile.AMBRUL, DL: profile.AMBRDL},
+		TAI: tai, ECGI: cell, PCO: pco, Ticket: told.raw,
 	}
+	if len(u.pdns) > 0 {
+		request.Beside = u.pdns[0].session
+	}
+	var p *pdn
 	s, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
 	if s != nil {
-		c.m.known.setSession(u, s)
-		u.told = u.lease
+		p, u.shown = newPDN(s, told), told
+		c.m.known.open(u, p)
 	}
 	if err != nil {
 		c.notShownAgain(err)
-		return refuseSession(err)
+		return p, refuseSession(err)
 	}
-	if !s.Address.Is4() || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != defaultEBI || s.QoS.ARP.Level > 15 {
-		return refuse(eps.EMMCauseNetworkFailure, fmt.Errorf("the gateway's session cannot be used: address %v, tunnel %v %v, EBI %d, ARP %d",
+	if !s.Address.Is4() || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != ebi || s.QoS.ARP.Level > 15 {
+		return p, refuse(eps.EMMCauseNetworkFailure, fmt.Errorf("the gateway's session cannot be used: address %v, tunnel %v %v, EBI %d, ARP %d",
 			s.Address, s.SGW.Addr, s.SGW.TEID, s.EBI, s.QoS.ARP.Level))
 	}
-	u.show(func(i *UEInfo) {
-		i.Address, i.APN = s.Address, p.APN
-		i.Bearers = []BearerInfo{{EBI: s.EBI, QCI: s.QoS.QCI, Gateway: s.SGW.Addr, UL: s.SGW.TEID}}
-	})
-	return nil
+	u.show(u.showBearers)
+	return p, nil
+}
+
+// freeEBI is the lowest bearer identity that is not in use (TS 24.007
+// §11.2.3.1.5).
+func (u *ue) freeEBI() (id.EBI, bool) {
+	used := u.status()
+	for e := id.EBI(5); e <= 15; e++ {
+		if !used.Active(e) {
+			return e, true
+		}
+	}
+	return 0, false
 }
 
 // refuseSession turns a gateway's refusal into causes (TS 29.274 annex C,
@@ -80,28 +95,35 @@ func refuseSession(err error) error {
 	return refusePDN(esm, err)
 }
 
-// modifyBearer tells the gateway the eNB's end of the tunnel, with the segment
+// modifyBearers tells the gateway the eNB's ends of all tunnels, with the segment
 // and, after a renewal, the ticket. What reaches the phone meanwhile waits: with
 // the gateway's answer the procedure has succeeded, and is not to be undone by
 // what came just before.
-func (c *conn) modifyBearer(enb s11.FTEID, segment []byte) error {
+func (c *conn) modifyBearers(segment []byte) error {
 	u := c.ue
-	m := s11.ModifyBearer{ENB: enb, Segment: segment}
-	if u.told != u.lease {
-		m.Ticket = u.lease.raw
-	}
 	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 	defer cancel()
-	err := c.m.o.Gateway.Modify(ctx, u.session, m)
-	if err != nil && c.m.ctx.Err() != nil {
-		return errStopping
+	for _, p := range u.pdns {
+		m := s11.ModifyBearer{ENB: p.first().enb, Segment: segment}
+		for _, b := range p.bearers[1:] {
+			if b.enb != (s11.FTEID{}) {
+				m.Dedicated = append(m.Dedicated, s11.Tunnel{EBI: b.ebi, ENB: b.enb})
+			}
+		}
+		if p.told != u.lease {
+			m.Ticket = u.lease.raw
+		}
+		if err := c.m.o.Gateway.Modify(ctx, p.session, m); err != nil {
+			if c.m.ctx.Err() != nil {
+				return errStopping
+			}
+			c.notShownAgain(err)
+			return err
+		}
+		p.told, u.shown = u.lease, u.lease
 	}
-	if err == nil {
-		u.told = u.lease
-		c.dataWaiting = false
-	}
-	c.notShownAgain(err)
-	return err
+	c.dataWaiting = false
+	return nil
 }
 
 // notShownAgain drops a lease whose ticket the gateway does not take, or whose
@@ -113,63 +135,67 @@ func (c *conn) notShownAgain(err error) {
 	}
 }
 
-// deleteSession ends the phone's session. What the gateway answers changes
-// nothing here; an interruption is given back.
-func (c *conn) deleteSession() error { return c.closeSession(c.takeSession()) }
+// deleteSessions ends the phone's PDN connections. What the gateway answers
+// changes nothing here; an interruption is given back.
+func (c *conn) deleteSessions() error { return c.closeAll(c.takeSessions()) }
 
-func (c *conn) closeSession(s *s11.Session) error {
-	if s == nil {
+func (c *conn) closeAll(pdns []*pdn) error {
+	if len(pdns) == 0 {
 		return nil
 	}
 	_, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		c.m.deleteAt(ctx, s)
+		c.m.deleteAt(ctx, pdns)
 		return struct{}{}, nil
 	})
 	return err
 }
 
-// cleanUp is deleteSession for a procedure that has ended already: it hears
+// cleanUp is deleteSessions for a procedure that has ended already: it hears
 // nothing meanwhile, for the reason it ended must not be lost to another.
 func (c *conn) cleanUp() {
-	if s := c.takeSession(); s != nil {
+	if pdns := c.takeSessions(); len(pdns) > 0 {
 		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 		defer cancel()
-		c.m.deleteAt(ctx, s)
+		c.m.deleteAt(ctx, pdns)
 	}
 }
 
-// takeSession leaves the phone without session.
-func (c *conn) takeSession() *s11.Session {
-	s := c.m.known.setSession(c.ue, nil)
-	if s != nil {
+// takeSessions leaves the phone without PDN connections.
+func (c *conn) takeSessions() []*pdn {
+	pdns := c.m.known.takeAll(c.ue)
+	if len(pdns) > 0 {
 		c.ue.show(func(i *UEInfo) { i.Bearers = nil })
 	}
-	return s
+	return pdns
 }
 
-func (m *MME) deleteAt(ctx context.Context, s *s11.Session) {
-	if err := m.o.Gateway.Delete(ctx, s); err != nil {
-		m.log.Warn("session not deleted", "imsi", s.IMSI, "address", s.Address, "err", err)
+func (m *MME) deleteAt(ctx context.Context, pdns []*pdn) {
+	for _, p := range pdns {
+		if err := m.o.Gateway.Delete(ctx, p.session); err != nil {
+			m.log.Warn("session not deleted", "imsi", p.session.IMSI, "address", p.session.Address, "err", err)
+		}
 	}
 }
 
-// enbTunnel reads the eNB's end of the default bearer.
-func enbTunnel(m *s1ap.InitialContextSetupResponse) (s11.FTEID, bool) {
+// tunnels takes the eNB's ends of the bearers; false if one that is default has
+// none.
+func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) bool {
+	u.noTunnels()
 	for i := range m.ERABSetupListCtxtSURes {
 		item := &m.ERABSetupListCtxtSURes[i]
 		addr, err := item.TransportLayerAddress.Addr()
-		if id.EBI(item.ERABID) == defaultEBI && err == nil && item.GTPTEID.ID() != 0 {
-			return s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}, true
+		if _, b := u.bearer(id.EBI(item.ERABID)); b != nil && err == nil && item.GTPTEID.ID() != 0 {
+			b.enb = s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}
 		}
 	}
-	return s11.FTEID{}, false
+	return !slices.ContainsFunc(u.pdns, func(p *pdn) bool { return p.first().enb == s11.FTEID{} })
 }
 
 // GatewayRestarted says that the gateway has lost or ended sessions, as
 // s11.Options.OnGatewayRestart does; it does not block. The phones are
 // deregistered; they learn it when they next ask for service.
-func (m *MME) GatewayRestarted(sessions []*s11.Session) {
-	for _, s := range sessions {
+func (m *MME) GatewayRestarted(lost []*s11.Session) {
+	for _, s := range lost {
 		m.known.mu.Lock()
 		u := m.known.bySession[s]
 		var owner *conn
@@ -180,8 +206,23 @@ func (m *MME) GatewayRestarted(sessions []*s11.Session) {
 		switch {
 		case owner != nil:
 			owner.in.put(inbound{msg: sessionLost{s}}, true)
-		case u != nil && m.known.deregister(u, true) != nil:
-			m.deregistered(u, "gateway restarted")
+		case u != nil:
+			m.lostIdle(u, lost)
 		}
 	}
+}
+
+// lostIdle deregisters an idle phone of which the gateway has lost a session.
+func (m *MME) lostIdle(u *ue, lost []*s11.Session) {
+	had := m.known.deregister(u, true)
+	if had == nil {
+		return
+	}
+	m.deregistered(u, "gateway restarted")
+	rest := slices.DeleteFunc(had, func(p *pdn) bool { return slices.Contains(lost, p.session) })
+	m.spawn(func() {
+		ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
+		defer cancel()
+		m.deleteAt(ctx, rest)
+	})
 }

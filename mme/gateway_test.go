@@ -126,16 +126,16 @@ func TestSessionLostDuringProcedures(t *testing.T) {
 func TestReplacedPhone(t *testing.T) {
 	r := newRegistry(10, nil)
 	imsi := must(id.ParseIMSI("001010000000001"))
-	former, s := &ue{imsi: imsi, registered: true}, &s11.Session{}
+	former, s := &ue{imsi: imsi, registered: true}, newPDN(&s11.Session{}, nil)
 	c, d := &conn{}, &conn{}
 	if _, err := r.enter(former, c); err != nil {
 		t.Fatal(err)
 	}
-	r.setSession(former, s)
+	r.open(former, s)
 	r.park(former, c)
 	now := &ue{imsi: imsi}
 	p, err := r.enter(now, d)
-	if err != nil || p.session != s {
+	if err != nil || len(p.pdns) != 1 || p.pdns[0] != s {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	if r.deregister(former, false) != nil || r.deregistered != 0 {

@@ -127,7 +127,7 @@ func (c *conn) enter() error {
 		}
 		if p.owner == nil {
 			c.changed(func(i *UEInfo) { i.State, i.Reason = Attaching, "" })
-			return c.closeSession(p.session)
+			return c.closeAll(p.pdns)
 		}
 		p.owner.in.put(inbound{msg: evicted{}}, true)
 		if _, err := call(c, 3*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {

@@ -3,6 +3,7 @@ package mme
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -147,7 +148,7 @@ func (c *conn) detachPhone(d *networkDetach) error {
 		if d.Type == eps.NetworkDetachTypeNoReattach {
 			c.ue.lease = nil
 		}
-		err := c.deleteSession()
+		err := c.deleteSessions()
 		c.changed(func(i *UEInfo) { i.State, i.Bearers, i.Reason = Deregistered, nil, d.Error() })
 		if err != nil {
 			return err
@@ -188,12 +189,12 @@ func (c *conn) detachAnswer(d *networkDetach, in inbound) (verdict, error) {
 }
 
 // sessionLost is a detach, to attach again, after the gateway has lost or ended
-// the phone's session.
+// a session of the phone.
 func (c *conn) sessionLost(s *s11.Session) error {
-	if c.ue.session != s { // it has another by now, or none
+	i := slices.IndexFunc(c.ue.pdns, func(p *pdn) bool { return p.session == s })
+	if i < 0 || !c.m.known.shut(c.ue, c.ue.pdns[i]) { // it has another by now, or none
 		return nil
 	}
-	c.m.known.setSession(c.ue, nil)
 	c.ue.lease = nil // the gateway knows no more what was carried under it
 	why := errors.New("the gateway has ended the session")
 	if c.proc != nil {

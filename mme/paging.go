@@ -43,7 +43,7 @@ func (m *MME) reach(u *ue, data bool) bool {
 		}
 		return true
 	}
-	if !u.registered || u.session == nil || m.unreachable(u) {
+	if !u.registered || len(u.pdns) == 0 || m.unreachable(u) {
 		m.known.mu.Unlock()
 		return false
 	}
@@ -54,7 +54,7 @@ func (m *MME) reach(u *ue, data bool) bool {
 	}
 	ctx, cancel := context.WithCancel(m.leaving)
 	u.paging = cancel
-	p := page{u: u, session: u.session, imsi: u.imsi, drx: u.drx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
+	p := page{u: u, session: u.pdns[0].session, imsi: u.imsi, drx: u.drx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
 	if u.formerTMSI != 0 {
 		p.tmsis = append(p.tmsis, u.formerTMSI)
 	}

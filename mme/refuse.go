@@ -3,14 +3,11 @@ package mme
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/s1ap"
 )
-
-var noAddr netip.Addr
 
 // failure is why a procedure ends, and what the phone is told of it.
 type failure struct {

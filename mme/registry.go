@@ -3,6 +3,7 @@ package mme
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,8 @@ func (r *registry) park(u *ue, c *conn) {
 
 // place is what came of enter.
 type place struct {
-	owner   *conn        // the IMSI is with this connection, which must end first
-	session *s11.Session // of what was known of the IMSI; now the caller's to close
+	owner *conn  // the IMSI is with this connection, which must end first
+	pdns  []*pdn // of what was known of the IMSI; now the caller's to close
 }
 
 // enter makes u, owned by c, the phone of its IMSI. errFull if there are too
@@ -108,7 +109,7 @@ func (r *registry) enter(u *ue, c *conn) (p place, err error) {
 	case former != nil && former.owner != nil && former.owner != c:
 		return place{owner: former.owner}, nil
 	case former != nil:
-		p.session = r.remove(former)
+		p.pdns = r.remove(former)
 	case len(r.byIMSI) >= r.max && !r.evict():
 		return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))
 	}
@@ -131,8 +132,8 @@ func (r *registry) evict() bool {
 	return false
 }
 
-// remove forgets a phone and gives its session, which ends.
-func (r *registry) remove(u *ue) *s11.Session {
+// remove forgets a phone and gives its PDN connections, which end.
+func (r *registry) remove(u *ue) []*pdn {
 	if r.byIMSI[u.imsi] == u {
 		delete(r.byIMSI, u.imsi)
 		if u.owner == nil && !u.registered {
@@ -145,27 +146,45 @@ func (r *registry) remove(u *ue) *s11.Session {
 		}
 	}
 	u.stopPaging()
-	return r.takeSession(u)
+	return r.take(u)
 }
 
-// takeSession leaves u without session. Called under mu.
-func (r *registry) takeSession(u *ue) *s11.Session {
-	s := u.session
-	delete(r.bySession, s)
-	u.session = nil
-	return s
+// take leaves u without PDN connections. Called under mu.
+func (r *registry) take(u *ue) []*pdn {
+	had := u.pdns
+	for _, p := range had {
+		delete(r.bySession, p.session)
+	}
+	u.pdns = nil
+	return had
 }
 
-// setSession notes the session of u and gives the one it had; nil is none.
-func (r *registry) setSession(u *ue, s *s11.Session) (had *s11.Session) {
+// takeAll is take, and takes the lock.
+func (r *registry) takeAll(u *ue) []*pdn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	had = r.takeSession(u)
-	u.session = s
-	if s != nil {
-		r.bySession[s] = u
+	return r.take(u)
+}
+
+// open adds a PDN connection of u.
+func (r *registry) open(u *ue, p *pdn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u.pdns = append(slices.Clone(u.pdns), p)
+	r.bySession[p.session] = u
+}
+
+// shut takes a PDN connection from u; false if it has no such any more.
+func (r *registry) shut(u *ue, p *pdn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(u.pdns, p)
+	if i < 0 {
+		return false
 	}
-	return had
+	u.pdns = slices.Delete(slices.Clone(u.pdns), i, i+1)
+	delete(r.bySession, p.session)
+	return true
 }
 
 // setRegistered notes the phone's EMM state.

@@ -52,14 +52,14 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 // is left to release: the phone came by a new leg, or is another's now.
 func (c *conn) idle(why string) (next *inbound, done bool) {
 	u := c.ue
-	if !u.registered || u.session == nil {
+	if !u.registered || len(u.pdns) == 0 {
 		return nil, false
 	}
 	var err error
 	if c.served {
 		c.served, c.bearers = false, nil
 		_, err = call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, c.m.o.Gateway.Release(ctx, u.session)
+			return struct{}{}, c.m.o.Gateway.Release(ctx, u.pdns[0].session)
 		})
 	}
 	if errors.Is(err, errEvicted) {
@@ -81,11 +81,10 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 }
 
 func (c *conn) showIdle(why string) {
+	c.ue.noTunnels()
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Idle, why
-		if len(i.Bearers) > 0 {
-			i.Bearers[0].ENB, i.Bearers[0].DL = noAddr, 0
-		}
+		c.ue.showBearers(i)
 	})
 }
 
@@ -95,13 +94,13 @@ func (c *conn) leave() {
 	if c.leg != nil {
 		c.command(c.leg, s1ap.CauseNasNormalRelease.Cause())
 	}
-	if !c.ue.registered || c.ue.session == nil {
+	if !c.ue.registered || len(c.ue.pdns) == 0 {
 		return
 	}
 	if c.served {
 		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 		defer cancel()
-		if err := c.m.o.Gateway.Release(ctx, c.ue.session); err != nil {
+		if err := c.m.o.Gateway.Release(ctx, c.ue.pdns[0].session); err != nil {
 			c.m.log.Warn("bearers not released at the gateway", "imsi", c.ue.imsi, "err", err)
 		}
 	}

@@ -14,7 +14,7 @@ func (c *conn) service(in inbound) error {
 	switch {
 	case in.sec != verified:
 		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("no phone with such a key is known"))
-	case !c.ue.registered || c.ue.session == nil:
+	case !c.ue.registered || len(c.ue.pdns) == 0:
 		return refuse(eps.EMMCauseImplicitlyDetached, errors.New("the phone is not registered"))
 	}
 	if err := c.renew(); err != nil {

@@ -3,8 +3,6 @@ package mme
 import (
 	"context"
 	"time"
-
-	"campanile.network/mme/s11"
 )
 
 // sweepEvery is how late an implicit detach may be.
@@ -55,17 +53,17 @@ func (r *registry) idleSince(t time.Time) []*ue {
 	return out
 }
 
-// forgetIdle ends the session of an idle phone and leaves it deregistered; with
+// forgetIdle ends the sessions of an idle phone and leaves it deregistered; with
 // anew, its home is asked before it may attach.
 func (m *MME) forgetIdle(u *ue, why string, anew bool) bool {
-	s := m.known.deregister(u, anew)
-	if s == nil {
+	had := m.known.deregister(u, anew)
+	if had == nil {
 		return false
 	}
 	m.deregistered(u, why)
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()
-	m.deleteAt(ctx, s)
+	m.deleteAt(ctx, had)
 	return true
 }
 
@@ -76,21 +74,21 @@ func (m *MME) deregistered(u *ue, why string) {
 	m.o.Events(UEChanged{i})
 }
 
-// deregister takes the session from a phone that nobody owns; nil if somebody
-// does, if there is none, or if another has the phone's place by now. anew ends
+// deregister takes the PDN connections from a phone that nobody owns; nil if
+// somebody does, if there are none, or if another has the phone's place by now. anew ends
 // the lease, too.
-func (r *registry) deregister(u *ue, anew bool) *s11.Session {
+func (r *registry) deregister(u *ue, anew bool) []*pdn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.byIMSI[u.imsi] != u || u.owner != nil || !u.registered || u.session == nil {
+	if r.byIMSI[u.imsi] != u || u.owner != nil || !u.registered || len(u.pdns) == 0 {
 		return nil
 	}
-	s := r.takeSession(u)
+	had := r.take(u)
 	u.registered = false
 	if anew {
 		u.lease = nil
 	}
 	r.deregistered++
 	u.stopPaging()
-	return s
+	return had
 }

@@ -3,6 +3,7 @@ package mme
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -19,9 +20,9 @@ func (c *conn) update(req *eps.TrackingAreaUpdateRequest, in inbound) error {
 	switch {
 	case in.sec != verified: // TS 24.301 §5.5.3.2.5
 		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("no phone with such a key is known"))
-	case !u.registered || u.session == nil:
+	case !u.registered || len(u.pdns) == 0:
 		return refuse(eps.EMMCauseImplicitlyDetached, errors.New("the phone is not registered"))
-	case req.Bearers.OK && !req.Bearers.V.Active(u.session.EBI):
+	case req.Bearers.OK && !slices.ContainsFunc(u.pdns, func(p *pdn) bool { return req.Bearers.V.Active(p.linked()) }):
 		return c.withoutBearers()
 	}
 	active := req.Type.Active() || c.dataWaiting
@@ -152,7 +153,7 @@ func (c *conn) updateAccept(req *eps.TrackingAreaUpdateRequest, guti bool) *eps.
 	u := c.ue
 	m := &eps.TrackingAreaUpdateAccept{
 		Result: eps.UpdateResultTA, T3412: eps.Some(c.m.periodic()), TAIs: eps.Some(eps.NewTAIList(u.tais...)),
-		Bearers: eps.Some(eps.BearerStatus(0).With(u.session.EBI)),
+		Bearers: eps.Some(u.status()),
 	}
 	if guti {
 		m.GUTI = eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi}))

@@ -9,7 +9,6 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
-	"campanile.network/mme/s11"
 )
 
 // ue is what the MME knows of a phone. While it has an owner, that goroutine
@@ -25,7 +24,7 @@ type ue struct {
 	heard            time.Time      // last in connected mode
 	tmsi, formerTMSI id.MTMSI
 	tais, formerTAIs []id.TAI // the list the phone has; those it may have besides
-	session          *s11.Session
+	pdns             []*pdn   // PDN connections, the oldest first; none: nothing is registered
 
 	// secMu guards the security contexts: a new connection verifies a message
 	// that names this phone while the owner goes on.
@@ -41,7 +40,7 @@ type ue struct {
 	capability eps.UESecurityCapability
 	radio      []byte // UE radio capability as the eNB gave it (TS 36.413 §9.2.1.27)
 	lease      *lease
-	told       *lease // whose ticket the gateway has
+	shown      *lease // the last whose ticket the gateway took
 
 	drx      eps.DRX   // how often the phone listens, if it says so; zero does not
 	requests int       // service requests since the M-TMSI was assigned

@@ -81,9 +81,10 @@ func accept(m *gtpc.Message) *gtpc.Message {
 		return gtpc.New(m.Type.Answer(), 1, gtpc.CauseIE(nil))
 	}
 	from, _ := gtpc.ParseFTEID(m.IE(ie.FullyQualifiedTEID, 0))
+	ebi, _ := gtpc.ParseEBI(gtpc.Find(m.IE(ie.BearerContext, 0).ChildIEs, ie.EPSBearerID, 0))
 	return gtpc.New(gtpc.CreateSessionResponse, from.TEID, gtpc.CauseIE(nil),
 		gtpc.FTEID{Interface: gtpc.IfS11SGW, TEID: 0x99, Addr: gwAddr.Addr()}.IE(0), gtpc.PAA(netip.MustParseAddr("10.45.0.9")),
-		gtpc.BearerContext(0, gtpc.EBI(5), gtpc.CauseIE(nil), gtpc.FTEID{Interface: gtpc.IfS1USGW, TEID: 0x77, Addr: gwAddr.Addr()}.IE(0)))
+		gtpc.BearerContext(0, gtpc.EBI(ebi), gtpc.CauseIE(nil), gtpc.FTEID{Interface: gtpc.IfS1USGW, TEID: 0x77, Addr: gwAddr.Addr()}.IE(0)))
 }
 
 func request(t *testing.T) s11.CreateSession {
