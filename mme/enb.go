@@ -41,12 +41,13 @@ type enb struct {
 	mu    sync.Mutex
 	ready bool // S1 Setup is done
 	info  ENBInfo
+	peer  *Peer // who is to be called back if it does not know of the end; nil: nobody
 }
 
-func newENB(m *MME, a sctp.Association, no uint64) *enb {
+func newENB(m *MME, a sctp.Association, no uint64, called *Peer) *enb {
 	out, _ := a.Streams()
 	return &enb{m: m, a: a, no: no, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
-		resets: newResets(), heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}}
+		resets: newResets(), heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}, peer: called}
 }
 
 // ueStream spreads UE-associated signalling over the streams above 0, which is
@@ -66,7 +67,11 @@ func (e *enb) serve() {
 	defer cancel()
 	reading, quit := context.WithCancelCause(own)
 	e.ctx, e.quit = own, quit
-	e.unset = time.AfterFunc(setupWait, func() {
+	wait := setupWait
+	if e.peer != nil {
+		wait = recalledWait
+	}
+	e.unset = time.AfterFunc(wait, func() {
 		if !e.up() {
 			quit(errNoSetup)
 		}
@@ -75,16 +80,19 @@ func (e *enb) serve() {
 	defer context.AfterFunc(e.m.quiet, func() { quit(errStopping) })()
 
 	why := e.read(reading)
+	told := known(why)
 	if cause := context.Cause(reading); cause != nil {
 		why = cause
 		e.log.Info("association is shut down", "reason", why.Error())
 		bounded, done := context.WithTimeout(own, shutdownWait)
-		if err := e.a.Shutdown(bounded); err != nil {
+		err := e.a.Shutdown(bounded)
+		if err != nil {
 			e.log.Warn("shutdown of the association failed", "err", err)
 		}
+		told = err == nil || known(err)
 		done()
 	}
-	e.gone(why)
+	e.gone(why, told)
 }
 
 func (e *enb) read(ctx context.Context) error {
@@ -105,15 +113,16 @@ func (e *enb) read(ctx context.Context) error {
 	}
 }
 
-// gone tells the phones that this eNB's S1 connections are no more.
-func (e *enb) gone(why error) {
+// gone tells the phones that this eNB's S1 connections are no more; told says
+// that the eNB knows it.
+func (e *enb) gone(why error, told bool) {
 	reason := why.Error()
 	if errors.Is(why, io.EOF) {
 		reason = "eNB shut the association down"
 	}
 	e.drop("association lost: " + reason)
 	e.mu.Lock()
-	ready, info := e.ready, e.info
+	ready, info, peer := e.ready, e.info, e.peer
 	e.ready = false
 	e.mu.Unlock()
 	if ready {
@@ -122,6 +131,9 @@ func (e *enb) gone(why error) {
 		if last {
 			e.m.o.Events(ENBChanged{ENB: info, Reason: reason})
 		}
+	}
+	if peer != nil {
+		e.m.ended(*peer, told)
 	}
 }
 

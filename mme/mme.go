@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/internal/sctp"
 	"campanile.network/wire/proof"
 )
@@ -33,8 +34,16 @@ type MME struct {
 	leave, cancel, hush context.CancelFunc
 	phones              sync.WaitGroup // goroutines of phones and paging
 
+	port         uint16        // that eNBs come to
+	slots        chan struct{} // one token for each association
+	taking       sync.Mutex    // held by who takes an association in
+	associations sync.WaitGroup
+	unable       sync.Once // says that eNBs cannot be called back
+
 	mu       sync.Mutex
 	enbs     map[*enb]bool // all associations
+	newest   uint64        // of their numbers
+	recalls  map[id.GlobalENBID]*recall
 	notices  map[proof.TowerKey]string
 	serving  bool
 	stopping bool // no phone's goroutine starts any more
@@ -49,6 +58,7 @@ func New(o Options) (*MME, error) {
 	m := &MME{
 		o: o, operator: proof.OperatorKey(o.Operator.Public()), log: o.Logger,
 		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), enbs: map[*enb]bool{}, notices: map[proof.TowerKey]string{},
+		slots: make(chan struct{}, o.MaxENBs), recalls: map[id.GlobalENBID]*recall{},
 	}
 	m.count.procedures = map[outcome]uint64{}
 	m.leaving, m.leave = context.WithCancel(context.Background())
@@ -62,6 +72,11 @@ func New(o Options) (*MME, error) {
 // association with SCTP SHUTDOWN, so that eNBs set up S1 anew with whoever
 // follows, and waits for everything it started. It closes l. An MME serves
 // once. The error is nil after an end by ctx.
+//
+// An eNB whose association ends without its knowing is called back by the
+// Dialer, from the port of l, for ten minutes at most: one that does not answer
+// any more, and each that the Memory has when Serve begins, for then the MME
+// before this one was killed.
 func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	m.mu.Lock()
 	if m.serving {
@@ -71,9 +86,10 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	m.serving = true
 	m.mu.Unlock()
 
+	m.port = l.Addr().Port()
 	m.spawn(m.sweep)
-	var enbs sync.WaitGroup
-	err := m.accept(ctx, l, &enbs)
+	m.recallAll()
+	err := m.accept(ctx, l)
 	l.Close()
 	m.mu.Lock()
 	m.stopping = true
@@ -84,7 +100,7 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	late.Stop()
 	m.cancel()
 	m.hush()
-	enbs.Wait()
+	m.associations.Wait()
 	return err
 }
 
@@ -100,9 +116,8 @@ func (m *MME) spawn(f func()) bool {
 	return true
 }
 
-func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup) error {
-	slots := make(chan struct{}, m.o.MaxENBs)
-	for no := uint64(0); ; no++ {
+func (m *MME) accept(ctx context.Context, l sctp.Listener) error {
+	for {
 		a, err := l.Accept(ctx)
 		if ctx.Err() != nil {
 			if err == nil {
@@ -113,24 +128,33 @@ func (m *MME) accept(ctx context.Context, l sctp.Listener, enbs *sync.WaitGroup)
 		if err != nil {
 			return fmt.Errorf("mme: accepting an association: %w", err)
 		}
-		if len(slots) == cap(slots) && !m.makeRoom() {
-			m.log.Warn("association refused", "remote", a.RemoteAddr(), "reason", "too many eNBs", "limit", m.o.MaxENBs)
-			a.Abort("too many eNBs")
-			continue
-		}
-		slots <- struct{}{}
-		e := newENB(m, a, no)
-		m.mu.Lock()
-		m.enbs[e] = true
-		m.mu.Unlock()
-		enbs.Go(func() {
-			e.serve()
-			m.mu.Lock()
-			delete(m.enbs, e)
-			m.mu.Unlock()
-			<-slots
-		})
+		m.take(a, nil)
 	}
+}
+
+// take serves an association in a goroutine, if there is room. called is the eNB
+// that was called back by it, nil if the eNB has come.
+func (m *MME) take(a sctp.Association, called *Peer) {
+	m.taking.Lock()
+	defer m.taking.Unlock()
+	if len(m.slots) == cap(m.slots) && !m.makeRoom() {
+		m.log.Warn("association refused", "remote", a.RemoteAddr(), "reason", "too many eNBs", "limit", m.o.MaxENBs)
+		a.Abort("too many eNBs")
+		return
+	}
+	m.slots <- struct{}{}
+	m.mu.Lock()
+	m.newest++
+	e := newENB(m, a, m.newest, called)
+	m.enbs[e] = true
+	m.mu.Unlock()
+	m.associations.Go(func() {
+		e.serve()
+		m.mu.Lock()
+		delete(m.enbs, e)
+		m.mu.Unlock()
+		<-m.slots
+	})
 }
 
 // makeRoom ends the association that has been without S1 Setup for longest; false

@@ -37,6 +37,11 @@ type Options struct {
 	Gateway Gateway
 	Towers  Towers
 
+	// An MME with a Memory and a Dialer calls back eNBs that do not know of the end
+	// of their association, see MME.Serve. Either may be nil.
+	Memory Memory
+	Dialer Dialer
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of

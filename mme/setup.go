@@ -52,6 +52,7 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 		former.drop(errReplaced.Error())
 		former.quit(errReplaced)
 	}
+	e.remember(g, began)
 	answer := &s1ap.S1SetupResponse{
 		MMEname: s1ap.MMEname(e.m.o.Name),
 		ServedGUMMEIs: s1ap.ServedGUMMEIs{{

@@ -43,6 +43,9 @@ const (
 	sendWait           = 5 * time.Second  // room in an association's send buffer
 	admitWait          = 5 * time.Second  // Towers.Admit
 	probeWait          = 2 * time.Second  // a word of an eNB that may have restarted; srsRAN's wait 5 s for their S1 Setup
+	recallTry          = 10 * time.Second // first attempt at an eNB that is called back; the next lasts twice as long
+	recallFor          = 10 * time.Minute // all attempts: by then its own SCTP has given the association up
+	recalledWait       = 1 * time.Second  // S1 Setup Request of an eNB that happened to come when it was called
 	drainWait          = 2 * time.Second  // procedures under way when the MME stops
 	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of an association
 )

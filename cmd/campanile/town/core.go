@@ -21,9 +21,11 @@ import (
 	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/ipstack"
+	"campanile.network/internal/logs"
 	"campanile.network/internal/peertls"
 	"campanile.network/mme"
 	"campanile.network/mme/s11"
+	"campanile.network/mme/store"
 	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/link"
@@ -276,6 +278,10 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return err
 	}
+	memory, err := t.openMemory()
+	if err != nil {
+		return err
+	}
 	var m *mme.MME
 	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gatewayAt, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
 		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
@@ -284,7 +290,7 @@ func (t *Town) startMME(context.Context) error {
 		return t.portTaken(err, "mme.address")
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
-		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.home, Gateway: c, Towers: towers{t.model},
+		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.home, Gateway: c, Towers: towers{t.model}, Memory: memory, Dialer: ep,
 		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
@@ -295,6 +301,26 @@ func (t *Town) startMME(context.Context) error {
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
 	t.serve("barring", t.detachBarred)
 	return nil
+}
+
+// openMemory opens what the MME remembers over a crash. A file that is damaged is
+// put aside: the network goes on without what was in it.
+func (t *Town) openMemory() (*store.Store, error) {
+	file := t.cfg.path("mme.db")
+	s, err := store.Open(file)
+	if errors.Is(err, store.ErrDamaged) {
+		aside := file + ".damaged"
+		t.role("mme").Error("the MME's memory is put aside: eNBs that have not noticed its end are not called back", "file", aside, logs.Error, err)
+		if err := os.Rename(file, aside); err != nil {
+			return nil, err
+		}
+		s, err = store.Open(file)
+	}
+	if err != nil {
+		return nil, inUse(t.cfg.HomePath, err)
+	}
+	t.onEnd("MME's memory", s.Close)
+	return s, nil
 }
 
 // mmeEvent shows what the MME did.
