@@ -61,6 +61,7 @@ func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 	}
 	c.m.known.confirmed(u)
 	c.m.known.setRegistered(u, true)
+	c.alert = true
 	return c.useContext(s)
 }
 
@@ -86,8 +87,8 @@ func (c *conn) attachAccept(req *eps.AttachRequest, pti eps.PTI, p *pdn) ([]byte
 		Result: eps.AttachResultEPSOnly, T3412: c.m.periodic(), TAIs: eps.NewTAIList(u.tais...), ESM: inner,
 		GUTI: eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi})),
 	}
-	if req.Type == eps.AttachTypeCombined { // TS 24.301 §5.5.1.3.4.3
-		m.Cause = eps.Some(eps.EMMCauseCSDomainNotAvailable)
+	if m.LAI, m.AdditionalUpdateResult, m.Cause = c.nonEPS(req.Type == eps.AttachTypeCombined); m.LAI.OK {
+		m.Result = eps.AttachResultCombined
 	}
 	return c.encode(m)
 }

@@ -17,6 +17,7 @@ func (c *conn) begin(in inbound) error {
 	c.over = s1ap.Cause{}
 	switch m := in.msg.(type) {
 	case newLeg:
+		c.cutLines()
 		c.move(in.leg)
 		c.secured, c.start = true, in.count
 		c.cameAs(in, m.msg.(*s1ap.InitialUEMessage))

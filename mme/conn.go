@@ -30,6 +30,8 @@ type conn struct {
 	bearers     *leg           // on which the bearers stand; nil if they do not
 	order       *NetworkDetach // that is to be carried out
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
+	sms         texting        // short messages
+	alert       bool           // the message centre is to learn that the phone is there
 
 	proc *procedure // under way; nil between procedures
 }
@@ -117,6 +119,7 @@ func (c *conn) rest() (*inbound, bool) {
 	if c.standing() && c.m.aged(c.ue) {
 		return c.settle(c.reallocate())
 	}
+	c.messages()
 	var ending <-chan time.Time
 	if c.ue.registered && c.leg != nil {
 		t := time.NewTimer(c.ue.lease.remaining(time.Now()))
@@ -142,7 +145,9 @@ func (c *conn) end() {
 		c.m.legs.close(c.leg)
 	}
 	c.m.known.park(c.ue, c)
-	page, order := c.dataWaiting, c.order
+	page, order, text := c.dataWaiting, c.order, c.sms.waiting
+	c.cutLines()
+	c.ready()
 	for _, in := range c.in.close() {
 		switch m := in.msg.(type) {
 		case newLeg:
@@ -153,6 +158,8 @@ func (c *conn) end() {
 			page = true
 		case detachOrder:
 			order = &m.NetworkDetach
+		case smsWaiting:
+			text = m.delivery
 		}
 	}
 	close(c.done)
@@ -161,6 +168,9 @@ func (c *conn) end() {
 	}
 	if page {
 		c.m.reach(c.ue, true)
+	}
+	if text != nil {
+		c.m.announce(c.ue, text)
 	}
 }
 

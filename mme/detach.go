@@ -22,6 +22,7 @@ func (c *conn) detach(m *eps.DetachRequest, in inbound) error {
 		return silent(errors.New("detach request without the phone's keys"))
 	}
 	if m.Type.Kind() == eps.DetachIMSI {
+		c.m.known.setTexts(c.ue, false)
 		if !c.standing() {
 			c.over = detachCause
 		}

@@ -64,9 +64,10 @@ func (s State) String() string {
 // MarshalText is String.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UEInfo is a phone as others may see it. IMSI prints masked.
+// UEInfo is a phone as others may see it. IMSI and MSISDN print masked.
 type UEInfo struct {
 	IMSI    id.IMSI
+	MSISDN  id.MSISDN // as its home says; zero: none
 	TMSI    id.MTMSI
 	State   State
 	Since   time.Time // of the state

@@ -28,6 +28,11 @@ func (c *conn) interrupt(in inbound) error {
 		return nil
 	case detachOrder:
 		return c.ordered(m)
+	case smsWaiting:
+		c.sms.waiting.instead(&c.sms.waiting, m.delivery) // until the connection is at rest
+		return nil
+	case smsOut:
+		return c.sendLine(m)
 	case sessionLost:
 		return c.sessionLost(m.session)
 	case *s1ap.UEContextReleaseRequest:
@@ -76,6 +81,8 @@ func (c *conn) interruptNAS(in inbound) error {
 		if c.proc.yields(in) {
 			return &collision{in}
 		}
+	case *eps.UplinkNASTransport:
+		return c.uplinkSMS(m)
 	case *eps.EMMStatus:
 		c.m.count.procedure("EMM status", m.Cause.String())
 		return nil

@@ -64,6 +64,9 @@ func New(o Options) (*MME, error) {
 	m.leaving, m.leave = context.WithCancel(context.Background())
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.quiet, m.hush = context.WithCancel(context.Background())
+	if l, ok := o.Messages.(*LocalMessages); ok {
+		return m, l.serve(m)
+	}
 	return m, nil
 }
 

@@ -42,6 +42,12 @@ type Options struct {
 	Memory Memory
 	Dialer Dialer
 
+	// Messages is where phones' short messages go; nil: phones are told that there
+	// are none. LAC names the location area such a phone is told beside its tracking
+	// areas, which must be no real one's (TS 23.272 §C.4); 0xfffd.
+	Messages Messages
+	LAC      uint16
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of
@@ -82,6 +88,7 @@ func def[T comparable](p *T, v T) {
 func (o Options) complete() (Options, error) {
 	def(&o.Name, "campanile")
 	def(&o.Capacity, 255)
+	def(&o.LAC, 0xfffd)
 	def(&o.T3412, 54*time.Minute)
 	if o.T3412 > 0 {
 		o.T3412, _ = eps.NewGPRSTimer(o.T3412).Duration() // what it can say
@@ -125,6 +132,7 @@ func (o Options) complete() (Options, error) {
 		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
 		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
 		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
+		{o.LAC == 0xfffe, "LAC 0xfffe says that there is no location area (TS 23.003 §4.1)"},
 		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.IdleLimit < 0 || o.GUTIAge < 0, "a timeout is negative"},
 	} {
 		if c.bad {

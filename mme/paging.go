@@ -137,12 +137,16 @@ func (m *MME) page(ctx context.Context, p page) {
 		}
 	}
 	m.known.mu.Lock()
-	came := ctx.Err() != nil
+	came, data := ctx.Err() != nil, p.u.data
 	if !came {
 		p.u.stopPaging()
 		p.u.data = false
 	}
+	gone := p.u.owner == nil && p.u.paging == nil
 	m.known.mu.Unlock()
+	if gone { // it has not come, or is detached
+		m.absent(p.u)
+	}
 	if came {
 		if m.leaving.Err() == nil {
 			m.count.procedure("paging", "")
@@ -152,8 +156,10 @@ func (m *MME) page(ctx context.Context, p page) {
 	m.count.procedure("paging", "no answer")
 	m.log.Info("procedure failed", "procedure", "paging", "imsi", p.imsi, "took", time.Since(began), "err", errNoAnswer)
 	m.o.Events(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Err: errNoAnswer.Error()})
-	if err := m.o.Gateway.PagingFailed(p.session); err != nil {
-		m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
+	if data {
+		if err := m.o.Gateway.PagingFailed(p.session); err != nil {
+			m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
+		}
 	}
 	m.detachIdle(p.u)
 }

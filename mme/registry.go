@@ -72,8 +72,8 @@ func (r *registry) claim(u *ue, c *conn) (owner *conn, known bool) {
 		r.deregistered--
 	}
 	u.owner = c
-	c.dataWaiting, c.order = u.data, u.order
-	u.data, u.order = false, nil
+	c.dataWaiting, c.order, c.sms.waiting, c.alert = u.data, u.order, u.sms, u.alert
+	u.data, u.order, u.sms, u.alert = false, nil, nil, false
 	u.stopPaging()
 	return nil, true
 }

@@ -13,6 +13,7 @@ import (
 // phone are released at the gateway, then the UE context at the eNB. If the
 // phone comes by a new leg meanwhile, that message is next.
 func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
+	c.cutLines()
 	if next, done := c.idle(why); done {
 		return next
 	}
@@ -40,6 +41,8 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 			c.dataWaiting = true
 		case detachOrder:
 			_ = c.ordered(m) // once the phone is idle
+		case smsWaiting:
+			c.sms.waiting.instead(&c.sms.waiting, m.delivery)
 		case *s1ap.UEContextReleaseComplete, legGone, evicted:
 			return nil
 		default:

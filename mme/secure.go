@@ -34,7 +34,7 @@ func (c *conn) secure() error {
 	}
 	u.lease, c.keys, c.secured = k.lease, nil, true
 	u.show(func(i *UEInfo) {
-		i.IMSI, i.Security = u.imsi, eea.String()+" "+eia.String()
+		i.IMSI, i.MSISDN, i.Security = u.imsi, k.lease.profile.MSISDN, eea.String()+" "+eia.String()
 		i.Ticket, i.TicketUntil, i.Segment = k.lease.ticket.ID, k.lease.ticket.NotAfter, 0
 	})
 	return nil

@@ -28,6 +28,7 @@ const (
 	dropNASHeader
 	dropNASUnexpected
 	dropDownlinkData
+	dropSMS
 	dropCount
 )
 
@@ -50,6 +51,7 @@ var dropNames = [dropCount]string{
 	dropNASHeader:      "NAS security header",
 	dropNASUnexpected:  "NAS message not expected",
 	dropDownlinkData:   "downlink data for nobody",
+	dropSMS:            "short message protocol",
 }
 
 func (d drop) String() string { return dropNames[d] }

@@ -25,7 +25,7 @@ func (c *conn) update(req *eps.TrackingAreaUpdateRequest, in inbound) error {
 	case req.Bearers.OK && !slices.ContainsFunc(u.pdns, func(p *pdn) bool { return req.Bearers.V.Active(p.linked()) }):
 		return c.withoutBearers()
 	}
-	active := req.Type.Active() || c.dataWaiting
+	active := req.Type.Active() || c.dataWaiting || c.sms.waiting != nil
 	if err := c.renew(); err != nil && (active || !homeAway(err)) {
 		c.dismiss(err)
 		return err
@@ -160,7 +160,9 @@ func (c *conn) updateAccept(req *eps.TrackingAreaUpdateRequest, guti bool) *eps.
 	}
 	switch req.Type.Kind() {
 	case eps.UpdateCombined, eps.UpdateCombinedIMSIAttach:
-		m.Cause = eps.Some(eps.EMMCauseCSDomainNotAvailable)
+		if m.LAI, m.AdditionalUpdateResult, m.Cause = c.nonEPS(true); m.LAI.OK {
+			m.Result = eps.UpdateResultCombined
+		}
 	}
 	return m
 }

@@ -19,7 +19,15 @@ var (
 	t3460 = timer{"T3460", 6 * time.Second, 5} // Authentication Request, Security Mode Command
 	t3470 = timer{"T3470", 6 * time.Second, 5} // Identity Request
 	t3489 = timer{"T3489", 4 * time.Second, 3} // ESM Information Request
+	tc1   = timer{"TC1*", 10 * time.Second, 3} // CP-DATA; repeated one to three times (TS 24.011 §5.3.2.1)
 	t3413 = timer{"T3413", 5 * time.Second, 3} // Paging; the value is the network's own (TS 24.301 §5.6.2.2)
+)
+
+// Timers of the relay layer (TS 24.011 §10): TR1N for the phone's answer to a short
+// message, 35 to 45 s; TR2N for the centre's to one of the phone's, 12 to 20 s.
+const (
+	tr1nWait = 40 * time.Second
+	tr2nWait = 20 * time.Second
 )
 
 // Timers of an idle phone (TS 24.301 §5.3.5): the mobile reachable timer is T3412

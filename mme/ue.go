@@ -20,6 +20,10 @@ type ue struct {
 	paging           context.CancelFunc
 	data             bool           // the phone is to come for downlink data
 	order            *NetworkDetach // it is to be detached when it comes
+	sms              *delivery      // a short message waits for it
+	smsTurn          chan struct{}  // who has put a value in sends it a short message; nil before the first
+	alert            bool           // the message centre is to learn when it comes
+	texts            bool           // it takes short messages over NAS; written by the owner
 	registered       bool           // EMM-REGISTERED
 	heard            time.Time      // last in connected mode
 	tmsi, formerTMSI id.MTMSI

@@ -123,6 +123,9 @@ func (p *Phone) attachRequest() ([]byte, error) {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
 	m := &eps.AttachRequest{Type: eps.AttachTypeEPS, KSI: eps.NoKSI, Capability: capability(), ESM: pdn}
+	if p.o.SMS {
+		m.Type = eps.AttachTypeCombined
+	}
 	if p.sec != nil && p.guti != nil {
 		m.KSI, m.Identity = eps.KSI(p.sec.KSI()), eps.FromGUTI(*p.guti)
 		p.kenb = p.sec.UL()
@@ -155,6 +158,7 @@ func (p *Phone) attachAccept(c *conn, m *eps.AttachAccept) error {
 	if p.guti != nil {
 		p.session.GUTI = *p.guti
 	}
+	p.sms.granted = m.Result == eps.AttachResultCombined
 	p.tais, p.t3412 = m.TAIs, length(m.T3412)
 	p.t3402 = 0
 	if m.T3402.OK {

@@ -166,6 +166,8 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 		if !p.o.SRSUE {
 			return p.reallocate(c, m)
 		}
+	case *eps.DownlinkNASTransport:
+		return p.downlinkSMS(c, m)
 	case *eps.EMMInformation:
 		p.inform(m)
 	case *eps.EMMStatus, *eps.ESMStatus:

@@ -41,7 +41,9 @@ type PhoneOptions struct {
 	// SERVICE REJECT it forgets everything and attaches with its IMSI on the same
 	// connection.
 	SRSUE bool
-	Log   *slog.Logger
+	// SMS makes the phone ask for short messages, by combined attach and update.
+	SMS bool
+	Log *slog.Logger
 }
 
 // Phone is one UE. Its methods may be called from any goroutine; its procedures
@@ -78,6 +80,7 @@ type Phone struct {
 	hostDone chan struct{}
 	network  Network
 
+	sms          texting
 	tais         eps.TAIList // where no update is needed
 	forbidden    map[id.TAI]bool
 	t3412, t3402 time.Duration

@@ -129,6 +129,9 @@ func (p *Phone) update(ctx context.Context, kind eps.UpdateType) error {
 
 // updateRequest builds TRACKING AREA UPDATE REQUEST. Called with mu held.
 func (p *Phone) updateRequest(kind eps.UpdateType, connected bool) ([]byte, error) {
+	if p.o.SMS && kind.Kind() == eps.UpdateTA {
+		kind = kind&eps.UpdateActive | eps.UpdateCombined
+	}
 	m := &eps.TrackingAreaUpdateRequest{Type: kind, KSI: eps.KSI(p.sec.KSI()), OldGUTI: eps.FromGUTI(*p.guti),
 		Bearers: eps.Some(eps.BearerStatus(0).With(p.session.EBI))}
 	if kind.Kind() != eps.UpdatePeriodic {
@@ -178,6 +181,9 @@ func (p *Phone) updateAccept(c *conn, m *eps.TrackingAreaUpdateAccept) error {
 	}
 	if m.TAIs.OK {
 		p.tais = m.TAIs.V
+	}
+	if m.Result == eps.UpdateResultCombined {
+		p.sms.granted = true
 	}
 	if g, ok := m.GUTI.V.GUTI(); ok && m.GUTI.OK {
 		p.renumber(g)
