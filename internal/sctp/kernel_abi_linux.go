@@ -88,8 +88,9 @@ func kernelOptions(o *Options) []kernelOption {
 	}
 }
 
-// kernelSocket makes a socket that does not block, with the options set and bound to all local addresses.
-func kernelSocket(o *Options, local []netip.Addr, port uint16) (int, error) {
+// kernelSocket makes a socket that does not block, with the options set and bound to all local addresses; shared, if another socket that has
+// SO_REUSEPORT listens there.
+func kernelSocket(o *Options, local []netip.Addr, port uint16, shared bool) (int, error) {
 	family := unix.AF_INET
 	for _, a := range local {
 		if a.Is6() {
@@ -100,10 +101,12 @@ func kernelSocket(o *Options, local []netip.Addr, port uint16) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
+	kernelSharePort(fd, shared)
 	if err := kernelPrepare(fd, o, family, local, port); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
+	kernelSharePort(fd, false)
 	return fd, nil
 }
 
@@ -134,6 +137,15 @@ func kernelPrepare(fd int, o *Options, family int, local []netip.Addr, port uint
 		return fmt.Errorf("sctp: cannot bind %v as well: %w", local[1:], err)
 	}
 	return nil
+}
+
+// kernelSharePort lets a socket share its port with others of this user that are let, too. What refuses it is the bind.
+func kernelSharePort(fd int, let bool) {
+	v := 0
+	if let {
+		v = 1
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, v)
 }
 
 // kernelMoreMemory lets an established association keep more than the window it advertises, which was fixed when it began: the kernel books a whole

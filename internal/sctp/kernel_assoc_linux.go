@@ -15,6 +15,7 @@ type kernelAssoc struct {
 	l             *kernelListener // that accepted it; nil if it was dialled
 	sock          *kernelSock
 	local, remote netip.AddrPort
+	addrs         []netip.Addr // the peer's
 	out, in       uint16
 
 	part Message // what has come of a message whose end has not; of the reader alone
@@ -57,8 +58,11 @@ func newKernelAssoc(e *kernelEndpoint, s *kernelSock, l *kernelListener) (*kerne
 			return
 		}
 		kernelMoreMemory(int(fd), &e.o)
-		if addrs, aerr := kernelPeerAddrs(int(fd)); aerr == nil && len(addrs) > 1 {
-			e.o.Logger.Info("sctp: peer is multi-homed", "peer", a.remote, "addresses", addrs)
+		if addrs, aerr := kernelPeerAddrs(int(fd)); aerr == nil {
+			a.addrs = addrs
+		}
+		if len(a.addrs) > 1 {
+			e.o.Logger.Info("sctp: peer is multi-homed", "peer", a.remote, "addresses", a.addrs)
 		}
 	})
 	if cerr != nil {
@@ -75,6 +79,16 @@ func (a *kernelAssoc) LocalAddr() netip.AddrPort { return a.local }
 
 // RemoteAddr implements [Association]: the peer's primary address when the association began.
 func (a *kernelAssoc) RemoteAddr() netip.AddrPort { return a.remote }
+
+func (a *kernelAssoc) peerNow() Peer {
+	p := Peer{Addrs: []netip.Addr{a.remote.Addr()}, Port: a.remote.Port()}
+	for _, ip := range a.addrs {
+		if ip != a.remote.Addr() {
+			p.Addrs = append(p.Addrs, ip)
+		}
+	}
+	return p
+}
 
 // Streams implements [Association].
 func (a *kernelAssoc) Streams() (out, in uint16) { return a.out, a.in }

@@ -63,7 +63,7 @@ func openKernel(o OpenOptions) (Endpoint, error) {
 		}
 		e.local = append(e.local, a)
 	}
-	fd, err := kernelSocket(&e.o, e.local, 0) // so that what the kernel refuses is known now
+	fd, err := kernelSocket(&e.o, e.local, 0, false) // so that what the kernel refuses is known now
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (e *kernelEndpoint) Listen(port uint16) (Listener, error) {
 	if e.closed() {
 		return nil, ErrClosed
 	}
-	fd, err := kernelSocket(&e.o, e.local, port)
+	fd, err := kernelSocket(&e.o, e.local, port, false)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (e *kernelEndpoint) Dial(ctx context.Context, remote netip.AddrPort, o Dial
 	if !remote.IsValid() || remote.Port() == 0 || !unicast(remote.Addr()) {
 		return nil, fmt.Errorf("sctp: cannot dial %v: a unicast address and a port are needed", remote)
 	}
-	fd, err := kernelSocket(&e.o, e.local, o.LocalPort)
+	fd, err := e.dialSocket(o.LocalPort)
 	if err != nil {
 		return nil, fmt.Errorf("sctp: dial %v: %w", remote, err)
 	}
@@ -142,6 +142,29 @@ func (e *kernelEndpoint) Dial(ctx context.Context, remote netip.AddrPort, o Dial
 		return nil, fmt.Errorf("sctp: dial %v: %w", remote, err)
 	}
 	return a, nil
+}
+
+// dialSocket makes a socket bound to a port, which may be one that this endpoint listens on. Linux allows that while both sockets have
+// SO_REUSEPORT. They have it no longer than it takes, as other programs of this user could listen there, too.
+func (e *kernelEndpoint) dialSocket(port uint16) (fd int, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.listeners[port]
+	if l == nil {
+		return kernelSocket(&e.o, e.local, port, false)
+	}
+	cerr := l.sock.raw.Control(func(listening uintptr) {
+		kernelSharePort(int(listening), true)
+		defer kernelSharePort(int(listening), false)
+		fd, err = kernelSocket(&e.o, e.local, port, true)
+	})
+	switch {
+	case cerr != nil:
+		return -1, ErrClosed
+	case errors.Is(err, ErrPortInUse):
+		return -1, fmt.Errorf("this kernel does not dial from a port that is listened on (%w): SO_REUSEPORT of SCTP came with Linux 5.0", errors.ErrUnsupported)
+	}
+	return fd, err
 }
 
 // adopt makes an established socket an association of the endpoint, or closes it.

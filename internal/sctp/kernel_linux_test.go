@@ -84,6 +84,7 @@ func TestKernel(t *testing.T) {
 		t.Run("close while dialling", kernelDialClosed)
 		t.Run("stats", kernelStats)
 		t.Run("tower", kernelTower)
+		t.Run("dial from a listening port", kernelDialsFromListener)
 		t.Run("raw beside kernel", rawBesideKernel)
 	}, env...)
 }

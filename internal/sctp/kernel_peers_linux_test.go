@@ -62,6 +62,18 @@ func TestKernelRole(t *testing.T) {
 		}
 		<-a.Done()
 		fmt.Println("ENDED", a.Err())
+	case "call": // from the port that is listened on, as after a power cut
+		if _, err := e.Listen(36412); err != nil {
+			t.Fatal(err)
+		}
+		a, err := e.Dial(t.Context(), netip.MustParseAddrPort(role[1]), sctp.DialOptions{LocalPort: 36412})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		fmt.Println("CALLED")
 	case "ask":
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
