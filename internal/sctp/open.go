@@ -88,9 +88,9 @@ func choose(t Transport, kernel func() error) (Choice, error) {
 	case TransportAuto, "":
 		if err := kernel(); err != nil {
 			return Choice{TransportUDP, fmt.Sprintf(
-				"no SCTP in this kernel (%v): SCTP in UDP; an eNB that speaks plain SCTP needs transport raw, which needs CAP_NET_RAW", err)}, nil
+				"auto: this kernel has no SCTP (%v), so SCTP in UDP, which the peer must speak too (RFC 6951); for plain SCTP load it (modprobe sctp), or write raw", err)}, nil
 		}
-		return Choice{TransportKernel, "the operating system has SCTP"}, nil
+		return Choice{TransportKernel, "auto: this kernel has SCTP"}, nil
 	}
 	return Choice{}, fmt.Errorf("sctp: transport %q is none of auto, kernel, raw, udp", t)
 }

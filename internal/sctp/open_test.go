@@ -18,10 +18,10 @@ func TestOpenChooses(t *testing.T) {
 		want   Transport
 		why    string
 	}{
-		{"", yes, TransportKernel, "operating system"},
-		{TransportAuto, yes, TransportKernel, "operating system"},
+		{"", yes, TransportKernel, "auto: this kernel has SCTP"},
+		{TransportAuto, yes, TransportKernel, "auto: this kernel has SCTP"},
 		{TransportAuto, no, TransportUDP, "protocol not supported"},
-		{TransportAuto, no, TransportUDP, "CAP_NET_RAW"},
+		{TransportAuto, no, TransportUDP, "the peer must speak too (RFC 6951); for plain SCTP load it (modprobe sctp), or write raw"},
 		{TransportKernel, no, TransportKernel, "configured"},
 		{TransportRaw, yes, TransportRaw, "configured"},
 		{TransportUDP, yes, TransportUDP, "configured"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (t *Town) followLedger(ctx context.Context) error {
 		return inUse(t.cfg.HomePath, err)
 	}
 	t.model = m
-	far := &away{model: m}
+	far := &away{model: m, at: t.cfg.Peers.HSS}
 	t.away.Store(far)
 	t.onEnd("ledger", m.Close)
 	c, err := t.dial(t.cfg.Peers.HSS, t.hssKey)
@@ -92,11 +93,12 @@ func (t *Town) followLedger(ctx context.Context) error {
 			if ctx.Err() != nil {
 				break
 			}
+			why := inWords(err)
 			if peertls.Refused(err) {
-				err = errors.New(t.refused("hss-chain"))
+				why = t.refused("hss-chain")
 			}
-			if far.set(err) {
-				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, err)
+			if far.set(why) {
+				log.Warn("hss-chain is away", logs.Peer, t.cfg.Peers.HSS, logs.Error, why)
 			}
 			rest(ctx, 2*time.Second)
 		}
@@ -169,23 +171,54 @@ func only(key [32]byte) grpc.UnaryServerInterceptor {
 	}
 }
 
-// away remembers why the ledger's follower was last without hss-chain.
+// inWords is why a call failed, for people: gRPC's own words say little.
+func inWords(err error) string {
+	var of interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &of) {
+		return err.Error()
+	}
+	s := of.GRPCStatus()
+	for _, c := range []struct{ has, means string }{
+		{"connection refused", "nothing listens there: is it running?"},
+		{"no route to host", "that host does not answer: is it up, and the address right?"},
+		{"network is unreachable", "this machine has no way to that network"},
+		{"no such host", "nobody knows that name"},
+		{"i/o timeout", "no answer: is it up, and does a firewall let it through?"},
+		{"deadline exceeded", "no answer: is it up, and does a firewall let it through?"},
+		{"keepalive ping failed", "it went without a word"},
+		{"connection reset", "it broke the connection off"},
+		{"EOF", "it ended the connection: is it running?"},
+		{"tls: ", "it is not who it should be: " + s.Message()},
+	} {
+		if strings.Contains(s.Message(), c.has) {
+			return c.means
+		}
+	}
+	return s.Message()
+}
+
+// away remembers why the ledger's follower is without hss-chain, and since when.
 type away struct {
 	model *ledger.Model
+	at    string // where hss-chain should be
 
-	mu   sync.Mutex
-	why  error
-	head int64
-	told time.Time
+	mu          sync.Mutex
+	why         string
+	head        int64
+	since, told time.Time
 }
 
 // set says whether it is worth a line: the same again is not, for a minute.
-func (a *away) set(why error) bool {
+func (a *away) set(why string) bool {
 	_, head, _ := a.model.Head()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	if a.why != nil && a.why.Error() == why.Error() && a.head == head && now.Sub(a.told) < time.Minute {
+	same := a.why != "" && a.head == head
+	if !same {
+		a.since = now
+	}
+	if same && a.why == why && now.Sub(a.told) < time.Minute {
 		return false
 	}
 	a.why, a.head, a.told = why, head, now
@@ -197,8 +230,8 @@ func (a *away) text() string {
 	_, head, _ := a.model.Head()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.why == nil || head > a.head {
-		return ""
+	if a.why == "" || head > a.head {
+		return ", from hss-chain at " + a.at
 	}
-	return fmt.Sprintf("; away: %v", a.why)
+	return fmt.Sprintf("; hss-chain at %s is away since %s: %s", a.at, a.since.Format(time.TimeOnly), a.why)
 }

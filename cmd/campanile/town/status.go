@@ -42,14 +42,14 @@ func (t *Town) status() *pb.StatusReply {
 	if a := t.away.Load(); a != nil {
 		id, height, at := a.model.Head()
 		out.ChainId, out.Height = id, height
-		say("ledger", "block %d of %s, of %s ago, followed from %s%s", height, id, time.Since(at).Round(time.Second), t.cfg.Peers.HSS, a.text())
+		say("ledger", "block %d of %s, %v old%s", height, id, time.Since(at).Round(time.Second), a.text())
 	}
 	if !t.opened.Load() {
 		say("state", "starting")
 		return out
 	}
 	out.Console, out.TowersOnAir = t.console, int32(len(t.enbs()))
-	for _, text := range t.transports {
+	for _, text := range transportLines(t.transports) {
 		say("S1AP", "%s", text)
 	}
 	for _, u := range t.ues() {
@@ -80,15 +80,13 @@ func (t *Town) status() *pb.StatusReply {
 		v := t.agent.Snapshot()
 		link := "the link to billing is up"
 		if !v.Connected {
-			link = "the link to billing is away"
+			link = fmt.Sprintf("the link to billing is away: is campanile billing running at %s?", t.cfg.Peers.Billing)
 		}
-		say("tower", "%s: %s, %s", v.Tower.Short(), v.Notice.Text, link)
 		s := t.relay.Stats()
-		reached := ""
+		say("tower", "%s: %s; eNBs %d, phones with bearers %d; %s", v.Tower.Short(), v.Notice.Text, s.ENBs, s.UEs, link)
 		if s.NotReached != "" {
-			reached = fmt.Sprintf("; MME %v not reached over %s (is it up, and is its mme.sctp the same?): %s", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
+			say("MME", "%v not reached over %s: is it up, and is its mme.sctp the same? (%s)", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
 		}
-		say("eNBs", "%d, phones with bearers %d%s", s.ENBs, s.UEs, reached)
 		say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
 		if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
 			say("radio", "on the ledger: %s", SayTold(told(w.Health)))

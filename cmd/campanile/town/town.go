@@ -80,7 +80,7 @@ type Town struct {
 	console string   // where it listens, once it does
 	bound   []string // what listens where
 
-	transports []string             // what S1AP's SCTP runs over, and why
+	transports []transport          // of S1AP's ends
 	away       atomic.Pointer[away] // of the ledger's follower, where there is one
 	opened     atomic.Bool          // what is above does not change any more
 }

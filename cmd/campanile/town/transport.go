@@ -56,20 +56,47 @@ func (c *Config) resolveSCTP(s *settings, bad func(string, error, string) error)
 	return nil
 }
 
-// endpoint opens an end of S1AP, and says what it runs over and why. Heartbeats
-// come often enough for the mapping of any NAT between (RFC 4787 §4.3 has two
-// minutes, many homes' routers 30 s).
+// sctpOptions have heartbeats come often enough for the mapping of any NAT
+// between (RFC 4787 §4.3 has two minutes, many homes' routers 30 s).
+func (t *Town) sctpOptions() sctp.OpenOptions {
+	return sctp.OpenOptions{Logger: t.log.With(logs.Role, "sctp"), Timers: sctp.Timers{HBInterval: 5 * time.Second, MaxRetrans: 4}}
+}
+
+// endpoint opens an end of S1AP, and says what it runs over and why.
 func (t *Town) endpoint(e sctpEnd) (sctp.Endpoint, error) {
-	ep, choice, err := e.open(sctp.OpenOptions{Logger: t.log.With(logs.Role, "sctp"), Timers: sctp.Timers{HBInterval: 5 * time.Second, MaxRetrans: 4}})
+	ep, choice, err := e.open(t.sctpOptions())
 	if err != nil {
 		return nil, t.transportFails(e, err)
 	}
 	t.onEnd("SCTP of "+e.name, ep.Close)
-	text := fmt.Sprintf("%s over %s: %s", e.name, choice.Transport, choice.Why)
-	t.log.Info("S1AP's SCTP: "+text, logs.Address, e.local[0])
-	t.add("transport", "S1AP's SCTP of the "+strings.TrimPrefix(text, "the "))
-	t.transports = append(t.transports, text)
+	how := fmt.Sprintf("%s (%s)", choice.Transport, choice.Why)
+	say := t.log.Info
+	if e.transport == sctp.TransportAuto && choice.Transport == sctp.TransportUDP {
+		say = t.log.Warn
+	}
+	say("S1AP's SCTP of the "+e.name+" runs over "+how, logs.Address, e.local[0])
+	t.add("transport", "S1AP's SCTP of the "+e.name+" runs over "+how)
+	t.transports = append(t.transports, transport{e.name, how})
 	return ep, nil
+}
+
+// transport is what S1AP's SCTP of an end runs over, and why.
+type transport struct{ end, how string }
+
+// transportLines says it in a line for all ends that have it in common.
+func transportLines(all []transport) (lines []string) {
+	ends := map[string][]string{}
+	var hows []string
+	for _, v := range all {
+		if ends[v.how] == nil {
+			hows = append(hows, v.how)
+		}
+		ends[v.how] = append(ends[v.how], v.end)
+	}
+	for _, how := range hows {
+		lines = append(lines, strings.Join(ends[how], ", ")+": SCTP over "+how)
+	}
+	return lines
 }
 
 func (e sctpEnd) open(o sctp.OpenOptions) (sctp.Endpoint, sctp.Choice, error) {
