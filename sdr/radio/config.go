@@ -20,7 +20,7 @@ type Config struct {
 	Kit          string   `toml:"kit" comment:"For kind \"srsran\", as all that follows. Your kit: \"b200mini\", \"b210\", \"limesdr-usb\", \"limesdr-mini\", \"bladerf-micro\", or \"zmq\" (a virtual radio: nothing is transmitted)."`
 	Basis        string   `toml:"basis" comment:"On what ground you transmit: \"licence\", \"experimental\" (a test licence), \"shielded\" (a closed metal box), \"cabled\" (wires and attenuators). Nothing is transmitted before you say so."`
 	Country      string   `toml:"country" comment:"Where the antenna stands, two letters such as \"DE\"."`
-	Band         uint8    `toml:"band" comment:"E-UTRA band that you may use."`
+	Band         int      `toml:"band" comment:"E-UTRA band that you may use."`
 	EARFCN       uint32   `toml:"earfcn" comment:"Downlink channel number within it."`
 	UplinkEARFCN uint32   `toml:"ul_earfcn" comment:"Uplink channel number; 0: the one that goes with it."`
 	Bandwidth    float64  `toml:"bandwidth_mhz" comment:"1.4, 3, 5, 10, 15 or 20."`
@@ -31,8 +31,8 @@ type Config struct {
 	TXGain       Level    `toml:"tx_gain" comment:"The kit's gain in dB, such as \"60\", or \"auto\": the highest at which the kit cannot radiate more than power says."`
 	RXGain       Level    `toml:"rx_gain" comment:"The kit's gain in the uplink, in dB, or \"auto\"."`
 	Antennas     int      `toml:"antennas" comment:"1, or 2 (both transmit the same, TM2)."`
-	PCI          uint16   `toml:"pci" comment:"Physical cell identity, 0 to 503: unlike those of your neighbours, also by its remainder of 3."`
-	RootSequence uint16   `toml:"root_sequence" comment:"PRACH root sequence, 0 to 837: unlike those of your neighbours."`
+	PCI          int      `toml:"pci" comment:"Physical cell identity, 0 to 503: unlike those of your neighbours, also by its remainder of 3."`
+	RootSequence int      `toml:"root_sequence" comment:"PRACH root sequence, 0 to 837: unlike those of your neighbours."`
 	PagingCycle  int      `toml:"paging_cycle" comment:"Phones that are idle listen every so many frames of 10 ms: 32, 64, 128 or 256. More saves their battery, less reaches them sooner."`
 	Serial       string   `toml:"serial" comment:"Serial number of one kit among several; empty: the first that is found."`
 	Clock        string   `toml:"clock" comment:"\"internal\", \"external\" (10 MHz at the kit's socket) or \"gpsdo\", as the kit has it."`

@@ -44,6 +44,34 @@ var grounds = []string{"licence", "experimental", "shielded", "cabled"}
 // unknown are bands that srsenb 23.04 has in no table.
 func unknown(b *band.Band) bool { return b.Number > 71 }
 
+// fddBands names the bands that srsenb can work in: "1 to 14, 17 to 28, ...".
+func fddBands() string {
+	var out []string
+	first, last := 0, -1
+	end := func() {
+		switch {
+		case first == 0:
+		case first == last:
+			out = append(out, fmt.Sprint(first))
+		default:
+			out = append(out, fmt.Sprintf("%d to %d", first, last))
+		}
+	}
+	for _, b := range band.All() {
+		n := int(b.Number)
+		if b.Duplex != band.FDD || unknown(b) {
+			continue
+		}
+		if n != last+1 {
+			end()
+			first = n
+		}
+		last = n
+	}
+	end()
+	return strings.Join(out, ", ")
+}
+
 // Plan checks everything that can be checked without the kit. Errors are
 // *Mistake.
 func (c Config) Plan(s Site) (*Plan, error) {
@@ -93,7 +121,10 @@ func (p *Plan) checkLaw() *Mistake {
 	if !slices.Contains(grounds, p.Basis) {
 		return mistake("basis", "write one of "+strings.Join(grounds, ", "), "%q is no ground to transmit on", p.Basis)
 	}
-	if len(p.Country) != 2 || strings.ContainsFunc(p.Country, func(r rune) bool { return r > 'Z' || !unicode.IsUpper(r) }) {
+	if up := strings.ToUpper(p.Country); up != p.Country && country(up) {
+		return mistake("country", fmt.Sprintf("write it in capitals: %q", up), "%q", p.Country)
+	}
+	if !country(p.Country) {
 		return mistake("country", "write the two capital letters of ISO 3166, such as DE", "%q is no country", p.Country)
 	}
 	if n := p.ENB.PLMN; p.Basis != "licence" && !test(n) {
@@ -112,25 +143,39 @@ func (p *Plan) checkChannel() *Mistake {
 	if err != nil {
 		return mistake("bandwidth_mhz", "", "%v", err)
 	}
+	want, known := band.ByNumber(uint8(p.Band))
+	if p.Band != 0 && (!known || p.Band != int(want.Number)) {
+		return mistake("band", "srsenb knows the FDD bands "+fddBands(), "there is no band %d", p.Band)
+	}
+	remedy := "choose one of a band that you may use"
+	if known {
+		remedy = fmt.Sprintf("band %d has %d to %d", p.Band, want.FirstDL(), want.LastDL())
+	}
 	b, ok := band.OfDownlink(band.EARFCN(p.EARFCN))
 	if !ok {
-		return mistake("earfcn", "", "%d is in the downlink of no band", p.EARFCN)
+		return mistake("earfcn", remedy, "%d is in the downlink of no band", p.EARFCN)
 	}
-	if p.Band != 0 && b.Number != p.Band {
-		remedy := ""
-		if want, ok := band.ByNumber(p.Band); ok {
-			remedy = fmt.Sprintf("band %d has %d to %d", p.Band, want.FirstDL(), want.LastDL())
-		}
+	if p.Band != 0 && int(b.Number) != p.Band {
 		return mistake("earfcn", remedy, "%d is in band %d, and radio.band is %d", p.EARFCN, b.Number, p.Band)
 	}
 	if b.Duplex != band.FDD || unknown(b) {
 		return mistake("earfcn", "choose an FDD band up to 71", "srsenb cannot work in %v", b)
 	}
 	if p.Channel, err = band.NewChannel(band.EARFCN(p.EARFCN), band.EARFCN(p.UplinkEARFCN), w); err != nil {
+		if _, other := band.NewChannel(band.EARFCN(p.EARFCN), 0, w); p.UplinkEARFCN != 0 && other == nil {
+			return mistake("ul_earfcn", "write 0 for the one that goes with the downlink", "%v", err)
+		}
 		return mistake("earfcn", "", "%v", err)
 	}
+	if p.Antennas < 1 || p.Antennas > p.Kit.Antennas {
+		remedy := "write 1"
+		if p.Kit.Antennas > 1 {
+			remedy = fmt.Sprintf("write 1 to %d", p.Kit.Antennas)
+		}
+		return mistake("antennas", remedy, "%d: the %s has %d", p.Antennas, p.Kit.Title, p.Kit.Antennas)
+	}
 	if err := p.Kit.Check(p.Channel, p.Antennas); err != nil {
-		return mistake("kit", "", "%v", err)
+		return mistake("kit", "choose another channel, a smaller bandwidth_mhz or another kit", "%v", err)
 	}
 	p.DeviceArgs, err = p.Kit.Args(profiles.Use{Channel: p.Channel, Serial: p.Serial, Clock: p.Clock, Antennas: p.Antennas,
 		TX: p.ZMQTransmit, RX: p.ZMQReceive, Extra: p.Config.DeviceArgs})
@@ -150,10 +195,10 @@ func (p *Plan) checkCell() *Mistake {
 		return &Mistake{Key: "tower.enb", What: fmt.Sprintf("%v: srsenb is a macro eNB only", p.ENB), Remedy: "write such as 999/70-macro-0x19b"}
 	case uint32(p.Cell)>>8 != p.ENB.ID:
 		return &Mistake{Key: "tower.cell", What: fmt.Sprintf("%#x does not begin with the eNB's id %#x", uint32(p.Cell), p.ENB.ID)}
-	case p.PCI > 503:
-		return mistake("pci", "write 0 to 503", "%d", p.PCI)
-	case p.RootSequence > 837:
-		return mistake("root_sequence", "write 0 to 837", "%d", p.RootSequence)
+	case p.PCI < 0 || p.PCI > 503:
+		return mistake("pci", "write 0 to 503", "%d is no physical cell identity", p.PCI)
+	case p.RootSequence < 0 || p.RootSequence > 837:
+		return mistake("root_sequence", "write 0 to 837", "%d is no root sequence", p.RootSequence)
 	case !slices.Contains([]int{32, 64, 128, 256}, p.PagingCycle):
 		return mistake("paging_cycle", "write 32, 64, 128 or 256", "%d", p.PagingCycle)
 	case p.Inactivity < least || p.Inactivity > 24*time.Hour:
@@ -179,7 +224,7 @@ func (p *Plan) checkPower() *Mistake {
 	if p.PhonePower != "" {
 		v, err := p.PhonePower.DBm()
 		if err != nil || v < -30 || v > 33 { // TS 36.331 §6.3.4, P-Max
-			return mistake("phone_power", "write -30 dBm to 33 dBm", "%q", p.PhonePower)
+			return mistake("phone_power", `write such as "23 dBm", from -30 dBm to 33 dBm`, "%q is no power of a phone", p.PhonePower)
 		}
 		p.PhoneDBm = int(math.Floor(v))
 	}
@@ -196,6 +241,10 @@ func (p *Plan) checkPower() *Mistake {
 	return p.checkEIRP(auto)
 }
 
+// indoors is the most that a box or cables are good for, in dBm: the power of a
+// home base station (TS 36.104 §6.2.1).
+const indoors = 20
+
 func (p *Plan) checkEIRP(auto bool) *Mistake {
 	allowed, err := p.Power.DBm()
 	if err != nil {
@@ -203,6 +252,9 @@ func (p *Plan) checkEIRP(auto bool) *Mistake {
 	}
 	if allowed > 60 {
 		return mistake("power", "a hobbyist's tower has some 10 dBm", "%q is more than a kilowatt", p.Power)
+	}
+	if (p.Basis == "shielded" || p.Basis == "cabled") && allowed > indoors {
+		return mistake("power", fmt.Sprintf("write at most \"%d dBm\", a home's base station has no more", indoors), "%q is %.0f dBm, on the ground of %q", p.Power, allowed, p.Basis)
 	}
 	if math.Abs(p.AntennaGain) > 40 || math.Abs(p.Amplifier) > 100 || math.IsNaN(p.AntennaGain+p.Amplifier) {
 		return mistake("antenna_gain_dbi", "", "%v dBi behind %v dB: there is no such thing", p.AntennaGain, p.Amplifier)

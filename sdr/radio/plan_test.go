@@ -60,14 +60,22 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"radio.kit", "no kit is named; write one of b200mini", func(c *radio.Config, _ *radio.Site) { c.Kit = "" }},
 		{"radio.kit", `no profile of kit "hackrf"`, func(c *radio.Config, _ *radio.Site) { c.Kit = "hackrf" }},
-		{"radio.kit", "2 antennas: the Ettus USRP B200mini has 1", func(c *radio.Config, _ *radio.Site) { c.Kit, c.Antennas = "b200mini", 2 }},
+		{"radio.antennas", "2: the Ettus USRP B200mini has 1; write 1", func(c *radio.Config, _ *radio.Site) { c.Kit, c.Antennas = "b200mini", 2 }},
 		{"radio.basis", `"pirate" is no ground`, func(c *radio.Config, _ *radio.Site) { c.Basis = "pirate" }},
 		{"radio.country", `"Germany" is no country`, func(c *radio.Config, _ *radio.Site) { c.Country = "Germany" }},
-		{"radio.country", `"de" is no country`, func(c *radio.Config, _ *radio.Site) { c.Country = "de" }},
+		{"radio.country", `"de"; write it in capitals: "DE"`, func(c *radio.Config, _ *radio.Site) { c.Country = "de" }},
 		{"network.plmn", `262/01: on the ground of "experimental" a network is 001/01 or 999/xx`, func(_ *radio.Config, s *radio.Site) { s.ENB = enbID(t, "262/01-macro-0x19b") }},
-		{"radio.band", "", nil},
+		{"radio.country", `"XX" is no country`, func(c *radio.Config, _ *radio.Site) { c.Country = "XX" }},
+		{"radio.country", `"xx" is no country`, func(c *radio.Config, _ *radio.Site) { c.Country = "xx" }},
+		{"radio.band", "there is no band 200; srsenb knows the FDD bands 1 to 14, 17 to 28, 30 to 31", func(c *radio.Config, _ *radio.Site) { c.Band = 200 }},
+		{"radio.band", "there is no band 263", func(c *radio.Config, _ *radio.Site) { c.Band = 263 }},
+		{"radio.band", "there is no band -1", func(c *radio.Config, _ *radio.Site) { c.Band = -1 }},
+		{"radio.ul_earfcn", "5 is not in band 7, whose uplink has 20750 to 21449; write 0", func(c *radio.Config, _ *radio.Site) { c.UplinkEARFCN = 5 }},
+		{"radio.antennas", "0: the Ettus USRP B210 has 2; write 1 to 2", func(c *radio.Config, _ *radio.Site) { c.Antennas = 0 }},
+		{"radio.power", `"100 W" is 50 dBm, on the ground of "cabled"; write at most "20 dBm"`, func(c *radio.Config, _ *radio.Site) { c.Power, c.Basis = "100 W", "cabled" }},
+		{"radio.pci", "-1 is no physical cell identity; write 0 to 503", func(c *radio.Config, _ *radio.Site) { c.PCI = -1 }},
 		{"radio.earfcn", "3350 is in band 7, and radio.band is 3; band 3 has 1200 to 1949", func(c *radio.Config, _ *radio.Site) { c.Band = 3 }},
-		{"radio.earfcn", "12000 is in the downlink of no band", func(c *radio.Config, _ *radio.Site) { c.EARFCN = 12000 }},
+		{"radio.earfcn", "12000 is in the downlink of no band; band 7 has 2750 to 3449", func(c *radio.Config, _ *radio.Site) { c.EARFCN = 12000 }},
 		{"radio.earfcn", "choose an EARFCN from 2800 to 3400", func(c *radio.Config, _ *radio.Site) { c.EARFCN, c.Bandwidth = 2751, 10 }},
 		{"radio.earfcn", "srsenb cannot work in band 38 (TDD", func(c *radio.Config, _ *radio.Site) { c.EARFCN, c.Band = 38000, 38 }},
 		{"radio.earfcn", "srsenb cannot work in band 85", func(c *radio.Config, _ *radio.Site) { c.EARFCN, c.Band = 70450, 85 }},
@@ -94,9 +102,6 @@ func TestMistakes(t *testing.T) {
 		{"tower.enb", "srsenb is a macro eNB only", func(_ *radio.Config, s *radio.Site) { s.ENB = enbID(t, "999/70-home-0x19b01") }},
 		{"tower.cell", "0x19c01 does not begin with the eNB's id 0x19b", func(_ *radio.Config, s *radio.Site) { s.Cell = 0x19c01 }},
 	} {
-		if c.make == nil {
-			continue
-		}
 		config, where := lawful(), site(t)
 		c.make(&config, &where)
 		_, err := config.Plan(where)
@@ -202,7 +207,7 @@ func TestWhatSrsenbBelieves(t *testing.T) {
 	}
 	for _, b := range band.All() {
 		c := lawful()
-		c.Band, c.EARFCN, c.Bandwidth = b.Number, uint32(b.FirstDL())+100, 5
+		c.Band, c.EARFCN, c.Bandwidth = int(b.Number), uint32(b.FirstDL())+100, 5
 		if b.DLHigh-b.DLLow < 130 {
 			c.EARFCN = uint32(b.FirstDL()) + uint32(b.DLHigh-b.DLLow)/2
 		}
