@@ -28,6 +28,7 @@ type conn struct {
 	over        s1ap.Cause     // the procedure that ended was the last; with this cause the connection is released
 	served      bool           // the gateway may have a tunnel end of some eNB
 	bearers     *leg           // on which the bearers stand; nil if they do not
+	under       *lease         // the lease whose keys and ticket they have
 	order       *NetworkDetach // that is to be carried out
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
 	sms         texting        // short messages
@@ -113,10 +114,14 @@ func (c *conn) run(in inbound) {
 	}
 }
 
-// rest waits in connected mode for something to do. A phone whose lease comes to
-// its end is released: it comes back by a service request, and its SIM answers.
+// rest waits in connected mode for something to do. The SIM of a phone whose lease
+// comes to its end is asked anew.
 func (c *conn) rest() (*inbound, bool) {
-	if c.standing() && c.m.aged(c.ue) {
+	switch {
+	case !c.standing():
+	case c.under != c.ue.lease && c.ue.lease != nil:
+		return c.settle(c.rekey())
+	case c.m.aged(c.ue):
 		return c.settle(c.reallocate())
 	}
 	c.messages()
@@ -127,6 +132,9 @@ func (c *conn) rest() (*inbound, bool) {
 		ending = t.C
 	}
 	in, err := c.next(ending, c.m.leaving)
+	if err == errTimer && c.standing() {
+		return c.settle(c.renewLive())
+	}
 	if err == errTimer {
 		return ended(c.hangUp(s1ap.CauseNasNormalRelease.Cause(), "lease is to be renewed"))
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"campanile.network/3gpp/eps"
-	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/wire/gtpc"
 )
@@ -27,21 +26,15 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	if err != nil {
 		return nil, refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	u.secMu.Lock()
-	kenb := u.sec.KeNB(c.start)
-	u.secMu.Unlock()
-	o, p := u.capability.Octets(), u.lease.profile
+	p := u.lease.profile
 	m := &s1ap.InitialContextSetupRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
 		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
 			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
 		},
 		ERABToBeSetupListCtxtSUReq: contextBearers(u, nas),
-		UESecurityCapabilities: s1ap.UESecurityCapabilities{
-			EncryptionAlgorithms:          s1ap.EncryptionAlgorithms(nassec.Capability(o[0]).S1AP()),
-			IntegrityProtectionAlgorithms: s1ap.IntegrityProtectionAlgorithms(nassec.Capability(o[1]).S1AP()),
-		},
-		SecurityKey: s1ap.SecurityKey(kenb), UERadioCapability: u.radio,
+		UESecurityCapabilities:     securityCapabilities(u),
+		SecurityKey:                c.kenb(), UERadioCapability: u.radio,
 	}
 	c.showPlace()
 	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })
@@ -137,7 +130,7 @@ func (c *conn) useContext(s *contextSetup) error {
 		}
 		return reattach(err)
 	}
-	c.bearers = c.leg
+	c.bearers, c.under = c.leg, c.ue.lease
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""
 		c.ue.showBearers(i)

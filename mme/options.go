@@ -48,6 +48,12 @@ type Options struct {
 	Messages Messages
 	LAC      uint16
 
+	// KeepKeys says of which eNBs the radio bearers keep their keys when a phone
+	// gets others on a live connection, because they cannot change them. By default
+	// of those whose name begins with "srsenb": srsRAN_4G's sends a second RRC
+	// Security Mode Command where TS 36.331 §5.3.5.4 has a handover within the cell.
+	KeepKeys func(ENBInfo) bool
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of
@@ -108,6 +114,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Security.EEA == nil {
 		o.Security.EEA = []nassec.EEA{nassec.EEA2, nassec.EEA1, nassec.EEA3, nassec.EEA0}
+	}
+	if o.KeepKeys == nil {
+		o.KeepKeys = func(e ENBInfo) bool { return strings.HasPrefix(e.Name, "srsenb") }
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}

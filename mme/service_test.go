@@ -143,51 +143,6 @@ func TestLeaseRenewedAtServiceRequest(t *testing.T) {
 	})
 }
 
-// A phone that stays connected does not outlive its lease, which nobody would
-// pay its tower for: it is sent idle in time, and asked when it comes back.
-func TestLeaseEndsWhileConnected(t *testing.T) {
-	play(t, noUpdates, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.attach()
-		_, x := w.gw.only(w)
-		first := x.ticket
-		time.Sleep(5*time.Hour + 30*time.Minute) // of 6 h: less than a tenth is left
-		p.released()
-		for range 3 { // the eNB slept, too
-			expect[*s1ap.Reset](p.e)
-		}
-		if i := p.settled(); i.State != Idle || x.enb.TEID != 0 {
-			t.Fatalf("UEInfo %+v, eNB's tunnel at the gateway %v", i, x.enb)
-		}
-		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
-		p.uplink(p.answer(down[*eps.AuthenticationRequest](p)))
-		p.secure()
-		p.secured()
-		expect[*s1ap.InitialContextSetupRequest](p.e)
-		p.setupResponse()
-		if i := p.settled(); i.State != Connected || x.ticket.ID == first.ID {
-			t.Errorf("UEInfo %+v, ticket %v", i, x.ticket.ID)
-		}
-
-		// The home is busy or away: what is left is used up, and no more.
-		w.home.refuse = home.RateLimited
-		time.Sleep(5*time.Hour + 30*time.Minute)
-		p.released()
-		p.settled()
-		p.request()
-		p.setupResponse()
-		if i := p.settled(); i.State != Connected {
-			t.Errorf("state %v, the lease holds for half an hour", i.State)
-		}
-		time.Sleep(31 * time.Minute)
-		p.released()
-		if i := p.settled(); i.State != Idle {
-			t.Errorf("state %v", i.State)
-		}
-		w.gw.none2(w)
-	})
-}
-
 // CS fallback is not here; packet services are (TS 24.301 §5.6.1.5).
 func TestExtendedServiceRequest(t *testing.T) {
 	play(t, nil, func(w *world) {

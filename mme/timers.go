@@ -44,16 +44,17 @@ var resetGuard = timer{"Reset guard timer", 5 * time.Second, 3}
 // S1AP has no timers of its own on the MME's side (TS 36.413 §9.5 names the
 // eNB's); these bound how long an eNB may keep a phone's goroutine waiting.
 const (
-	contextSetupWait   = 10 * time.Second // Initial Context Setup Response
-	contextReleaseWait = 5 * time.Second  // UE Context Release Complete
-	setupWait          = 30 * time.Second // first S1 Setup Request of an association
-	refusedWait        = 2 * time.Minute  // another S1 Setup Request after a refusal
-	sendWait           = 5 * time.Second  // room in an association's send buffer
-	admitWait          = 5 * time.Second  // Towers.Admit
-	probeWait          = 2 * time.Second  // a word of an eNB that may have restarted; srsRAN's wait 5 s for their S1 Setup
-	recallTry          = 10 * time.Second // first attempt at an eNB that is called back; the next lasts twice as long
-	recallFor          = 10 * time.Minute // all attempts: by then its own SCTP has given the association up
-	recalledWait       = 1 * time.Second  // S1 Setup Request of an eNB that happened to come when it was called
-	drainWait          = 2 * time.Second  // procedures under way when the MME stops
-	shutdownWait       = 3 * time.Second  // SCTP SHUTDOWN of an association
+	contextSetupWait        = 10 * time.Second // Initial Context Setup Response
+	contextModificationWait = 10 * time.Second // UE Context Modification Response
+	contextReleaseWait      = 5 * time.Second  // UE Context Release Complete
+	setupWait               = 30 * time.Second // first S1 Setup Request of an association
+	refusedWait             = 2 * time.Minute  // another S1 Setup Request after a refusal
+	sendWait                = 5 * time.Second  // room in an association's send buffer
+	admitWait               = 5 * time.Second  // Towers.Admit
+	probeWait               = 2 * time.Second  // a word of an eNB that may have restarted; srsRAN's wait 5 s for their S1 Setup
+	recallTry               = 10 * time.Second // first attempt at an eNB that is called back; the next lasts twice as long
+	recallFor               = 10 * time.Minute // all attempts: by then its own SCTP has given the association up
+	recalledWait            = 1 * time.Second  // S1 Setup Request of an eNB that happened to come when it was called
+	drainWait               = 2 * time.Second  // procedures under way when the MME stops
+	shutdownWait            = 3 * time.Second  // SCTP SHUTDOWN of an association
 )

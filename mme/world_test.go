@@ -85,7 +85,7 @@ func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
 	w.gw.operator = operator.Public()
 	o := Options{
 		GUMMEI: id.GUMMEI{PLMN: testPLMN, Group: 1, Code: 0x1a}, ChainID: testChain, Operator: operator,
-		Home: w.home, Gateway: w.gw, Towers: w, Events: w.event, Logger: slog.New(slog.NewTextHandler(w, nil)),
+		KeepKeys: func(ENBInfo) bool { return false }, Home: w.home, Gateway: w.gw, Towers: w, Events: w.event, Logger: slog.New(slog.NewTextHandler(w, nil)),
 	}
 	if change != nil {
 		change(&o)
@@ -276,16 +276,24 @@ func (e *enbPeer) next() s1ap.Message {
 // bearers would have one key stream twice (TS 33.401 §7.2.6.2).
 func (w *world) newKey(m s1ap.Message) {
 	w.t.Helper()
-	setup, ok := m.(*s1ap.InitialContextSetupRequest)
-	if !ok {
+	var key s1ap.SecurityKey
+	switch m := m.(type) {
+	case *s1ap.InitialContextSetupRequest:
+		key = m.SecurityKey
+	case *s1ap.UEContextModificationRequest:
+		if m.SecurityKey == nil {
+			return
+		}
+		key = *m.SecurityKey
+	default:
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.keys[setup.SecurityKey] {
+	if w.keys[key] {
 		w.t.Errorf("a K_eNB is used twice")
 	}
-	w.keys[setup.SecurityKey] = true
+	w.keys[key] = true
 }
 
 // common says that a procedure is not UE-associated, for the stream rule of

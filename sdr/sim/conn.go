@@ -187,6 +187,18 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 	c.phone.bearersUp(c)
 }
 
+// modifyContext is UE Context Modification (TS 36.413 §8.3.4): the phone must know
+// a new K_eNB (TS 33.401 §7.2.9.2).
+func (c *conn) modifyContext(m *s1ap.UEContextModificationRequest) {
+	c.touch()
+	if m.SecurityKey != nil && !c.phone.kenbIs(secret.Key256(*m.SecurityKey)) {
+		c.e.stats.KeyMismatch.Add(1)
+		c.e.send(c.stream, &s1ap.UEContextModificationFailure{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
+		return
+	}
+	c.e.send(c.stream, &s1ap.UEContextModificationResponse{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
+}
+
 func (c *conn) open(r *s1ap.ERABToBeSetupItemCtxtSUReq) (*bearer, error) {
 	addr, err := r.TransportLayerAddress.Addr()
 	if err != nil {

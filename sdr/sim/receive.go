@@ -32,6 +32,10 @@ func (e *ENB) receive(m sctp.Message) {
 		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
 			c.setupContext(m)
 		}
+	case *s1ap.UEContextModificationRequest:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.modifyContext(m)
+		}
 	case *s1ap.UEContextReleaseCommand:
 		e.releaseCommand(m)
 	case *s1ap.Paging:
