@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
+	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -34,6 +35,46 @@ const (
 	cookieFixed = 8 + 16 + 2 + 2 + 7*4 + 2*2 + 1
 	cookieMax   = cookieFixed + maxPeerAddrs*16 + sha256.Size
 )
+
+// keyLife is how long cookies are signed with one key.
+const keyLife = time.Hour
+
+// cookieKeys sign cookies: a random key, renewed now and then, while the one before is good for as long as a cookie is (RFC 9260 §5.1.3).
+type cookieKeys struct {
+	mac, last hash.Hash
+	since     time.Time // of mac
+}
+
+func (k *cookieKeys) renew(random io.Reader, now time.Time) error {
+	key := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(random, key); err != nil {
+		return err
+	}
+	k.mac, k.last, k.since = hmac.New(sha256.New, key), k.mac, now
+	return nil
+}
+
+// signer is what a cookie made now is signed with. Only the reader calls it.
+func (e *Userspace) signer(now time.Time) hash.Hash {
+	if now.Sub(e.keys.since) > keyLife {
+		e.rmu.Lock()
+		err := e.keys.renew(e.o.Rand, now)
+		e.rmu.Unlock()
+		if err != nil {
+			panic("sctp: random source failed: " + err.Error()) // crypto/rand never does
+		}
+	}
+	return e.keys.mac
+}
+
+// openCookie reads a cookie that this endpoint has signed. Only the reader calls it.
+func (e *Userspace) openCookie(b []byte) (cookie, error) {
+	c, err := parseCookie(b, e.keys.mac)
+	if err != nil && e.keys.last != nil && time.Since(e.keys.since) <= e.o.Timers.CookieLife {
+		return parseCookie(b, e.keys.last)
+	}
+	return c, err
+}
 
 var errCookie = errors.New("cookie is not one of ours")
 

@@ -110,7 +110,8 @@ func (e *Userspace) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l *
 		e.reply(h, i.tag, appendChunk(nil, ctAbort, 0), from)
 		return
 	}
-	ck := cookie{made: time.Now(), peer: netip.AddrPortFrom(from.Addr(), h.src), localPort: h.dst, peerTag: i.tag, peerTSN: i.tsn, peerRwnd: i.rwnd,
+	now := time.Now()
+	ck := cookie{made: now, peer: netip.AddrPortFrom(from.Addr(), h.src), localPort: h.dst, peerTag: i.tag, peerTSN: i.tsn, peerRwnd: i.rwnd,
 		out: min(e.o.OutStreams, i.in), in: min(e.o.InStreams, i.out), addrs: i.addrs, naddrs: i.naddrs}
 	if strange := a.strangeAddrs(&ck); len(strange) > 0 { // §5.2.2
 		e.count.drop(dropInit)
@@ -124,7 +125,7 @@ func (e *Userspace) onInit(h header, c chunk, from netip.AddrPort, a *assoc, l *
 		ck.localTag, ck.localTSN = e.random32(), e.random32()
 	}
 	ack := initChunk{tag: ck.localTag, rwnd: uint32(e.o.ReceiveBuffer), tsn: ck.localTSN, out: e.o.OutStreams, in: e.o.InStreams,
-		cookie: appendCookie(nil, &ck, e.mac), unknown: i.unknown}
+		cookie: appendCookie(nil, &ck, e.signer(now)), unknown: i.unknown}
 	p := appendPacket(e.scratch[:0], h.dst, h.src, i.tag)
 	p = appendInit(p, ctInitAck, &ack)
 	e.scratch = p
@@ -180,7 +181,7 @@ func (a *assoc) initCollision(ck *cookie, from netip.AddrPort) bool {
 // onCookieEcho makes or restarts an association from a cookie of ours (RFC 9260 §5.1.5, §5.2.4) and returns it if the packet's other chunks
 // are to be processed.
 func (e *Userspace) onCookieEcho(h header, c chunk, from netip.AddrPort, a *assoc, l *listener) *assoc {
-	ck, err := parseCookie(c.value, e.mac)
+	ck, err := e.openCookie(c.value)
 	if err != nil {
 		e.count.drop(dropCookieMAC)
 		return nil

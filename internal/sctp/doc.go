@@ -10,7 +10,6 @@
 // from RFC 9260, and why:
 //
 //	§5.1.2        own side has one address   several need one socket each; the kernel's SCTP does it
-//	§5.1.3        cookie key not renewed     it is random and lives as long as the endpoint
 //	§6.1          unordered sending          nothing here wants it; unordered messages are received
 //	§6.4          one window for all paths   a switch starts it anew (§7.2.1), so it is never larger than a path's own
 //	§6.9          partial delivery           messages are bounded and handed out whole

@@ -2,16 +2,14 @@ package sctp
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Userspace is an endpoint of our own stack: one socket, of UDP (RFC 6951, [NewUDP]) or of plain IP packets ([NewRaw]), that carries many
@@ -36,7 +34,7 @@ type Userspace struct {
 	rmu sync.Mutex // guards o.Rand
 
 	// Used by the reader only.
-	mac     hash.Hash
+	keys    cookieKeys
 	scratch []byte
 }
 
@@ -55,8 +53,8 @@ func NewUDP(o Options) (*Userspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := make([]byte, sha256.Size)
-	if _, err := io.ReadFull(o.Rand, key); err != nil {
+	var keys cookieKeys
+	if err := keys.renew(o.Rand, time.Now()); err != nil {
 		return nil, fmt.Errorf("sctp: cookie key: %w", err)
 	}
 	conn := o.Conn
@@ -70,7 +68,7 @@ func NewUDP(o Options) (*Userspace, error) {
 	}
 	e := &Userspace{o: o, conn: conn, ip: conn.LocalAddr().Addr(), assocs: map[flow]*assoc{}, aliases: map[flow]*assoc{},
 		listeners: map[uint16]*listener{},
-		idle:      make(chan struct{}), mac: hmac.New(sha256.New, key)}
+		idle:      make(chan struct{}), keys: keys}
 	e.nextPort = 49152 + uint16(e.random32()%16384)
 	e.wg.Go(e.read)
 	return e, nil

@@ -124,7 +124,7 @@ func (h *fuzzHost) do(kind, from byte, data []byte) {
 		return
 	}
 	if kind == opCookie {
-		if i, err := parseCookie(h.pit.cookie, h.e.mac); err == nil {
+		if i, err := parseCookie(h.pit.cookie, h.e.keys.mac); err == nil {
 			h.packet(i.localTag, from, home, append(appendChunk(nil, ctCookieEcho, 0, h.pit.cookie), data...))
 		}
 		return

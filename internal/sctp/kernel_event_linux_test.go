@@ -2,8 +2,12 @@ package sctp
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // notification is a notification of a type with fields of 16 bits behind its header.
@@ -70,4 +74,19 @@ func FuzzKernelEvent(f *testing.F) {
 		}
 		parsePeerAddrs(b)
 	})
+}
+
+// A kernel that has nothing to sign cookies with says "function not implemented"; we say what to do.
+func TestKernelListenErrors(t *testing.T) {
+	for _, want := range []string{`cookie_hmac_alg is "md5"`, "modprobe hmac md5", "sysctl net.sctp.cookie_hmac_alg=sha1", "function not implemented"} {
+		if err := kernelCannotSign("md5"); !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: does not say %s", err, want)
+		}
+	}
+	if err := kernelListenError(unix.ENOSYS, 1); !strings.Contains(err.Error(), "nothing to sign cookies with") {
+		t.Error(err)
+	}
+	if err := kernelListenError(unix.EADDRINUSE, 1); !errors.Is(err, ErrPortInUse) {
+		t.Error(err)
+	}
 }

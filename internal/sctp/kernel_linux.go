@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,10 +91,7 @@ func (e *kernelEndpoint) Listen(port uint16) (Listener, error) {
 	}
 	if err := unix.Listen(fd, e.o.Backlog); err != nil {
 		unix.Close(fd)
-		if err == unix.EADDRINUSE {
-			return nil, fmt.Errorf("%w: %d", ErrPortInUse, port)
-		}
-		return nil, os.NewSyscallError("listen", err)
+		return nil, kernelListenError(err, port)
 	}
 	own, err := kernelLocalAddr(fd)
 	if err != nil {
@@ -114,6 +112,24 @@ func (e *kernelEndpoint) Listen(port uint16) (Listener, error) {
 	e.listeners[l.port] = l
 	e.wg.Go(l.serve)
 	return l, nil
+}
+
+// kernelListenError is why the kernel does not listen.
+func kernelListenError(err error, port uint16) error {
+	switch err {
+	case unix.EADDRINUSE:
+		return fmt.Errorf("%w: %d", ErrPortInUse, port)
+	case unix.ENOSYS:
+		alg, _ := os.ReadFile("/proc/sys/net/sctp/cookie_hmac_alg")
+		return kernelCannotSign(strings.TrimSpace(string(alg)))
+	}
+	return os.NewSyscallError("listen", err)
+}
+
+// kernelCannotSign says what is missing when listen is "not implemented"; the kernel tells only its own log.
+func kernelCannotSign(alg string) error {
+	return fmt.Errorf("sctp: the kernel cannot listen (%w): it has nothing to sign cookies with, net.sctp.cookie_hmac_alg is %q: load it (modprobe hmac %s), or choose what it has (sysctl net.sctp.cookie_hmac_alg=sha1)",
+		unix.ENOSYS, alg, alg)
 }
 
 // Dial implements [Endpoint]. A peer that refuses yields *AbortError, one that is silent ErrNoAnswer or ctx's error.

@@ -92,6 +92,38 @@ func TestCookieRefused(t *testing.T) {
 	}
 }
 
+// RFC 9260 §5.1.3: the key that signs cookies is renewed; a cookie made just before is good for its life, and somebody who learns an old key can make
+// none.
+func TestCookieKeyRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newScript(t, Options{})
+		first := p.e.keys.mac
+		time.Sleep(keyLife - 10*time.Second)
+		i := p.init()
+		time.Sleep(11 * time.Second)
+		p.src++
+		p.init() // renews it
+		synctest.Wait()
+		if p.e.keys.mac == first {
+			t.Fatal("an hour later the key is the same")
+		}
+		time.Sleep(40 * time.Second)
+		p.src--
+		p.tag, p.cum = i.tag, i.tsn-1
+		p.send(appendChunk(nil, ctCookieEcho, 0, i.cookie))
+		p.recv(ctCookieAck)
+
+		time.Sleep(21 * time.Second)
+		p.src, p.tag = p.src+10, 7
+		forged := cookie{made: time.Now(), peer: netip.AddrPortFrom(scriptAddr.Addr(), p.src), localPort: p.dst, localTag: p.tag, peerTag: p.own, peerRwnd: 9999, out: 1, in: 1}
+		p.send(appendChunk(nil, ctCookieEcho, 0, appendCookie(nil, &forged, first)))
+		p.silence(time.Second)
+		if n := p.dropped(dropCookieMAC); n != 1 {
+			t.Errorf("%d cookies refused as not ours", n)
+		}
+	})
+}
+
 // INITs that get no INIT ACK. RFC 9260 §3.3.2, §5.1, §8.5.1.
 func TestInitRefused(t *testing.T) {
 	for name, c := range map[string]struct {
