@@ -189,3 +189,67 @@ func TestErrorIndicationsAreNotAnswered(t *testing.T) {
 		}
 	})
 }
+
+// A Reset by the MME crosses what the eNB says of phones before it knows: that is
+// not acted on, for the ids in it may be another phone's by the time of an answer
+// (TS 36.413 §8.7.1.2.1). After the acknowledgement everything is new.
+func TestResetCrossesInitialUEMessage(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		p, q, r := w.phone(e), w.phone(e), w.phone(e)
+		p.attach()
+		done := make(chan error, 1)
+		go func() {
+			done <- w.m.Reset(context.Background(), id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: 0x19b})
+		}()
+		expect[*s1ap.Reset](e)
+		q.initial(q.attachRequest()) // on its way when the Reset was sent
+		e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
+		e.silent(4 * time.Second)
+		w.counted("S1 is being reset", 2)
+
+		e.send(&s1ap.ResetAcknowledge{})
+		e.lastID = q.enbID - 1 // the id is free again
+		r.initial(r.attachRequest())
+		if m := expect[*s1ap.DownlinkNASTransport](e); m.ENBUES1APID != q.enbID || r.enbID != q.enbID {
+			t.Errorf("answered for eNB UE S1AP ID %d", m.ENBUES1APID)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := w.m.Stats().Connected; n != 1 {
+			t.Errorf("%d S1 connections, want that of the last phone", n)
+		}
+		q.attach() // again, by its own timer
+		if i := p.settled(); i.State != Idle {
+			t.Errorf("the phone that was reset is %v", i.State)
+		}
+	})
+}
+
+// The eNB gives an id away again that a release it has not confirmed has left to
+// be reset: a Reset under that id would be for the new phone.
+func TestGhostWhoseIDIsTaken(t *testing.T) {
+	play(t, nil, func(w *world) {
+		e := w.tower(0x19b)
+		lose := func(p *phone) {
+			e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
+			expect[*s1ap.UEContextReleaseCommand](e)
+		}
+		p, q, r := w.phone(e), w.phone(e), w.phone(e)
+		p.attach()
+		q.attach()
+		lose(p)
+		m := expect[*s1ap.Reset](e) // is not acknowledged yet
+		lose(q)
+		expect[*s1ap.Reset](e) // the same again
+		time.Sleep(time.Second)
+		e.lastID = q.enbID - 1
+		r.attach()
+		e.send(&s1ap.ResetAcknowledge{UEAssociatedLogicalS1ConnectionListResAck: s1ap.UEAssociatedLogicalS1ConnectionListResAck(m.ResetType.PartOfS1Interface)})
+		e.silent(time.Minute)
+		if i := r.settled(); i.State != Connected {
+			t.Errorf("the phone with the id is %v", i.State)
+		}
+	})
+}

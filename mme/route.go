@@ -128,6 +128,10 @@ func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1
 		e.m.count.drop(dropStaleLeg) // of a leg that was left without waiting
 		return
 	}
+	if fits == pairUnknown && e.resetting() { // the eNB will know that there is no such connection any more
+		e.m.count.drop(dropReset)
+		return
+	}
 	reason, cause := dropUnknownUE, s1ap.CauseRadioNetworkUnknownMmeUeS1apId
 	switch fits {
 	case pairForeign:
@@ -162,7 +166,11 @@ func (e *enb) initial(m *s1ap.InitialUEMessage) {
 		e.errorIndication(&s1ap.ErrorIndication{ENBUES1APID: new(m.ENBUES1APID), Cause: new(s1ap.CauseProtocolSemanticError.Cause())})
 		return
 	}
-	l, former := e.m.legs.open(e, id.ENBUEID(m.ENBUES1APID))
+	l, former, over := e.open(id.ENBUEID(m.ENBUES1APID))
+	if over {
+		e.m.count.drop(dropReset)
+		return
+	}
 	if former != nil {
 		former.tell(legGone{"eNB uses the eNB UE S1AP ID for another S1 connection"})
 	}

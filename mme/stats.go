@@ -20,6 +20,7 @@ const (
 	dropTooManyUEs
 	dropInboxFull
 	dropStaleLeg
+	dropReset
 	dropNASSyntax
 	dropNASUnprotected
 	dropNASMAC
@@ -43,6 +44,7 @@ var dropNames = [dropCount]string{
 	dropTooManyUEs:     "too many phones",
 	dropInboxFull:      "inbox of the phone full",
 	dropStaleLeg:       "S1 connection already left",
+	dropReset:          "S1 is being reset",
 	dropNASSyntax:      "NAS syntax",
 	dropNASUnprotected: "NAS message needs protection",
 	dropNASMAC:         "NAS message authentication code",
