@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
@@ -29,7 +30,8 @@ func Dialer(addr string, tower proof.SigningKey, operator proof.OperatorKey) (Di
 		// TCP_USER_TIMEOUT: what is said and not acknowledged ends the connection in
 		// ten seconds.
 		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(credentials.NewTLS(config)),
-			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}))
 		if err != nil {
 			return nil, nil, fmt.Errorf("agent: %w", err)
 		}
@@ -41,6 +43,10 @@ func Dialer(addr string, tower proof.SigningKey, operator proof.OperatorKey) (Di
 		return c, func() { conn.Close() }, nil
 	}, nil
 }
+
+// connectTimeout is for one attempt: SYNs on a way that is cut come ever more
+// seldom, and one of a new attempt finds it healed earlier.
+const connectTimeout = 5 * time.Second
 
 // firstRetry is the pause after a link that held.
 const firstRetry = 500 * time.Millisecond

@@ -90,7 +90,7 @@ type GatewayConfig struct {
 // AgentConfig is the tower's agent.
 type AgentConfig struct {
 	Radio     string   `toml:"radio" comment:"Address towards the eNB: its MME."`
-	Core      string   `toml:"core" comment:"Address towards MME and gateway."`
+	Core      string   `toml:"core" comment:"Address towards MME and gateway; \"auto\": whichever this host has on the way there, also when it changes."`
 	ENB       string   `toml:"enb" comment:"Address of the eNB; the virtual one takes it."`
 	Public    string   `toml:"public" comment:"Address under which the core sees agent.core, where a NAT is between: \"auto\": what the core says; empty: there is none."`
 	RadioSCTP string   `toml:"radio_sctp" comment:"As mme.sctp, towards the eNB. Real eNBs speak plain SCTP: \"auto\", or \"raw\" where this machine's kernel has none."`
@@ -227,7 +227,7 @@ func (c *Config) resolve() (s settings, err error) {
 		key, text string
 		into      *netip.Addr
 	}{{"peers.mme", cmp.Or(c.Peers.MME, c.MME.Address), &s.toMMEAt}, {"peers.gateway", cmp.Or(c.Peers.Gateway, c.Gateway.Address), &s.gatewayAt}, {"mme.address", c.MME.Address, &s.mme}, {"gateway.address", c.Gateway.Address, &s.gateway}, {"gateway.router", c.Gateway.Router, &s.router},
-		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", c.Agent.Core, &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}} {
+		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", foundOut(c.Agent.Core), &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}} {
 		if *a.into, err = netip.ParseAddr(a.text); err != nil {
 			return s, bad(a.key, err, "write an IP address")
 		}
@@ -241,6 +241,9 @@ func (c *Config) resolve() (s settings, err error) {
 		} else if len(b) == 32 {
 			*k.into = [32]byte(b)
 		}
+	}
+	if c.Role == "up" && c.Agent.Core == "auto" {
+		return s, bad("agent.core", errors.New("\"auto\" is for a tower on a host of its own"), "write an IP address of this machine")
 	}
 	if a := c.Agent.Public; a != "" && a != "auto" {
 		if s.public, err = netip.ParseAddr(a); err != nil {
@@ -263,6 +266,14 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, err
 	}
 	return s, c.checkRadio(s)
+}
+
+// foundOut is an address that is not known before: unspecified.
+func foundOut(address string) string {
+	if address == "auto" {
+		return netip.IPv4Unspecified().String()
+	}
+	return address
 }
 
 // t3412 is the timer as the MME takes it: negative for none.

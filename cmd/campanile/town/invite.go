@@ -216,6 +216,11 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	}
 	if role == "enb-agent" {
 		r.Addr = c.Agent.Core
+		if mme, err := netip.ParseAddr(i.Peers.MME); err == nil && r.Addr == "auto" {
+			if a, err := towards(mme); err == nil {
+				r.Addr = a.String()
+			}
+		}
 	}
 	if _, err := c.resolve(); err != nil {
 		return r, err
@@ -297,16 +302,11 @@ func (c *Config) takeInvite(i Invite, address string) error {
 	if c.Role == "gateway" && i.Peers.Pass == "" {
 		return &config.Error{File: "invite", What: "it has no pass for this gateway's key", Remedy: c.inviteRemedy()}
 	}
-	if address == "" && c.Role == "enb-agent" { // the one from which the core is reached
-		conn, err := net.Dial("udp", net.JoinHostPort(i.Peers.MME, "9899"))
-		if err != nil {
-			return &config.Error{File: "--address", What: err.Error(), Remedy: "give this host's own address"}
-		}
-		address = conn.LocalAddr().(*net.UDPAddr).IP.String()
-		conn.Close()
-	}
 	a, err := ownAddress(address)
-	if err != nil {
+	switch {
+	case c.Role == "enb-agent" && address == "":
+		address = "auto"
+	case err != nil:
 		return err
 	}
 	switch c.Role {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"campanile.network/billing/settle"
@@ -17,12 +18,16 @@ import (
 
 // startAgent opens what stands at the tower: relay, agent and the owner's
 // cashier.
-func (t *Town) startAgent(context.Context) error {
-	r, err := t.openRelay()
+func (t *Town) startAgent(ctx context.Context) error {
+	w, err := t.openWay(ctx)
 	if err != nil {
 		return err
 	}
-	t.relay = r
+	r, err := t.openRelay(w)
+	if err != nil {
+		return err
+	}
+	t.relay, w.relay = r, r
 	core := t.cfg.Billing.Listen
 	if t.meter == nil {
 		core = t.cfg.Peers.Billing
@@ -31,8 +36,8 @@ func (t *Town) startAgent(context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.operatorKey, ChainID: t.chainID, Dial: dial,
-		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), SeenAs: t.behindNAT(r), Radio: t.radioHealth, Logger: t.role("tower")})
+	t.agent, err = agent.New(agent.Options{Tower: t.keys.tower.Public(), Operator: t.operatorKey, ChainID: t.chainID, Dial: w.link(dial),
+		Ledger: payee{t.model}, Relay: r, Path: t.cfg.path("tower.db"), SeenAs: t.behindNAT(w), Radio: t.radioHealth, Logger: t.role("tower")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}
@@ -40,6 +45,9 @@ func (t *Town) startAgent(context.Context) error {
 	t.serve("tower agent", t.agent.Serve)
 	t.bound = append(t.bound, fmt.Sprintf("eNBs %v:%d", t.set.agentRadio, s1apPort))
 	t.serve("relay", r.Serve)
+	if w.auto() {
+		t.serve("own address", w.follow)
+	}
 	t.settler, err = settle.New(settle.Options{Chain: t.cash, Holder: t.agent, Every: time.Duration(t.cfg.Billing.PostEvery), Logger: t.role("tower")})
 	if err != nil {
 		return err
@@ -55,31 +63,33 @@ func (t *Town) startAgent(context.Context) error {
 // tower, where the configuration wants it to be found out: an address that is
 // none of this machine's own is a NAT's. Bearers that an older address was
 // announced for are given up; their phones come back.
-func (t *Town) behindNAT(r *relay.Relay) func(netip.Addr) {
+func (t *Town) behindNAT(w *way) func(netip.Addr) {
 	if t.set.public.IsValid() {
-		r.Announce(t.set.public)
+		w.relay.Announce(t.set.public)
 	}
 	if t.cfg.Agent.Public != "auto" {
 		return nil
 	}
-	var last netip.Addr
+	var last netip.Addr // of the NAT
 	return func(seen netip.Addr) {
 		own, err := net.InterfaceAddrs()
-		if err != nil || seen == last || seen.IsLoopback() {
+		if err != nil || seen.IsLoopback() {
 			return
 		}
-		for _, a := range own {
-			if p, ok := a.(*net.IPNet); ok && p.IP.Equal(seen.AsSlice()) {
+		first := !last.IsValid()
+		if slices.ContainsFunc(own, func(a net.Addr) bool { p, ok := a.(*net.IPNet); return ok && p.IP.Equal(seen.AsSlice()) }) {
+			if first { // never behind a NAT
 				return
 			}
+			seen = w.address() // not any more
+		} else if seen != last {
+			last = seen
+			t.role("tower").Info("behind a NAT: the core sees this tower elsewhere", logs.Address, seen, "own", w.address())
 		}
-		first := !last.IsValid()
-		last = seen
-		t.role("tower").Info("behind a NAT: the core sees this tower elsewhere", logs.Address, seen, "own", t.set.agentCore)
-		if r.Announce(seen) && !first {
+		if w.relay.Announce(seen) && !first {
 			bounded, done := context.WithTimeout(context.Background(), time.Second)
 			defer done()
-			r.ReleaseAll(bounded)
+			w.relay.ReleaseAll(bounded)
 		}
 	}
 }
@@ -102,13 +112,10 @@ func (t *Town) claimEvery(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// openRelay binds the relay's four ends.
-func (t *Town) openRelay() (*relay.Relay, error) {
+// openRelay binds the relay's two ends towards eNBs, and joins it to the way to
+// the core.
+func (t *Town) openRelay(w *way) (*relay.Relay, error) {
 	radio, err := t.endpoint(t.set.toENB)
-	if err != nil {
-		return nil, err
-	}
-	core, err := t.endpoint(t.set.toMME)
 	if err != nil {
 		return nil, err
 	}
@@ -116,20 +123,11 @@ func (t *Town) openRelay() (*relay.Relay, error) {
 	if err != nil {
 		return nil, t.portTaken(err, "agent.radio")
 	}
-	user := func(a netip.Addr, key string) (*net.UDPConn, error) {
-		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, gtpuPort)))
-		return c, t.portTaken(err, key)
-	}
-	radioUser, err := user(t.set.agentRadio, "agent.radio")
+	user, err := listenUser(t.set.agentRadio)
 	if err != nil {
-		return nil, err
+		return nil, t.portTaken(err, "agent.radio")
 	}
-	coreUser, err := user(t.set.agentCore, "agent.core")
-	if err != nil {
-		radioUser.Close()
-		return nil, err
-	}
-	return relay.New(relay.Options{Radio: l, Core: core, MME: netip.AddrPortFrom(t.set.toMMEAt, s1apPort), RadioUser: radioUser, CoreUser: coreUser, Logger: t.role("tower")})
+	return relay.New(relay.Options{Radio: l, Core: wayEndpoint{w}, MME: netip.AddrPortFrom(t.set.toMMEAt, s1apPort), RadioUser: user, CoreUser: wayUser{w}, Logger: t.role("tower")})
 }
 
 // payee is the ledger as enb-agent/agent asks it.
