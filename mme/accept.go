@@ -19,6 +19,7 @@ func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
+	u.accepted = true
 	s, err := c.openContext(nas)
 	if err != nil {
 		return err
@@ -62,6 +63,7 @@ func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 	c.m.known.confirmed(u)
 	c.m.known.setRegistered(u, true)
 	c.alert = true
+	u.accepted = false
 	return c.useContext(s)
 }
 

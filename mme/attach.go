@@ -93,6 +93,7 @@ func (c *conn) detachOn(err *error) {
 		return
 	}
 	c.m.known.setRegistered(c.ue, false)
+	c.ue.accepted = false
 	if errors.Is(*err, errStopping) || errors.Is(*err, errGiven) {
 		return
 	}

@@ -240,10 +240,12 @@ func TestBothContextsAfterLostSecurityMode(t *testing.T) {
 				p.sec, p.ksi = before, ksi
 			}
 			p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
-			p.authenticate() // the lease is still the old one
-			expect[*s1ap.InitialContextSetupRequest](p.e)
+			if !newer { // which brings the lease of its authentication
+				p.authenticate()
+			}
+			p.mmeID = expect[*s1ap.InitialContextSetupRequest](p.e).MMEUES1APID
 			p.setupResponse()
-			if i := p.settled(); i.State != Connected {
+			if i, l := p.settled(), w.m.known.find(p.guti.TMSI).lease; i.State != Connected || i.Ticket != l.ticket.ID || !l.fresh(time.Now()) {
 				t.Errorf("newer context %v: %+v", newer, i)
 			}
 		})

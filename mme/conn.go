@@ -33,6 +33,7 @@ type conn struct {
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
 	sms         texting        // short messages
 	alert       bool           // the message centre is to learn that the phone is there
+	saved       saved          // of the phone, in the store
 
 	proc *procedure // under way; nil between procedures
 }
@@ -99,7 +100,11 @@ func (m *MME) connect(l *leg, in inbound) {
 // run begins what each message asks for until the phone is idle or gone.
 func (c *conn) run(in inbound) {
 	defer c.end()
-	next := &in
+	c.serve(&in)
+}
+
+// serve begins with next and goes on until the phone is idle or gone.
+func (c *conn) serve(next *inbound) {
 	for {
 		err := c.begin(*next)
 		var done bool
@@ -152,6 +157,9 @@ func (c *conn) end() {
 	if c.leg != nil {
 		c.m.legs.close(c.leg)
 	}
+	c.ue.served = c.served
+	c.keep()
+	c.ue.fold()
 	c.m.known.park(c.ue, c)
 	page, order, text := c.dataWaiting, c.order, c.sms.waiting
 	c.cutLines()

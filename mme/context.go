@@ -26,6 +26,10 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	if err != nil {
 		return nil, refuse(eps.EMMCauseNetworkFailure, err)
 	}
+	u.served = true // soon
+	if err := c.commit(); err != nil {
+		return nil, err
+	}
 	p := u.lease.profile
 	m := &s1ap.InitialContextSetupRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),

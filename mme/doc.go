@@ -24,6 +24,7 @@
 //
 // The package asks a home for challenges and leases (wire/home), a gateway for
 // sessions (Gateway) and a register of towers for admission (Towers). It is not
-// an HSS, moves no user data and knows no ledger. It stores nothing: after a
-// restart phones are unknown, are told so, and attach again.
+// an HSS, moves no user data and knows no ledger. What it knows of phones is in
+// records that a Store keeps (persist.go): after a restart, which may have come at
+// any instant, they go on with the keys, names and addresses they have.
 package mme

@@ -21,6 +21,7 @@ type Gateway interface {
 	Release(context.Context, *s11.Session) error
 	Delete(context.Context, *s11.Session) error
 	PagingFailed(*s11.Session) error
+	Restore(s11.State) (*s11.Session, error)
 }
 
 var _ Gateway = (*s11.Client)(nil)
@@ -38,11 +39,18 @@ func (c *conn) createSession(req *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn
 		QCI: profile.QCI, ARP: gtpc.ARP{Level: profile.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: profile.AMBRUL, DL: profile.AMBRDL},
 		TAI: tai, ECGI: cell, PCO: pco, Ticket: told.raw,
 	}
+	u.opening = u.opening.With(ebi)
+	if err := c.commit(); err != nil {
+		return nil, err
+	}
 	if len(u.pdns) > 0 {
 		request.Beside = u.pdns[0].session
 	}
 	var p *pdn
 	s, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
+	if answered(err) {
+		u.opening = 0
+	}
 	if s != nil {
 		p, u.shown = newPDN(s, told), told
 		c.m.known.open(u, p)
@@ -59,11 +67,14 @@ func (c *conn) createSession(req *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn
 	return p, nil
 }
 
+// firstEBI is what freeEBI gives first.
+const firstEBI id.EBI = 5
+
 // freeEBI is the lowest bearer identity that is not in use (TS 24.007
 // §11.2.3.1.5).
 func (u *ue) freeEBI() (id.EBI, bool) {
 	used := u.status()
-	for e := id.EBI(5); e <= 15; e++ {
+	for e := firstEBI; e <= 15; e++ {
 		if !used.Active(e) {
 			return e, true
 		}
@@ -143,8 +154,12 @@ func (c *conn) closeAll(pdns []*pdn) error {
 	if len(pdns) == 0 {
 		return nil
 	}
+	l := c.ue.closes(pdns)
+	if err := c.commit(); err != nil {
+		return err
+	}
 	_, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-		c.m.deleteAt(ctx, pdns)
+		c.m.deleteAt(ctx, l)
 		return struct{}{}, nil
 	})
 	return err
@@ -156,7 +171,9 @@ func (c *conn) cleanUp() {
 	if pdns := c.takeSessions(); len(pdns) > 0 {
 		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 		defer cancel()
-		c.m.deleteAt(ctx, pdns)
+		l := c.ue.closes(pdns)
+		_ = c.commit() // the sessions are to end whatever becomes of the record
+		c.m.deleteAt(ctx, l)
 	}
 }
 
@@ -169,10 +186,13 @@ func (c *conn) takeSessions() []*pdn {
 	return pdns
 }
 
-func (m *MME) deleteAt(ctx context.Context, pdns []*pdn) {
-	for _, p := range pdns {
-		if err := m.o.Gateway.Delete(ctx, p.session); err != nil {
-			m.log.Warn("session not deleted", "imsi", p.session.IMSI, "address", p.session.Address, "err", err)
+func (m *MME) deleteAt(ctx context.Context, list []*closing) {
+	for _, l := range list {
+		if err := m.o.Gateway.Delete(ctx, l.session); err != nil {
+			m.log.Warn("session not deleted", "imsi", l.session.IMSI, "address", l.session.Address, "err", err)
+		}
+		if m.ctx.Err() == nil {
+			l.gone.Store(true)
 		}
 	}
 }
@@ -219,10 +239,12 @@ func (m *MME) lostIdle(u *ue, lost []*s11.Session) {
 		return
 	}
 	m.deregistered(u, "gateway restarted")
-	rest := slices.DeleteFunc(had, func(p *pdn) bool { return slices.Contains(lost, p.session) })
+	rest := ending(slices.DeleteFunc(had, func(p *pdn) bool { return slices.Contains(lost, p.session) }))
+	m.keepIdle(u, rest...)
 	m.spawn(func() {
 		ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 		defer cancel()
 		m.deleteAt(ctx, rest)
+		m.keepIdle(u)
 	})
 }

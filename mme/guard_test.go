@@ -96,7 +96,7 @@ func TestCountsRunOut(t *testing.T) {
 		st.UL = nassec.MaxCount - 100
 		p.sec = must(nassec.New(st))
 		st.Role = nassec.Network
-		w.m.known.find(p.guti.TMSI).sec = must(nassec.New(st))
+		w.m.known.find(p.guti.TMSI).sec = must(newKeyset(st))
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		p.authenticate()
 		expect[*s1ap.InitialContextSetupRequest](p.e)

@@ -127,6 +127,9 @@ func (c *conn) enter() error {
 		}
 		if p.owner == nil {
 			c.changed(func(i *UEInfo) { i.State, i.Reason = Attaching, "" })
+			c.m.evicted(p.evicted)
+			c.ue.entered, c.ue.opening = true, c.ue.opening.With(firstEBI)
+			c.submit(true) // it will be on disk when the gateway is asked
 			return c.closeAll(p.pdns)
 		}
 		p.owner.in.put(inbound{msg: evicted{}}, true)

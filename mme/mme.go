@@ -25,6 +25,8 @@ type MME struct {
 	operator proof.OperatorKey
 	log      *slog.Logger
 	known    *registry
+	keeper   *keeper // nil without Options.Store
+	untidy   []*ue   // what an earlier run has left undone
 	legs     *legTable
 	count    counters
 
@@ -61,6 +63,12 @@ func New(o Options) (*MME, error) {
 		slots: make(chan struct{}, o.MaxENBs), recalls: map[id.GlobalENBID]*recall{},
 	}
 	m.count.procedures = map[outcome]uint64{}
+	if o.Store != nil {
+		m.keeper = newKeeper(m, o.Store)
+		if err := m.load(); err != nil {
+			return nil, err
+		}
+	}
 	m.leaving, m.leave = context.WithCancel(context.Background())
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.quiet, m.hush = context.WithCancel(context.Background())
@@ -89,8 +97,13 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	m.serving = true
 	m.mu.Unlock()
 
+	kept := make(chan struct{})
+	keep, stopKeeping := context.WithCancel(context.Background())
+	go func() { defer close(kept); m.keeper.run(keep) }()
+	defer func() { stopKeeping(); <-kept }()
 	m.port = l.Addr().Port()
 	m.spawn(m.sweep)
+	m.spawn(m.tidy)
 	m.recallAll()
 	err := m.accept(ctx, l)
 	l.Close()

@@ -165,9 +165,17 @@ func (c *conn) encode(m eps.Message) ([]byte, error) {
 	if err != nil || !c.secured {
 		return plain, err
 	}
+	return c.protect(c.ue.sec, nassec.IntegrityCiphered, plain)
+}
+
+// protect makes a protected NAS message, once what it rests on is on disk.
+func (c *conn) protect(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, error) {
+	if err := c.commit(); err != nil {
+		return nil, err
+	}
 	c.ue.secMu.Lock()
 	defer c.ue.secMu.Unlock()
-	return c.ue.sec.Protect(make([]byte, 0, len(plain)+8), nassec.IntegrityCiphered, plain)
+	return k.use().Protect(make([]byte, 0, len(plain)+8), h, plain)
 }
 
 // transport is Downlink NAS Transport (TS 36.413 §8.6.2.2).

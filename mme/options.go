@@ -54,6 +54,10 @@ type Options struct {
 	// Security Mode Command where TS 36.331 §5.3.5.4 has a handover within the cell.
 	KeepKeys func(ENBInfo) bool
 
+	// Store keeps phones over a restart. New loads it. Nil: after a restart phones
+	// are unknown, are told so, and attach again.
+	Store Store
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of

@@ -93,8 +93,9 @@ func (r *registry) park(u *ue, c *conn) {
 
 // place is what came of enter.
 type place struct {
-	owner *conn  // the IMSI is with this connection, which must end first
-	pdns  []*pdn // of what was known of the IMSI; now the caller's to close
+	owner   *conn   // the IMSI is with this connection, which must end first
+	pdns    []*pdn  // of what was known of the IMSI; now the caller's to close
+	evicted id.IMSI // of a phone that was forgotten to make room; zero: none
 }
 
 // enter makes u, owned by c, the phone of its IMSI. errFull if there are too
@@ -110,26 +111,29 @@ func (r *registry) enter(u *ue, c *conn) (p place, err error) {
 		return place{owner: former.owner}, nil
 	case former != nil:
 		p.pdns = r.remove(former)
-	case len(r.byIMSI) >= r.max && !r.evict():
-		return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))
+	case len(r.byIMSI) >= r.max:
+		if p.evicted = r.evict(); p.evicted.IsZero() {
+			return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))
+		}
 	}
 	u.owner = c
 	r.byIMSI[u.imsi] = u
 	return p, nil
 }
 
-// evict removes some deregistered phone.
-func (r *registry) evict() bool {
+// evict removes some deregistered phone and gives its IMSI, zero if there is
+// none.
+func (r *registry) evict() id.IMSI {
 	if r.deregistered == 0 {
-		return false
+		return id.IMSI{}
 	}
 	for _, u := range r.byIMSI {
 		if u.owner == nil && !u.registered {
 			r.remove(u)
-			return true
+			return u.imsi
 		}
 	}
-	return false
+	return id.IMSI{}
 }
 
 // remove forgets a phone and gives its PDN connections, which end.

@@ -15,7 +15,7 @@ func (c *conn) secure() error {
 	if err != nil {
 		return err
 	}
-	next, err := nassec.New(nassec.State{Role: nassec.Network, KSI: k.ksi, KASME: k.kasme, EEA: eea, EIA: eia})
+	next, err := newKeyset(nassec.State{Role: nassec.Network, KSI: k.ksi, KASME: k.kasme, EEA: eea, EIA: eia})
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
@@ -26,17 +26,14 @@ func (c *conn) secure() error {
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
+	next.grant = k.lease
 	u.secMu.Lock()
 	u.next = next
 	u.secMu.Unlock()
 	if err := c.exchange(t3460, func() error { return c.commandSecurity(next, plain) }, c.securityModeAnswer); err != nil {
 		return err
 	}
-	u.lease, c.keys, c.secured = k.lease, nil, true
-	u.show(func(i *UEInfo) {
-		i.IMSI, i.MSISDN, i.Security = u.imsi, k.lease.profile.MSISDN, eea.String()+" "+eia.String()
-		i.Ticket, i.TicketUntil, i.Segment = k.lease.ticket.ID, k.lease.ticket.NotAfter, 0
-	})
+	c.keys, c.secured = nil, true
 	return nil
 }
 
@@ -50,11 +47,10 @@ func (c *conn) algorithms() (nassec.EEA, nassec.EIA, error) {
 	return eea, eia, nil
 }
 
-// commandSecurity sends Security Mode Command under the keys it announces.
-func (c *conn) commandSecurity(next *nassec.Context, plain []byte) error {
-	c.ue.secMu.Lock()
-	pdu, err := next.Protect(nil, nassec.IntegrityNewContext, plain)
-	c.ue.secMu.Unlock()
+// commandSecurity sends Security Mode Command under the keys it announces. A
+// phone that is known has both sets of keys from then on.
+func (c *conn) commandSecurity(next *keyset, plain []byte) error {
+	pdu, err := c.protect(next, nassec.IntegrityNewContext, plain)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,8 @@ type Stats struct {
 	Registered int // of these EMM-REGISTERED, idle or connected
 	Connected  int // with an S1 connection, now
 
+	Store StoreStats // zero without Options.Store
+
 	// Procedures counts finished procedures by name and outcome, such as
 	// "attach ok" and "attach EMM cause #8".
 	Procedures map[string]uint64
@@ -116,5 +118,8 @@ func (m *MME) Stats() Stats {
 	m.count.mu.Unlock()
 	s.UEs, s.Registered = m.known.size()
 	s.ENBs, s.Connected = m.legs.size()
+	if m.keeper != nil {
+		s.Store = m.keeper.stats()
+	}
 	return s
 }

@@ -61,9 +61,14 @@ func (m *MME) forgetIdle(u *ue, why string, anew bool) bool {
 		return false
 	}
 	m.deregistered(u, why)
+	l := ending(had)
+	if b := m.keepIdle(u, l...); b != nil {
+		_ = b.wait() // the session is to end whatever becomes of the record
+	}
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()
-	m.deleteAt(ctx, had)
+	m.deleteAt(ctx, l)
+	m.keepIdle(u)
 	return true
 }
 

@@ -33,8 +33,8 @@ type ue struct {
 	// secMu guards the security contexts: a new connection verifies a message
 	// that names this phone while the owner goes on.
 	secMu sync.Mutex
-	sec   *nassec.Context // in use; nil before the first Security Mode Complete
-	next  *nassec.Context // a Security Mode Command took it into use and is not confirmed
+	sec   *keyset // in use; nil before the first Security Mode Complete
+	next  *keyset // a Security Mode Command took it into use and is not confirmed
 
 	guesses   int       // short codes that did not fit, since guessed
 	guessedAt time.Time // the first of them
@@ -49,6 +49,13 @@ type ue struct {
 	drx      eps.DRX   // how often the phone listens, if it says so; zero does not
 	requests int       // service requests since the M-TMSI was assigned
 	assigned time.Time // when it was
+
+	// For the store, see persist.go.
+	entered  bool             // the registry has, or had, the phone
+	accepted bool             // Attach Accept was sent: the phone may be registered
+	served   bool             // the gateway may have a tunnel end of some eNB
+	opening  eps.BearerStatus // default bearers of sessions that the gateway may have opened unheard
+	closing  []*closing       // taken from the phone, and perhaps still at the gateway
 
 	infoMu sync.Mutex
 	info   UEInfo
@@ -72,14 +79,14 @@ func (u *ue) each(commit bool, f func(*nassec.Context) error) error {
 	defer u.secMu.Unlock()
 	err := errNoContext
 	if u.sec != nil {
-		if err = f(u.sec); err == nil {
+		if err = u.sec.try(f); err == nil {
 			return nil
 		}
 	}
 	if u.next != nil && !errors.Is(err, nassec.ErrReplay) {
-		if e := f(u.next); e == nil {
+		if e := u.next.try(f); e == nil {
 			if commit {
-				u.sec, u.next = u.next, nil
+				u.confirm()
 			}
 			return nil
 		} else if u.sec == nil {
@@ -87,6 +94,27 @@ func (u *ue) each(commit bool, f func(*nassec.Context) error) error {
 		}
 	}
 	return err
+}
+
+// confirm takes the unconfirmed context into use, with the lease of its
+// authentication. Called by the owner, under secMu.
+func (u *ue) confirm() {
+	u.sec, u.next = u.next, nil
+	if g := u.sec.grant; g != nil {
+		u.sec.grant, u.lease = nil, g
+		u.show(func(i *UEInfo) {
+			i.IMSI, i.MSISDN, i.Security = u.imsi, g.profile.MSISDN, u.sec.algorithms()
+			i.Ticket, i.TicketUntil, i.Segment = g.ticket.ID, g.ticket.NotAfter, 0
+		})
+	}
+}
+
+// fold leaves the phone's keys unexpanded: it is idle.
+func (u *ue) fold() {
+	u.secMu.Lock()
+	u.sec.fold()
+	u.next.fold()
+	u.secMu.Unlock()
 }
 
 // verify says whether the phone itself sent this initial NAS message, and

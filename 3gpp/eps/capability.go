@@ -201,6 +201,15 @@ type UESecurityCapability struct {
 	o [5]byte
 }
 
+// MakeUESecurityCapability takes the value part, as Octets gives it: 2, 4 or 5
+// octets.
+func MakeUESecurityCapability(b []byte) (c UESecurityCapability, err error) {
+	if len(b) < 2 || len(b) > len(c.o) {
+		return c, fmt.Errorf("UE security capability of %d octets, want 2, 4 or 5", len(b))
+	}
+	return c, c.decode(b)
+}
+
 // EEA says whether the UE can cipher with e.
 func (c UESecurityCapability) EEA(e EEA) bool { return e < 8 && has(c.Octets(), Feature(e)) }
 

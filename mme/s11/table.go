@@ -107,7 +107,10 @@ type State struct {
 
 // State gives the session to be stored. Sessions of one phone have the same Local.
 func (s *Session) State() State {
-	st := State{Session: *s, Local: s.tunnel.local, Remote: s.remote, Peer: s.peer}
+	st := State{Session: *s, Remote: s.remote, Peer: s.peer}
+	if s.tunnel != nil { // it is a Client's
+		st.Local = s.tunnel.local
+	}
 	st.tunnel, st.remote, st.peer = nil, 0, netip.AddrPort{}
 	return st
 }

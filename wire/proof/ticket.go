@@ -87,6 +87,17 @@ func (t Ticket) Sign(k SigningKey) ([]byte, error) {
 // names. The caller asks the ledger whether that node is t.Home's.
 // Errors: ErrMalformed, ErrSignature, ErrChain.
 func OpenTicket(chainID string, b []byte) (Ticket, error) {
+	t, err := PeekTicket(chainID, b)
+	if err == nil {
+		_, err = open(t.Node, purposeTicket, b)
+	}
+	return t, err
+}
+
+// PeekTicket reads a signed ticket without checking the signature: for who has
+// opened it before and kept it where nobody else writes.
+// Errors: ErrMalformed, ErrChain.
+func PeekTicket(chainID string, b []byte) (Ticket, error) {
 	body, _, err := split(purposeTicket, b)
 	if err != nil {
 		return Ticket{}, err
@@ -110,8 +121,8 @@ func OpenTicket(chainID string, b []byte) (Ticket, error) {
 	if t.ChainID != chainID {
 		return Ticket{}, fmt.Errorf("ticket for %q: %w", t.ChainID, ErrChain)
 	}
-	_, err = open(t.Node, purposeTicket, b)
-	return t, err
+	t.ChainID = chainID // many tickets share it
+	return t, nil
 }
 
 // Valid says whether the lease covers the instant.
