@@ -23,6 +23,7 @@ import (
 type world struct {
 	t       testing.TB
 	m       *MME
+	o       Options
 	home    *testHome
 	gw      *testGateway
 	towers  map[uint32]proof.TowerKey
@@ -71,7 +72,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	w.l = l
 	w.open = func(remote netip.AddrPort) sctp.Association {
 		a, b := sctp.Pipe(sctp.PipeOptions{A: l.Addr(), B: remote})
-		l.ch <- a
+		w.l.ch <- a
 		return b
 	}
 	return w
@@ -90,12 +91,19 @@ func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
 	if change != nil {
 		change(&o)
 	}
-	w.m = must(New(o))
+	w.o = o
+	w.start(l)
+	return w
+}
+
+// start runs an MME.
+func (w *world) start(l sctp.Listener) {
+	w.m = must(New(w.o))
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(context.Background())
 	w.served = make(chan error, 1)
-	go func() { w.served <- w.m.Serve(ctx, l) }()
-	return w
+	m, served := w.m, w.served
+	go func() { served <- m.Serve(ctx, l) }()
 }
 
 func (w *world) end() {
