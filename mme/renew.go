@@ -49,6 +49,9 @@ func (c *conn) rekey() error {
 	if !c.m.o.KeepKeys(enb) {
 		m.SecurityKey, m.UESecurityCapabilities = new(c.kenb()), new(securityCapabilities(u))
 	}
+	if err := c.commit(); err != nil {
+		return err
+	}
 	if err := c.toENB(m); err != nil {
 		return err
 	}
