@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"campanile.network/internal/sctp"
 )
 
 // core makes the operator's homes, a host's worth each, by what a person would
@@ -68,16 +70,25 @@ func (w *world) tower() *process {
 func (w *world) stranger() (p *process, register []string) {
 	t := w.t
 	t.Helper()
+	register = w.newTower("tower", "enb-agent", "first")
+	return w.start("tower", "enb-agent"), register
+}
+
+// newTower makes a tower's home, and gives the command that registers it.
+func (w *world) newTower(ns, home, name string, more ...string) (register []string) {
+	t := w.t
+	t.Helper()
 	line := strings.TrimSpace(w.run("core", "invite", "--role", "enb-agent", "--home", w.home("hss-chain")))
 	var made struct{ Next []string }
-	if err := json.Unmarshal([]byte(w.run("tower", "init", "--json", "--role", "enb-agent", "--home", w.home("enb-agent"), "--invite", line)), &made); err != nil {
+	args := append([]string{"init", "--json", "--role", "enb-agent", "--home", w.home(home), "--invite", line, "--tower", name}, more...)
+	if err := json.Unmarshal([]byte(w.run(ns, args...)), &made); err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(made.Next[0], `campanile tower register "first tower" `)
+	_, rest, ok := strings.Cut(made.Next[0], fmt.Sprintf("campanile tower register %q ", name))
 	if !ok {
 		t.Fatalf("%q", made.Next)
 	}
-	return w.start("tower", "enb-agent"), append([]string{"tower", "register", "first tower", "--home", w.home("hss-chain")}, strings.Fields(rest)...)
+	return append([]string{"tower", "register", name, "--home", w.home("hss-chain")}, strings.Fields(rest)...)
 }
 
 // until asks again and again for at most so long.
@@ -176,7 +187,6 @@ func (w *world) homeRouter() {
 		w.t.Skip("nft is not installed")
 	}
 	w.ip("netns add @nat")
-	w.t.Cleanup(func() { exec.Command("ip", "netns", "del", w.ns("nat")).Run() })
 	w.ip("link add tn netns @tower type veth peer name nt netns @nat")
 	w.ip("link add nc netns @nat type veth peer name cn netns @core")
 	w.ip("-n @tower addr add 192.168.7.2/24 dev tn")
@@ -189,9 +199,18 @@ func (w *world) homeRouter() {
 		w.ip("-n " + l)
 	}
 	w.ip("netns exec @nat sysctl -qw net.ipv4.ip_forward=1")
+	w.masquerade("masquerade fully-random")
+}
+
+// masquerade has the router begin anew: it forgets what it knew, and gives ports
+// as it is told.
+func (w *world) masquerade(how string) {
+	w.ip("netns exec @nat nft flush ruleset")
 	w.ip("netns exec @nat nft add table ip n")
 	w.ip("netns exec @nat nft add chain ip n post { type nat hook postrouting priority 100 ; }")
-	w.ip("netns exec @nat nft add rule ip n post oifname nc masquerade fully-random")
+	w.ip("netns exec @nat nft add rule ip n post oifname nc " + how)
+	w.ip("-n @nat link set nc down") // which ends every flow it masquerades
+	w.ip("-n @nat link set nc up")
 }
 
 // Behind a NAT all of it works the same: the link, S1AP in UDP, and user packets
@@ -204,10 +223,7 @@ func TestBehindNAT(t *testing.T) {
 	agent := w.tower()
 	key := w.subscriber("999700000000001")
 	w.browse(key, 3_000_000, 400_000)
-	w.ip("netns exec @nat nft flush ruleset")
-	w.ip("netns exec @nat nft add table ip n")
-	w.ip("netns exec @nat nft add chain ip n post { type nat hook postrouting priority 100 ; }")
-	w.ip("netns exec @nat nft add rule ip n post oifname nc masquerade fully-random")
+	w.masquerade("masquerade fully-random")
 	w.ip("-n @nat addr add 10.81.1.11/24 dev nc") // the provider gives another address
 	w.ip("-n @nat addr del 10.81.1.10/24 dev nc")
 	w.ip("-n @nat addr replace 10.81.1.11/24 dev nc")
@@ -258,9 +274,7 @@ func TestSeparateHosts(t *testing.T) {
 	if out := w.run("tower", "status", "--home", w.home("enb-agent")); !strings.Contains(out, "the link to billing is up") {
 		t.Errorf("status of the agent: %s", out)
 	}
-	for _, p := range append([]*process{agent}, roles...) {
-		w.stop(p)
-	}
+	w.endings(append(roles, agent), key)
 	for role, word := range map[string]string{"operator": "hss-chain billing mme", "hss": "hss-chain", "hss-hpke": "hss-chain", "tower": "enb-agent", "gateway": "gateway"} {
 		for _, p := range append([]*process{agent}, roles...) {
 			_, err := os.Stat(filepath.Join(w.home(p.name), "keys", role))
@@ -271,8 +285,84 @@ func TestSeparateHosts(t *testing.T) {
 	}
 }
 
+// endings ends every role with a phone attached. Roles are those of core, then
+// the agent.
+func (w *world) endings(roles []*process, key string) {
+	t := w.t
+	t.Helper()
+	home, billing, gateway, mme, agent := roles[0], roles[1], roles[2], roles[3], roles[4]
+	p := w.phone("tower", "127.0.0.40", "999/70-macro-0x19b", "999700000000001", key)
+	p.gets(1, 30*time.Second, "before anything ends")
+	w.stop(mme)
+	w.says(agent, sctp.ErrShutdown.Error()) // and no abort, which eNBs do not notice
+	mme = w.start("core", "mme")
+	w.up(mme)
+	p.gets(1, 60*time.Second, "with another MME process")
+
+	p.tell(syscall.SIGSTOP) // a session stands, and nothing moves in it
+	w.stop(gateway)
+	w.even() // what the gateway counted last has reached billing
+	gateway = w.start("core", "gateway")
+	w.up(gateway)
+	p.stop()
+	p = w.phone("tower", "127.0.0.40", "999/70-macro-0x19b", "999700000000001", key)
+	p.gets(1, 60*time.Second, "with another gateway process")
+
+	p.tell(syscall.SIGSTOP)
+	w.until(8*time.Second, "billing has heard all", func() bool {
+		promised, unpaid := w.vouchers("tower", "enb-agent")
+		return w.carried()-promised-unpaid+underWay <= 2*underWay
+	})
+	w.stop(billing) // before a voucher is due
+	promised, unpaid := w.vouchers("tower", "enb-agent")
+	if unpaid > underWay {
+		t.Errorf("billing has ended and left %d octets unpaid", unpaid)
+	}
+	w.stop(agent)
+	agent = w.start("tower", "enb-agent")
+	w.up(agent)
+	if again, _ := w.vouchers("tower", "enb-agent"); again != promised {
+		t.Errorf("the tower had %d octets promised, after its end it has %d", promised, again)
+	}
+	billing = w.start("core", "billing")
+	w.up(billing)
+	p.tell(syscall.SIGCONT)
+	p.gets(1, 90*time.Second, "with other processes of agent and billing")
+
+	// With a peer that hangs they end, too.
+	w.freeze(billing, true)
+	for _, p := range []*process{gateway, mme, agent} {
+		w.ends(p, 12*time.Second)
+	}
+	w.freeze(billing, false)
+	p.stop()
+	w.stop(billing)
+	w.stop(home)
+}
+
+// freeze stops a process without its knowing, or lets it go on.
+func (w *world) freeze(p *process, yes bool) {
+	w.t.Helper()
+	s := syscall.SIGCONT
+	if yes {
+		s = syscall.SIGSTOP
+	}
+	if err := p.cmd.Process.Signal(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // stop ends a role as an init system does, and wants it to end well.
 func (w *world) stop(p *process) {
+	w.t.Helper()
+	if err := w.ends(p, 12*time.Second); err != nil {
+		w.t.Errorf("%s, told to stop: %v", p.name, err)
+	}
+}
+
+// ends tells a role to end, and wants it to within a time; how it has is another
+// matter.
+func (w *world) ends(p *process, most time.Duration) error {
 	w.t.Helper()
 	start := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -281,11 +371,10 @@ func (w *world) stop(p *process) {
 	select {
 	case err := <-p.done:
 		p.done <- err
-		if err != nil {
-			w.t.Errorf("%s, told to stop: %v", p.name, err)
-		}
-		w.t.Logf("%s ended in %v", p.name, time.Since(start).Round(time.Millisecond))
-	case <-time.After(15 * time.Second):
-		w.t.Errorf("%s does not end", p.name)
+		w.t.Logf("%s ended in %v: %v", p.name, time.Since(start).Round(time.Millisecond), err)
+		return err
+	case <-time.After(most):
+		w.t.Errorf("%s does not end within %v", p.name, most)
+		return nil
 	}
 }

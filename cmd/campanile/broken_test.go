@@ -30,29 +30,50 @@ const underWay = 4096
 // twice, and the tower to have counted no more.
 func (w *world) even() {
 	w.t.Helper()
-	paid := regexp.MustCompile(`for (\d+) octets, (\d+) octets unpaid`)
+	w.evenOver("tower", "enb-agent")
+}
+
+// evenOver is even for the only towers there are, by namespace and home.
+func (w *world) evenOver(where ...string) {
+	w.t.Helper()
 	w.until(30*time.Second, "both counts equal and paid", func() bool {
-		// First the tower: what is promised since is carried, too.
-		said := w.run("tower", "status", "--home", w.home("enb-agent"))
-		var billing struct {
-			UL uint64 `json:"ul_octets"`
-			DL uint64 `json:"dl_octets"`
+		// First the towers: what is promised since is carried, too.
+		var promised, unpaid uint64
+		for i := 0; i < len(where); i += 2 {
+			p, u := w.vouchers(where[i], where[i+1])
+			promised, unpaid = promised+p, unpaid+u
 		}
-		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
-			w.t.Fatal(err)
-		}
-		m := paid.FindStringSubmatch(said)
-		if m == nil {
-			return false
-		}
-		promised, _ := strconv.ParseUint(m[1], 10, 64)
-		unpaid, _ := strconv.ParseUint(m[2], 10, 64)
-		carried := billing.UL + billing.DL
+		carried := w.carried()
 		if promised > carried {
 			w.t.Fatalf("%d octets promised, %d carried", promised, carried)
 		}
 		return promised > 0 && carried-promised <= underWay && unpaid <= underWay
 	})
+}
+
+// vouchers are what a tower has been promised and what is unpaid, in octets.
+func (w *world) vouchers(ns, home string) (promised, unpaid uint64) {
+	w.t.Helper()
+	if m := vouchersSaid.FindStringSubmatch(w.run(ns, "status", "--home", w.home(home))); m != nil {
+		promised, _ = strconv.ParseUint(m[1], 10, 64)
+		unpaid, _ = strconv.ParseUint(m[2], 10, 64)
+	}
+	return promised, unpaid
+}
+
+var vouchersSaid = regexp.MustCompile(`for (\d+) octets, (\d+) octets unpaid`)
+
+// carried is what the gateways have, as billing has heard, in octets.
+func (w *world) carried() uint64 {
+	w.t.Helper()
+	var billing struct {
+		UL uint64 `json:"ul_octets"`
+		DL uint64 `json:"dl_octets"`
+	}
+	if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
+		w.t.Fatal(err)
+	}
+	return billing.UL + billing.DL
 }
 
 // What breaks on the way and dies on either side: the tower is told what to do

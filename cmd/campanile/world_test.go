@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,9 +24,15 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("CAMPANILE_TEST_AS") {
 	case "campanile":
 		main()
+	case "phone":
+		os.Exit(livingPhone(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]))
 	case "web":
 		fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[1], webServer()))
 		os.Exit(1)
+	}
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		p.Value.Set("4") // worlds wait most of the time
 	}
 	os.Exit(m.Run())
 }
@@ -51,7 +59,8 @@ func page(n int) []byte {
 	return b
 }
 
-// world is network namespaces joined by veth, and the processes in them.
+// world is network namespaces joined by veth, and the processes in them. Each
+// test has its own, and they run beside each other: most of it is waiting.
 type world struct {
 	t    *testing.T
 	dir  string
@@ -70,6 +79,7 @@ type process struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	must := func(what string) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(what)
@@ -86,16 +96,52 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), tag: fmt.Sprintf("rl%d", os.Getpid()), self: self}
+	w := &world{t: t, dir: t.TempDir(), tag: fmt.Sprintf("rl%d-%s-", os.Getpid(), t.Name()), self: self}
+	dropStale()
 	if out, err := exec.Command("ip", "netns", "add", w.ns("tower")).CombinedOutput(); err != nil {
 		must(fmt.Sprintf("no network namespaces here: %s", out))
 	}
 	t.Cleanup(func() {
-		for _, n := range []string{"tower", "core", "net"} {
-			exec.Command("ip", "netns", "del", w.ns(n)).Run()
+		for _, n := range namespaces() {
+			if strings.HasPrefix(n, w.tag) {
+				exec.Command("ip", "netns", "del", n).Run()
+			}
 		}
 	})
 	return w
+}
+
+// namespaces are the names there are.
+func namespaces() (names []string) {
+	out, _ := exec.Command("ip", "netns", "list").Output()
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) > 0 {
+			names = append(names, f[0])
+		}
+	}
+	return names
+}
+
+// dropStale ends what a test has left behind that was killed from outside.
+func dropStale() {
+	mine := regexp.MustCompile(`^rl(\d+)\D`)
+	for _, n := range namespaces() {
+		m := mine.FindStringSubmatch(n)
+		if m == nil {
+			continue
+		}
+		pid, err := strconv.Atoi(m[1])
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		out, _ := exec.Command("ip", "netns", "pids", n).Output()
+		for _, p := range strings.Fields(string(out)) {
+			if pid, err := strconv.Atoi(p); err == nil {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		exec.Command("ip", "netns", "del", n).Run()
+	}
 }
 
 func (w *world) ns(name string) string { return w.tag + name }
@@ -139,8 +185,14 @@ func (w *world) try(ns string, args ...string) (string, error) {
 // start starts a role; it has ended when the test ends.
 func (w *world) start(ns, role string) *process {
 	w.t.Helper()
-	c := w.command(ns, "campanile", role, "--home", w.home(role))
-	p := &process{name: role, cmd: c, ready: make(chan struct{}), done: make(chan error, 1), log: filepath.Join(w.dir, role+".log")}
+	return w.startIn(ns, role, role)
+}
+
+// startIn starts a role in a home of another name.
+func (w *world) startIn(ns, role, home string) *process {
+	w.t.Helper()
+	c := w.command(ns, "campanile", role, "--home", w.home(home))
+	p := &process{name: home, cmd: c, ready: make(chan struct{}), done: make(chan error, 1), log: filepath.Join(w.dir, home+".log")}
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		w.t.Fatal(err)
@@ -168,7 +220,7 @@ func (w *world) start(ns, role string) *process {
 		p.cmd.Process.Kill()
 		<-p.done
 		if b, _ := os.ReadFile(p.log); w.t.Failed() {
-			w.t.Logf("%s:\n%s", role, b[max(0, len(b)-3000):])
+			w.t.Logf("%s:\n%s", home, b[max(0, len(b)-3000):])
 		}
 	})
 	return p

@@ -125,7 +125,11 @@ func (t *Town) startLinks(context.Context) error {
 	s := newServer(cert, 16, grpc.UnaryInterceptor(only(self)))
 	link.Register(s, t.meter)
 	usage.Register(s, t.meter)
-	return t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen")
+	if err := t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen"); err != nil {
+		return err
+	}
+	t.onEnd("last vouchers", t.meter.Sign) // while towers hear them
+	return nil
 }
 
 // startHomeServer answers serving networks, and lets the operator's own roles
