@@ -195,6 +195,7 @@ func (a *assoc) end(err error) {
 	if a.state == closed {
 		return
 	}
+	a.book(-a.used - a.queued)
 	a.state, a.err = closed, err
 	a.stopClock()
 	a.sender.release(a.e)

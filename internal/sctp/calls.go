@@ -36,11 +36,11 @@ func (a *assoc) Send(ctx context.Context, stream uint16, ppid uint32, data []byt
 			a.mu.Unlock()
 			return err
 		}
-		if a.hasRoom(len(data), a.e.o.SendBuffer) {
+		if a.takes(len(data)) {
 			a.now = time.Now()
 			a.enqueue(stream, ppid, data)
 			a.flush()
-			if a.waiters > 0 && a.hasRoom(1, a.e.o.SendBuffer) {
+			if a.waiters > 0 && a.takes(1) {
 				wake(a.room)
 			}
 			a.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Userspace struct {
 	conn  Datagrams
 	ip    netip.Addr
 	count counters
+	held  atomic.Int64   // bytes of messages, see memory.go
 	wg    sync.WaitGroup // the reader and the pending timer callbacks of all associations
 
 	mu        sync.RWMutex // taken after an association's mutex, never before it

@@ -159,6 +159,9 @@ func FuzzAssociation(f *testing.F) {
 func checkInvariants(t *testing.T, a *assoc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if held := a.e.held.Load(); len(a.e.assocs) == 1 && a.state != closed && held != int64(a.used+a.queued) {
+		t.Fatalf("the endpoint holds %d bytes, its only association %d and %d", held, a.used, a.queued)
+	}
 	flight, rtx, gapped, queued, leads := 0, 0, 0, 0, 0
 	for i := range a.q.n {
 		c := a.q.at(i)

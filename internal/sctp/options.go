@@ -57,6 +57,7 @@ type Options struct {
 	MaxMessage      int            // bytes of the longest message sent or received, 0 means 128 KiB
 	Backlog         int            // associations waiting for Accept, 0 means 128
 	MaxAssociations int            // 0 means 65536
+	Memory          int            // bytes of messages in all associations, 0 means 256 MiB; more than that is shared equally
 	CloseTimeout    time.Duration  // for Close, 0 means 2 s
 	Timers          Timers
 	Logger          *slog.Logger // nil discards
@@ -98,6 +99,7 @@ func (o Options) complete() (Options, error) {
 	def(&o.MaxMessage, 128<<10)
 	def(&o.Backlog, 128)
 	def(&o.MaxAssociations, 1<<16)
+	def(&o.Memory, 256<<20)
 	def(&o.CloseTimeout, 2*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -119,8 +121,8 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("sctp: RTO.Initial %v is not within RTO.Min %v and RTO.Max %v", t.RTOInitial, t.RTOMin, t.RTOMax)
 	case t.SACKDelay < 0 || t.SACKDelay > 500*time.Millisecond:
 		return o, fmt.Errorf("sctp: SACK delay %v is not within 0..500ms (RFC 9260 §6.2)", t.SACKDelay)
-	case t.HBInterval < 0 || t.CookieLife < 0 || t.MaxRetrans < 0 || t.PathMaxRetrans < 0 || t.MaxInitRetr < 0 || t.MaxBurst < 1 || o.Backlog < 1:
-		return o, fmt.Errorf("sctp: a timer, retransmission limit or backlog is negative: %+v", *t)
+	case t.HBInterval < 0 || t.CookieLife < 0 || t.MaxRetrans < 0 || t.PathMaxRetrans < 0 || t.MaxInitRetr < 0 || t.MaxBurst < 1 || o.Backlog < 1 || o.Memory < 0:
+		return o, fmt.Errorf("sctp: a timer, retransmission limit, backlog or Memory is negative: %+v", *t)
 	}
 	return o, nil
 }

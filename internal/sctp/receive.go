@@ -91,7 +91,7 @@ func (a *assoc) onData(c chunk) {
 		a.ctl = appendCause(a.ctl, ctError, 0, CauseInvalidStream, []byte{v[4], v[5], 0, 0})
 		return
 	}
-	a.used += len(f.data) + chunkOverhead
+	a.charge(len(f.data) + chunkOverhead)
 	a.advertised -= len(f.data)
 	f.data = a.keep(f.data)
 	if f.flags&(flagB|flagE) == flagB|flagE {
@@ -130,7 +130,11 @@ func (a *assoc) hasBuffer(tsn uint32, n int) bool {
 		limit *= 2
 	}
 	if a.used+n+chunkOverhead <= limit {
-		return true
+		if n+chunkOverhead <= a.e.room(a.used) {
+			return true
+		}
+		a.e.count.drop(dropMemory)
+		return false
 	}
 	a.e.count.drop(dropNoBuffer)
 	if a.ready.n == 0 && a.high == a.cum {
@@ -225,7 +229,7 @@ func (a *assoc) reassemble(tsn uint32, f fragment) {
 			break
 		}
 	}
-	a.used -= chunkOverhead * int(last-first)
+	a.charge(-chunkOverhead * int(last-first))
 	a.order(f.stream, f.ssn, f.flags, Message{f.stream, f.ppid, data})
 }
 
@@ -245,7 +249,7 @@ func (a *assoc) order(stream, ssn uint16, flags uint8, m Message) {
 		k := uint32(stream)<<16 | uint32(ssn)
 		if _, twice := a.held[k]; twice || int16(ssn-*next) < 0 {
 			a.e.count.drop(dropFragment)
-			a.used -= len(m.Data) + chunkOverhead
+			a.charge(-len(m.Data) - chunkOverhead)
 			return
 		}
 		a.held[k] = m
@@ -270,11 +274,11 @@ func (a *assoc) pop() (Message, bool) {
 		return Message{}, false
 	}
 	m := a.ready.pop()
-	a.used -= len(m.Data) + chunkOverhead
+	a.charge(-len(m.Data) - chunkOverhead)
 	return m, true
 }
 
-func (a *assoc) free() int { return max(0, a.e.o.ReceiveBuffer-a.used) }
+func (a *assoc) free() int { return max(0, min(a.e.o.ReceiveBuffer-a.used, a.e.room(a.used))) }
 
 // windowOpened reports whether the peer should be told that a nearly closed window is open again (RFC 9260 §6.2).
 func (a *assoc) windowOpened() bool {

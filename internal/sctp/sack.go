@@ -103,6 +103,7 @@ func (a *assoc) ackCumulative(n int, cum uint32) int {
 			newly += c.n
 		}
 		a.queued -= c.n
+		a.book(-c.n)
 		c.block.free()
 	}
 	a.sent -= n

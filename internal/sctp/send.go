@@ -67,8 +67,6 @@ func (s *sender) init(tsn uint32, mtu int) {
 // initialWindow is RFC 9260 §7.2.1's.
 func initialWindow(mtu int) int { return min(4*mtu, max(2*mtu, 4404)) }
 
-func (s *sender) hasRoom(n, limit int) bool { return s.queued == 0 || s.queued+n <= limit }
-
 func (s *sender) release(e *Userspace) {
 	for s.q.n > 0 {
 		c := s.q.pop()
@@ -91,6 +89,7 @@ func (a *assoc) enqueue(stream uint16, ppid uint32, data []byte) {
 		}
 		a.q.push(c)
 		a.queued += n
+		a.book(n)
 		a.unsent += dataHeader + pad4(n)
 		c.flags = 0
 	}

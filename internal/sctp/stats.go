@@ -24,6 +24,7 @@ const (
 	dropDuplicate
 	dropBeyondWindow
 	dropNoBuffer
+	dropMemory
 	dropFragment
 	dropSendError
 	dropReadError
@@ -50,6 +51,7 @@ var dropNames = [dropCount]string{
 	dropDuplicate:    "duplicate TSN",
 	dropBeyondWindow: "TSN beyond window",
 	dropNoBuffer:     "receive buffer full",
+	dropMemory:       "endpoint's memory used up",
 	dropFragment:     "inconsistent fragment or stream",
 	dropSendError:    "socket refused a packet to send",
 	dropReadError:    "socket error on reading",
