@@ -73,6 +73,20 @@ type Options struct {
 	T3412     time.Duration // periodic update (TS 24.301 §5.3.5); 54 minutes; negative: phones send none
 	IdleLimit time.Duration // an idle phone is detached implicitly after it (TS 24.301 §5.3.5); T3412 and 8 minutes, without T3412 24 h
 
+	// Paging is where phones are paged, stage after stage: where the phone was last,
+	// once; in its tracking areas, twice; everywhere, once; 18 s altogether.
+	Paging []PagingStage
+	// PagingPriority is the priority, 1 (highest) to 8, of a page for data of a bearer
+	// with this ARP priority level (TS 36.413 §9.2.1.78); 0: none. nil: none.
+	PagingPriority func(arp uint8) uint8
+
+	// PSM is the longest T3412 extended that a phone gets which asks for power saving
+	// mode (TS 24.301 §5.3.11); 0: nobody gets it. EDRX is the longest cycle of
+	// extended DRX (TS 24.301 §5.3.12), for eNBs that have it and whose hyper frame
+	// 0 was at HyperFrames, the Unix epoch; 0: nobody gets it.
+	PSM, EDRX   time.Duration
+	HyperFrames time.Time
+
 	GUTIRequests int           // a phone gets another GUTI after so many service requests; 32
 	GUTIAge      time.Duration // and when it has had one for so long; 12 h
 
@@ -105,6 +119,7 @@ func (o Options) complete() (Options, error) {
 		def(&o.IdleLimit, o.T3412+reachableMargin+implicitDetachWait)
 	}
 	def(&o.IdleLimit, 24*time.Hour)
+	def(&o.HyperFrames, time.Unix(0, 0))
 	def(&o.GUTIRequests, 32)
 	def(&o.GUTIAge, 12*time.Hour)
 	def(&o.Zone, time.Local)
@@ -121,6 +136,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.KeepKeys == nil {
 		o.KeepKeys = func(e ENBInfo) bool { return strings.HasPrefix(e.Name, "srsenb") }
+	}
+	if o.Paging == nil {
+		o.Paging = defaultPaging
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}
@@ -146,13 +164,13 @@ func (o Options) complete() (Options, error) {
 		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
 		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
 		{o.LAC == 0xfffe, "LAC 0xfffe says that there is no location area (TS 23.003 §4.1)"},
-		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.IdleLimit < 0 || o.GUTIAge < 0, "a timeout is negative"},
+		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.IdleLimit < 0 || o.GUTIAge < 0 || o.PSM < 0 || o.EDRX < 0, "a timeout is negative"},
 	} {
 		if c.bad {
 			errs = append(errs, errors.New("mme: "+c.what))
 		}
 	}
-	return o, errors.Join(append(errs, checkAreas(o.Areas))...)
+	return o, errors.Join(append(errs, checkAreas(o.Areas), checkPaging(o.Paging))...)
 }
 
 // periodic is T3412 as phones are told (TS 24.301 §5.3.5).

@@ -2,6 +2,7 @@ package mme
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -13,18 +14,56 @@ import (
 	"campanile.network/wire/gtpc"
 )
 
+// PagingStage is a part of a paging procedure. The phone is paged in the first
+// stage, and in each that follows if it does not come (TS 23.401 §5.3.4.3).
+type PagingStage struct {
+	Where PagingWhere
+	Times int
+	Wait  time.Duration // for an answer, each time: T3413 (TS 24.301 §5.6.2.2.1)
+}
+
+// PagingWhere is which eNBs page a phone.
+type PagingWhere uint8
+
+// The places.
+const (
+	PageLast  PagingWhere = iota // the eNB where it was last
+	PageAreas                    // those of its tracking areas
+	PageAll                      // every eNB, though the phone would have told
+)
+
+// defaultPaging is Options.Paging.
+var defaultPaging = []PagingStage{{PageLast, 1, 3 * time.Second}, {PageAreas, 2, 5 * time.Second}, {PageAll, 1, 5 * time.Second}}
+
+func checkPaging(stages []PagingStage) error {
+	for _, s := range stages {
+		if s.Where > PageAll || s.Times < 1 || s.Times > 16 || s.Wait <= 0 {
+			return errors.New("mme: Paging: a stage is PageLast, PageAreas or PageAll, 1 to 16 times, with a wait")
+		}
+	}
+	return nil
+}
+
 // DownlinkData says that the gateway holds packets for a session's phone, as
 // s11.Options.OnDownlinkData does; it does not block. The phone is paged, or the
-// cause returned why it is not.
-func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
+// cause returned why it is not: gtpc.UnableToPageUE also for one that sleeps
+// (TS 24.301 §5.3.11), which has its packets if the gateway keeps them until it
+// comes.
+func (m *MME) DownlinkData(s *s11.Session, ebi id.EBI, _ gtpc.Cause) gtpc.Cause {
 	m.known.mu.Lock()
 	u := m.known.bySession[s]
+	var priority uint8
+	if u != nil && u.owner == nil && m.o.PagingPriority != nil {
+		if _, b := u.bearer(ebi); b != nil {
+			priority = m.o.PagingPriority(b.qos.ARP.Level)
+		}
+	}
 	m.known.mu.Unlock()
 	switch {
 	case u == nil:
 		m.count.drop(dropDownlinkData)
 		return gtpc.ContextNotFound
-	case !m.reach(u, true):
+	case !m.reachFor(u, true, priority):
 		m.count.drop(dropDownlinkData)
 		return gtpc.UnableToPageUE
 	}
@@ -33,13 +72,15 @@ func (m *MME) DownlinkData(s *s11.Session, _ id.EBI, _ gtpc.Cause) gtpc.Cause {
 
 // reach pages an idle phone, or tells the owner of one that is not idle that
 // data wait for it, if they do. False if the phone cannot be paged.
-func (m *MME) reach(u *ue, data bool) bool {
+func (m *MME) reach(u *ue, data bool) bool { return m.reachFor(u, data, 0) }
+
+func (m *MME) reachFor(u *ue, data bool, priority uint8) bool {
 	m.known.mu.Lock()
 	if owner := u.owner; owner != nil {
 		m.known.mu.Unlock()
 		if data && owner.in.put(inbound{msg: dataWaiting{}}, true) == putClosed {
 			<-owner.done // it has parked the phone by now or is about to
-			return m.reach(u, data)
+			return m.reachFor(u, data, priority)
 		}
 		return true
 	}
@@ -54,11 +95,12 @@ func (m *MME) reach(u *ue, data bool) bool {
 	}
 	ctx, cancel := context.WithCancel(m.leaving)
 	u.paging = cancel
-	p := page{u: u, session: u.pdns[0].session, imsi: u.imsi, drx: u.drx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas()}
+	p := page{u: u, session: u.pdns[0].session, imsi: u.imsi, drx: u.drx, edrx: u.saving.edrx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas(), priority: priority}
 	if u.formerTMSI != 0 {
 		p.tmsis = append(p.tmsis, u.formerTMSI)
 	}
 	m.known.mu.Unlock()
+	p.last = u.show(nil).ENB
 	if !m.spawn(func() { defer cancel(); m.page(ctx, p) }) {
 		cancel()
 		return false
@@ -68,18 +110,15 @@ func (m *MME) reach(u *ue, data bool) bool {
 
 // page is one paging procedure's data, as it was when the phone was idle.
 type page struct {
-	u       *ue
-	session *s11.Session
-	imsi    id.IMSI
-	drx     eps.DRX
-	tmsis   []id.MTMSI // two while the phone may have either (TS 24.301 §5.4.1.6 a)
-	tais    []id.TAI
-}
-
-// unreachable says that the mobile reachable timer of an idle phone has expired:
-// it is paged no more (TS 24.301 §5.3.5). Called under registry.mu.
-func (m *MME) unreachable(u *ue) bool {
-	return m.o.T3412 > 0 && time.Since(u.heard) > m.o.T3412+reachableMargin
+	u        *ue
+	session  *s11.Session
+	imsi     id.IMSI
+	drx      eps.DRX
+	edrx     eps.Opt[eps.ExtendedDRX]
+	tmsis    []id.MTMSI // two while the phone may have either (TS 24.301 §5.4.1.6 a); none: by IMSI
+	tais     []id.TAI
+	last     id.GlobalENBID
+	priority uint8 // 1 to 8; 0: none
 }
 
 // areas are the tracking areas in which the phone may be without having told.
@@ -94,47 +133,12 @@ func (u *ue) areas() []id.TAI {
 	return out
 }
 
-// messages makes the Paging messages, one for each name the phone may have.
-func (m *MME) messages(p page) []*s1ap.Paging {
-	var out []*s1ap.Paging
-	for _, t := range p.tmsis {
-		msg := &s1ap.Paging{
-			UEIdentityIndexValue: pagingIndex(p.imsi),
-			UEPagingID:           s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: m.o.GUMMEI.Code, TMSI: t})},
-			CNDomain:             s1ap.CNDomainPs, PagingDRX: pagingDRX(p.drx),
-		}
-		for _, t := range p.tais {
-			msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
-		}
-		out = append(out, msg)
-	}
-	return out
-}
-
-// page is paging for EPS services (TS 24.301 §5.6.2, TS 36.413 §8.5): to every
-// eNB in the phone's tracking areas, again when T3413 expires. A phone that
-// comes, whatever for, ends it through ctx.
+// page is paging for EPS services (TS 24.301 §5.6.2, TS 36.413 §8.5), stage by
+// stage. A phone that comes, whatever for, ends it through ctx.
 func (m *MME) page(ctx context.Context, p page) {
 	began := time.Now()
-	messages := m.messages(p)
-	timer := time.NewTimer(t3413.wait)
-	defer timer.Stop()
-	for range t3413.sends {
-		for _, e := range m.legs.all() {
-			if slices.ContainsFunc(e.show().TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
-				for _, msg := range messages {
-					_ = e.send(0, msg)
-				}
-			}
-		}
-		timer.Reset(t3413.wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	for _, s := range m.o.Paging {
+		m.pageStage(ctx, p, s)
 	}
 	m.known.mu.Lock()
 	came, data := ctx.Err() != nil, p.u.data
@@ -162,6 +166,110 @@ func (m *MME) page(ctx context.Context, p page) {
 		}
 	}
 	m.detachIdle(p.u)
+}
+
+// pageStage pages and waits as often as a stage says, at the times when the phone
+// listens. A stage with no eNB takes no time.
+func (m *MME) pageStage(ctx context.Context, p page, s PagingStage) {
+	for range s.Times {
+		sent := false
+		for _, t := range p.names() {
+			if !pause(ctx, p.asleep(t, m.o.HyperFrames)) {
+				return
+			}
+			for _, e := range m.legs.all() {
+				if tais := p.at(s.Where, e.show()); len(tais) > 0 {
+					_ = e.send(0, p.message(m.o.GUMMEI.Code, t, tais))
+					sent = true
+				}
+			}
+		}
+		if !sent || !pause(ctx, s.Wait) {
+			return
+		}
+	}
+}
+
+// pause waits; false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return ctx.Err() == nil
+	}
+}
+
+// names are the phone's M-TMSIs; 0 stands for its IMSI.
+func (p *page) names() []id.MTMSI {
+	if len(p.tmsis) == 0 {
+		return []id.MTMSI{0}
+	}
+	return p.tmsis
+}
+
+// at gives the tracking areas in which an eNB is to page; none: it is not to.
+func (p *page) at(where PagingWhere, e ENBInfo) []id.TAI {
+	if where == PageAll {
+		return e.TAIs
+	}
+	if where == PageLast && e.ID != p.last || !slices.ContainsFunc(e.TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
+		return nil
+	}
+	return p.tais
+}
+
+// message makes the Paging message (TS 36.413 §9.1.6).
+func (p *page) message(code id.MMECode, t id.MTMSI, tais []id.TAI) *s1ap.Paging {
+	msg := &s1ap.Paging{
+		UEIdentityIndexValue: pagingIndex(p.imsi), CNDomain: s1ap.CNDomainPs, PagingDRX: pagingDRX(p.drx), PagingEDRXInformation: pagingEDRX(p.edrx),
+		UEPagingID: s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: code, TMSI: t})},
+	}
+	if t == 0 {
+		msg.UEPagingID = s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceIMSI, IMSI: s1ap.FromIMSI(p.imsi)}
+	}
+	if p.priority >= 1 && p.priority <= 8 {
+		msg.PagingPriority = new(s1ap.PagingPriority(p.priority - 1))
+	}
+	for _, t := range tais {
+		msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
+	}
+	return msg
+}
+
+// PageIMSI pages a phone by its IMSI, everywhere: whatever it has of an earlier
+// registration it forgets, and it attaches (TS 24.301 §5.6.2.2.2). It is for one of
+// which the contexts are lost, and does not wait for it; ErrRegistered says that
+// there are contexts.
+func (m *MME) PageIMSI(imsi id.IMSI) error {
+	if m.here(imsi) {
+		return ErrRegistered
+	}
+	p := page{imsi: imsi}
+	m.spawn(func() {
+		ctx, cancel := context.WithCancel(m.leaving)
+		defer cancel()
+		for range t3413.sends {
+			if m.here(imsi) { // paged again, it would attach again
+				return
+			}
+			m.pageStage(ctx, p, PagingStage{PageAll, 1, t3413.wait})
+		}
+	})
+	return nil
+}
+
+// ErrRegistered says that a phone is registered, or about to be.
+var ErrRegistered = errors.New("mme: the phone is registered")
+
+// here says that a phone is registered, or attaching.
+func (m *MME) here(imsi id.IMSI) bool {
+	m.known.mu.Lock()
+	defer m.known.mu.Unlock()
+	u := m.known.byIMSI[imsi]
+	return u != nil && (u.registered || u.owner != nil)
 }
 
 // pagingDRX is the phone's own cycle, if it has one (TS 36.413 §9.2.1.16,

@@ -25,7 +25,7 @@ func (m *MME) sweep() {
 		case <-t.C:
 		}
 		at := make(chan struct{}, sweepWidth)
-		for _, u := range m.known.idleSince(time.Now().Add(-m.o.IdleLimit)) {
+		for _, u := range m.known.which(m.forgotten) {
 			at <- struct{}{}
 			if !m.spawn(func() { defer func() { <-at }(); m.detachImplicitly(u) }) {
 				return
@@ -40,13 +40,13 @@ func (m *MME) detachImplicitly(u *ue) {
 	}
 }
 
-// idleSince gives the registered phones that have not been heard of since t.
-func (r *registry) idleSince(t time.Time) []*ue {
+// which gives the registered phones that are idle and for which f holds.
+func (r *registry) which(f func(*ue) bool) []*ue {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []*ue
 	for _, u := range r.byIMSI {
-		if u.owner == nil && u.registered && u.heard.Before(t) {
+		if u.owner == nil && u.registered && f(u) {
 			out = append(out, u)
 		}
 	}

@@ -26,6 +26,7 @@ type ue struct {
 	texts            bool           // it takes short messages over NAS; written by the owner
 	registered       bool           // EMM-REGISTERED
 	heard            time.Time      // last in connected mode
+	saving           saving         // what it has been granted
 	tmsi, formerTMSI id.MTMSI
 	tais, formerTAIs []id.TAI // the list the phone has; those it may have besides
 	pdns             []*pdn   // PDN connections, the oldest first; none: nothing is registered

@@ -86,6 +86,7 @@ func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
 	w.gw.operator = operator.Public()
 	o := Options{
 		GUMMEI: id.GUMMEI{PLMN: testPLMN, Group: 1, Code: 0x1a}, ChainID: testChain, Operator: operator,
+		Paging:   []PagingStage{{PageAreas, t3413.sends, t3413.wait}},
 		KeepKeys: func(ENBInfo) bool { return false }, Home: w.home, Gateway: w.gw, Towers: w, Events: w.event, Logger: slog.New(slog.NewTextHandler(w, nil)),
 	}
 	if change != nil {

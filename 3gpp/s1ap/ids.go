@@ -120,6 +120,21 @@ func (v *STMSI) ID() id.STMSI {
 	return id.STMSI{Code: id.MMECode(v.MMEC[0]), TMSI: id.MTMSI(binary.BigEndian.Uint32(v.MTMSI[:]))}
 }
 
+// FromIMSI gives the IMSI of i: two digits an octet, the first in the low half, 1111
+// to fill the last (TS 36.413 §9.2.3.11).
+func FromIMSI(i id.IMSI) IMSI {
+	digits := i.Digits()
+	v := make(IMSI, 0, 8)
+	for n := 0; n < len(digits); n += 2 {
+		high := byte(15)
+		if n+1 < len(digits) {
+			high = digits[n+1] - '0'
+		}
+		v = append(v, high<<4|(digits[n]-'0'))
+	}
+	return v
+}
+
 // FromTEID gives the GTP-TEID of t.
 func FromTEID(t id.TEID) (v GTPTEID) {
 	binary.BigEndian.PutUint32(v[:], uint32(t))

@@ -1,6 +1,7 @@
 package s1ap_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -67,6 +68,12 @@ func TestIdentifiersThereAndBack(t *testing.T) {
 	m := s1ap.FromGUMMEI(mme)
 	if back, err := m.ID(); err != nil || back != mme {
 		t.Errorf("%v %v %v", m, back, err)
+	}
+	for digits, want := range map[string]string{"001010000000001": "00010100000000f1", "26207123456789": "62021732547698"} {
+		imsi, err := id.ParseIMSI(digits)
+		if got := fmt.Sprintf("%x", []byte(s1ap.FromIMSI(imsi))); err != nil || got != want {
+			t.Errorf("IMSI %s: %s, want %s", digits, got, want)
+		}
 	}
 	if s := (id.STMSI{Code: 3, TMSI: 0x01020304}); s1ap.FromSTMSI(s).ID() != s {
 		t.Error("S-TMSI")
