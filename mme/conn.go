@@ -18,8 +18,13 @@ type conn struct {
 	in   *mailbox
 	done chan struct{} // closed when run has ended
 
-	leg *leg // the S1 connection in use; nil once it is gone
-	ue  *ue  // never nil; one that no registry has until the SIM has answered
+	leg    *leg       // the S1 connection in use; nil once it is gone
+	target *leg       // where a handover is to bring the phone; nil without one
+	held   []inbound  // what waits for the end of a handover
+	access accessKeys // of the S1 connection, since its context setup
+	said   [4][]byte  // the last NAS PDUs that went by Downlink NAS Transport
+	missed [][]byte   // of these, what the eNB gave back because of a handover
+	ue     *ue        // never nil; one that no registry has until the SIM has answered
 
 	secured     bool           // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
 	start       nassec.Count   // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
@@ -164,8 +169,10 @@ func (c *conn) end() {
 	page, order, text := c.dataWaiting, c.order, c.sms.waiting
 	c.cutLines()
 	c.ready()
-	for _, in := range c.in.close() {
+	for _, in := range append(c.held, c.in.close()...) {
 		switch m := in.msg.(type) {
+		case *s1ap.PathSwitchRequest:
+			c.refuseSwitch(in.leg, m)
 		case newLeg:
 			if first, ok := m.msg.(*s1ap.InitialUEMessage); ok && in.leg != c.leg {
 				c.m.connect(in.leg, inbound{leg: in.leg, msg: first})
@@ -194,7 +201,7 @@ func (c *conn) end() {
 // with; or errTimer, or errStopping when stop ends.
 func (c *conn) next(timer <-chan time.Time, stop context.Context) (inbound, error) {
 	for {
-		for in, ok := c.in.take(); ok; in, ok = c.in.take() {
+		for in, ok := c.poll(); ok; in, ok = c.poll() {
 			if c.admit(&in) {
 				return in, nil
 			}
@@ -214,17 +221,38 @@ func (c *conn) admit(in *inbound) bool {
 	if m, ok := in.msg.(newLeg); ok {
 		return c.admitLeg(in, m)
 	}
-	if in.leg != nil && in.leg != c.leg {
+	if in.nas != nil { // it has waited
+		return true
+	}
+	if in.leg != nil && in.leg != c.leg && !c.isTarget(in) {
 		if _, word := in.msg.(legGone); !word {
 			c.m.count.drop(dropStaleLeg)
 		}
 		return false
 	}
 	if m, ok := in.msg.(*s1ap.UplinkNASTransport); ok {
-		c.located(m)
+		in.leg.located(m)
 		return c.open(in, m.NASPDU)
 	}
 	return true
+}
+
+// isTarget says that something comes by an S1 connection that is not yet the one
+// in use.
+func (c *conn) isTarget(in *inbound) bool {
+	_, arrives := in.msg.(*s1ap.PathSwitchRequest)
+	return arrives || in.leg == c.target
+}
+
+// poll takes what has waited for the end of a handover, or else the next from the
+// mailbox.
+func (c *conn) poll() (inbound, bool) {
+	if len(c.held) == 0 || c.target != nil {
+		return c.in.take()
+	}
+	in := c.held[0]
+	c.held = c.held[1:]
+	return in, true
 }
 
 // admitLeg verifies the message that a new leg came with, which was verified
@@ -314,7 +342,7 @@ func call[T any](c *conn, limit time.Duration, f func(context.Context) (T, error
 			return r.v, r.err
 		case <-c.in.wake:
 		}
-		for in, ok := c.in.take(); ok; in, ok = c.in.take() {
+		for in, ok := c.poll(); ok; in, ok = c.poll() {
 			if !c.admit(&in) {
 				continue
 			}

@@ -30,7 +30,8 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	if err := c.commit(); err != nil {
 		return nil, err
 	}
-	p := u.lease.profile
+	p, kenb := u.lease.profile, c.kenb()
+	c.access = c.chain(kenb)
 	m := &s1ap.InitialContextSetupRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
 		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
@@ -38,7 +39,7 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 		},
 		ERABToBeSetupListCtxtSUReq: contextBearers(u, nas),
 		UESecurityCapabilities:     securityCapabilities(u),
-		SecurityKey:                c.kenb(), UERadioCapability: u.radio,
+		SecurityKey:                kenb, UERadioCapability: u.radio,
 	}
 	c.showPlace()
 	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })

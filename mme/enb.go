@@ -35,6 +35,7 @@ type enb struct {
 	quit  context.CancelCauseFunc
 
 	resets  resets
+	misses  misses        // path switches that named what they must not
 	probing sync.Mutex    // held by who asks whether the eNB answers
 	heard   chan struct{} // holds one token when it has said something
 

@@ -15,7 +15,7 @@ import (
 
 // A message that names another eNB's phone does not reach it (TS 36.413 §10.6).
 func TestAnotherENBsUE(t *testing.T) {
-	play(t, nil, func(w *world) {
+	play(t, strangers, func(w *world) {
 		e, f := w.tower(0x19b), w.tower(0x19c)
 		p := w.phone(e)
 		p.attach()

@@ -48,7 +48,10 @@ func (c *conn) interrupt(in inbound) error {
 		return nil
 	case *s1ap.NASNonDeliveryIndication:
 		c.m.count.procedure("NAS non delivery", m.Cause.String())
+		c.undelivered(m)
 		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
+	case *s1ap.PathSwitchRequest:
+		return c.switchPath(in.leg, m)
 	case *s1ap.ERABReleaseIndication: // TS 36.413 §8.2.3.2.3: the only bearer there is
 		cause := s1ap.CauseRadioNetworkUnspecified.Cause()
 		if len(m.ERABReleasedList) > 0 {
@@ -56,8 +59,8 @@ func (c *conn) interrupt(in inbound) error {
 		}
 		return &released{cause}
 	case *s1ap.HandoverRequired:
-		return c.noHandover(m)
-	case *s1ap.HandoverCancel: // TS 36.413 §8.4.5.2: it crossed the refusal
+		return c.handOver(m)
+	case *s1ap.HandoverCancel: // TS 36.413 §8.4.5.2: it crossed the end
 		return c.toENB(&s1ap.HandoverCancelAcknowledge{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
 	case *s1ap.UplinkNASTransport:
 		return c.interruptNAS(in)
@@ -143,11 +146,4 @@ func (c *conn) refuseESM(m eps.ESM) error {
 		return c.send(&eps.BearerResourceModificationReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
 	}
 	return c.send(&eps.ESMStatus{PTI: pti, Cause: eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState})
-}
-
-// noHandover answers a handover that this MME does not prepare (TS 36.413
-// §8.4.1.3); the phone stays in its cell or comes back by itself.
-func (c *conn) noHandover(m *s1ap.HandoverRequired) error {
-	return c.toENB(&s1ap.HandoverPreparationFailure{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID,
-		Cause: s1ap.CauseRadioNetworkHoTargetNotAllowed.Cause()})
 }

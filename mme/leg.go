@@ -1,13 +1,16 @@
 package mme
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"sync"
 
 	"campanile.network/3gpp/id"
 )
 
 // leg is one S1 connection of a phone: a UE-associated logical S1-connection
-// (TS 36.413 §3.1). Its ids and eNB never change; its owner may.
+// (TS 36.413 §3.1). Its ids and eNB never change, but that the target of a
+// handover says its own only with its answer; its owner may.
 type leg struct {
 	enb    *enb
 	mmeID  id.MMEUEID
@@ -80,9 +83,9 @@ func (l *leg) place() (id.TAI, id.ECGI) {
 type legTable struct {
 	mu    sync.RWMutex
 	max   int
-	last  id.MMEUEID
 	byMME map[id.MMEUEID]*leg
 	byENB map[*enb]map[id.ENBUEID]*leg
+	asked map[id.MMEUEID]*leg // of byMME, targets of handovers that have not answered: without eNB UE S1AP ID
 	enbs  map[id.GlobalENBID]*enb
 }
 
@@ -90,7 +93,19 @@ type legTable struct {
 const minShare = 1024
 
 func newLegTable(most int) *legTable {
-	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[*enb]map[id.ENBUEID]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
+	return &legTable{max: most, byMME: map[id.MMEUEID]*leg{}, byENB: map[*enb]map[id.ENBUEID]*leg{}, asked: map[id.MMEUEID]*leg{}, enbs: map[id.GlobalENBID]*enb{}}
+}
+
+// draw gives an MME UE S1AP ID nobody has and nobody can guess: in a PATH SWITCH
+// REQUEST an eNB names a phone by it alone (TS 36.413 §8.4.4).
+func (t *legTable) draw() id.MMEUEID {
+	for {
+		var b [4]byte
+		rand.Read(b[:]) // does not fail since Go 1.24
+		if n := id.MMEUEID(binary.BigEndian.Uint32(b[:])); n != 0 && t.byMME[n] == nil {
+			return n
+		}
+	}
 }
 
 // open makes a leg. It also gives the leg that had the same eNB UE S1AP ID, if
@@ -99,30 +114,45 @@ func newLegTable(most int) *legTable {
 func (t *legTable) open(e *enb, n id.ENBUEID) (l, former *leg) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if former = t.byENB[e][n]; former != nil {
-		t.remove(former)
-	}
-	if len(t.byMME) >= t.max || len(t.byENB[e]) >= max(t.max/4, minShare) {
+	former = t.vacate(e, n)
+	if t.full(e) {
 		return nil, former
 	}
-	for {
-		t.last++
-		if t.last != 0 && t.byMME[t.last] == nil {
-			break
-		}
-	}
-	l = &leg{enb: e, mmeID: t.last, enbID: n, stream: e.ueStream(t.last)}
+	l = t.make(e, t.draw(), n)
 	t.byMME[l.mmeID] = l
-	if t.byENB[e] == nil {
-		t.byENB[e] = map[id.ENBUEID]*leg{}
-	}
-	t.byENB[e][n] = l
 	return l, former
+}
+
+// vacate removes the leg that has an eNB UE S1AP ID and gives it.
+func (t *legTable) vacate(e *enb, n id.ENBUEID) *leg {
+	former := t.byENB[e][n]
+	if former != nil {
+		t.remove(former)
+	}
+	return former
+}
+
+func (t *legTable) full(e *enb) bool {
+	return len(t.byMME) >= t.max || len(t.byENB[e]) >= max(t.max/4, minShare)
+}
+
+func (t *legTable) make(e *enb, m id.MMEUEID, n id.ENBUEID) *leg {
+	l := &leg{enb: e, mmeID: m, enbID: n, stream: e.ueStream(m)}
+	t.put(l)
+	return l
+}
+
+func (t *legTable) put(l *leg) {
+	if t.byENB[l.enb] == nil {
+		t.byENB[l.enb] = map[id.ENBUEID]*leg{}
+	}
+	t.byENB[l.enb][l.enbID] = l
 }
 
 func (t *legTable) remove(l *leg) {
 	if t.byMME[l.mmeID] == l {
 		delete(t.byMME, l.mmeID)
+		delete(t.asked, l.mmeID)
 	}
 	if own := t.byENB[l.enb]; own[l.enbID] == l {
 		delete(own, l.enbID)
@@ -153,16 +183,17 @@ const (
 func (t *legTable) find(e *enb, m id.MMEUEID, n id.ENBUEID) (*leg, pair) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if l := t.byENB[e][n]; l != nil && l.mmeID == m { // during a path switch two have one MME UE S1AP ID
+		return l, pairFits
+	}
 	l := t.byMME[m]
 	switch {
 	case l == nil:
 		return nil, pairUnknown
 	case l.enb != e:
 		return nil, pairForeign
-	case l.enbID != n:
-		return l, pairDiffers
 	}
-	return l, pairFits
+	return l, pairDiffers
 }
 
 // named gives the legs of e that a pair of ids names by either id; a nil id
@@ -191,6 +222,11 @@ func (t *legTable) of(e *enb) []*leg {
 	out := make([]*leg, 0, len(t.byENB[e]))
 	for _, l := range t.byENB[e] {
 		out = append(out, l)
+	}
+	for _, l := range t.asked {
+		if l.enb == e {
+			out = append(out, l)
+		}
 	}
 	return out
 }

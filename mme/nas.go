@@ -183,6 +183,8 @@ func (c *conn) transport(pdu []byte) error {
 	if c.leg == nil {
 		return &lost{"no S1 connection"}
 	}
+	copy(c.said[1:], c.said[:])
+	c.said[0] = pdu
 	return c.toENB(&s1ap.DownlinkNASTransport{MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID), NASPDU: pdu})
 }
 
@@ -198,11 +200,11 @@ func (c *conn) toENB(m s1ap.Message) error {
 }
 
 // located notes where the eNB says that the phone is.
-func (c *conn) located(m *s1ap.UplinkNASTransport) {
+func (l *leg) located(m *s1ap.UplinkNASTransport) {
 	tai, err := m.TAI.ID()
 	cell, err2 := m.EUTRANCGI.ID()
 	if err == nil && err2 == nil {
-		c.leg.seen(tai, cell)
+		l.seen(tai, cell)
 	}
 }
 

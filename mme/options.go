@@ -58,6 +58,12 @@ type Options struct {
 	// are unknown, are told so, and attach again.
 	Store Store
 
+	// PathSwitch says whether the eNB of tower to is believed when it says that a
+	// phone has come to it from tower from by X2 (TS 36.413 §8.4.4), for which
+	// there is its word alone; nil believes all. S1 handover is not asked about.
+	// It is called by several goroutines and must not block.
+	PathSwitch func(from, to proof.TowerKey) bool
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of

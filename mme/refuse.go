@@ -172,7 +172,10 @@ func (c *conn) report(err error) {
 		log.Info("procedure done", "address", done.UE.Address, "security", done.UE.Security)
 	} else {
 		done.Err, done.Cause = err.Error(), "interrupted"
-		if f, ok := errors.AsType[*failure](err); ok {
+		if f, ok := errors.AsType[interface {
+			error
+			told() string
+		}](err); ok {
 			done.Cause = f.told()
 		}
 		c.m.count.procedure(p.name, done.Cause)

@@ -45,6 +45,8 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 			c.sms.waiting.instead(&c.sms.waiting, m.delivery)
 		case *s1ap.UEContextReleaseComplete, legGone, evicted:
 			return nil
+		case *s1ap.PathSwitchRequest:
+			c.refuseSwitch(in.leg, m)
 		default:
 			c.m.count.drop(dropStaleLeg)
 		}

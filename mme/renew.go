@@ -46,8 +46,10 @@ func (c *conn) rekey() error {
 			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
 		},
 	}
+	keys := c.access
 	if !c.m.o.KeepKeys(enb) {
 		m.SecurityKey, m.UESecurityCapabilities = new(c.kenb()), new(securityCapabilities(u))
+		keys = c.chain(*m.SecurityKey)
 	}
 	if err := c.commit(); err != nil {
 		return err
@@ -55,6 +57,8 @@ func (c *conn) rekey() error {
 	if err := c.toENB(m); err != nil {
 		return err
 	}
+	c.access.changing = true // until the eNB has, its phone goes nowhere (TS 33.401 §7.2.10)
+	defer func() { c.access.changing = false }()
 	if err := c.await(contextModificationWait, contextModified); err != nil {
 		if err == errTimer {
 			err = silent(fmt.Errorf("no UE Context Modification Response in %v", contextModificationWait))
@@ -67,7 +71,7 @@ func (c *conn) rekey() error {
 		}
 		return reattach(err)
 	}
-	c.under = u.lease
+	c.under, c.access = u.lease, keys
 	c.changed(func(i *UEInfo) { i.Segment = u.lease.segments })
 	return nil
 }

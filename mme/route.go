@@ -80,11 +80,12 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 		e.errorIndicated(m)
 	case *s1ap.InitialUEMessage:
 		e.initial(m)
-	case *s1ap.PathSwitchRequest: // TS 36.413 §8.4.4.3: handover without this MME; the phone asks for service anew
-		e.m.count.drop(dropUnexpectedPDU)
-		_ = e.send(e.ueStream(id.MMEUEID(m.SourceMMEUES1APID)), &s1ap.PathSwitchRequestFailure{
-			MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: s1ap.CauseRadioNetworkUnspecified.Cause(),
-		})
+	case *s1ap.HandoverRequestAcknowledge:
+		e.prepared(m, m.MMEUES1APID, &m.ENBUES1APID)
+	case *s1ap.HandoverFailure:
+		e.prepared(m, m.MMEUES1APID, nil)
+	case *s1ap.PathSwitchRequest:
+		e.pathSwitch(m)
 	default:
 		mmeID, enbID := s1ap.UEIDs(m)
 		if mmeID == nil || enbID == nil {

@@ -106,7 +106,7 @@ func TestSrsENBStreams(t *testing.T) {
 			}
 			expect[*s1ap.S1SetupResponse](e)
 			used := map[uint16]bool{}
-			for range 12 {
+			for range 24 {
 				p := w.phone(e)
 				p.attach()
 				l, _ := w.m.legs.find(w.enb(), id.MMEUEID(p.mmeID), id.ENBUEID(p.enbID))
@@ -115,7 +115,7 @@ func TestSrsENBStreams(t *testing.T) {
 					t.Errorf("%d streams: a phone's messages go by stream %d", streams, l.stream)
 				}
 			}
-			if len(used) != int(streams)-1 {
+			if len(used) <= int(streams-1)/2 { // ids are random
 				t.Errorf("of %d streams phones use %v", streams, used)
 			}
 		})

@@ -17,6 +17,7 @@ const (
 	dropUnknownUE
 	dropForeignUE
 	dropPairUE
+	dropPathSwitch
 	dropTooManyUEs
 	dropInboxFull
 	dropStaleLeg
@@ -41,6 +42,7 @@ var dropNames = [dropCount]string{
 	dropUnknownUE:      "unknown MME UE S1AP ID",
 	dropForeignUE:      "UE of another eNB",
 	dropPairUE:         "UE ids do not belong together",
+	dropPathSwitch:     "path switch refused",
 	dropTooManyUEs:     "too many phones",
 	dropInboxFull:      "inbox of the phone full",
 	dropStaleLeg:       "S1 connection already left",

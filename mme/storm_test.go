@@ -21,7 +21,7 @@ func FuzzStorm(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
-		play(t, noUpdates, func(w *world) {
+		play(t, func(o *Options) { noUpdates(o); strangers(o) }, func(w *world) {
 			w.towers[0x7f000] = [32]byte{7}
 			s := &storm{w: w, rnd: rand.New(rand.NewPCG(seed, 7))}
 			s.healthy = w.phone(w.tower(0x19b))
