@@ -250,13 +250,11 @@ func (h *handover) arrived(m *s1ap.HandoverNotify) {
 func (h *handover) complete() error {
 	c := h.c
 	gone, err := c.takePath(h.ends)
-	if h.leaves == nil {
-		hold := time.Duration(0)
-		if h.forwards && err == nil {
-			hold = forwardWait
-		}
-		c.m.leaveLater(h.source, hold)
+	hold := time.Duration(0)
+	if h.forwards && h.leaves == nil && err == nil {
+		hold = forwardWait
 	}
+	c.m.leaveLater(h.source, hold)
 	c.report(err)
 	if err != nil {
 		if interrupted(err) {

@@ -188,8 +188,8 @@ func (t *legTable) uninvite(l *leg, cause s1ap.Cause) {
 	}
 }
 
-// leaveLater releases the source of a handover that went well, after a while in
-// which nothing that it says is heard.
+// leaveLater releases the source of a handover that went well, if it has not gone
+// already, after a while in which nothing that it says is heard.
 func (m *MME) leaveLater(l *leg, hold time.Duration) {
 	l.own(nil)
 	leave := func() {
