@@ -22,6 +22,9 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 	if err := c.prove(req, in); err != nil {
 		return err
 	}
+	if req, asked, err = c.meant(req, asked); err != nil {
+		return err
+	}
 	if err := c.enter(); err != nil {
 		return err
 	}

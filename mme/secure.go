@@ -21,7 +21,7 @@ func (c *conn) secure() error {
 	}
 	plain, err := eps.Append(nil, &eps.SecurityModeCommand{
 		Algorithms: eps.Algorithms{Ciphering: eps.EEA(eea), Integrity: eps.EIA(eia)}, KSI: eps.KSI(k.ksi),
-		Capability: u.capability, IMEISVRequest: eps.Some(eps.IMEISVRequestYes),
+		Capability: u.capability, IMEISVRequest: eps.Some(eps.IMEISVRequestYes), HashMME: c.hashMME(),
 	})
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
@@ -69,6 +69,7 @@ func (c *conn) securityModeAnswer(in inbound) (verdict, error) {
 		if m.IMEISV.OK {
 			c.ue.imei, _ = m.IMEISV.V.IMEI()
 		}
+		c.replayed(m)
 		return finished, nil
 	case *eps.SecurityModeReject: // TS 24.301 §5.4.3.5
 		c.ue.secMu.Lock()

@@ -88,7 +88,7 @@ func (l *simLife) is(what string, want State) UEInfo {
 func (l *simLife) noFaults() {
 	l.w.t.Helper()
 	st := l.p.Stats()
-	if n := st.MAC.Load() + st.Replayed.Load() + st.Plain.Load() + st.Capabilities.Load() + st.Undecodable.Load(); n != 0 {
+	if n := st.MAC.Load() + st.Replayed.Load() + st.Plain.Load() + st.Capabilities.Load() + st.Changed.Load() + st.Undecodable.Load(); n != 0 {
 		l.w.t.Errorf("the phone finds %d faults: %d MAC, %d replayed, %d plain, %d undecodable", n, st.MAC.Load(), st.Replayed.Load(), st.Plain.Load(), st.Undecodable.Load())
 	}
 	for _, x := range l.enbs {

@@ -129,10 +129,14 @@ func (p *Phone) attachRequest() ([]byte, error) {
 	if p.sec != nil && p.guti != nil {
 		m.KSI, m.Identity = eps.KSI(p.sec.KSI()), eps.FromGUTI(*p.guti)
 		p.kenb = p.sec.UL()
+		if p.asked, err = eps.Append(nil, m); err != nil {
+			return nil, fmt.Errorf("sim: %w", err)
+		}
 		return p.protect(nassec.IntegrityProtected, m)
 	}
 	m.Identity = eps.FromIMSI(p.o.SIM.IMSI)
-	return eps.Append(nil, m)
+	p.asked, err = eps.Append(nil, m)
+	return p.asked, err
 }
 
 // attachAccept is TS 24.301 §5.5.1.2.4 in the phone.

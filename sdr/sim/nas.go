@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -279,12 +281,23 @@ func (p *Phone) securityModeCommand(c *conn, m *eps.SecurityModeCommand) error {
 	if m.IMEISVRequest.OK && m.IMEISVRequest.V == eps.IMEISVRequestYes && p.o.IMEISV.Digits() != "" {
 		r.IMEISV = eps.Some(eps.MobileIMEI(p.o.IMEISV))
 	}
+	if m.HashMME.OK && m.HashMME.V != hashUE(p.asked) {
+		p.stats.Changed.Add(1)
+		r.ReplayedMessage = eps.Some(eps.EMMContainer(p.asked))
+	}
 	p.kenb = p.sec.UL()
 	b, err := p.protect(nassec.CipheredNewContext, r)
 	if err != nil {
 		return err
 	}
 	return c.uplinkNAS(b)
+}
+
+// hashUE is the HASH_UE of an attach request (TS 33.401 §I.2).
+func hashUE(plain []byte) eps.HashMME {
+	f := hmac.New(sha256.New, make([]byte, 32))
+	f.Write(plain)
+	return eps.HashMME(f.Sum(nil)[24:])
 }
 
 // renumber takes a new GUTI and camps under it.

@@ -80,6 +80,7 @@ type Phone struct {
 	hostDone chan struct{}
 	network  Network
 
+	asked        []byte // the last attach request, without protection
 	sms          texting
 	tais         eps.TAIList // where no update is needed
 	forbidden    map[id.TAI]bool
@@ -104,6 +105,7 @@ type PhoneStats struct {
 	Replayed     atomic.Uint64 // NAS COUNTs that were used before
 	Plain        atomic.Uint64 // messages without the protection they need
 	Capabilities atomic.Uint64 // replayed security capabilities that are not the phone's
+	Changed      atomic.Uint64 // attach requests that have reached it as others (TS 24.301 §5.4.3.3)
 	Undecodable  atomic.Uint64 // everything else that could not be read
 }
 
