@@ -152,6 +152,18 @@ func (f FilterComponents) Valid() bool {
 	return n == len(f)
 }
 
+// ParseTFT reads a traffic flow template or aggregate without identifier and
+// length, as GTP carries it (TS 29.274 §8.19, §8.20). b is kept.
+func ParseTFT(b []byte) (t TFT, err error) {
+	if len(b) == 0 {
+		return t, problem("TFT is empty")
+	}
+	return t, t.decode(b)
+}
+
+// AppendTo appends the template without identifier and length.
+func (t TFT) AppendTo(dst []byte) []byte { return t.encode(dst) }
+
 func (t *TFT) decode(b []byte) error {
 	*t = TFT{Operation: TFTOperation(b[0] >> 5)}
 	count, more := int(b[0]&15), b[0]&0x10 != 0

@@ -43,6 +43,10 @@ type Options struct {
 	// has ended one whose ticket is used up; it must not block nor call the Client.
 	// Those sessions are already forgotten here.
 	OnGatewayRestart func(lost []*Session)
+	// OnBearers is told what the gateway asks about bearers; it answers by Reply,
+	// now or later, and must not block. nil refuses, but for the end of a session,
+	// which OnGatewayRestart is told.
+	OnBearers func(*BearerRequest)
 	// OnPath says that the gateway stopped or began again to answer.
 	OnPath func(up bool)
 	// Logger; required.
@@ -65,7 +69,8 @@ type Session struct {
 	IMSI    id.IMSI
 	EBI     id.EBI
 	APN     id.APN
-	Address netip.Addr // the phone's
+	Address netip.Addr // the phone's IPv4 address; zero for a session of IPv6 only
+	IPv6    netip.Addr // its prefix of 64 bits with its interface identifier; zero for IPv4 only
 	// SGW is the gateway's end of S1-U, for the eNB.
 	SGW FTEID
 	// PCO is the gateway's protocol configuration options, contents of the NAS
@@ -75,8 +80,8 @@ type Session struct {
 	QoS  gtpc.QoS  // granted
 	// ChargingID names the bearer in records.
 	ChargingID uint32
-	// Cause is gtpc.Accepted, or gtpc.NewPDNTypePreference when IPv4v6 was asked
-	// for and IPv4 granted.
+	// Cause is gtpc.Accepted, or gtpc.NewPDNTypePreference or
+	// gtpc.NewPDNTypeSingleAddress when IPv4v6 was asked for and one of them granted.
 	Cause gtpc.Cause
 
 	tunnel *tunnel
@@ -136,7 +141,15 @@ func (c *Client) fteid(t id.TEID) *ie.IE {
 
 // handle answers the gateway's requests.
 func (c *Client) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
-	if m.Type != gtpc.DownlinkDataNotification && m.Type != gtpc.DeleteBearerRequest {
+	switch m.Type {
+	case gtpc.CreateBearerRequest, gtpc.UpdateBearerRequest:
+		return c.bearers(peer, m)
+	case gtpc.DeleteBearerRequest:
+		if c.o.OnBearers != nil {
+			return c.bearers(peer, m)
+		}
+	case gtpc.DownlinkDataNotification:
+	default:
 		return nil
 	}
 	ebi, _ := gtpc.ParseEBI(m.IE(ie.EPSBearerID, 0))

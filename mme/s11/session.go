@@ -24,8 +24,9 @@ type CreateSession struct {
 	AMBR    gtpc.AMBR
 	TAI     id.TAI
 	ECGI    id.ECGI
-	PCO     []byte // contents of the phone's NAS element, may be empty
-	Ticket  []byte // the home's, signed; may be empty
+	Address gtpc.Address // asked for, of PDNType; zero: any
+	PCO     []byte       // contents of the phone's NAS element, may be empty
+	Ticket  []byte       // the home's, signed; may be empty
 
 	// Beside is another session of the phone, whose control tunnel this one
 	// shares; without it whatever the gateway has of the phone ends.
@@ -62,12 +63,15 @@ func (c *Client) Create(ctx context.Context, r CreateSession) (*Session, error) 
 	if len(r.PCO) > 0 {
 		pco = ie.New(ie.ProtocolConfigurationOptions, 0, r.PCO)
 	}
+	if r.Address == (gtpc.Address{}) {
+		r.Address = gtpc.Any(r.PDNType)
+	}
 	res, err := c.ep.Request(ctx, c.o.Gateway, gtpc.New(gtpc.CreateSessionRequest, remote,
 		gtpc.IMSIIE(r.IMSI), gtpc.MSISDNIE(r.MSISDN), gtpc.MEI(r.IMEI), gtpc.ULI(r.TAI, r.ECGI), gtpc.ServingNetwork(r.TAI.PLMN),
 		ie.New(ie.RATType, 0, []byte{gtpc.RATEUTRAN}), c.fteid(t.local),
 		gtpc.FTEID{Interface: gtpc.IfS5PGWC, Addr: c.o.Gateway.Addr()}.IE(1),
 		gtpc.APNIE(r.APN), ie.New(ie.SelectionMode, 0, []byte{0}), ie.New(ie.PDNType, 0, []byte{r.PDNType}),
-		gtpc.PAA(netip.IPv4Unspecified()), ie.New(ie.APNRestriction, 0, []byte{0}), r.AMBR.IE(), pco,
+		r.Address.IE(), ie.New(ie.APNRestriction, 0, []byte{0}), r.AMBR.IE(), pco,
 		gtpc.BearerContext(0, gtpc.EBI(r.EBI), gtpc.QoS{ARP: r.ARP, QCI: r.QCI}.IE()),
 		c.ep.Recovery(), private))
 	var s *Session
@@ -93,9 +97,11 @@ func created(r CreateSession, m *gtpc.Message) (s *Session, err error) {
 		return nil, err
 	}
 	s.remote, s.peer = control.TEID, netip.AddrPortFrom(control.Addr, gtpc.Port)
-	if s.Address, err = gtpc.ParsePAA(m.IE(ie.PDNAddressAllocation, 0)); err != nil {
+	address, err := gtpc.ParseAddress(m.IE(ie.PDNAddressAllocation, 0))
+	if err != nil {
 		return nil, err
 	}
+	s.Address, s.IPv6 = address.IPv4, address.IPv6
 	bearer, err := m.FindBearer(0, r.EBI)
 	if err != nil {
 		return nil, err
@@ -128,7 +134,7 @@ func created(r CreateSession, m *gtpc.Message) (s *Session, err error) {
 }
 
 // Modify gives the session's bearers the eNB's tunnel ends; packets that waited
-// begin to flow (TS 29.274 §7.2.7). The errors are Create's.
+// begin to flow (TS 29.274 §7.2.7). The errors are Create's, and *BearersGone.
 func (c *Client) Modify(ctx context.Context, s *Session, m ModifyBearer) error {
 	private, err := gtpc.Private{Ticket: m.Ticket, Segment: m.Segment}.IE()
 	if err != nil {
@@ -138,7 +144,28 @@ func (c *Client) Modify(ctx context.Context, s *Session, m ModifyBearer) error {
 	for _, t := range m.Dedicated {
 		ies = append(ies, t.context())
 	}
-	return c.ask(ctx, s, gtpc.New(gtpc.ModifyBearerRequest, s.remote, append(ies, private)...))
+	res, err := c.answered(ctx, s, gtpc.New(gtpc.ModifyBearerRequest, s.remote, append(ies, private)...))
+	if err != nil {
+		return err
+	}
+	var gone []id.EBI
+	for _, t := range m.Dedicated {
+		if b, err := res.FindBearer(0, t.EBI); err == nil && gtpc.CheckCause(b, "bearer context") != nil {
+			gone = append(gone, t.EBI)
+		}
+	}
+	if gone != nil {
+		return &BearersGone{gone}
+	}
+	return nil
+}
+
+// BearersGone says that a gateway has accepted a request for all but these
+// dedicated bearers, which it does not have.
+type BearersGone struct{ EBIs []id.EBI }
+
+func (e *BearersGone) Error() string {
+	return fmt.Sprintf("s11: the gateway has no bearers %v", e.EBIs)
 }
 
 func (t Tunnel) context() *ie.IE {
@@ -172,12 +199,17 @@ func (c *Client) PagingFailed(s *Session) error {
 }
 
 func (c *Client) ask(ctx context.Context, s *Session, m *gtpc.Message) error {
+	_, err := c.answered(ctx, s, m)
+	return err
+}
+
+func (c *Client) answered(ctx context.Context, s *Session, m *gtpc.Message) (*gtpc.Message, error) {
 	res, err := c.ep.Request(ctx, s.peer, m)
 	if err == nil {
 		err = res.Check()
 	}
 	if err != nil {
-		return fmt.Errorf("s11: %w", err)
+		return nil, fmt.Errorf("s11: %w", err)
 	}
-	return nil
+	return res, nil
 }

@@ -12,19 +12,27 @@ type Cause uint8
 
 // The causes this code sends or tells apart.
 const (
+	ReactivationRequested   Cause = 8 // in Delete Bearer Request
 	CauseErrorIndication    Cause = 6 // Error Indication received from RNC/eNodeB/S4-SGSN/MME
 	Accepted                Cause = 16
 	AcceptedPartially       Cause = 17
 	NewPDNTypePreference    Cause = 18
+	NewPDNTypeSingleAddress Cause = 19
 	ContextNotFound         Cause = 64
 	InvalidMessageFormat    Cause = 65
 	InvalidLength           Cause = 67
 	MandatoryIEIncorrect    Cause = 69
 	MandatoryIEMissing      Cause = 70
+	ServiceNotSupported     Cause = 68
 	SystemFailure           Cause = 72
 	NoResources             Cause = 73
+	TFTSemantic             Cause = 74 // Semantic error in the TFT operation
+	TFTSyntax               Cause = 75 // Syntactic error in the TFT operation
+	FilterSemantic          Cause = 76 // Semantic errors in packet filter(s)
+	FilterSyntax            Cause = 77 // Syntactic errors in packet filter(s)
 	UnknownAPN              Cause = 78
 	PDNTypeNotSupported     Cause = 83
+	UERefuses               Cause = 88
 	AllAddressesOccupied    Cause = 84
 	ServiceDenied           Cause = 89
 	UnableToPageUE          Cause = 90
@@ -34,7 +42,9 @@ const (
 	RequestRejected         Cause = 94
 	ConditionalIEMissing    Cause = 103
 	RemotePeerNotResponding Cause = 100
+	TemporarilyRejected     Cause = 110 // a handover or update is in progress
 	UEAlreadyReattached     Cause = 115
+	MultiplePDNNotAllowed   Cause = 116 // Multiple PDN connections for a given APN not allowed
 )
 
 // OK says that the request was carried out, wholly or in part.
@@ -44,6 +54,26 @@ func (c Cause) String() string {
 	switch c {
 	case CauseErrorIndication:
 		return "Error Indication received"
+	case ReactivationRequested:
+		return "Reactivation Requested"
+	case NewPDNTypeSingleAddress:
+		return "New PDN type due to single address bearer only"
+	case ServiceNotSupported:
+		return "Service not supported"
+	case TFTSemantic:
+		return "Semantic error in the TFT operation"
+	case TFTSyntax:
+		return "Syntactic error in the TFT operation"
+	case FilterSemantic:
+		return "Semantic errors in packet filter(s)"
+	case FilterSyntax:
+		return "Syntactic errors in packet filter(s)"
+	case UERefuses:
+		return "UE refuses"
+	case TemporarilyRejected:
+		return "Temporarily rejected due to handover/TAU/RAU procedure in progress"
+	case MultiplePDNNotAllowed:
+		return "Multiple PDN connections for a given APN not allowed"
 	case Accepted:
 		return "Request accepted"
 	case AcceptedPartially:

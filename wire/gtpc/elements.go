@@ -169,27 +169,6 @@ func ServingNetwork(p id.PLMN) *ie.IE {
 // APNIE is the Access Point Name element (TS 29.274 §8.6).
 func APNIE(a id.APN) *ie.IE { return ie.New(ie.AccessPointName, 0, a.AppendTo(nil)) }
 
-// PAA is the PDN Address Allocation element for IPv4 (TS 29.274 §8.14).
-func PAA(a netip.Addr) *ie.IE {
-	return ie.New(ie.PDNAddressAllocation, 0, append([]byte{PDNIPv4}, a.AsSlice()...))
-}
-
-// ParsePAA reads an IPv4 address, alone or behind the IPv6 part.
-func ParsePAA(e *ie.IE) (netip.Addr, error) {
-	b, err := payload(e, ie.PDNAddressAllocation, "PAA", 5)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	switch t := b[0] & 7; {
-	case t == PDNIPv4:
-		return netip.AddrFrom4([4]byte(b[1:5])), nil
-	case t == PDNIPv4v6 && len(b) >= 22:
-		return netip.AddrFrom4([4]byte(b[18:22])), nil
-	default:
-		return netip.Addr{}, Refuse(MandatoryIEIncorrect, ie.PDNAddressAllocation, "PAA of type %d has no IPv4 address", t)
-	}
-}
-
 // EBI is the EPS Bearer ID element (TS 29.274 §8.8).
 func EBI(e id.EBI) *ie.IE { return ie.New(ie.EPSBearerID, 0, []byte{byte(e)}) }
 

@@ -37,7 +37,8 @@ type PacketConn interface {
 // Handler answers requests. It is called on the receiving goroutine, one
 // message at a time in order of arrival: it must not block and must not call
 // Request. Its answer is sent with the request's sequence number, and kept to
-// be sent again should the request be repeated; nil sends nothing. One-way
+// be sent again should the request be repeated; nil sends nothing, Held says
+// that Answer will be called. One-way
 // messages come here too and their answer is ignored.
 type Handler interface {
 	HandleGTPC(peer netip.AddrPort, m *Message) *Message
@@ -223,7 +224,7 @@ func (e *Endpoint) datagram(from netip.AddrPort, b []byte) {
 		e.drop(DropVersionIndication, from, nil)
 	case r.kind == response:
 		e.answer(from, m)
-	case r.kind == request || r.kind == oneWay:
+	case r.kind != unknown:
 		e.request(from, m, r.kind)
 	default:
 		e.drop(DropUnknownType, from, fmt.Errorf("%v", m.Type))
@@ -265,19 +266,37 @@ func (e *Endpoint) request(from netip.AddrPort, m *Message, k kind) {
 		return
 	}
 	e.notePeer(from.Addr(), m)
+	if m.Seq&commanded != 0 {
+		e.triggered(from, m)
+	}
+	e.remember(key, nil, now) // before the handler, for it may be answered at once
 	res := e.o.Handler.HandleGTPC(from, m)
+	if res != nil && res.held {
+		return
+	}
 	if res == nil || k == oneWay {
-		if k == request {
+		if k != oneWay {
 			e.drop(DropUnanswered, from, fmt.Errorf("%v", m.Type))
-		} else {
-			e.remember(key, nil, now)
+			e.forget(key)
 		}
 		return
 	}
-	res.Seq = m.Seq
-	if b := e.reply(from, res); b != nil {
-		e.remember(key, b, now)
+	e.Answer(from, m, res)
+}
+
+// Answer sends the answer to a request that the Handler held, and keeps it to be
+// sent again. It may be called from any goroutine.
+func (e *Endpoint) Answer(peer netip.AddrPort, request, res *Message) {
+	res.Seq = request.Seq
+	if b := e.reply(peer, res); b != nil {
+		e.remember(txKey{peer, request.Seq, request.Type}, b, time.Now())
 	}
+}
+
+func (e *Endpoint) forget(key txKey) {
+	e.mu.Lock()
+	delete(e.answers.m, key)
+	e.mu.Unlock()
 }
 
 func (e *Endpoint) remember(key txKey, b []byte, now time.Time) {

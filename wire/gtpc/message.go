@@ -23,7 +23,17 @@ const (
 	ModifyBearerResponse        Type = 35
 	DeleteSessionRequest        Type = 36
 	DeleteSessionResponse       Type = 37
+	ModifyBearerCommand         Type = 64
+	ModifyBearerFailure         Type = 65 // Modify Bearer Failure Indication
+	DeleteBearerCommand         Type = 66
+	DeleteBearerFailure         Type = 67 // Delete Bearer Failure Indication
+	BearerResourceCommand       Type = 68
+	BearerResourceFailure       Type = 69 // Bearer Resource Failure Indication
 	DownlinkDataNotFailure      Type = 70 // Downlink Data Notification Failure Indication
+	CreateBearerRequest         Type = 95
+	CreateBearerResponse        Type = 96
+	UpdateBearerRequest         Type = 97
+	UpdateBearerResponse        Type = 98
 	DeleteBearerRequest         Type = 99
 	DeleteBearerResponse        Type = 100
 	ReleaseAccessBearersRequest Type = 170
@@ -38,6 +48,7 @@ type kind uint8
 const (
 	unknown kind = iota
 	request      // answered by the type in the table
+	command      // answered by the request that it triggers, or the failure in the table
 	response
 	oneWay // triggers no answer
 )
@@ -68,6 +79,26 @@ func (t Type) row() typeRow {
 		return typeRow{"Delete Session Request", request, DeleteSessionResponse}
 	case DeleteSessionResponse:
 		return typeRow{"Delete Session Response", response, 0}
+	case ModifyBearerCommand:
+		return typeRow{"Modify Bearer Command", command, ModifyBearerFailure}
+	case ModifyBearerFailure:
+		return typeRow{"Modify Bearer Failure Indication", response, 0}
+	case DeleteBearerCommand:
+		return typeRow{"Delete Bearer Command", command, DeleteBearerFailure}
+	case DeleteBearerFailure:
+		return typeRow{"Delete Bearer Failure Indication", response, 0}
+	case BearerResourceCommand:
+		return typeRow{"Bearer Resource Command", command, BearerResourceFailure}
+	case BearerResourceFailure:
+		return typeRow{"Bearer Resource Failure Indication", response, 0}
+	case CreateBearerRequest:
+		return typeRow{"Create Bearer Request", request, CreateBearerResponse}
+	case CreateBearerResponse:
+		return typeRow{"Create Bearer Response", response, 0}
+	case UpdateBearerRequest:
+		return typeRow{"Update Bearer Request", request, UpdateBearerResponse}
+	case UpdateBearerResponse:
+		return typeRow{"Update Bearer Response", response, 0}
 	case DownlinkDataNotFailure:
 		return typeRow{"Downlink Data Notification Failure Indication", oneWay, 0}
 	case DeleteBearerRequest:
@@ -108,7 +139,13 @@ type Message struct {
 	// Seq is the 24-bit sequence number; the Endpoint sets it.
 	Seq uint32
 	IEs []*ie.IE
+
+	held bool
 }
+
+// Held is what a Handler returns for a request that Endpoint.Answer answers
+// later; copies of it are not handed on meanwhile.
+func Held() *Message { return &Message{held: true} }
 
 // New makes a message with a TEID in its header (TS 29.274 §5.5.2); nil
 // elements are left out.

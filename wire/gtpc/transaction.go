@@ -22,8 +22,22 @@ func (e *Endpoint) Request(ctx context.Context, peer netip.AddrPort, m *Message)
 	if m.Type.row().kind != request {
 		return nil, fmt.Errorf("gtpc: %v is no request", m.Type)
 	}
+	return e.transact(ctx, peer, m, func() uint32 { return e.nextSeq() })
+}
+
+// Trigger is Request for what a command of peer asks for: with the command's
+// sequence number.
+func (e *Endpoint) Trigger(ctx context.Context, peer netip.AddrPort, cmd, m *Message) (*Message, error) {
+	if m.Type.row().kind != request || cmd.Type.row().kind != command {
+		return nil, fmt.Errorf("gtpc: %v is triggered by no %v", m.Type, cmd.Type)
+	}
+	return e.transact(ctx, peer, m, func() uint32 { return cmd.Seq })
+}
+
+// transact sends m with a sequence number of seq's and awaits its outcome.
+func (e *Endpoint) transact(ctx context.Context, peer netip.AddrPort, m *Message, seq func() uint32) (*Message, error) {
 	got := make(chan *Message, 1)
-	key, err := e.begin(peer, m, got)
+	key, err := e.begin(peer, m, got, seq)
 	if err != nil {
 		return nil, fmt.Errorf("%v to %v: %w", m.Type, peer, err)
 	}
@@ -58,22 +72,23 @@ func (e *Endpoint) Request(ctx context.Context, peer netip.AddrPort, m *Message)
 	}
 }
 
-// begin gives m a sequence number that no transaction with peer uses.
-func (e *Endpoint) begin(peer netip.AddrPort, m *Message, got chan *Message) (txKey, error) {
+// begin gives m a sequence number that no transaction with peer uses; ErrBusy if
+// seq always gives one that is used.
+func (e *Endpoint) begin(peer netip.AddrPort, m *Message, got chan *Message, seq func() uint32) (txKey, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.pending) >= maxPending {
 		return txKey{}, ErrBusy
 	}
-	for {
-		key := txKey{peer, e.nextSeq(), m.Type}
-		if _, taken := e.pending[key]; taken {
-			continue
+	for range maxPending + 1 {
+		key := txKey{peer, seq(), m.Type}
+		if _, taken := e.pending[key]; !taken {
+			m.Seq = key.seq
+			e.pending[key] = got
+			return key, nil
 		}
-		m.Seq = key.seq
-		e.pending[key] = got
-		return key, nil
 	}
+	return txKey{}, ErrBusy
 }
 
 // nextSeq counts through the 23 bits of TS 29.274 §7.6; the highest bit is set
@@ -97,6 +112,34 @@ func (e *Endpoint) Send(peer netip.AddrPort, m *Message) error {
 	}
 	e.write(b, peer)
 	return nil
+}
+
+// commanded is set in the sequence numbers of commands and of the requests that
+// they trigger (TS 29.274 §7.6).
+const commanded = 0x800000
+
+// Command sends a command to peer as Request does and waits for what it triggers,
+// which is given: a failure indication with its cause, or a request that the
+// Handler sees as well.
+func (e *Endpoint) Command(ctx context.Context, peer netip.AddrPort, m *Message) (*Message, error) {
+	if m.Type.row().kind != command {
+		return nil, fmt.Errorf("gtpc: %v is no command", m.Type)
+	}
+	return e.transact(ctx, peer, m, func() uint32 { return e.nextSeq() | commanded })
+}
+
+// triggered tells who waits for the outcome of a command that it has begun.
+func (e *Endpoint) triggered(from netip.AddrPort, m *Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range []Type{ModifyBearerCommand, DeleteBearerCommand, BearerResourceCommand} {
+		key := txKey{from, m.Seq, t}
+		if got := e.pending[key]; got != nil {
+			delete(e.pending, key)
+			got <- m
+			return
+		}
+	}
 }
 
 // answer gives a response to whoever waits for it.
@@ -124,7 +167,8 @@ func requestsOf(t Type) []Type {
 	switch t {
 	case EchoResponse:
 		return []Type{EchoRequest}
-	case CreateSessionResponse, ModifyBearerResponse, DeleteSessionResponse, DeleteBearerResponse,
+	case CreateSessionResponse, ModifyBearerResponse, DeleteSessionResponse, CreateBearerResponse, UpdateBearerResponse,
+		DeleteBearerResponse, ModifyBearerFailure, DeleteBearerFailure, BearerResourceFailure,
 		ReleaseAccessBearersResp, DownlinkDataNotificationAck:
 		return []Type{t - 1} // in this part of the table an answer follows its request
 	}
