@@ -29,14 +29,14 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 		return err
 	}
 	c.ue.drx = req.DRX.V
-	pco, err := c.esmInformation(asked)
+	w, err := c.esmInformation(asked)
 	if err != nil {
 		return err
 	}
 	if err := c.deleteSessions(); err != nil { // of an attach before
 		return err
 	}
-	p, err := c.openSession(asked, pco)
+	p, err := c.openSession(w)
 	if err != nil {
 		return err
 	}
@@ -48,9 +48,9 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 
 // openSession is createSession, once more under a new lease if the gateway does
 // not take the one that an earlier attach got.
-func (c *conn) openSession(asked *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn, error) {
+func (c *conn) openSession(w wish) (*pdn, error) {
 	shown := c.ue.shown == c.ue.lease
-	p, err := c.createSession(asked, pco)
+	p, err := c.createSession(w)
 	if f, ok := errors.AsType[*failure](err); !ok || f.esm == 0 || !shown || c.ue.lease != nil {
 		return p, err
 	}
@@ -60,7 +60,7 @@ func (c *conn) openSession(asked *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn
 	if err := c.secure(); err != nil {
 		return nil, err
 	}
-	return c.createSession(asked, pco)
+	return c.createSession(w)
 }
 
 // known says whether the phone has shown that it holds keys this MME has, for
@@ -122,21 +122,16 @@ func (c *conn) pdnRequest(req *eps.AttachRequest) (*eps.PDNConnectivityRequest, 
 		return nil, refusePDN(eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState, fmt.Errorf("attach request with %v", m.MessageType()))
 	}
 	c.proc.pti = asked.PTI
-	switch {
-	case asked.PTI == 0 || asked.PTI == 255: // TS 24.301 §7.3.1 a
-		return nil, refusePDN(eps.ESMCauseInvalidPTIValue, fmt.Errorf("PTI %d", asked.PTI))
-	case asked.Request == eps.RequestTypeEmergency || asked.Request == eps.RequestTypeEmergencyHandover || asked.Request == eps.RequestTypeRLOS:
-		return nil, refusePDN(eps.ESMCauseServiceOptionNotSupported, fmt.Errorf("PDN request type %v", asked.Request))
-	case asked.PDNType != eps.PDNTypeIPv4 && asked.PDNType != eps.PDNTypeIPv6 && asked.PDNType != eps.PDNTypeIPv4v6:
-		return nil, refusePDN(eps.ESMCauseUnknownPDNType, fmt.Errorf("PDN type %v", asked.PDNType))
+	if err := checkPDN(asked); err != nil {
+		return nil, err
 	}
 	return asked, nil
 }
 
 // esmInformation asks for what the phone holds back until exchange is secure
-// (TS 24.301 §6.6.1.2), checks the APN, and gives the protocol configuration
-// options for the gateway; a DNS server is asked for always.
-func (c *conn) esmInformation(asked *eps.PDNConnectivityRequest) (eps.PCO, error) {
+// (TS 24.301 §6.6.1.2) and gives what it may have; a DNS server is asked for
+// always.
+func (c *conn) esmInformation(asked *eps.PDNConnectivityRequest) (w wish, err error) {
 	apn, pco := asked.APN, asked.PCO.V
 	if asked.InformationTransfer.OK && asked.InformationTransfer.V == eps.InformationTransferFlagYes {
 		err := c.exchange(t3489,
@@ -150,17 +145,18 @@ func (c *conn) esmInformation(asked *eps.PDNConnectivityRequest) (eps.PCO, error
 				return finished, nil
 			})
 		if errors.Is(err, errNoAnswer) {
-			return nil, refusePDN(eps.ESMCauseESMInformationNotReceived, err)
+			return w, refusePDN(eps.ESMCauseESMInformationNotReceived, err)
 		}
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 	}
-	if has := c.ue.lease.profile.APN; apn.OK && apn.V != has {
-		return nil, refusePDN(eps.ESMCauseMissingOrUnknownAPN, fmt.Errorf("APN %q is asked for, the subscription has %q", apn.V, has))
+	if w, err = allow(c.ue.lease.profile, apn, asked.PDNType); err != nil {
+		return w, err
 	}
 	if _, ok := pco.Get(eps.Uplink, eps.ContainerDNSv4); !ok {
 		pco = pco.With(eps.ContainerDNSv4, nil)
 	}
-	return pco, nil
+	w.pco = pco
+	return w, nil
 }

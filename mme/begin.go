@@ -55,6 +55,11 @@ func (c *conn) begin(in inbound) error {
 		c.proc = begun("service request", in)
 		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("control plane optimisation, which this network does not have"))
 	}
+	if _, first := in.msg.(*s1ap.InitialUEMessage); !first {
+		if is, err := c.beginESM(in); is {
+			return err
+		}
+	}
 	c.proc = begun("connection", in)
 	return silent(errors.New("the first message is none that begins a procedure"))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -210,5 +211,23 @@ func sessionCodec() codec[*s11.Session] {
 			r.fail("%w", err)
 		}
 		return s
+	}}
+}
+
+// tftCodec is a bearer's template.
+func tftCodec() codec[*eps.TFT] {
+	return rest(func(b []byte, v *eps.TFT) []byte { return v.AppendTo(b) }, func(b []byte) (*eps.TFT, error) {
+		v, err := eps.ParseTFT(slices.Clone(b))
+		return &v, err
+	})
+}
+
+// value is a codec of values made of one of pointers.
+func value[V any](c codec[*V]) codec[V] {
+	return codec[V]{func(b []byte, v V) []byte { return c.put(b, &v) }, func(r *tlvReader) (v V) {
+		if p := c.get(r); p != nil {
+			v = *p
+		}
+		return v
 	}}
 }

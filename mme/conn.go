@@ -37,6 +37,7 @@ type conn struct {
 	order       *NetworkDetach // that is to be carried out
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet
 	sms         texting        // short messages
+	later       []inbound      // what is to begin when the procedure under way has ended
 	alert       bool           // the message centre is to learn that the phone is there
 	saved       saved          // of the phone, in the store
 
@@ -135,6 +136,9 @@ func (c *conn) rest() (*inbound, bool) {
 		return c.settle(c.reallocate())
 	}
 	c.messages()
+	if in, ok := c.due(); ok {
+		return &in, false
+	}
 	var ending <-chan time.Time
 	if c.ue.registered && c.leg != nil {
 		t := time.NewTimer(c.ue.lease.remaining(time.Now()))
@@ -166,7 +170,7 @@ func (c *conn) end() {
 	c.keep()
 	c.ue.fold()
 	c.m.known.park(c.ue, c)
-	page, order, text := c.dataWaiting, c.order, c.sms.waiting
+	page, order, text, later := c.dataWaiting, c.order, c.sms.waiting, c.later
 	c.cutLines()
 	c.ready()
 	for _, in := range append(c.held, c.in.close()...) {
@@ -181,11 +185,18 @@ func (c *conn) end() {
 			page = true
 		case detachOrder:
 			order = &m.NetworkDetach
+		case bearerOrder:
+			later = append(later, in)
 		case smsWaiting:
 			text = m.delivery
 		}
 	}
 	close(c.done)
+	for _, in := range later {
+		if r, ok := in.msg.(bearerOrder); ok {
+			c.m.BearerRequest(r.BearerRequest)
+		}
+	}
 	if order != nil {
 		_ = c.m.Detach(c.ue.imsi, *order) // if the phone is registered still
 	}

@@ -2,10 +2,13 @@ package mme
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
 )
 
@@ -20,23 +23,19 @@ type contextSetup struct {
 // NAS message or none.
 func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	u := c.ue
-	_, cell := c.leg.place()
-	tower := c.leg.enb.show()
-	segment, err := u.lease.segment(c.m.o.Operator, tower.Tower, cell, time.Now())
+	segment, err := c.sign()
 	if err != nil {
-		return nil, refuse(eps.EMMCauseNetworkFailure, err)
+		return nil, err
 	}
 	u.served = true // soon
 	if err := c.commit(); err != nil {
 		return nil, err
 	}
-	p, kenb := u.lease.profile, c.kenb()
+	kenb := c.kenb()
 	c.access = c.chain(kenb)
 	m := &s1ap.InitialContextSetupRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
-		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
-			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
-		},
+		UEAggregateMaximumBitrate:  u.ambr(),
 		ERABToBeSetupListCtxtSUReq: contextBearers(u, nas),
 		UESecurityCapabilities:     securityCapabilities(u),
 		SecurityKey:                kenb, UERadioCapability: u.radio,
@@ -44,6 +43,19 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	c.showPlace()
 	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })
 	return &contextSetup{segment: segment}, c.toENB(m)
+}
+
+// sign makes the segment of a session for the phone's stay where it is.
+func (c *conn) sign() ([]byte, error) {
+	if c.leg == nil {
+		return nil, &lost{"no S1 connection"}
+	}
+	_, cell := c.leg.place()
+	segment, err := c.ue.lease.segment(c.m.o.Operator, c.leg.enb.show().Tower, cell, time.Now())
+	if err != nil {
+		return nil, refuse(eps.EMMCauseNetworkFailure, err)
+	}
+	return segment, nil
 }
 
 // contextBearers lists the phone's bearers for the eNB; a NAS message goes with
@@ -61,11 +73,12 @@ func contextBearers(u *ue, nas []byte) (list s1ap.ERABToBeSetupListCtxtSUReq) {
 
 // parameters are the bearer's QoS in S1AP's words (TS 36.413 §9.2.1.15).
 func (b *bearer) parameters() s1ap.ERABLevelQoSParameters {
+	most := func(r id.BitRate) s1ap.BitRate { return s1ap.BitRate(min(r, maxAMBR)) }
 	q := s1ap.ERABLevelQoSParameters{QCI: s1ap.QCI(b.qos.QCI), AllocationRetentionPriority: retention(b.qos.ARP)}
 	if b.qos.GBRDL != 0 || b.qos.GBRUL != 0 {
 		q.GBRQosInformation = &s1ap.GBRQosInformation{
-			ERABMaximumBitrateDL: s1ap.BitRate(b.qos.MBRDL), ERABMaximumBitrateUL: s1ap.BitRate(b.qos.MBRUL),
-			ERABGuaranteedBitrateDL: s1ap.BitRate(b.qos.GBRDL), ERABGuaranteedBitrateUL: s1ap.BitRate(b.qos.GBRUL),
+			ERABMaximumBitrateDL: most(b.qos.MBRDL), ERABMaximumBitrateUL: most(b.qos.MBRUL),
+			ERABGuaranteedBitrateDL: most(b.qos.GBRDL), ERABGuaranteedBitrateUL: most(b.qos.GBRUL),
 		}
 	}
 	return q
@@ -121,13 +134,15 @@ func (s *contextSetup) noted(in inbound) (verdict, error) {
 // useContext opens the downlink: the gateway learns the eNB's tunnel end and
 // the segment.
 func (c *conn) useContext(s *contextSetup) error {
-	if !c.ue.tunnels(s.response) {
-		why := "no tunnel for the default bearer in the eNB's response"
-		for i := range s.response.ERABFailedToSetupListCtxtSURes {
-			why = fmt.Sprintf("the eNB could not set up the default bearer: %v", s.response.ERABFailedToSetupListCtxtSURes[i].Cause)
-		}
-		return silent(fmt.Errorf("%s", why))
+	failed := c.ue.tunnels(s.response)
+	why := "no tunnel in the eNB's response"
+	for i := range s.response.ERABFailedToSetupListCtxtSURes {
+		why = fmt.Sprintf("the eNB could not set them up: %v", s.response.ERABFailedToSetupListCtxtSURes[i].Cause)
 	}
+	if !slices.ContainsFunc(c.ue.pdns, func(p *pdn) bool { return p.first().enb != s11.FTEID{} }) {
+		return silent(fmt.Errorf("default bearers: %s", why))
+	}
+	c.gone(why, failed...) // TS 23.401 §5.3.4.1
 	c.served, c.bearers = true, nil
 	if err := c.modifyBearers(s.segment); err != nil {
 		if err == errStopping {

@@ -226,7 +226,9 @@ func TestNotOffered(t *testing.T) {
 		p.attach()
 		p.uplink(&eps.ESMStatus{EBI: 5, Cause: eps.ESMCauseInvalidEPSBearerIdentity})
 		p.e.silent(time.Second)
-		p.uplink(&eps.ModifyEPSBearerContextAccept{EBI: 5})
+		p.uplink(&eps.ModifyEPSBearerContextAccept{EBI: 5}) // an answer to nothing
+		p.e.silent(time.Second)
+		p.uplink(&eps.RemoteUEReport{PTI: 1})
 		if m := down[*eps.ESMStatus](p); m.Cause != eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState {
 			t.Errorf("%v", m)
 		}

@@ -22,22 +22,24 @@ type Gateway interface {
 	Delete(context.Context, *s11.Session) error
 	PagingFailed(*s11.Session) error
 	Restore(s11.State) (*s11.Session, error)
+	Resources(context.Context, *s11.Session, s11.ResourceRequest) error
+	Drop(context.Context, *s11.Session, []id.EBI) error
 }
 
 var _ Gateway = (*s11.Client)(nil)
 
 // createSession opens a PDN connection at the gateway; the ticket rides along.
-func (c *conn) createSession(req *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn, error) {
-	u, profile, told := c.ue, c.ue.lease.profile, c.ue.lease
+func (c *conn) createSession(w wish) (*pdn, error) {
+	u, told := c.ue, c.ue.lease
 	ebi, ok := u.freeEBI()
 	if !ok {
 		return nil, refusePDN(eps.ESMCauseMaximumNumberOfEPSBearersReached, errors.New("all bearer identities are in use"))
 	}
 	tai, cell := c.leg.place()
 	request := s11.CreateSession{
-		IMSI: u.imsi, MSISDN: profile.MSISDN, IMEI: u.imei, APN: profile.APN, PDNType: uint8(req.PDNType), EBI: ebi,
-		QCI: profile.QCI, ARP: gtpc.ARP{Level: profile.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: profile.AMBRUL, DL: profile.AMBRDL},
-		TAI: tai, ECGI: cell, PCO: pco, Ticket: told.raw,
+		IMSI: u.imsi, MSISDN: told.profile.MSISDN, IMEI: u.imei, APN: w.Name, PDNType: uint8(w.pdn), EBI: ebi,
+		QCI: w.QCI, ARP: gtpc.ARP{Level: w.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: w.AMBRUL, DL: w.AMBRDL},
+		TAI: tai, ECGI: cell, PCO: w.pco, Ticket: told.raw, Address: w.address(),
 	}
 	u.opening = u.opening.With(ebi)
 	if err := c.commit(); err != nil {
@@ -57,9 +59,10 @@ func (c *conn) createSession(req *eps.PDNConnectivityRequest, pco eps.PCO) (*pdn
 	}
 	if err != nil {
 		c.notShownAgain(err)
-		return p, refuseSession(err)
+		return p, refuseSession(err, w)
 	}
-	if !s.Address.Is4() || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != ebi || s.QoS.ARP.Level > 15 {
+	p.less = w.restriction(p)
+	if !w.fits(p) || !s.SGW.Addr.IsValid() || s.SGW.TEID == 0 || s.EBI != ebi || s.QoS.ARP.Level > 15 {
 		return p, refuse(eps.EMMCauseNetworkFailure, fmt.Errorf("the gateway's session cannot be used: address %v, tunnel %v %v, EBI %d, ARP %d",
 			s.Address, s.SGW.Addr, s.SGW.TEID, s.EBI, s.QoS.ARP.Level))
 	}
@@ -84,7 +87,7 @@ func (u *ue) freeEBI() (id.EBI, bool) {
 
 // refuseSession turns a gateway's refusal into causes (TS 29.274 annex C,
 // TS 24.301 §6.5.1.4); other errors pass.
-func refuseSession(err error) error {
+func refuseSession(err error, w wish) error {
 	refusal, ok := errors.AsType[*gtpc.CauseError](err)
 	if !ok {
 		if interrupted(err) {
@@ -92,16 +95,13 @@ func refuseSession(err error) error {
 		}
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	esm := eps.ESMCauseRequestRejectedByServingGWOrPDNGW
-	switch refusal.Cause {
-	case gtpc.NoResources, gtpc.NoMemory, gtpc.AllAddressesOccupied:
-		esm = eps.ESMCauseInsufficientResources
-	case gtpc.UnknownAPN:
-		esm = eps.ESMCauseMissingOrUnknownAPN
-	case gtpc.PDNTypeNotSupported:
+	esm := esmCause(refusal.Cause)
+	switch {
+	case refusal.Cause != gtpc.PDNTypeNotSupported:
+	case w.pdn == eps.PDNTypeIPv6:
 		esm = eps.ESMCausePDNTypeIPv4OnlyAllowed
-	case gtpc.UserAuthFailed, gtpc.APNAccessDenied:
-		esm = eps.ESMCauseUserAuthenticationFailed
+	case w.pdn == eps.PDNTypeIPv4:
+		esm = eps.ESMCausePDNTypeIPv6OnlyAllowed
 	}
 	return refusePDN(esm, err)
 }
@@ -111,29 +111,67 @@ func refuseSession(err error) error {
 // the gateway's answer the procedure has succeeded, and is not to be undone by
 // what came just before.
 func (c *conn) modifyBearers(segment []byte) error {
-	u := c.ue
 	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 	defer cancel()
-	for _, p := range u.pdns {
-		m := s11.ModifyBearer{ENB: p.first().enb, Segment: segment}
-		for _, b := range p.bearers[1:] {
-			if b.enb != (s11.FTEID{}) {
-				m.Dedicated = append(m.Dedicated, s11.Tunnel{EBI: b.ebi, ENB: b.enb})
+	for i, p := range c.ue.pdns {
+		if i > 0 { // every session has a segment of its own
+			var err error
+			if segment, err = c.signed(); err != nil {
+				return err
 			}
 		}
-		if p.told != u.lease {
-			m.Ticket = u.lease.raw
-		}
-		if err := c.m.o.Gateway.Modify(ctx, p.session, m); err != nil {
-			if c.m.ctx.Err() != nil {
-				return errStopping
-			}
-			c.notShownAgain(err)
+		if err := c.modifyBearer(ctx, p, segment); err != nil {
 			return err
 		}
-		p.told, u.shown = u.lease, u.lease
 	}
 	c.dataWaiting = false
+	return nil
+}
+
+// signed is sign, with its number on disk.
+func (c *conn) signed() ([]byte, error) {
+	segment, err := c.sign()
+	if err == nil {
+		err = c.commit()
+	}
+	return segment, err
+}
+
+// modifyOne is modifyBearers for one PDN connection that has come since.
+func (c *conn) modifyOne(p *pdn) error {
+	segment, err := c.signed()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
+	defer cancel()
+	return c.modifyBearer(ctx, p, segment)
+}
+
+func (c *conn) modifyBearer(ctx context.Context, p *pdn, segment []byte) error {
+	u := c.ue
+	m := s11.ModifyBearer{ENB: p.first().enb, Segment: segment}
+	for _, b := range p.bearers[1:] {
+		if b.enb != (s11.FTEID{}) {
+			m.Dedicated = append(m.Dedicated, s11.Tunnel{EBI: b.ebi, ENB: b.enb})
+		}
+	}
+	if p.told != u.lease {
+		m.Ticket = u.lease.raw
+	}
+	err := c.m.o.Gateway.Modify(ctx, p.session, m)
+	if lost, ok := errors.AsType[*s11.BearersGone](err); ok {
+		c.gone("the gateway does not have them", lost.EBIs...)
+		err = nil
+	}
+	if err != nil {
+		if c.m.ctx.Err() != nil {
+			return errStopping
+		}
+		c.notShownAgain(err)
+		return err
+	}
+	p.told, u.shown = u.lease, u.lease
 	return nil
 }
 
@@ -197,9 +235,8 @@ func (m *MME) deleteAt(ctx context.Context, list []*closing) {
 	}
 }
 
-// tunnels takes the eNB's ends of the bearers; false if one that is default has
-// none.
-func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) bool {
+// tunnels takes the eNB's ends of the bearers and gives the bearers without.
+func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) (failed []id.EBI) {
 	u.noTunnels()
 	for i := range m.ERABSetupListCtxtSURes {
 		item := &m.ERABSetupListCtxtSURes[i]
@@ -208,7 +245,12 @@ func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) bool {
 			b.enb = s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}
 		}
 	}
-	return !slices.ContainsFunc(u.pdns, func(p *pdn) bool { return p.first().enb == s11.FTEID{} })
+	for _, b := range u.bearersOf() {
+		if b.enb == (s11.FTEID{}) {
+			failed = append(failed, b.ebi)
+		}
+	}
+	return failed
 }
 
 // GatewayRestarted says that the gateway has lost or ended sessions, as

@@ -211,7 +211,7 @@ func TestUnexpectedNAS(t *testing.T) {
 		w.counted("NAS message needs protection", 3)
 
 		p.uplink(&eps.PDNConnectivityRequest{PTI: 3, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4})
-		if m := down[*eps.PDNConnectivityReject](p); m.PTI != 3 || m.Cause != eps.ESMCauseServiceOptionNotSupported {
+		if m := down[*eps.PDNConnectivityReject](p); m.PTI != 3 || m.Cause != eps.ESMCauseMultiplePDNConnectionsForAGivenAPNNotAllowed {
 			t.Errorf("%v", m)
 		}
 		p.uplink(&eps.PDNDisconnectRequest{PTI: 4, Linked: 5})

@@ -33,6 +33,11 @@ func (c *conn) interrupt(in inbound) error {
 		return nil
 	case smsOut:
 		return c.sendLine(m)
+	case bearerOrder:
+		if c.proc == nil && c.standing() {
+			return &collision{in}
+		}
+		return c.postpone(in)
 	case sessionLost:
 		return c.sessionLost(m.session)
 	case *s1ap.UEContextReleaseRequest:
@@ -52,12 +57,8 @@ func (c *conn) interrupt(in inbound) error {
 		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
 	case *s1ap.PathSwitchRequest:
 		return c.switchPath(in.leg, m)
-	case *s1ap.ERABReleaseIndication: // TS 36.413 §8.2.3.2.3: the only bearer there is
-		cause := s1ap.CauseRadioNetworkUnspecified.Cause()
-		if len(m.ERABReleasedList) > 0 {
-			cause = m.ERABReleasedList[0].Cause
-		}
-		return &released{cause}
+	case *s1ap.ERABReleaseIndication:
+		return c.erabsReleased(m)
 	case *s1ap.HandoverRequired:
 		return c.handOver(m)
 	case *s1ap.HandoverCancel: // TS 36.413 §8.4.5.2: it crossed the end
@@ -90,12 +91,15 @@ func (c *conn) interruptNAS(in inbound) error {
 		c.m.count.procedure("EMM status", m.Cause.String())
 		return nil
 	case *eps.ESMStatus:
-		c.m.count.procedure("ESM status", m.Cause.String())
-		return nil
+		return c.esmStatus(m)
+	case *eps.PDNConnectivityRequest, *eps.PDNDisconnectRequest, *eps.BearerResourceAllocationRequest, *eps.BearerResourceModificationRequest:
+		return c.askedESM(in)
 	case *eps.AuthenticationResponse, *eps.AuthenticationFailure, *eps.SecurityModeComplete, *eps.SecurityModeReject,
-		*eps.IdentityResponse, *eps.ESMInformationResponse, *eps.AttachComplete, *eps.DetachAccept,
+		*eps.IdentityResponse, *eps.AttachComplete, *eps.DetachAccept,
 		*eps.TrackingAreaUpdateComplete, *eps.GUTIReallocationComplete:
 		// An answer that was sent twice, or too late.
+	case eps.ESM:
+		return c.lateESM(m)
 	default:
 		return c.status(in)
 	}
@@ -123,27 +127,7 @@ func (p *procedure) yields(in inbound) bool {
 
 // status answers a message of a procedure this MME does not have, or of a
 // moment when it makes no sense (TS 24.301 §7.4).
-func (c *conn) status(in inbound) error {
+func (c *conn) status(inbound) error {
 	c.m.count.drop(dropNASUnexpected)
-	if s, ok := in.nas.(eps.ESM); ok {
-		return c.refuseESM(s)
-	}
 	return c.send(&eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
-}
-
-// refuseESM answers session management that phones may ask for and this MME
-// does not do: one PDN connection with its default bearer is all there is.
-func (c *conn) refuseESM(m eps.ESM) error {
-	_, pti := m.Header()
-	switch m.(type) {
-	case *eps.PDNConnectivityRequest:
-		return c.send(&eps.PDNConnectivityReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
-	case *eps.PDNDisconnectRequest:
-		return c.send(&eps.PDNDisconnectReject{PTI: pti, Cause: eps.ESMCauseLastPDNDisconnectionNotAllowed})
-	case *eps.BearerResourceAllocationRequest:
-		return c.send(&eps.BearerResourceAllocationReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
-	case *eps.BearerResourceModificationRequest:
-		return c.send(&eps.BearerResourceModificationReject{PTI: pti, Cause: eps.ESMCauseServiceOptionNotSupported})
-	}
-	return c.send(&eps.ESMStatus{PTI: pti, Cause: eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState})
 }

@@ -165,6 +165,7 @@ func (m *MME) page(ctx context.Context, p page) {
 			m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)
 		}
 	}
+	m.unreached(p.u)
 	m.detachIdle(p.u)
 }
 

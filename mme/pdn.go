@@ -2,6 +2,7 @@ package mme
 
 import (
 	"iter"
+	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -16,7 +17,9 @@ import (
 // nobody owns the phone.
 type pdn struct {
 	session *s11.Session
-	told    *lease // whose ticket the gateway has for the session
+	told    *lease       // whose ticket the gateway has for the session
+	ambr    gtpc.AMBR    // of the APN, as the gateway last said
+	less    eps.ESMCause // why the phone has not both kinds of address that it asked for; 0
 	bearers []*bearer
 }
 
@@ -25,16 +28,29 @@ type bearer struct {
 	ebi id.EBI
 	qos gtpc.QoS
 	sgw s11.FTEID
+	tft *eps.TFT  // of a dedicated bearer
 	enb s11.FTEID // zero: no radio bearer stands
 }
 
 // newPDN is a session with its default bearer.
 func newPDN(s *s11.Session, told *lease) *pdn {
-	return &pdn{session: s, told: told, bearers: []*bearer{{ebi: s.EBI, qos: s.QoS, sgw: s.SGW}}}
+	return &pdn{session: s, told: told, ambr: s.AMBR, bearers: []*bearer{{ebi: s.EBI, qos: s.QoS, sgw: s.SGW}}}
 }
 
 // linked is the identity of the default bearer (TS 24.301 §9.9.4.6).
 func (p *pdn) linked() id.EBI { return p.session.EBI }
+
+// remove takes a dedicated bearer out.
+func (p *pdn) remove(b *bearer) {
+	p.bearers = slices.DeleteFunc(slices.Clone(p.bearers), func(x *bearer) bool { return x == b })
+}
+
+// change is for what the owner of a phone changes in its PDN connections.
+func (r *registry) change(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
 
 // first is the default bearer.
 func (p *pdn) first() *bearer { return p.bearers[0] }

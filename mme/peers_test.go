@@ -124,7 +124,7 @@ func (h *testHome) Prove(ctx context.Context, r home.ProveRequest) (home.Lease, 
 		return home.Lease{}, &home.Error{Code: home.WrongRES}
 	}
 	p := testProfile()
-	if h.profile != (home.Profile{}) {
+	if h.profile.ARP != 0 {
 		p = h.profile
 	}
 	return home.Lease{KASME: c.v.KASME(c.plmn), Ticket: h.ticket(), Profile: p}, nil
@@ -147,19 +147,20 @@ func (h *testHome) ticket() []byte {
 
 // testGateway keeps sessions as a gateway does, and checks what it is shown.
 type testGateway struct {
-	mu       sync.Mutex
-	operator proof.OperatorKey
-	next     uint32
-	sessions map[*s11.Session]*testSession
-	said     []string       // its requests, for transcripts
-	refuse   error          // of every Create
-	usedUp   proof.TicketID // no session under it
-	forget   error          // of every Modify
-	spoil    func(*s11.Session)
-	silent   bool          // nothing is answered
-	slow     time.Duration // before every answer
-	failed   int           // PagingFailed
-	bad      []string      // what it was shown that does not fit
+	mu        sync.Mutex
+	operator  proof.OperatorKey
+	next      uint32
+	sessions  map[*s11.Session]*testSession
+	said      []string       // its requests, for transcripts
+	refuse    error          // of every Create
+	usedUp    proof.TicketID // no session under it
+	forget    error          // of every Modify
+	spoil     func(*s11.Session)
+	silent    bool                                          // nothing is answered
+	slow      time.Duration                                 // before every answer
+	failed    int                                           // PagingFailed
+	resources func(*s11.Session, s11.ResourceRequest) error // nil refuses
+	bad       []string                                      // what it was shown that does not fit
 }
 
 type testSession struct {
@@ -275,6 +276,22 @@ func (g *testGateway) Delete(ctx context.Context, s *s11.Session) error {
 	}
 	delete(g.sessions, s)
 	return nil
+}
+
+func (g *testGateway) Resources(ctx context.Context, s *s11.Session, r s11.ResourceRequest) error {
+	if err := g.note(ctx, "resources of bearer %d: %v", r.EBI, r.TAD.Operation); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.resources == nil {
+		return &gtpc.CauseError{Cause: gtpc.ServiceNotSupported}
+	}
+	return g.resources(s, r)
+}
+
+func (g *testGateway) Drop(ctx context.Context, _ *s11.Session, ebis []id.EBI) error {
+	return g.note(ctx, "drop %v", ebis)
 }
 
 func (g *testGateway) PagingFailed(*s11.Session) error {

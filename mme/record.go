@@ -10,6 +10,7 @@ import (
 	"campanile.network/3gpp/secret"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
+	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
 
@@ -23,6 +24,7 @@ const (
 	maxTicket   = 1024
 	maxPCO      = 512
 	maxSessions = 16
+	maxAPNs     = 64
 )
 
 // ueRows is a phone's record: what an idle or connected phone needs after a
@@ -82,6 +84,19 @@ var leaseRows = table[lease]{
 	field(7, "AMBR uplink", func(l *lease) *id.BitRate { return &l.profile.AMBRUL }, rateCodec()),
 	field(8, "AMBR downlink", func(l *lease) *id.BitRate { return &l.profile.AMBRDL }, rateCodec()),
 	field(9, "fixed address", func(l *lease) *netip.Addr { return &l.profile.IPv4 }, addressCodec()),
+	field(10, "PDN type", func(l *lease) *home.PDNType { return &l.profile.PDN }, number[home.PDNType](uint64(home.PDNEither))),
+	list(11, "further APN", maxAPNs, func(l *lease) *[]home.APN { return &l.profile.APNs }, value(nested(apnRows))),
+}
+
+// apnRows is what a subscriber may have at an access point.
+var apnRows = table[home.APN]{
+	field(1, "APN", func(a *home.APN) *id.APN { return &a.Name }, apnCodec()),
+	field(2, "QCI", func(a *home.APN) *id.QCI { return &a.QCI }, number[id.QCI](255)),
+	field(3, "ARP", func(a *home.APN) *uint8 { return &a.ARP }, number[uint8](15)),
+	field(4, "AMBR uplink", func(a *home.APN) *id.BitRate { return &a.AMBRUL }, rateCodec()),
+	field(5, "AMBR downlink", func(a *home.APN) *id.BitRate { return &a.AMBRDL }, rateCodec()),
+	field(6, "fixed address", func(a *home.APN) *netip.Addr { return &a.IPv4 }, addressCodec()),
+	field(7, "PDN type", func(a *home.APN) *home.PDNType { return &a.PDN }, number[home.PDNType](uint64(home.PDNEither))),
 }
 
 // pdnRows is a PDN connection.
@@ -89,6 +104,8 @@ var pdnRows = table[pdn]{
 	field(1, "session", func(p *pdn) **s11.Session { return &p.session }, sessionCodec()),
 	field(2, "ticket at the gateway", func(p *pdn) **lease { return &p.told }, toldCodec()),
 	list(3, "bearer", maxSessions, func(p *pdn) *[]*bearer { return &p.bearers }, nested(bearerRows)),
+	field(4, "AMBR uplink", func(p *pdn) *id.BitRate { return &p.ambr.UL }, rateCodec()),
+	field(5, "AMBR downlink", func(p *pdn) *id.BitRate { return &p.ambr.DL }, rateCodec()),
 }
 
 // bearerRows is an EPS bearer. The eNB's end of its tunnel is not kept: after a
@@ -98,6 +115,7 @@ var bearerRows = table[bearer]{
 	field(2, "QoS", func(b *bearer) *gtpc.QoS { return &b.qos }, qosCodec()),
 	field(3, "S1-U address", func(b *bearer) *netip.Addr { return &b.sgw.Addr }, addressCodec()),
 	field(4, "S1-U TEID", func(b *bearer) *id.TEID { return &b.sgw.TEID }, teidCodec()),
+	field(5, "TFT", func(b *bearer) **eps.TFT { return &b.tft }, tftCodec()),
 }
 
 // sessionRows is a PDN session. Its IMSI is the record's.
@@ -116,6 +134,7 @@ var sessionRows = table[s11.State]{
 	field(12, "local TEID", func(s *s11.State) *id.TEID { return &s.Local }, teidCodec()),
 	field(13, "remote TEID", func(s *s11.State) *id.TEID { return &s.Remote }, teidCodec()),
 	field(14, "gateway", func(s *s11.State) *netip.AddrPort { return &s.Peer }, peerCodec()),
+	field(15, "IPv6 prefix and interface", func(s *s11.State) *netip.Addr { return &s.IPv6 }, addressCodec()),
 }
 
 // record gives the phone's record. It is called by the owner, or under

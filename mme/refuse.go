@@ -57,7 +57,7 @@ func interrupted(err error) bool {
 		}
 	}
 	switch err.(type) {
-	case *collision, *released, *lost, *failure, *networkDetach:
+	case *collision, *released, *lost, *failure, *networkDetach, *esmFailure:
 		return true
 	}
 	return false
@@ -92,6 +92,8 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 			c.leg = nil
 		}
 		return ended(c.hangUp(s1ap.Cause{}, e.why))
+	case *esmFailure:
+		return c.rejected(p, e)
 	case *networkDetach:
 		return c.settle(c.detachPhone(e))
 	case *failure:
@@ -176,6 +178,8 @@ func (c *conn) report(err error) {
 			error
 			told() string
 		}](err); ok {
+			done.Cause = f.told()
+		} else if f, ok := errors.AsType[*esmFailure](err); ok {
 			done.Cause = f.told()
 		}
 		c.m.count.procedure(p.name, done.Cause)

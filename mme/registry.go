@@ -73,6 +73,7 @@ func (r *registry) claim(u *ue, c *conn) (owner *conn, known bool) {
 	}
 	u.owner = c
 	c.dataWaiting, c.order, c.sms.waiting, c.alert = u.data, u.order, u.sms, u.alert
+	c.later, u.orders = append(c.later, u.orders...), nil
 	u.data, u.order, u.sms, u.alert = false, nil, nil, false
 	u.stopPaging()
 	return nil, true

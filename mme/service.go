@@ -38,6 +38,12 @@ func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error 
 	if in.sec == verified && m.Type < eps.ServiceTypePacket {
 		return refuse(eps.EMMCauseCSDomainNotAvailable, fmt.Errorf("service type %v", m.Type))
 	}
+	if in.sec == verified && m.Bearers.OK && c.ue.registered {
+		if !c.ue.keepsDefault(m.Bearers.V) {
+			return c.withoutBearers()
+		}
+		c.synchronise(m.Bearers.V)
+	}
 	return c.service(in)
 }
 

@@ -8,6 +8,7 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
 )
 
 // update is the tracking area updating procedure (TS 24.301 §5.5.3.2): normal,
@@ -22,8 +23,11 @@ func (c *conn) update(req *eps.TrackingAreaUpdateRequest, in inbound) error {
 		return refuse(eps.EMMCauseUEIdentityCannotBeDerivedByTheNetwork, errors.New("no phone with such a key is known"))
 	case !u.registered || len(u.pdns) == 0:
 		return refuse(eps.EMMCauseImplicitlyDetached, errors.New("the phone is not registered"))
-	case req.Bearers.OK && !slices.ContainsFunc(u.pdns, func(p *pdn) bool { return req.Bearers.V.Active(p.linked()) }):
+	case req.Bearers.OK && !u.keepsDefault(req.Bearers.V):
 		return c.withoutBearers()
+	}
+	if req.Bearers.OK {
+		c.synchronise(req.Bearers.V)
 	}
 	active := req.Type.Active() || c.dataWaiting || c.sms.waiting != nil
 	if err := c.renew(); err != nil && (active || !homeAway(err)) {
@@ -58,6 +62,31 @@ func (c *conn) withoutBearers() error {
 	c.cleanUp()
 	c.changed(func(i *UEInfo) { i.State, i.Reason = Deregistered, err.Error() })
 	return err
+}
+
+// keepsDefault says that a default bearer is left of those that the phone has.
+func (u *ue) keepsDefault(has eps.BearerStatus) bool {
+	return slices.ContainsFunc(u.pdns, func(p *pdn) bool { return has.Active(p.linked()) })
+}
+
+// synchronise gives up the bearers that the phone has given up, without telling it
+// (TS 24.301 §5.5.3.2.4, §5.6.1.4.1); at least one default bearer is left.
+func (c *conn) synchronise(has eps.BearerStatus) {
+	var lost []id.EBI
+	var radio []*bearer
+	for _, b := range c.ue.bearersOf() {
+		if has.Active(b.ebi) {
+			continue
+		}
+		lost = append(lost, b.ebi)
+		if c.standing() && b.enb != (s11.FTEID{}) {
+			radio = append(radio, b)
+		}
+	}
+	if len(radio) > 0 {
+		_ = c.toENB(c.releaseERABs(radio, nil))
+	}
+	c.gone("the phone has given them up", lost...)
 }
 
 // adopt takes over what the phone says of itself (TS 24.301 §5.5.3.2.4). It

@@ -11,7 +11,7 @@ type timer struct {
 }
 
 // Timers of TS 24.301 §10.2 table 10.2.2 and §10.3 table 10.3.2. The number of
-// sends follows from "repeated four times, on the fifth expiry abort" (EMM) and
+// sends follows from "repeated four times, on the fifth expiry abort" and
 // "repeated twice, on the third expiry abort" (T3489).
 var (
 	t3422 = timer{"T3422", 6 * time.Second, 5} // Detach Request
@@ -19,6 +19,9 @@ var (
 	t3460 = timer{"T3460", 6 * time.Second, 5} // Authentication Request, Security Mode Command
 	t3470 = timer{"T3470", 6 * time.Second, 5} // Identity Request
 	t3489 = timer{"T3489", 4 * time.Second, 3} // ESM Information Request
+	t3485 = timer{"T3485", 8 * time.Second, 5} // Activate Default or Dedicated EPS Bearer Context Request
+	t3486 = timer{"T3486", 8 * time.Second, 5} // Modify EPS Bearer Context Request
+	t3495 = timer{"T3495", 8 * time.Second, 5} // Deactivate EPS Bearer Context Request
 	tc1   = timer{"TC1*", 10 * time.Second, 3} // CP-DATA; repeated one to three times (TS 24.011 §5.3.2.1)
 	t3413 = timer{"T3413", 5 * time.Second, 3} // Paging; the value is the network's own (TS 24.301 §5.6.2.2)
 )

@@ -20,6 +20,7 @@ type ue struct {
 	paging           context.CancelFunc
 	data             bool           // the phone is to come for downlink data
 	order            *NetworkDetach // it is to be detached when it comes
+	orders           []inbound      // what the gateway asks of its bearers, until it comes
 	sms              *delivery      // a short message waits for it
 	smsTurn          chan struct{}  // who has put a value in sends it a short message; nil before the first
 	alert            bool           // the message centre is to learn when it comes

@@ -32,6 +32,7 @@ const (
 	FilterSyntax            Cause = 77 // Syntactic errors in packet filter(s)
 	UnknownAPN              Cause = 78
 	PDNTypeNotSupported     Cause = 83
+	UENotResponding         Cause = 87
 	UERefuses               Cause = 88
 	AllAddressesOccupied    Cause = 84
 	ServiceDenied           Cause = 89
@@ -68,6 +69,8 @@ func (c Cause) String() string {
 		return "Semantic errors in packet filter(s)"
 	case FilterSyntax:
 		return "Syntactic errors in packet filter(s)"
+	case UENotResponding:
+		return "UE not responding"
 	case UERefuses:
 		return "UE refuses"
 	case TemporarilyRejected:

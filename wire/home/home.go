@@ -102,6 +102,55 @@ type Profile struct {
 	AMBRUL id.BitRate // of the phone, uplink
 	AMBRDL id.BitRate
 	IPv4   netip.Addr // a fixed address, or the zero Addr
+	PDN    PDNType    // of the default APN
+	APNs   []APN      // besides the default one
+}
+
+// APN is what a subscriber may have at an access point.
+type APN struct {
+	Name           id.APN
+	QCI            id.QCI
+	ARP            uint8      // as in Profile
+	AMBRUL, AMBRDL id.BitRate // of all non-guaranteed bearers of the PDN connection
+	IPv4           netip.Addr // a fixed address, or the zero Addr
+	PDN            PDNType
+}
+
+// PDNType is which addresses a subscriber may have in a PDN connection
+// (TS 29.272 §7.3.62). Zero leaves it to the gateway.
+type PDNType uint8
+
+// The PDN types of a subscription.
+const (
+	PDNAny    PDNType = iota
+	PDNIPv4           // IPv4 only
+	PDNIPv6           // IPv6 only
+	PDNBoth           // IPv4v6, together or alone
+	PDNEither         // IPv4 or IPv6, each in a PDN connection of its own
+)
+
+// Default is the default APN with what the profile says for it.
+func (p Profile) Default() APN {
+	return APN{Name: p.APN, QCI: p.QCI, ARP: p.ARP, AMBRUL: p.AMBRUL, AMBRDL: p.AMBRDL, IPv4: p.IPv4, PDN: p.PDN}
+}
+
+// Find gives an APN of the subscription.
+func (p Profile) Find(name id.APN) (APN, bool) {
+	for _, a := range append([]APN{p.Default()}, p.APNs...) {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return APN{}, false
+}
+
+// Names gives the APNs of the subscription, the default one first.
+func (p Profile) Names() []id.APN {
+	out := []id.APN{p.APN}
+	for _, a := range p.APNs {
+		out = append(out, a.Name)
+	}
+	return out
 }
 
 // Code says why a home refuses.
