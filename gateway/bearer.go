@@ -40,6 +40,9 @@ func (g *Gateway) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 		res, err = g.remove(u, m)
 	case gtpc.DownlinkDataNotFailure:
 		g.notPaged(u)
+	case gtpc.BearerResourceCommand, gtpc.ModifyBearerCommand, gtpc.DeleteBearerCommand:
+		err = gtpc.Refuse(gtpc.ServiceNotSupported, 0, "%v: default bearers only", m.Type)
+		res = gtpc.New(m.Type.Answer(), u.mme.TEID, gtpc.CauseIE(err))
 	}
 	g.refusal(peer, m, err)
 	return res

@@ -41,6 +41,8 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 			c.dataWaiting = true
 		case detachOrder:
 			_ = c.ordered(m) // once the phone is idle
+		case bearerOrder:
+			_ = c.postpone(in)
 		case smsWaiting:
 			c.sms.waiting.instead(&c.sms.waiting, m.delivery)
 		case *s1ap.UEContextReleaseComplete, legGone, evicted:
