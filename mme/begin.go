@@ -9,6 +9,9 @@ import (
 )
 
 func begun(name string, in inbound) *procedure {
+	if in.leg != nil {
+		in.leg.enb.m.count.begins(name)
+	}
 	return &procedure{name: name, began: time.Now(), asked: in}
 }
 

@@ -62,7 +62,7 @@ func New(o Options) (*MME, error) {
 		known: newRegistry(o.MaxUEs, o.Rand), legs: newLegTable(o.MaxUEs), enbs: map[*enb]bool{}, notices: map[proof.TowerKey]string{},
 		slots: make(chan struct{}, o.MaxENBs), recalls: map[id.GlobalENBID]*recall{},
 	}
-	m.count.procedures = map[outcome]uint64{}
+	m.count.procedures, m.count.begun, m.count.durations = map[Outcome]uint64{}, map[string]uint64{}, map[string]*Durations{}
 	if o.Store != nil {
 		m.keeper = newKeeper(m, o.Store)
 		if err := m.load(); err != nil {

@@ -137,6 +137,7 @@ func (u *ue) areas() []id.TAI {
 // stage. A phone that comes, whatever for, ends it through ctx.
 func (m *MME) page(ctx context.Context, p page) {
 	began := time.Now()
+	m.count.begins("paging")
 	for _, s := range m.o.Paging {
 		m.pageStage(ctx, p, s)
 	}
@@ -154,12 +155,13 @@ func (m *MME) page(ctx context.Context, p page) {
 	if came {
 		if m.leaving.Err() == nil {
 			m.count.procedure("paging", "")
+			m.done(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil)})
 		}
 		return
 	}
 	m.count.procedure("paging", "no answer")
 	m.log.Info("procedure failed", "procedure", "paging", "imsi", p.imsi, "took", time.Since(began), "err", errNoAnswer)
-	m.o.Events(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Err: errNoAnswer.Error()})
+	m.done(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Cause: "no answer", Err: errNoAnswer.Error()})
 	if data {
 		if err := m.o.Gateway.PagingFailed(p.session); err != nil {
 			m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)

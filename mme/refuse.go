@@ -164,6 +164,9 @@ func (c *conn) report(err error) {
 	if done.UE.IMSI.IsZero() {
 		done.UE.IMSI = c.ue.imsi
 	}
+	if p.asked.leg == nil { // the network's own
+		c.m.count.begins(p.name)
+	}
 	log := c.m.log.With("procedure", p.name, "imsi", done.UE.IMSI, "took", done.Duration)
 	if c.leg != nil {
 		_, cell := c.leg.place()
@@ -185,5 +188,5 @@ func (c *conn) report(err error) {
 		c.m.count.procedure(p.name, done.Cause)
 		log.Info("procedure failed", "cause", done.Cause, "err", err)
 	}
-	c.m.o.Events(done)
+	c.m.done(done)
 }

@@ -250,6 +250,7 @@ func (m *MME) reportSMS(name string, u *ue, began time.Time, answer sms.RP, err 
 		done.Err = err.Error()
 		log.Info("procedure failed", "cause", cause, "err", err)
 	}
+	m.count.begins(name)
 	m.count.procedure(name, cause)
-	m.o.Events(done)
+	m.done(done)
 }

@@ -2,8 +2,11 @@ package mme
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // drop is a reason for which something received is not acted on.
@@ -70,8 +73,13 @@ type Stats struct {
 	Store StoreStats // zero without Options.Store
 
 	// Procedures counts finished procedures by name and outcome, such as
-	// "attach ok" and "attach EMM cause #8".
+	// "attach ok" and "attach EMM cause #8"; Outcomes has the two apart.
 	Procedures map[string]uint64
+	Outcomes   map[Outcome]uint64
+	// Begun counts procedures from their beginning; some have not ended yet.
+	Begun map[string]uint64
+	// Took is how long procedures took that ended well, by name.
+	Took map[string]Durations
 	// Dropped counts what was not acted on, by reason; reasons that never
 	// happened are absent.
 	Dropped map[string]uint64
@@ -81,11 +89,14 @@ type counters struct {
 	drops [dropCount]atomic.Uint64
 
 	mu         sync.Mutex
-	procedures map[outcome]uint64
+	procedures map[Outcome]uint64
+	begun      map[string]uint64
+	durations  map[string]*Durations
 }
 
-// outcome is a procedure and how it ended; an empty result is success.
-type outcome struct{ procedure, result string }
+// Outcome is a procedure and how it ended: Cause is what the phone was told, such
+// as "EMM cause #15", or why it ended otherwise; empty is success.
+type Outcome struct{ Procedure, Cause string }
 
 func (c *counters) drop(d drop) { c.drops[d].Add(1) }
 
@@ -95,16 +106,67 @@ const maxOutcomes = 1024
 func (c *counters) procedure(name, result string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := outcome{name, result}
+	o := Outcome{name, result}
 	if c.procedures[o] == 0 && len(c.procedures) >= maxOutcomes {
-		o.result = "others"
+		o.Cause = "others"
 	}
 	c.procedures[o]++
 }
 
+// begins counts a procedure that begins.
+func (c *counters) begins(name string) {
+	c.mu.Lock()
+	c.begun[name]++
+	c.mu.Unlock()
+}
+
+// took notes how long a procedure took that ended well.
+func (c *counters) took(name string, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.durations[name]
+	if h == nil {
+		h = &Durations{Buckets: make([]uint64, len(DurationBounds))}
+		c.durations[name] = h
+	}
+	h.Add(d)
+}
+
+// done says that a procedure of a phone has ended: to who listens, and to who
+// counts how long it took.
+func (m *MME) done(d ProcedureDone) {
+	if d.Err == "" {
+		m.count.took(d.Procedure, d.Duration)
+	}
+	m.o.Events(d)
+}
+
+// DurationBounds are the upper bounds of Durations' buckets.
+var DurationBounds = []time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+}
+
+// Durations is a histogram: Buckets[i] of Count lasted at most DurationBounds[i]
+// and longer than the bound before.
+type Durations struct {
+	Count   uint64
+	Sum     time.Duration
+	Buckets []uint64
+}
+
+// Add notes one duration.
+func (h *Durations) Add(d time.Duration) {
+	h.Count++
+	h.Sum += d
+	if i, _ := slices.BinarySearch(DurationBounds, d); i < len(h.Buckets) {
+		h.Buckets[i]++
+	}
+}
+
 // Stats returns a copy of the counters.
 func (m *MME) Stats() Stats {
-	s := Stats{Procedures: map[string]uint64{}, Dropped: map[string]uint64{}}
+	s := Stats{Procedures: map[string]uint64{}, Dropped: map[string]uint64{}, Took: map[string]Durations{}}
 	for i := range m.count.drops {
 		if n := m.count.drops[i].Load(); n > 0 {
 			s.Dropped[dropNames[i]] = n
@@ -112,10 +174,14 @@ func (m *MME) Stats() Stats {
 	}
 	m.count.mu.Lock()
 	for k, n := range m.count.procedures {
-		if k.result == "" {
-			k.result = "ok"
+		if k.Cause == "" {
+			k.Cause = "ok"
 		}
-		s.Procedures[fmt.Sprintf("%s %s", k.procedure, k.result)] += n
+		s.Procedures[fmt.Sprintf("%s %s", k.Procedure, k.Cause)] += n
+	}
+	s.Outcomes, s.Begun = maps.Clone(m.count.procedures), maps.Clone(m.count.begun)
+	for name, h := range m.count.durations {
+		s.Took[name] = Durations{h.Count, h.Sum, slices.Clone(h.Buckets)}
 	}
 	m.count.mu.Unlock()
 	s.UEs, s.Registered = m.known.size()

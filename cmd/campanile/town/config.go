@@ -34,6 +34,7 @@ type Config struct {
 	Billing  BillingConfig `toml:"billing"`
 	Chain    ChainConfig   `toml:"chain"`
 	Console  ConsoleConfig `toml:"console"`
+	Metrics  MetricsConfig `toml:"metrics"`
 	Peers    PeersConfig   `toml:"peers" comment:"Where the other roles are, for those that run in a process of their own."`
 	file     string
 	HomePath string `toml:"-"`
@@ -127,6 +128,11 @@ type ConsoleConfig struct {
 	Listen string `toml:"listen" comment:"Web console; empty: off."`
 }
 
+// MetricsConfig is for Prometheus.
+type MetricsConfig struct {
+	Listen string `toml:"listen" comment:"Prometheus finds what is counted here, under /metrics; empty: off. Roles run apart in one home take the ports behind it: hss-chain the next, then billing, gateway, mme, enb-agent."`
+}
+
 // PeersConfig is for roles on their own.
 type PeersConfig struct {
 	HSS         string `toml:"hss" comment:"Address and port of hss-chain."`
@@ -154,6 +160,7 @@ func DefaultConfig() Config {
 		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
 		Chain:   ChainConfig{BlockInterval: config.Duration(time.Second), GRPC: "127.0.0.1:9090"},
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
+		Metrics: MetricsConfig{Listen: "127.0.0.1:9100"},
 		Peers:   PeersConfig{HSS: "127.0.0.1:7100", Billing: "127.0.0.1:7101"},
 	}
 }
@@ -315,6 +322,11 @@ func (c *Config) checkChoices(bad func(string, error, string) error) error {
 	}
 	if k := c.Gateway.DataPath; k != "auto" && k != "netstack" && k != "tun" {
 		return bad("gateway.data_path", fmt.Errorf("%q is unknown", k), `write "auto", "netstack" or "tun"`)
+	}
+	if l := c.Metrics.Listen; l != "" {
+		if _, err := netip.ParseAddrPort(l); err != nil {
+			return bad("metrics.listen", err, "write IP address and port, such as 127.0.0.1:9100, or nothing")
+		}
 	}
 	if c.Radio.Phones < 0 || c.Radio.Phones > 1000 {
 		return bad("radio.phones", fmt.Errorf("%d", c.Radio.Phones), "write 0 to 1000")

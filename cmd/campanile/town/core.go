@@ -294,12 +294,12 @@ func (t *Town) startMME(context.Context) error {
 		return t.portTaken(err, "mme.address")
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
-		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.home, Gateway: c, Towers: towers{t.model}, Memory: memory, Dialer: ep, Messages: &mme.LocalMessages{},
+		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, Memory: memory, Dialer: ep, Messages: &mme.LocalMessages{},
 		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
 	}
-	t.mme = m
+	t.mme, t.sources.S11 = m, c.Stats
 	t.bound = append(t.bound, fmt.Sprintf("S1AP %v", l.Addr()))
 	t.serve("S11", c.Serve)
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })

@@ -21,12 +21,12 @@ type rolePart struct {
 // hss-chain; gateway and tower have their own.
 func roleParts() map[string]rolePart {
 	return map[string]rolePart{
-		"up":        {[]string{"network", "tower", "radio", "mme", "gateway", "agent", "hss", "billing", "chain", "console", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
-		"hss-chain": {[]string{"network", "hss", "chain", "peers"}, []string{"operator", "hss", "hss-hpke"}, "the ledger's node and the authentication centre: the operator's main home"},
-		"billing":   {[]string{"billing", "peers"}, []string{"operator"}, "meter and towers' links"},
-		"gateway":   {[]string{"network", "gateway", "peers"}, []string{"gateway"}, "SGW and PGW"},
-		"mme":       {[]string{"network", "mme", "peers"}, []string{"operator"}, "MME"},
-		"enb-agent": {[]string{"network", "tower", "radio", "agent", "peers"}, []string{"tower"}, "a tower's agent"},
+		"up":        {[]string{"network", "tower", "radio", "mme", "gateway", "agent", "hss", "billing", "chain", "console", "metrics", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
+		"hss-chain": {[]string{"network", "hss", "chain", "metrics", "peers"}, []string{"operator", "hss", "hss-hpke"}, "the ledger's node and the authentication centre: the operator's main home"},
+		"billing":   {[]string{"billing", "metrics", "peers"}, []string{"operator"}, "meter and towers' links"},
+		"gateway":   {[]string{"network", "gateway", "metrics", "peers"}, []string{"gateway"}, "SGW and PGW"},
+		"mme":       {[]string{"network", "mme", "metrics", "peers"}, []string{"operator"}, "MME"},
+		"enb-agent": {[]string{"network", "tower", "radio", "agent", "metrics", "peers"}, []string{"tower"}, "a tower's agent"},
 	}
 }
 
@@ -76,6 +76,7 @@ func (c *Config) partOf(role string) any {
 		Billing *BillingConfig `toml:"billing"`
 		Chain   *ChainConfig   `toml:"chain"`
 		Console *ConsoleConfig `toml:"console"`
+		Metrics *MetricsConfig `toml:"metrics"`
 		Peers   *PeersConfig   `toml:"peers" comment:"Where the roles are, as the others reach them, and by which keys they are known."`
 	}
 	p := part{Role: role}
@@ -87,7 +88,7 @@ func (c *Config) partOf(role string) any {
 		{"network", func() { p.Network = &c.Network }}, {"tower", func() { p.Tower = &c.Tower }}, {"radio", func() { p.Radio = &c.Radio }},
 		{"mme", func() { p.MME = &c.MME }}, {"gateway", func() { p.Gateway = &c.Gateway }}, {"agent", func() { p.Agent = &c.Agent }},
 		{"hss", func() { p.HSS = &c.HSS }}, {"billing", func() { p.Billing = &c.Billing }}, {"chain", func() { p.Chain = &c.Chain }},
-		{"console", func() { p.Console = &c.Console }}, {"peers", func() { p.Peers = &c.Peers }},
+		{"console", func() { p.Console = &c.Console }}, {"metrics", func() { p.Metrics = &c.Metrics }}, {"peers", func() { p.Peers = &c.Peers }},
 	} {
 		if has(s.name) {
 			s.set()

@@ -52,6 +52,9 @@ func (t *Town) status() *pb.StatusReply {
 	for _, text := range transportLines(t.transports) {
 		say("S1AP", "%s", text)
 	}
+	if t.metrics != "" {
+		say("metrics", "%s", t.metrics)
+	}
 	for _, u := range t.ues() {
 		if u.State == mme.Idle || u.State == mme.Connected {
 			out.PhonesRegistered++

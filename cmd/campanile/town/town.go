@@ -13,6 +13,7 @@ import (
 
 	"campanile.network/billing/meter"
 	"campanile.network/billing/settle"
+	"campanile.network/cmd/campanile/metrics"
 	"campanile.network/enb-agent/agent"
 	"campanile.network/enb-agent/relay"
 	"campanile.network/gateway"
@@ -77,7 +78,9 @@ type Town struct {
 
 	wakeMu  sync.Mutex
 	wakers  map[chan struct{}]struct{}
-	console string   // where it listens, once it does
+	console string // where it listens, once it does
+	metrics string // likewise, or why it does not
+	sources metrics.Sources
 	bound   []string // what listens where
 
 	transports []transport          // of S1AP's ends
@@ -95,12 +98,12 @@ type step func(*Town, context.Context) error
 func roles() map[string][]step {
 	return map[string][]step{
 		"up": {(*Town).preflightRadio, (*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
-			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startAdmin, (*Town).startPhones},
-		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startAdmin},
-		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks},
-		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway},
-		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME},
-		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran},
+			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startMetrics, (*Town).startAdmin, (*Town).startPhones},
+		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startMetrics, (*Town).startAdmin},
+		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks, (*Town).startMetrics},
+		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway, (*Town).startMetrics},
+		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME, (*Town).startMetrics},
+		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran, (*Town).startMetrics},
 	}
 }
 

@@ -76,6 +76,7 @@ func (t *Town) endpoint(e sctpEnd) (sctp.Endpoint, error) {
 	}
 	say("S1AP's SCTP of the "+e.name+" runs over "+how, logs.Address, e.local[0])
 	t.add("transport", "S1AP's SCTP of the "+e.name+" runs over "+how)
+	t.measureSCTP(e.name, ep)
 	t.transports = append(t.transports, transport{e.name, how})
 	return ep, nil
 }
