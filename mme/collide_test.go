@@ -61,7 +61,7 @@ func TestServiceRequestDuringRelease(t *testing.T) {
 }
 
 // TS 24.301 §5.5.1.2.7 d: the same attach request again, after Attach Accept.
-func TestAttachRequestAgainAfterAccept(t *testing.T) {
+func TestAbnormal_5_5_1_2_7_d(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
@@ -83,7 +83,7 @@ func TestAttachRequestAgainAfterAccept(t *testing.T) {
 
 // TS 24.301 §5.5.1.2.7 e: an attach request that differs starts anew; one that
 // is the same does not.
-func TestAttachRequestAgainBeforeAccept(t *testing.T) {
+func TestAbnormal_5_5_1_2_7_e(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		req := p.attachRequest()
@@ -105,8 +105,8 @@ func TestAttachRequestAgainBeforeAccept(t *testing.T) {
 	})
 }
 
-// TS 24.301 §5.5.1.2.7 g: detach during an attach.
-func TestDetachDuringAttach(t *testing.T) {
+// TS 24.301 §5.5.1.2.7 h: a detach before Attach Complete.
+func TestAbnormal_5_5_1_2_7_h(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.initial(p.attachRequest())
@@ -142,9 +142,9 @@ func TestReleaseWhileGatewayWorks(t *testing.T) {
 	})
 }
 
-// A second attach by IMSI while the first connection stands: it takes effect
-// only after the SIM has answered.
-func TestAttachByIMSIWhileConnected(t *testing.T) {
+// TS 24.301 §5.5.1.2.7 f: an attach by IMSI while the first connection stands takes
+// effect only after the SIM has answered.
+func TestAbnormal_5_5_1_2_7_f(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.tower(0x19c)
 		p := w.phone(e)
@@ -171,9 +171,9 @@ func TestAttachByIMSIWhileConnected(t *testing.T) {
 	})
 }
 
-// A phone attaches by GUTI on a new leg while it is connected: the owner does
-// it, on the new leg.
-func TestAttachByGUTIWhileConnected(t *testing.T) {
+// TS 24.301 §5.5.1.2.7 f: an attach by GUTI while the phone is connected is done at
+// once, on the new connection.
+func TestAbnormal_5_5_1_2_7_f_GUTI(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.tower(0x19c)
 		p := w.phone(e)
@@ -252,9 +252,9 @@ func TestBothContextsAfterLostSecurityMode(t *testing.T) {
 	}
 }
 
-// The former GUTI is good until Attach Complete, for it may be lost (TS 24.301
-// §5.5.1.2.7 c).
-func TestFormerGUTIAfterLostComplete(t *testing.T) {
+// TS 24.301 §5.5.1.2.7 a: the connection is lost before Attach Complete; both GUTIs
+// are good.
+func TestAbnormal_5_5_1_2_7_a(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()

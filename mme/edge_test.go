@@ -14,7 +14,7 @@ import (
 
 // TS 24.301 §5.4.2.7 c: the GUTI is another phone's, an old one of the same
 // MME; asked for its IMSI, the phone is authenticated with the right one.
-func TestAttachByAnotherPhonesGUTI(t *testing.T) {
+func TestAbnormal_5_4_2_7_c_Identification(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p, q := w.phone(e), w.phone(e)

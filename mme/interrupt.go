@@ -80,7 +80,7 @@ func (c *conn) interruptNAS(in inbound) error {
 		}
 		return &collision{in}
 	case *eps.DetachRequest:
-		return &collision{in} // TS 24.301 §5.5.1.2.7 g, §5.6.1.6 c
+		return &collision{in} // TS 24.301 §5.5.1.2.7 h, §5.5.3.2.7 g
 	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
 		if c.proc.yields(in) {
 			return &collision{in}
@@ -108,8 +108,8 @@ func (c *conn) interruptNAS(in inbound) error {
 }
 
 // yields says that a message that asks for service or an update ends what is
-// under way: the same again does not, nor does anything end an attach, or a
-// detach by the network (TS 24.301 §5.5.2.3.5, §5.5.3.2.7 d, e).
+// under way. The same again does not, nor does anything end a detach by the network
+// (TS 24.301 §5.4.3.7 c, §5.5.1.2.7 g, §5.5.2.3.5, §5.5.3.2.7 d, e, §5.6.1.7 c).
 func (p *procedure) yields(in inbound) bool {
 	switch {
 	case p == nil || p.yielding:
@@ -119,7 +119,9 @@ func (p *procedure) yields(in inbound) bool {
 	}
 	_, update := in.nas.(*eps.TrackingAreaUpdateRequest)
 	switch p.asked.nas.(type) {
-	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest:
+	case *eps.ServiceRequest, *eps.ExtendedServiceRequest:
+		return true
+	case *eps.AttachRequest, *eps.TrackingAreaUpdateRequest:
 		return update
 	}
 	return false

@@ -135,7 +135,7 @@ func (c *conn) malformed(in *inbound, err error) {
 		return
 	}
 	answer := e.Status()
-	if c.proc == nil && e.Cause != 0 { // TS 24.301 §5.5.1.2.7 b, §5.5.3.2.7 b, §5.6.1.6 b
+	if c.proc == nil && e.Cause != 0 { // TS 24.301 §5.5.1.2.7 b, §5.5.3.2.7 b, §5.6.1.7 b
 		switch e.Message {
 		case eps.TypeAttachRequest:
 			answer = &eps.AttachReject{Cause: e.Cause}

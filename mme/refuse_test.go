@@ -88,7 +88,7 @@ func TestChallengeExpired(t *testing.T) {
 }
 
 // TS 24.301 §5.4.2.7 c: the phone finds the MAC wrong, #20.
-func TestWrongKeyInSIM(t *testing.T) {
+func TestAbnormal_5_4_2_7_c(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
@@ -121,7 +121,7 @@ func TestWrongRES(t *testing.T) {
 }
 
 // TS 24.301 §5.4.2.7 e: a synchronisation failure is repaired with AUTS.
-func TestResynchronisation(t *testing.T) {
+func TestAbnormal_5_4_2_7_e(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
@@ -144,8 +144,9 @@ func TestResynchronisation(t *testing.T) {
 	})
 }
 
-// A replayed AUTN: the phone answers #21 again after resynchronisation.
-func TestReplayedAUTN(t *testing.T) {
+// TS 24.301 §5.4.2.7 e: a second synchronisation failure in a row, of a replayed
+// AUTN, ends in AUTHENTICATION REJECT.
+func TestAbnormal_5_4_2_7_e_Twice(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
@@ -193,9 +194,9 @@ func TestTicketOfAnotherChain(t *testing.T) {
 	})
 }
 
-// Timers that run out (TS 24.301 §5.4.2.7 b, §5.4.4.6 b): five sends, then the
+// TS 24.301 §5.4.2.7 b: T3460 expires five times, and T3470 (§5.4.4.6 b); then the
 // connection is released.
-func TestPhoneFallsSilent(t *testing.T) {
+func TestAbnormal_5_4_2_7_b(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		began := time.Now()
@@ -235,8 +236,9 @@ func TestNoESMInformation(t *testing.T) {
 	})
 }
 
-// T3450 (TS 24.301 §5.5.1.2.7 c): Attach Accept is repeated, then given up.
-func TestNoAttachComplete(t *testing.T) {
+// TS 24.301 §5.5.1.2.7 c: Attach Accept is repeated when T3450 expires, then given
+// up.
+func TestAbnormal_5_5_1_2_7_c(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.initial(p.attachRequest())

@@ -12,9 +12,9 @@ import (
 	"campanile.network/3gpp/s1ap"
 )
 
-// TS 24.301 §5.5.3.2.7 a, c: Tracking Area Update Complete is lost; the accept is
-// sent five times, then both GUTIs are good, and the phone's next message tells.
-func TestUpdateCompleteLost(t *testing.T) {
+// TS 24.301 §5.5.3.2.7 c: the accept is sent five times; then both GUTIs are good,
+// and the phone's next message tells.
+func TestAbnormal_5_5_3_2_7_c(t *testing.T) {
 	for _, got := range []bool{false, true} {
 		play(t, nil, func(w *world) {
 			p := w.phone(w.tower(0x19b))
@@ -53,9 +53,9 @@ func TestUpdateCompleteLost(t *testing.T) {
 	}
 }
 
-// TS 24.301 §5.5.3.2.7 d, e: the same request again is answered again; another
-// begins anew.
-func TestUpdateRequestAgain(t *testing.T) {
+// TS 24.301 §5.5.3.2.7 d: the same request after the accept is answered again;
+// another begins anew.
+func TestAbnormal_5_5_3_2_7_d(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
@@ -82,7 +82,7 @@ func TestUpdateRequestAgain(t *testing.T) {
 }
 
 // TS 24.301 §5.5.3.2.7 g: detach before the update is complete.
-func TestDetachDuringUpdate(t *testing.T) {
+func TestAbnormal_5_5_3_2_7_g(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
