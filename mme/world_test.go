@@ -80,6 +80,13 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 
 // serveWorld makes a world whose MME takes associations from l.
 func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
+	w := makeWorld(t, change)
+	w.start(l)
+	return w
+}
+
+// makeWorld makes a world whose MME is yet to be started.
+func makeWorld(t testing.TB, change func(*Options)) *world {
 	w := &world{t: t, keys: map[s1ap.SecurityKey]bool{}, home: newTestHome(), gw: newTestGateway(), towers: map[uint32]proof.TowerKey{0x19b: {1}, 0x19c: {2}}}
 	operator := proof.SigningKeyFromSeed([32]byte{7})
 	w.home.serving = operator.Public()
@@ -93,7 +100,6 @@ func serveWorld(t testing.TB, change func(*Options), l sctp.Listener) *world {
 		change(&o)
 	}
 	w.o = o
-	w.start(l)
 	return w
 }
 
