@@ -64,13 +64,15 @@ func stories() []story {
 // towards the home, and after each write. Another starts on what is on the disk,
 // the eNB sets up S1 anew, the phone repeats by its timers. Then a registered phone
 // has gone on without a new attach, with its address; one that was not could attach;
-// the gateway has no session of nobody; no NAS COUNT, no K_eNB was used twice.
+// the gateway has no session of nobody, also if the phone is never heard of again;
+// no NAS COUNT, no K_eNB was used twice.
 func TestKilledAnywhere(t *testing.T) {
 	for _, s := range stories() {
 		t.Run(s.name, func(t *testing.T) {
-			n := tellStory(t, s, 0)
+			n := tellStory(t, s, 0, false)
 			for k := 1; k <= n && !t.Failed(); k++ {
-				t.Run(fmt.Sprintf("after %d of %d", k, n), func(t *testing.T) { tellStory(t, s, k) })
+				t.Run(fmt.Sprintf("after %d of %d", k, n), func(t *testing.T) { tellStory(t, s, k, false) })
+				t.Run(fmt.Sprintf("after %d of %d, and the phone is gone", k, n), func(t *testing.T) { tellStory(t, s, k, true) })
 			}
 			t.Logf("%d messages and writes", n)
 		})
@@ -79,24 +81,24 @@ func TestKilledAnywhere(t *testing.T) {
 
 // crash is a world in which the MME dies once.
 type crash struct {
-	w    *world
-	h    *handset
-	d    *disk
-	x    *life
-	mu   sync.Mutex // of handset and tower
-	e    *enbPeer   // nil while the eNB has no association
-	stop chan struct{}
-	all  sync.WaitGroup
-	told map[secret.Key256]*nassec.Context // all that left towards the phone, by K_ASME
-
-	mayAttach bool // anew, although registered: the network has detached it
+	w         *world
+	h         *handset
+	d         *disk
+	x         *life
+	mu        sync.Mutex // of handset and tower
+	e         *enbPeer   // nil while the eNB has no association
+	stop      chan struct{}
+	all       sync.WaitGroup
+	told      map[secret.Key256]*nassec.Context // all that left towards the phone, by K_ASME
+	answered  map[secret.Key256]nassec.Count    // the next uplink COUNT when something left, likewise
+	mayAttach bool                              // anew, although registered: the network has detached it
 }
 
 // tellStory tells a story to an MME that dies after k messages and writes of it,
-// and gives how many there were.
-func tellStory(t *testing.T, s story, k int) (n int) {
+// and perhaps the phone's battery with it. It gives how many there were.
+func tellStory(t *testing.T, s story, k int, both bool) (n int) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &crash{d: newDisk(), x: newLife(0), stop: make(chan struct{}), told: map[secret.Key256]*nassec.Context{}}
+		c := &crash{d: newDisk(), x: newLife(0), stop: make(chan struct{}), told: map[secret.Key256]*nassec.Context{}, answered: map[secret.Key256]nassec.Count{}}
 		c.w = makeWorld(t, s.change)
 		c.w.mortal(&c.w.o, c.d, c.x)
 		c.w.start(c.w.l)
@@ -111,12 +113,16 @@ func tellStory(t *testing.T, s story, k int) (n int) {
 		before := c.x.count()
 		if k > 0 {
 			c.x.die(before + k)
-			c.all.Go(c.restart)
+			c.all.Go(func() { c.restart(both) })
 		}
 		s.tell(c)
-		n = c.x.count() - before
 		c.rest(30 * time.Second)
-		c.check()
+		n = c.x.count() - before
+		if c.h.gone {
+			c.checkGone()
+		} else {
+			c.check()
+		}
 		close(c.stop)
 		c.lock(func() { c.e.a.Abort("end") })
 		c.all.Wait()
@@ -137,8 +143,8 @@ func (x *life) die(after int) {
 }
 
 // restart starts another MME when the first has died. What that one still does is
-// for nobody.
-func (c *crash) restart() {
+// for nobody. gone says that the phone is off from then on.
+func (c *crash) restart(gone bool) {
 	select {
 	case <-c.x.ended:
 	case <-c.stop:
@@ -150,6 +156,8 @@ func (c *crash) restart() {
 	c.d = c.d.cut()
 	c.w.mortal(&c.w.o, c.d, newLife(0))
 	c.w.start(c.w.l)
+	c.checkCounts()
+	c.h.gone = gone
 	if c.e != nil {
 		c.e.a.Abort("the MME was killed")
 	}
@@ -246,7 +254,7 @@ func (c *crash) react(e *enbPeer, m s1ap.Message) {
 		}
 		e.send(&s1ap.UEContextReleaseComplete{MMEUES1APID: pair.MMEUES1APID, ENBUES1APID: pair.ENBUES1APID})
 	case *s1ap.Paging:
-		if h.guti != nil && h.guti.STMSI() == m.UEPagingID.STMSI.ID() && !h.linked && h.registered {
+		if h.guti != nil && h.guti.STMSI() == m.UEPagingID.STMSI.ID() && !h.linked && h.registered && !h.gone {
 			h.link(func() { h.initialRaw(must(h.sec.AppendServiceRequest(nil))) })
 		}
 	}
@@ -255,6 +263,11 @@ func (c *crash) react(e *enbPeer, m s1ap.Message) {
 
 // leaves checks what leaves towards the phone, heard or not: no COUNT twice.
 func (c *crash) leaves(pdu []byte) {
+	if k := c.h.sec; k != nil && len(pdu) > 0 {
+		c.answered[k.State().KASME] = k.UL()
+	} else if k != nil { // a context setup answers what K_eNB derives from
+		c.answered[k.State().KASME] = max(c.h.start+1, c.answered[k.State().KASME])
+	}
 	if len(pdu) == 0 || must(nassec.TypeOf(pdu)) == nassec.Plain {
 		return
 	}
@@ -280,7 +293,7 @@ func (c *crash) page() {
 			c.lock(func() { c.w.m.DownlinkData(s, 5, 0) })
 		}
 		c.rest(20 * time.Second)
-		if c.h.is(func() bool { return c.h.connected }) {
+		if c.h.is(func() bool { return c.h.connected || c.h.gone }) {
 			return
 		}
 		c.h.lose()
@@ -294,6 +307,9 @@ func (c *crash) detachPhone() {
 		var err error
 		c.lock(func() { err = c.w.m.Detach(c.h.imsi, NetworkDetach{Type: eps.NetworkDetachTypeNoReattach}) })
 		c.rest(30 * time.Second)
+		if c.h.is(func() bool { return c.h.gone }) {
+			return
+		}
 		if err != nil && c.h.is(func() bool { return c.h.registered }) {
 			c.mayAttach = true // the MME died before it could tell the phone
 			c.h.service()
@@ -306,6 +322,26 @@ func (c *crash) detachPhone() {
 		c.h.lose()
 	}
 	c.w.t.Error("the phone is not detached")
+}
+
+// checkCounts is the rule of uplink COUNTs: what was answered is on the disk.
+func (c *crash) checkCounts() {
+	for _, u := range c.w.m.known.all() {
+		for _, k := range []*keyset{u.sec, u.next} {
+			if k != nil && k.State().UL < c.answered[k.State().KASME] {
+				c.w.t.Errorf("the MME would accept uplink COUNT %d again, of %d that it has answered", k.State().UL, c.answered[k.State().KASME])
+			}
+		}
+	}
+}
+
+// checkGone is when a phone that is gone is detached implicitly.
+func (c *crash) checkGone() {
+	c.rest(26 * time.Hour)
+	synctest.Wait()
+	if s := c.w.m.Stats(); len(c.w.gw.all()) != 0 || s.Registered != 0 || s.Connected != 0 {
+		c.w.t.Errorf("long after the phone has gone: %+v; the gateway has %v", s, c.w.gw.all())
+	}
 }
 
 // check compares phone, MME and gateway when all is quiet, and then whether a

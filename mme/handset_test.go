@@ -24,6 +24,7 @@ type handset struct {
 	secure     bool // secure exchange is established on it
 	updated    bool
 	detached   bool
+	gone       bool // without a word
 	refused    eps.EMMCause
 }
 
@@ -41,7 +42,7 @@ func (h *handset) is(f func() bool) (v bool) {
 
 // at says whether a message is for the phone's S1 connection.
 func (h *handset) at(e *enbPeer, n s1ap.ENBUES1APID) bool {
-	return h.linked && h.e == e && h.enbID == n
+	return h.linked && !h.gone && h.e == e && h.enbID == n
 }
 
 // link begins an S1 connection.
@@ -86,6 +87,9 @@ const again = 10 * time.Second
 func (h *handset) until(what string, timer time.Duration, send func(), done func() bool) {
 	t := h.c.w.t
 	for range 100 {
+		if h.is(func() bool { return h.gone }) {
+			return
+		}
 		var up bool
 		h.c.lock(func() {
 			if up = h.c.e != nil; up && !done() {
@@ -95,7 +99,7 @@ func (h *handset) until(what string, timer time.Duration, send func(), done func
 		})
 		expired := time.After(timer)
 		for tried := up; tried; {
-			if h.is(done) {
+			if h.is(func() bool { return done() || h.gone }) {
 				return
 			}
 			if h.is(func() bool { return h.refused != 0 || !h.linked }) {
