@@ -100,6 +100,7 @@ func tellStory(t *testing.T, s story, k int, both bool) (n int) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &crash{d: newDisk(), x: newLife(0), stop: make(chan struct{}), told: map[secret.Key256]*nassec.Context{}, answered: map[secret.Key256]nassec.Count{}}
 		c.w = makeWorld(t, s.change)
+		c.w.o.NetworkName = "Campanile"
 		c.w.mortal(&c.w.o, c.d, c.x)
 		c.w.start(c.w.l)
 		defer c.w.end()
@@ -158,10 +159,8 @@ func (c *crash) restart(gone bool) {
 	c.w.start(c.w.l)
 	c.checkCounts()
 	c.h.gone = gone
-	if c.e != nil {
-		c.e.a.Abort("the MME was killed")
-	}
 	c.mu.Unlock()
+	c.x.bury()
 	stop()
 	<-served
 }
@@ -357,8 +356,8 @@ func (c *crash) check() {
 	if h.registered && (len(sessions) != 1 || sessions[0].Address.String() != h.addr) || !h.registered && len(sessions) != 0 {
 		t.Errorf("phone registered %v with %v; the gateway has %v, was asked %v", h.registered, h.addr, sessions, c.w.gw.said)
 	}
-	if i := c.w.info(h.imsi); i.State != Connected && h.connected {
-		t.Errorf("the phone is connected, for the MME it is %+v", i)
+	if all := c.w.m.UEs(); len(all) != 1 || (all[0].State == Connected) != h.connected {
+		t.Errorf("the phone is connected: %v; the MME has %+v", h.connected, all)
 	}
 	for _, b := range c.w.gw.bad {
 		t.Errorf("gateway: %s", b)

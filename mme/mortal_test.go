@@ -17,8 +17,9 @@ import (
 type life struct {
 	mu    sync.Mutex
 	n     int
-	ends  int           // after so many; 0: never
-	ended chan struct{} // closed then
+	ends  int                // after so many; 0: never
+	ended chan struct{}      // closed then
+	peers []sctp.Association // the other ends of its associations
 }
 
 func newLife(ends int) *life { return &life{ends: ends, ended: make(chan struct{})} }
@@ -35,6 +36,15 @@ func (x *life) event() bool {
 		close(x.ended)
 	}
 	return true
+}
+
+// bury ends the associations of an MME that is dead.
+func (x *life) bury() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, p := range x.peers {
+		p.Abort("the MME was killed")
+	}
 }
 
 func (x *life) dead() bool {
@@ -184,10 +194,16 @@ func (w *world) mortal(o *Options, d *disk, x *life) {
 	w.l = l
 	w.open = func(remote netip.AddrPort) sctp.Association {
 		a, b := sctp.Pipe(sctp.PipeOptions{A: l.Addr(), B: remote})
+		x.mu.Lock()
+		x.peers = append(x.peers, b)
+		x.mu.Unlock()
 		select {
 		case l.ch <- mortalSide{a, x}:
 		case <-l.closed:
 			a.Abort("nobody is there")
+		}
+		if x.dead() {
+			x.bury()
 		}
 		return b
 	}
