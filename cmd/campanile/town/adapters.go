@@ -27,6 +27,16 @@ func (t towers) Admit(_ context.Context, enb id.GlobalENBID, _ []id.TAI) (proof.
 	return r.Key, nil
 }
 
+// pathSwitch says whose eNBs are believed that a phone came to them by X2, as
+// mme.x2 says.
+func (t towers) pathSwitch(x2 string) func(from, to proof.TowerKey) bool {
+	return func(from, to proof.TowerKey) bool {
+		a, ok := t.Tower(from)
+		b, ok2 := t.Tower(to)
+		return x2 == x2All || x2 == x2SameOwner && ok && ok2 && a.Owner == b.Owner
+	}
+}
+
 // homes sends a question to the subscriber's home: this one.
 type homes struct {
 	*ledger.Model

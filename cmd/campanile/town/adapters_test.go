@@ -42,3 +42,25 @@ func TestWhoseTicketIsBelieved(t *testing.T) {
 		}
 	}
 }
+
+// Whose eNBs are believed that a phone came to them by X2.
+func TestWhosePathSwitchIsBelieved(t *testing.T) {
+	m, err := ledger.Open(ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	a, b, c, nobody := proof.TowerKey{1}, proof.TowerKey{2}, proof.TowerKey{3}, proof.TowerKey{4}
+	if err := m.Apply(ledger.Update{ChainID: "c", Height: 1, Resync: true, Towers: []ledger.Tower{{Key: a, Owner: "one"}, {Key: b, Owner: "one"}, {Key: c, Owner: "other"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for x2, want := range map[string][3]bool{x2SameOwner: {true, false, false}, x2All: {true, true, true}, x2None: {}} {
+		f := towers{m}.pathSwitch(x2)
+		if got := [3]bool{f(a, b), f(a, c), f(a, nobody)}; got != want {
+			t.Errorf("%s: %v, want %v", x2, got, want)
+		}
+	}
+	if towers := (towers{m}).pathSwitch(x2SameOwner); towers(nobody, nobody) {
+		t.Error("towers that are not registered have one owner")
+	}
+}

@@ -77,6 +77,7 @@ type MMEConfig struct {
 
 	Ciphering      []string        `toml:"ciphering" comment:"Algorithms for NAS, best first; without EEA0 a phone that ciphers with none of them is refused."`
 	Integrity      []string        `toml:"integrity" comment:"Algorithms that protect NAS, best first."`
+	X2             string          `toml:"x2" comment:"Whose word is taken that a phone came from another eNB by X2, without the core: there is nothing that proves it. \"same owner\": between towers of one owner; \"all\"; \"none\". Handover by S1 is always there."`
 	PeriodicUpdate config.Duration `toml:"periodic_update" comment:"An idle phone says so often that it is still there (T3412), and is detached 8 minutes after it did not; \"0s\": never asked to, detached after a day."`
 }
 
@@ -153,7 +154,7 @@ func DefaultConfig() Config {
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
 		Radio: RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME: MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1,
-			Ciphering: []string{"128-EEA2", "128-EEA1", "128-EEA3", "EEA0"}, Integrity: []string{"128-EIA2", "128-EIA1", "128-EIA3"}, PeriodicUpdate: config.Duration(54 * time.Minute)},
+			Ciphering: []string{"128-EEA2", "128-EEA1", "128-EEA3", "EEA0"}, Integrity: []string{"128-EIA2", "128-EIA1", "128-EIA3"}, X2: x2SameOwner, PeriodicUpdate: config.Duration(54 * time.Minute)},
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
@@ -291,6 +292,13 @@ func (m MMEConfig) t3412() time.Duration {
 	return time.Duration(m.PeriodicUpdate)
 }
 
+// What mme.x2 may be.
+const (
+	x2SameOwner = "same owner"
+	x2All       = "all"
+	x2None      = "none"
+)
+
 // policy reads the names of algorithms.
 func (m MMEConfig) policy(bad func(string, error, string) error) (p nassec.Policy, err error) {
 	if p.EEA, err = algorithms(m.Ciphering, nassec.EEA0, nassec.EEA1, nassec.EEA2, nassec.EEA3); err != nil {
@@ -327,6 +335,9 @@ func (c *Config) checkChoices(bad func(string, error, string) error) error {
 		if _, err := netip.ParseAddrPort(l); err != nil {
 			return bad("metrics.listen", err, "write IP address and port, such as 127.0.0.1:9100, or nothing")
 		}
+	}
+	if k := c.MME.X2; k != x2SameOwner && k != x2All && k != x2None {
+		return bad("mme.x2", fmt.Errorf("%q is unknown", k), `write "same owner", "all" or "none"`)
 	}
 	if c.Radio.Phones < 0 || c.Radio.Phones > 1000 {
 		return bad("radio.phones", fmt.Errorf("%d", c.Radio.Phones), "write 0 to 1000")

@@ -294,7 +294,7 @@ func (t *Town) startMME(context.Context) error {
 		return t.portTaken(err, "mme.address")
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
-		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, Memory: memory, Dialer: ep, Messages: &mme.LocalMessages{},
+		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, PathSwitch: towers{t.model}.pathSwitch(t.cfg.MME.X2), Memory: memory, Dialer: ep, Messages: &mme.LocalMessages{},
 		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
