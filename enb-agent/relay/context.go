@@ -61,6 +61,7 @@ func (c *conn) apply(from Side, rd *reading, stream uint16) (changed, refused bo
 			return false, true
 		}
 	}
+	c.prune(*rd.mme)
 	switch {
 	case rd.moves && c.ues[*rd.mme] == nil:
 		if u, _ := r.elsewhere(c, *rd.mme); u != nil {
@@ -99,6 +100,38 @@ func (c *conn) apply(from Side, rd *reading, stream uint16) (changed, refused bo
 	}
 	c.close(u, rd)
 	return changed, false
+}
+
+// prune forgets a context whose bearers the gateway has ended, and of one that
+// goes on those bearers.
+func (c *conn) prune(mme s1ap.MMEUES1APID) {
+	u := c.ues[mme]
+	if u == nil {
+		return
+	}
+	for b, n := range u.bearers {
+		if n.ends.Load().released {
+			delete(u.bearers, b)
+		}
+	}
+	if len(u.bearers) == 0 {
+		u.end(c.relay)
+		delete(c.ues, mme)
+	}
+}
+
+// prune does so for all, if there is reason to.
+func (r *Relay) prune() {
+	if !r.user.left.Swap(false) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		for mme := range c.ues {
+			c.prune(mme)
+		}
+	}
 }
 
 // close ends what a message ends.

@@ -45,7 +45,8 @@
 // Tunnels end with UEContextReleaseComplete, failures of Initial Context Setup,
 // handover and path switch, Reset of either side (by every id an item has; all
 // at once without a list), Error Indications about unknown ids, bearers released
-// or not admitted, and with the association.
+// or not admitted, and with the association; and with the gateway's End Marker, by
+// which alone it is known that a phone has left by X2.
 //
 // Messages keep their streams where the other side has as many; else phones
 // share the streams there are, never that of the common procedures.

@@ -111,6 +111,7 @@ func (r *Relay) Serve(ctx context.Context) error {
 		select {
 		case now := <-tick.C:
 			r.table.sweep(now)
+			r.prune()
 			if now.Sub(shown) >= pulse {
 				shown = now
 				r.user.showAll()

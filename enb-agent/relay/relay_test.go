@@ -193,6 +193,7 @@ func TestPathSwitch(t *testing.T) {
 			t.Errorf("the gateway is told of another tunnel: %+v", req.ERABToBeSwitchedDLList)
 		}
 		tell(r, mme2, enb2, &s1ap.PathSwitchRequestAcknowledge{MMEUES1APID: 1, ENBUES1APID: 55, SecurityContext: s1ap.SecurityContext{}})
+		r.expect(r.enbUser, gtpu.EndMarker, b.enb, 0)
 		r.downlink(b, 30)
 		r.expect(r.enbUser, gtpu.GPDU, 0x5001, 30)
 		r.uplink(b, 20) // on the tunnel the eNB got from its neighbour

@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"net/netip"
 	"time"
 
+	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/s1ap"
 )
 
@@ -51,7 +53,8 @@ func (c *conn) ask(u *ue, rd *reading, stream uint16) (changed, refused bool) {
 }
 
 // settle does what was asked for, if the MME agrees. Bearers not switched are
-// lost (TS 36.413 §8.4.4.2).
+// lost (TS 36.413 §8.4.4.2). The gateway sees no other end, so that it is the
+// relay that tells the former eNB the last packet (TS 23.401 §5.5.1.1.2).
 func (c *conn) settle(rd *reading) {
 	r, s := c.relay, c.switches[*rd.mme]
 	delete(c.switches, *rd.mme)
@@ -64,7 +67,9 @@ func (c *conn) settle(rd *reading) {
 	u.enb, u.paired, u.stream, u.asked = s.enb, true, s.stream, false
 	for b, n := range u.bearers {
 		if e, ok := s.ends[b]; ok {
+			former := n.ends.Load().enb
 			r.table.toENB(n, e)
+			r.user.write(Radio, gtpu.AppendEndMarker(nil, former.teid), netip.AddrPortFrom(former.addr, r.user.port))
 			continue
 		}
 		r.table.release(n, time.Now())

@@ -94,8 +94,12 @@ func (t *table) open(e ends) (*tunnel, error) {
 		return nil, errFull
 	}
 	n := &tunnel{radio: freeTEID(t.radio), core: freeTEID(t.core)}
-	if !e.forward && e.gateway.addr.IsValid() {
+	switch {
+	case e.forward:
+	case e.gateway.addr.IsValid():
 		e.count = t.counter(e.gateway.teid)
+	default:
+		e.count = &counter{uses: 1} // until the gateway's TEID is known
 	}
 	t.radio[n.radio], t.core[n.core] = n, n
 	t.set(n, e)
@@ -151,19 +155,22 @@ func (t *table) toENB(n *tunnel, enb end) {
 }
 
 // toGateway tells where a bearer's gateway is. Another TEID is another bearer
-// to count.
+// to count; what came before the first was known belongs to it.
 func (t *table) toGateway(n *tunnel, gateway end) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := *n.ends.Load()
-	if e.count == nil || e.gateway.teid != gateway.teid {
-		if e.count != nil {
-			e.count.uses--
-		}
+	before, first := e.count, !e.gateway.addr.IsValid()
+	if first || e.gateway.teid != gateway.teid {
+		before.uses--
 		e.count = t.counter(gateway.teid)
 	}
 	e.gateway = gateway
 	t.set(n, e)
+	if first {
+		e.count.ul.Add(before.ul.Load())
+		e.count.dl.Add(before.dl.Load())
+	}
 }
 
 // release ends a tunnel; it counts on for a moment what was under way.

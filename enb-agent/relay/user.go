@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"campanile.network/3gpp/gtpu"
 )
@@ -86,6 +87,7 @@ type userPlane struct {
 	packets   atomic.Uint64
 	dropped   [drops]atomic.Uint64
 	spent     chan struct{}
+	left      atomic.Bool // a gateway has ended bearers: their contexts are to be looked at
 }
 
 // maxDatagram is more than any GTP-U datagram over UDP.
@@ -235,6 +237,10 @@ func (u *userPlane) endMarker(side Side, b []byte, m *gtpu.Message, from netip.A
 		u.drop(NoEnd)
 	default:
 		u.pass(side, b, to)
+		if side == Core && !e.forward { // the phone has left by X2, of which S1 tells its former eNB nothing (TS 23.401 §5.5.1.1.2)
+			u.table.release(n, time.Now())
+			u.left.Store(true)
+		}
 	}
 }
 
@@ -275,8 +281,8 @@ func (u *userPlane) errorIndication(side Side, m gtpu.Message, from netip.AddrPo
 // from says whether a packet that came in on a side may come from an address.
 func (e *ends) from(side Side, a netip.Addr) bool {
 	switch {
-	case side == Core:
-		return a == e.gateway.addr || e.forward
+	case side == Core: // that of a path switch sends before its answer has said who it is
+		return a == e.gateway.addr || e.forward || !e.gateway.addr.IsValid()
 	case e.enb.addr.IsValid():
 		return a == e.enb.addr
 	}

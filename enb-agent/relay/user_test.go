@@ -43,8 +43,6 @@ func TestPathManagement(t *testing.T) {
 		r.dropped(relay.WrongSource, 4)
 
 		// End markers and error indications pass, under the names the far side knows.
-		r.send(r.gwUser, coreAddr, gtpu.AppendEndMarker(nil, b.core))
-		r.expect(r.enbUser, gtpu.EndMarker, b.enb, 0)
 		r.send(r.enbUser, radioAddr, gtpu.AppendErrorIndication(nil, b.enb, enbAddr))
 		m, ok = r.got(r.gwUser)
 		if teid, peer, err := gtpu.ErrorIndicationOf(m); !ok || err != nil || teid != b.core || peer != coreAddr {
@@ -55,6 +53,8 @@ func TestPathManagement(t *testing.T) {
 		if teid, peer, err := gtpu.ErrorIndicationOf(m); !ok || err != nil || teid != b.radio || peer != radioAddr {
 			t.Errorf("%+v: %v, %v, %v", m, teid, peer, err)
 		}
+		r.send(r.gwUser, coreAddr, gtpu.AppendEndMarker(nil, b.core))
+		r.expect(r.enbUser, gtpu.EndMarker, b.enb, 0)
 		if c := r.count(b.gw); c.UL+c.DL != 0 {
 			t.Errorf("signalling was counted: %+v", c)
 		}
