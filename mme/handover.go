@@ -128,12 +128,9 @@ func (h *handover) choose() (*enb, error) {
 // request makes Handover Request.
 func (h *handover) request() s1ap.Message {
 	c := h.c
-	p := c.ue.lease.profile
 	m := &s1ap.HandoverRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(h.target.mmeID), HandoverType: h.required.HandoverType, Cause: h.required.Cause,
-		UEAggregateMaximumBitrate: s1ap.UEAggregateMaximumBitrate{
-			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
-		},
+		UEAggregateMaximumBitrate:          c.ue.ambr(),
 		SourceToTargetTransparentContainer: h.required.SourceToTargetTransparentContainer,
 		UESecurityCapabilities:             securityCapabilities(c.ue), SecurityContext: c.nextHop(),
 		GUMMEIID: new(s1ap.FromGUMMEI(c.m.o.GUMMEI)),

@@ -24,7 +24,6 @@ const (
 	maxTicket   = 1024
 	maxPCO      = 512
 	maxSessions = 16
-	maxAPNs     = 64
 )
 
 // ueRows is a phone's record: what an idle or connected phone needs after a
@@ -85,7 +84,7 @@ var leaseRows = table[lease]{
 	field(8, "AMBR downlink", func(l *lease) *id.BitRate { return &l.profile.AMBRDL }, rateCodec()),
 	field(9, "fixed address", func(l *lease) *netip.Addr { return &l.profile.IPv4 }, addressCodec()),
 	field(10, "PDN type", func(l *lease) *home.PDNType { return &l.profile.PDN }, number[home.PDNType](uint64(home.PDNEither))),
-	list(11, "further APN", maxAPNs, func(l *lease) *[]home.APN { return &l.profile.APNs }, value(nested(apnRows))),
+	list(11, "further APN", home.MaxAPNs, func(l *lease) *[]home.APN { return &l.profile.APNs }, value(nested(apnRows))),
 }
 
 // apnRows is what a subscriber may have at an access point.

@@ -33,7 +33,7 @@ func (c *conn) renewLive() error {
 func (c *conn) rekey() error {
 	c.proc = begun("key change", inbound{})
 	c.proc.yielding = true
-	u, p := c.ue, c.ue.lease.profile
+	u, ambr := c.ue, c.ue.ambr()
 	_, cell := c.leg.place()
 	enb := c.leg.enb.show()
 	segment, err := u.lease.segment(c.m.o.Operator, enb.Tower, cell, time.Now())
@@ -42,9 +42,7 @@ func (c *conn) rekey() error {
 	}
 	m := &s1ap.UEContextModificationRequest{
 		MMEUES1APID: s1ap.MMEUES1APID(c.leg.mmeID), ENBUES1APID: s1ap.ENBUES1APID(c.leg.enbID),
-		UEAggregateMaximumBitrate: &s1ap.UEAggregateMaximumBitrate{
-			UEaggregateMaximumBitRateDL: s1ap.BitRate(p.AMBRDL), UEaggregateMaximumBitRateUL: s1ap.BitRate(p.AMBRUL),
-		},
+		UEAggregateMaximumBitrate: &ambr,
 	}
 	keys := c.access
 	if !c.m.o.KeepKeys(enb) {

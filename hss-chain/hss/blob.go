@@ -119,15 +119,25 @@ func (s Subscription) append(b []byte) []byte {
 	text(s.IMSI.Digits())
 	text(p.MSISDN.Digits())
 	text(p.APN.String())
-	b = append(b, byte(p.QCI), p.ARP)
-	b = binary.BigEndian.AppendUint64(b, uint64(p.AMBRUL))
-	b = binary.BigEndian.AppendUint64(b, uint64(p.AMBRDL))
-	if p.IPv4.IsValid() {
-		text(string(p.IPv4.AsSlice()))
-	} else {
-		text("")
+	b = appendAPN(b, p.Default())
+	if p.PDN == home.PDNAny && len(p.APNs) == 0 {
+		return b // as every blob before there were further APNs
+	}
+	b = append(b, byte(p.PDN), byte(len(p.APNs)))
+	for _, a := range p.APNs {
+		text(a.Name.String())
+		b = append(appendAPN(b, a), byte(a.PDN))
 	}
 	return b
+}
+
+// appendAPN is what a subscription says of an APN, but for its name and PDN type.
+func appendAPN(b []byte, a home.APN) []byte {
+	b = append(b, byte(a.QCI), a.ARP)
+	b = binary.BigEndian.AppendUint64(b, uint64(a.AMBRUL))
+	b = binary.BigEndian.AppendUint64(b, uint64(a.AMBRDL))
+	ip := a.IPv4.AsSlice()
+	return append(append(b, byte(len(ip))), ip...)
 }
 
 // cursor takes fields off octets; after an overrun everything is zero.
@@ -149,14 +159,37 @@ func (c *cursor) take(n int) []byte {
 func (c *cursor) u64() uint64  { return binary.BigEndian.Uint64(c.take(8)) }
 func (c *cursor) text() string { return string(c.take(int(c.take(1)[0]))) }
 
+// apn reads what appendAPN wrote.
+func (c *cursor) apn(name string) home.APN {
+	n, err := id.ParseAPN(name)
+	a := home.APN{Name: n, QCI: id.QCI(c.take(1)[0]), ARP: c.take(1)[0], AMBRUL: id.BitRate(c.u64()), AMBRDL: id.BitRate(c.u64())}
+	ip := c.text()
+	if ip != "" {
+		a.IPv4, _ = netip.AddrFromSlice([]byte(ip))
+	}
+	if err != nil || ip != "" && !a.IPv4.Is4() {
+		c.bad = true
+	}
+	return a
+}
+
 func parseSubscription(b []byte) (s Subscription, err error) {
 	c := cursor{b: b}
 	s.SQN, s.DIF = SQNProfile(c.take(1)[0]), int64(c.u64())
 	s.K, s.OPc = secret.Key128(c.take(16)), secret.Key128(c.take(16))
 	imsi, msisdn, apn := c.text(), c.text(), c.text()
-	s.Profile.QCI, s.Profile.ARP = id.QCI(c.take(1)[0]), c.take(1)[0]
-	s.Profile.AMBRUL, s.Profile.AMBRDL = id.BitRate(c.u64()), id.BitRate(c.u64())
-	ip := c.text()
+	first := c.apn(apn)
+	if len(c.b) > 0 {
+		s.Profile.PDN = home.PDNType(c.take(1)[0])
+		for range c.take(1)[0] {
+			name := c.text()
+			a := c.apn(name)
+			a.PDN = home.PDNType(c.take(1)[0])
+			s.Profile.APNs = append(s.Profile.APNs, a)
+		}
+	}
+	s.Profile.APN, s.Profile.QCI, s.Profile.ARP = first.Name, first.QCI, first.ARP
+	s.Profile.AMBRUL, s.Profile.AMBRDL, s.Profile.IPv4 = first.AMBRUL, first.AMBRDL, first.IPv4
 	if c.bad || len(c.b) != 0 || s.SQN != Array32 {
 		return s, errBlob
 	}
@@ -167,16 +200,6 @@ func parseSubscription(b []byte) (s Subscription, err error) {
 		if s.Profile.MSISDN, err = id.ParseMSISDN(msisdn); err != nil {
 			return s, errBlob
 		}
-	}
-	if s.Profile.APN, err = id.ParseAPN(apn); err != nil {
-		return s, errBlob
-	}
-	if ip != "" {
-		a, ok := netip.AddrFromSlice([]byte(ip))
-		if !ok || !a.Is4() {
-			return s, errBlob
-		}
-		s.Profile.IPv4 = a
 	}
 	return s, nil
 }
@@ -196,6 +219,8 @@ func (s Subscription) check() error {
 		return fmt.Errorf("QCI %d: want 1 to 254", s.Profile.QCI)
 	case s.Profile.ARP == 0 || s.Profile.ARP > 15:
 		return fmt.Errorf("ARP %d: want 1 to 15", s.Profile.ARP)
+	case len(s.Profile.APNs) > home.MaxAPNs || s.Profile.PDN > home.PDNEither:
+		return fmt.Errorf("%d further APNs, PDN type %d: want at most %d and %d", len(s.Profile.APNs), s.Profile.PDN, home.MaxAPNs, home.PDNEither)
 	case s.Profile.AMBRUL == 0 || s.Profile.AMBRDL == 0:
 		return errors.New("AMBR is zero")
 	}

@@ -152,6 +152,8 @@ func (p *Phone) attachAccept(c *conn, m *eps.AttachAccept) error {
 	if !ok {
 		return fmt.Errorf("sim: ATTACH ACCEPT with %v", inner.MessageType())
 	}
+	p.esm.bearers = nil
+	p.esm.keep(defaultBearer(act))
 	p.session = Session{Address: act.Address.IPv4, APN: act.APN, EBI: act.EBI}
 	if act.PCO.OK {
 		p.session.DNS = act.PCO.V.DNS()

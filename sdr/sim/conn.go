@@ -160,18 +160,14 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 	var nas [][]byte
 	for i := range m.ERABToBeSetupListCtxtSUReq {
 		r := &m.ERABToBeSetupListCtxtSUReq[i]
-		b, err := c.open(r)
+		b, err := c.add(r.ERABID, &r.TransportLayerAddress, r.GTPTEID)
 		if err != nil {
 			res.ERABFailedToSetupListCtxtSURes = append(res.ERABFailedToSetupListCtxtSURes,
 				s1ap.ERABItem{ERABID: r.ERABID, Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
 			continue
 		}
-		local := netip.IPv4Unspecified()
-		if c.e.user != nil {
-			local = c.e.o.GTPU.Addr()
-		}
 		res.ERABSetupListCtxtSURes = append(res.ERABSetupListCtxtSURes,
-			s1ap.ERABSetupItemCtxtSURes{ERABID: r.ERABID, TransportLayerAddress: s1ap.FromAddr(local), GTPTEID: s1ap.FromTEID(b.local)})
+			s1ap.ERABSetupItemCtxtSURes{ERABID: r.ERABID, TransportLayerAddress: s1ap.FromAddr(c.e.s1u()), GTPTEID: s1ap.FromTEID(b.local)})
 		if r.NASPDU != nil {
 			nas = append(nas, r.NASPDU)
 		}
@@ -184,6 +180,7 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 	for _, n := range nas {
 		c.phone.receive(c, n)
 	}
+	c.phone.radio(c)
 	c.phone.bearersUp(c)
 }
 
@@ -197,27 +194,6 @@ func (c *conn) modifyContext(m *s1ap.UEContextModificationRequest) {
 		return
 	}
 	c.e.send(c.stream, &s1ap.UEContextModificationResponse{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
-}
-
-func (c *conn) open(r *s1ap.ERABToBeSetupItemCtxtSUReq) (*bearer, error) {
-	addr, err := r.TransportLayerAddress.Addr()
-	if err != nil {
-		return nil, err
-	}
-	ebi, err := id.MakeEBI(uint8(r.ERABID))
-	if err != nil {
-		return nil, err
-	}
-	b := &bearer{ebi: ebi, remote: r.GTPTEID.ID(), gateway: netip.AddrPortFrom(addr, c.e.o.GTPUPeerPort)}
-	if c.e.user != nil {
-		c.e.user.open(b, c)
-	} else {
-		b.local = id.TEID(c.id)
-	}
-	c.mu.Lock()
-	c.bearers = append(c.bearers, b)
-	c.mu.Unlock()
-	return b, nil
 }
 
 // release ends the connection and tells the phone.
@@ -237,14 +213,4 @@ func (c *conn) release(why error) {
 		}
 	}
 	c.phone.released(c, why)
-}
-
-// defaultBearer is the first, if any.
-func (c *conn) defaultBearer() *bearer {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.bearers) == 0 {
-		return nil
-	}
-	return c.bearers[0]
 }

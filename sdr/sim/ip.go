@@ -67,8 +67,9 @@ func (p *Phone) uplink(packet []byte) {
 		p.wakeUp(s1ap.RRCEstablishmentCauseMoData)
 		return
 	}
+	ebi := p.session.EBI
 	p.mu.Unlock()
-	b := c.defaultBearer()
+	b := c.bearer(ebi)
 	if b == nil || c.e.user == nil {
 		p.lost.Add(1)
 		return

@@ -245,6 +245,10 @@ func (p *Phone) released(c *conn, why error) {
 		why = nil
 	}
 	p.finish(why)
+	if why == nil {
+		why = errDetached
+	}
+	p.esm.abort(why)
 }
 
 // Rest lets an idle phone's connection go, as its eNB does when nothing moves:

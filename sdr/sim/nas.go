@@ -172,8 +172,10 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 		return p.downlinkSMS(c, m)
 	case *eps.EMMInformation:
 		p.inform(m)
-	case *eps.EMMStatus, *eps.ESMStatus:
+	case *eps.EMMStatus:
 		p.log.Debug("information", logs.Procedure, m.MessageType())
+	case eps.ESM:
+		return p.handleESM(c, m)
 	default:
 		return p.answer(c, &eps.EMMStatus{Cause: eps.EMMCauseMessageTypeNotCompatibleWithTheProtocolState})
 	}

@@ -41,6 +41,9 @@ type PhoneOptions struct {
 	// SERVICE REJECT it forgets everything and attaches with its IMSI on the same
 	// connection.
 	SRSUE bool
+	// NoBearers is the cause for which the phone rejects dedicated bearers; 0
+	// accepts them.
+	NoBearers eps.ESMCause
 	// SMS makes the phone ask for short messages, by combined attach and update.
 	SMS bool
 	Log *slog.Logger
@@ -70,6 +73,7 @@ type Phone struct {
 	freed    chan struct{} // closed when conn ends
 	state    State
 	session  Session
+	esm      esm
 	waiting  chan error // who waits for the running procedure
 	sent     bool       // the accept has come and been answered
 	up       bool       // user plane

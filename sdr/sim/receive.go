@@ -36,6 +36,18 @@ func (e *ENB) receive(m sctp.Message) {
 		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
 			c.modifyContext(m)
 		}
+	case *s1ap.ERABSetupRequest:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.setupERABs(m)
+		}
+	case *s1ap.ERABModifyRequest:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.modifyERABs(m)
+		}
+	case *s1ap.ERABReleaseCommand:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			c.releaseERABs(m)
+		}
 	case *s1ap.UEContextReleaseCommand:
 		e.releaseCommand(m)
 	case *s1ap.Paging:

@@ -133,7 +133,7 @@ func (p *Phone) updateRequest(kind eps.UpdateType, connected bool) ([]byte, erro
 		kind = kind&eps.UpdateActive | eps.UpdateCombined
 	}
 	m := &eps.TrackingAreaUpdateRequest{Type: kind, KSI: eps.KSI(p.sec.KSI()), OldGUTI: eps.FromGUTI(*p.guti),
-		Bearers: eps.Some(eps.BearerStatus(0).With(p.session.EBI))}
+		Bearers: eps.Some(p.esm.status())}
 	if kind.Kind() != eps.UpdatePeriodic {
 		m.Capability = eps.Some(capability())
 		if last := p.tais.All(); len(last) > 0 {
@@ -191,9 +191,14 @@ func (p *Phone) updateAccept(c *conn, m *eps.TrackingAreaUpdateAccept) error {
 			return err
 		}
 	}
-	if m.Bearers.OK && !m.Bearers.V.Active(p.session.EBI) {
+	for ebi := range p.esm.bearers {
+		if m.Bearers.OK && !m.Bearers.V.Active(ebi) {
+			p.esm.drop(ebi)
+		}
+	}
+	if len(p.esm.bearers) == 0 {
 		p.attachAgain(nil) // without its last bearer (TS 24.301 §5.5.3.2.4)
-		return errors.New("sim: TRACKING AREA UPDATE ACCEPT without the default bearer")
+		return errors.New("sim: TRACKING AREA UPDATE ACCEPT without a bearer of the phone")
 	}
 	p.sent = true
 	p.settled()

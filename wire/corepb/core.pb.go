@@ -349,6 +349,8 @@ type Profile struct {
 	AmbrUl        uint64                 `protobuf:"varint,5,opt,name=ambr_ul,json=ambrUl,proto3" json:"ambr_ul,omitempty"` // bit/s
 	AmbrDl        uint64                 `protobuf:"varint,6,opt,name=ambr_dl,json=ambrDl,proto3" json:"ambr_dl,omitempty"` // bit/s
 	Ipv4          []byte                 `protobuf:"bytes,7,opt,name=ipv4,proto3" json:"ipv4,omitempty"`                    // four octets, or empty
+	Pdn           uint32                 `protobuf:"varint,8,opt,name=pdn,proto3" json:"pdn,omitempty"`                     // PDN types of the default APN: 0 any, 1 IPv4, 2 IPv6, 3 both, 4 either
+	Apns          []*Apn                 `protobuf:"bytes,9,rep,name=apns,proto3" json:"apns,omitempty"`                    // besides the default one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +434,112 @@ func (x *Profile) GetIpv4() []byte {
 	return nil
 }
 
+func (x *Profile) GetPdn() uint32 {
+	if x != nil {
+		return x.Pdn
+	}
+	return 0
+}
+
+func (x *Profile) GetApns() []*Apn {
+	if x != nil {
+		return x.Apns
+	}
+	return nil
+}
+
+type Apn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Qci           uint32                 `protobuf:"varint,2,opt,name=qci,proto3" json:"qci,omitempty"`
+	Arp           uint32                 `protobuf:"varint,3,opt,name=arp,proto3" json:"arp,omitempty"`
+	AmbrUl        uint64                 `protobuf:"varint,4,opt,name=ambr_ul,json=ambrUl,proto3" json:"ambr_ul,omitempty"` // bit/s
+	AmbrDl        uint64                 `protobuf:"varint,5,opt,name=ambr_dl,json=ambrDl,proto3" json:"ambr_dl,omitempty"` // bit/s
+	Ipv4          []byte                 `protobuf:"bytes,6,opt,name=ipv4,proto3" json:"ipv4,omitempty"`                    // four octets, or empty
+	Pdn           uint32                 `protobuf:"varint,7,opt,name=pdn,proto3" json:"pdn,omitempty"`                     // as in Profile
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Apn) Reset() {
+	*x = Apn{}
+	mi := &file_core_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Apn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Apn) ProtoMessage() {}
+
+func (x *Apn) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Apn.ProtoReflect.Descriptor instead.
+func (*Apn) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Apn) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Apn) GetQci() uint32 {
+	if x != nil {
+		return x.Qci
+	}
+	return 0
+}
+
+func (x *Apn) GetArp() uint32 {
+	if x != nil {
+		return x.Arp
+	}
+	return 0
+}
+
+func (x *Apn) GetAmbrUl() uint64 {
+	if x != nil {
+		return x.AmbrUl
+	}
+	return 0
+}
+
+func (x *Apn) GetAmbrDl() uint64 {
+	if x != nil {
+		return x.AmbrDl
+	}
+	return 0
+}
+
+func (x *Apn) GetIpv4() []byte {
+	if x != nil {
+		return x.Ipv4
+	}
+	return nil
+}
+
+func (x *Apn) GetPdn() uint32 {
+	if x != nil {
+		return x.Pdn
+	}
+	return 0
+}
+
 // VoidRequest asks which of the asker's tickets are to be served no more.
 type VoidRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -443,7 +551,7 @@ type VoidRequest struct {
 
 func (x *VoidRequest) Reset() {
 	*x = VoidRequest{}
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +563,7 @@ func (x *VoidRequest) String() string {
 func (*VoidRequest) ProtoMessage() {}
 
 func (x *VoidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +576,7 @@ func (x *VoidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidRequest.ProtoReflect.Descriptor instead.
 func (*VoidRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{6}
+	return file_core_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VoidRequest) GetHeight() int64 {
@@ -495,7 +603,7 @@ type VoidReply struct {
 
 func (x *VoidReply) Reset() {
 	*x = VoidReply{}
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +615,7 @@ func (x *VoidReply) String() string {
 func (*VoidReply) ProtoMessage() {}
 
 func (x *VoidReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +628,7 @@ func (x *VoidReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidReply.ProtoReflect.Descriptor instead.
 func (*VoidReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{7}
+	return file_core_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *VoidReply) GetRefusal() *Refusal {
@@ -547,7 +655,7 @@ type VoidTicket struct {
 
 func (x *VoidTicket) Reset() {
 	*x = VoidTicket{}
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +667,7 @@ func (x *VoidTicket) String() string {
 func (*VoidTicket) ProtoMessage() {}
 
 func (x *VoidTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +680,7 @@ func (x *VoidTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicket.ProtoReflect.Descriptor instead.
 func (*VoidTicket) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{8}
+	return file_core_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VoidTicket) GetId() []byte {
@@ -598,7 +706,7 @@ type UsageReport struct {
 
 func (x *UsageReport) Reset() {
 	*x = UsageReport{}
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +718,7 @@ func (x *UsageReport) String() string {
 func (*UsageReport) ProtoMessage() {}
 
 func (x *UsageReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +731,7 @@ func (x *UsageReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReport.ProtoReflect.Descriptor instead.
 func (*UsageReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{9}
+	return file_core_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UsageReport) GetRecords() []*UsageRecord {
@@ -641,7 +749,7 @@ type UsageReply struct {
 
 func (x *UsageReply) Reset() {
 	*x = UsageReply{}
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +761,7 @@ func (x *UsageReply) String() string {
 func (*UsageReply) ProtoMessage() {}
 
 func (x *UsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +774,7 @@ func (x *UsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReply.ProtoReflect.Descriptor instead.
 func (*UsageReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{10}
+	return file_core_proto_rawDescGZIP(), []int{11}
 }
 
 type UsageRecord struct {
@@ -687,7 +795,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +807,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +820,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{11}
+	return file_core_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UsageRecord) GetSession() uint64 {
@@ -800,7 +908,7 @@ type FromTower struct {
 
 func (x *FromTower) Reset() {
 	*x = FromTower{}
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +920,7 @@ func (x *FromTower) String() string {
 func (*FromTower) ProtoMessage() {}
 
 func (x *FromTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +933,7 @@ func (x *FromTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromTower.ProtoReflect.Descriptor instead.
 func (*FromTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{12}
+	return file_core_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FromTower) GetBody() isFromTower_Body {
@@ -909,7 +1017,7 @@ type TowerReport struct {
 
 func (x *TowerReport) Reset() {
 	*x = TowerReport{}
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1029,7 @@ func (x *TowerReport) String() string {
 func (*TowerReport) ProtoMessage() {}
 
 func (x *TowerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1042,7 @@ func (x *TowerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerReport.ProtoReflect.Descriptor instead.
 func (*TowerReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{13}
+	return file_core_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TowerReport) GetEpoch() uint64 {
@@ -964,7 +1072,7 @@ type TowerCount struct {
 
 func (x *TowerCount) Reset() {
 	*x = TowerCount{}
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1084,7 @@ func (x *TowerCount) String() string {
 func (*TowerCount) ProtoMessage() {}
 
 func (x *TowerCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1097,7 @@ func (x *TowerCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerCount.ProtoReflect.Descriptor instead.
 func (*TowerCount) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{14}
+	return file_core_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TowerCount) GetTeid() uint32 {
@@ -1026,7 +1134,7 @@ type TowerNotice struct {
 
 func (x *TowerNotice) Reset() {
 	*x = TowerNotice{}
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1146,7 @@ func (x *TowerNotice) String() string {
 func (*TowerNotice) ProtoMessage() {}
 
 func (x *TowerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1159,7 @@ func (x *TowerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerNotice.ProtoReflect.Descriptor instead.
 func (*TowerNotice) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{15}
+	return file_core_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TowerNotice) GetCode() uint32 {
@@ -1106,7 +1214,7 @@ type TowerRadio struct {
 
 func (x *TowerRadio) Reset() {
 	*x = TowerRadio{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1226,7 @@ func (x *TowerRadio) String() string {
 func (*TowerRadio) ProtoMessage() {}
 
 func (x *TowerRadio) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1239,7 @@ func (x *TowerRadio) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerRadio.ProtoReflect.Descriptor instead.
 func (*TowerRadio) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TowerRadio) GetState() string {
@@ -1200,7 +1308,7 @@ type VoucherSeen struct {
 
 func (x *VoucherSeen) Reset() {
 	*x = VoucherSeen{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1212,7 +1320,7 @@ func (x *VoucherSeen) String() string {
 func (*VoucherSeen) ProtoMessage() {}
 
 func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,7 +1333,7 @@ func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoucherSeen.ProtoReflect.Descriptor instead.
 func (*VoucherSeen) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VoucherSeen) GetChannel() uint64 {
@@ -1256,7 +1364,7 @@ type ToTower struct {
 
 func (x *ToTower) Reset() {
 	*x = ToTower{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1376,7 @@ func (x *ToTower) String() string {
 func (*ToTower) ProtoMessage() {}
 
 func (x *ToTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1389,7 @@ func (x *ToTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTower.ProtoReflect.Descriptor instead.
 func (*ToTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ToTower) GetBody() isToTower_Body {
@@ -1351,7 +1459,7 @@ type NoticesHeard struct {
 
 func (x *NoticesHeard) Reset() {
 	*x = NoticesHeard{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1471,7 @@ func (x *NoticesHeard) String() string {
 func (*NoticesHeard) ProtoMessage() {}
 
 func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1484,7 @@ func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoticesHeard.ProtoReflect.Descriptor instead.
 func (*NoticesHeard) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NoticesHeard) GetEpoch() uint64 {
@@ -1409,7 +1517,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1529,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1542,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{20}
+	return file_core_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1501,7 +1609,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1621,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1634,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{21}
+	return file_core_proto_rawDescGZIP(), []int{22}
 }
 
 type LedgerUpdate struct {
@@ -1538,7 +1646,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1658,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1671,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{22}
+	return file_core_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1582,7 +1690,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1702,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1715,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{23}
+	return file_core_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1628,7 +1736,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1748,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1761,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{24}
+	return file_core_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1686,7 +1794,7 @@ type ReportHealthRequest struct {
 
 func (x *ReportHealthRequest) Reset() {
 	*x = ReportHealthRequest{}
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1806,7 @@ func (x *ReportHealthRequest) String() string {
 func (*ReportHealthRequest) ProtoMessage() {}
 
 func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1819,7 @@ func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
 func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{25}
+	return file_core_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReportHealthRequest) GetStatement() []byte {
@@ -1729,7 +1837,7 @@ type ReportHealthReply struct {
 
 func (x *ReportHealthReply) Reset() {
 	*x = ReportHealthReply{}
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1849,7 @@ func (x *ReportHealthReply) String() string {
 func (*ReportHealthReply) ProtoMessage() {}
 
 func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1862,7 @@ func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
 func (*ReportHealthReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{26}
+	return file_core_proto_rawDescGZIP(), []int{27}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -1787,7 +1895,7 @@ const file_core_proto_rawDesc = "" +
 	"\arefusal\x18\x01 \x01(\v2\x1a.campanile.core.v1.RefusalR\arefusal\x12\x14\n" +
 	"\x05kasme\x18\x02 \x01(\fR\x05kasme\x12\x16\n" +
 	"\x06ticket\x18\x03 \x01(\fR\x06ticket\x124\n" +
-	"\aprofile\x18\x04 \x01(\v2\x1a.campanile.core.v1.ProfileR\aprofile\"\x9d\x01\n" +
+	"\aprofile\x18\x04 \x01(\v2\x1a.campanile.core.v1.ProfileR\aprofile\"\xdb\x01\n" +
 	"\aProfile\x12\x16\n" +
 	"\x06msisdn\x18\x01 \x01(\tR\x06msisdn\x12\x10\n" +
 	"\x03apn\x18\x02 \x01(\tR\x03apn\x12\x10\n" +
@@ -1795,7 +1903,17 @@ const file_core_proto_rawDesc = "" +
 	"\x03arp\x18\x04 \x01(\rR\x03arp\x12\x17\n" +
 	"\aambr_ul\x18\x05 \x01(\x04R\x06ambrUl\x12\x17\n" +
 	"\aambr_dl\x18\x06 \x01(\x04R\x06ambrDl\x12\x12\n" +
-	"\x04ipv4\x18\a \x01(\fR\x04ipv4\"?\n" +
+	"\x04ipv4\x18\a \x01(\fR\x04ipv4\x12\x10\n" +
+	"\x03pdn\x18\b \x01(\rR\x03pdn\x12*\n" +
+	"\x04apns\x18\t \x03(\v2\x16.campanile.core.v1.ApnR\x04apns\"\x95\x01\n" +
+	"\x03Apn\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03qci\x18\x02 \x01(\rR\x03qci\x12\x10\n" +
+	"\x03arp\x18\x03 \x01(\rR\x03arp\x12\x17\n" +
+	"\aambr_ul\x18\x04 \x01(\x04R\x06ambrUl\x12\x17\n" +
+	"\aambr_dl\x18\x05 \x01(\x04R\x06ambrDl\x12\x12\n" +
+	"\x04ipv4\x18\x06 \x01(\fR\x04ipv4\x12\x10\n" +
+	"\x03pdn\x18\a \x01(\rR\x03pdn\"?\n" +
 	"\vVoidRequest\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x03R\x06height\x12\x18\n" +
 	"\atickets\x18\x02 \x03(\fR\atickets\"t\n" +
@@ -1915,7 +2033,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_core_proto_goTypes = []any{
 	(*Refusal)(nil),             // 0: campanile.core.v1.Refusal
 	(*ChallengeRequest)(nil),    // 1: campanile.core.v1.ChallengeRequest
@@ -1923,63 +2041,65 @@ var file_core_proto_goTypes = []any{
 	(*ProveRequest)(nil),        // 3: campanile.core.v1.ProveRequest
 	(*ProveReply)(nil),          // 4: campanile.core.v1.ProveReply
 	(*Profile)(nil),             // 5: campanile.core.v1.Profile
-	(*VoidRequest)(nil),         // 6: campanile.core.v1.VoidRequest
-	(*VoidReply)(nil),           // 7: campanile.core.v1.VoidReply
-	(*VoidTicket)(nil),          // 8: campanile.core.v1.VoidTicket
-	(*UsageReport)(nil),         // 9: campanile.core.v1.UsageReport
-	(*UsageReply)(nil),          // 10: campanile.core.v1.UsageReply
-	(*UsageRecord)(nil),         // 11: campanile.core.v1.UsageRecord
-	(*FromTower)(nil),           // 12: campanile.core.v1.FromTower
-	(*TowerReport)(nil),         // 13: campanile.core.v1.TowerReport
-	(*TowerCount)(nil),          // 14: campanile.core.v1.TowerCount
-	(*TowerNotice)(nil),         // 15: campanile.core.v1.TowerNotice
-	(*TowerRadio)(nil),          // 16: campanile.core.v1.TowerRadio
-	(*VoucherSeen)(nil),         // 17: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),             // 18: campanile.core.v1.ToTower
-	(*NoticesHeard)(nil),        // 19: campanile.core.v1.NoticesHeard
-	(*Terms)(nil),               // 20: campanile.core.v1.Terms
-	(*FollowRequest)(nil),       // 21: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),        // 22: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),       // 23: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),         // 24: campanile.core.v1.SettleReply
-	(*ReportHealthRequest)(nil), // 25: campanile.core.v1.ReportHealthRequest
-	(*ReportHealthReply)(nil),   // 26: campanile.core.v1.ReportHealthReply
+	(*Apn)(nil),                 // 6: campanile.core.v1.Apn
+	(*VoidRequest)(nil),         // 7: campanile.core.v1.VoidRequest
+	(*VoidReply)(nil),           // 8: campanile.core.v1.VoidReply
+	(*VoidTicket)(nil),          // 9: campanile.core.v1.VoidTicket
+	(*UsageReport)(nil),         // 10: campanile.core.v1.UsageReport
+	(*UsageReply)(nil),          // 11: campanile.core.v1.UsageReply
+	(*UsageRecord)(nil),         // 12: campanile.core.v1.UsageRecord
+	(*FromTower)(nil),           // 13: campanile.core.v1.FromTower
+	(*TowerReport)(nil),         // 14: campanile.core.v1.TowerReport
+	(*TowerCount)(nil),          // 15: campanile.core.v1.TowerCount
+	(*TowerNotice)(nil),         // 16: campanile.core.v1.TowerNotice
+	(*TowerRadio)(nil),          // 17: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),         // 18: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),             // 19: campanile.core.v1.ToTower
+	(*NoticesHeard)(nil),        // 20: campanile.core.v1.NoticesHeard
+	(*Terms)(nil),               // 21: campanile.core.v1.Terms
+	(*FollowRequest)(nil),       // 22: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 23: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 24: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 25: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 26: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 27: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
 	0,  // 1: campanile.core.v1.ProveReply.refusal:type_name -> campanile.core.v1.Refusal
 	5,  // 2: campanile.core.v1.ProveReply.profile:type_name -> campanile.core.v1.Profile
-	0,  // 3: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
-	8,  // 4: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
-	11, // 5: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
-	13, // 6: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
-	15, // 7: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
-	17, // 8: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
-	16, // 9: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
-	14, // 10: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	20, // 11: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	19, // 12: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
-	1,  // 13: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 14: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	6,  // 15: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
-	9,  // 16: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	12, // 17: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	21, // 18: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	23, // 19: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	25, // 20: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
-	2,  // 21: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 22: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	7,  // 23: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
-	10, // 24: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	18, // 25: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	22, // 26: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	24, // 27: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	26, // 28: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
-	21, // [21:29] is the sub-list for method output_type
-	13, // [13:21] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	6,  // 3: campanile.core.v1.Profile.apns:type_name -> campanile.core.v1.Apn
+	0,  // 4: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
+	9,  // 5: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
+	12, // 6: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
+	14, // 7: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
+	16, // 8: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
+	18, // 9: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
+	17, // 10: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
+	15, // 11: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
+	21, // 12: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	20, // 13: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
+	1,  // 14: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	3,  // 15: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	7,  // 16: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
+	10, // 17: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	13, // 18: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	22, // 19: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	24, // 20: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	26, // 21: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	2,  // 22: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 23: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	8,  // 24: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
+	11, // 25: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	19, // 26: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	23, // 27: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	25, // 28: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	27, // 29: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	22, // [22:30] is the sub-list for method output_type
+	14, // [14:22] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -1987,13 +2107,13 @@ func file_core_proto_init() {
 	if File_core_proto != nil {
 		return
 	}
-	file_core_proto_msgTypes[12].OneofWrappers = []any{
+	file_core_proto_msgTypes[13].OneofWrappers = []any{
 		(*FromTower_Report)(nil),
 		(*FromTower_Notice)(nil),
 		(*FromTower_Seen)(nil),
 		(*FromTower_Radio)(nil),
 	}
-	file_core_proto_msgTypes[18].OneofWrappers = []any{
+	file_core_proto_msgTypes[19].OneofWrappers = []any{
 		(*ToTower_Terms)(nil),
 		(*ToTower_Voucher)(nil),
 		(*ToTower_Heard)(nil),
@@ -2004,7 +2124,7 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -57,9 +57,11 @@ func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply,
 		return &pb.ProveReply{Refusal: refusal(err)}, nil
 	}
 	p := l.Profile
-	out := &pb.Profile{Msisdn: p.MSISDN.Digits(), Apn: p.APN.String(), Qci: uint32(p.QCI), Arp: uint32(p.ARP), AmbrUl: uint64(p.AMBRUL), AmbrDl: uint64(p.AMBRDL)}
-	if p.IPv4.Is4() {
-		out.Ipv4 = p.IPv4.AsSlice()
+	out := &pb.Profile{Msisdn: p.MSISDN.Digits(), Apn: p.APN.String(), Qci: uint32(p.QCI), Arp: uint32(p.ARP), AmbrUl: uint64(p.AMBRUL), AmbrDl: uint64(p.AMBRDL),
+		Ipv4: fixed(p.IPv4), Pdn: uint32(p.PDN)}
+	for _, a := range p.APNs {
+		out.Apns = append(out.Apns, &pb.Apn{Name: a.Name.String(), Qci: uint32(a.QCI), Arp: uint32(a.ARP), AmbrUl: uint64(a.AMBRUL), AmbrDl: uint64(a.AMBRDL),
+			Ipv4: fixed(a.IPv4), Pdn: uint32(a.PDN)})
 	}
 	return &pb.ProveReply{Kasme: l.KASME[:], Ticket: l.Ticket, Profile: out}, nil
 }
@@ -199,18 +201,45 @@ func profile(m *pb.Profile) (p Profile, err error) {
 			return p, err
 		}
 	}
-	if p.APN, err = id.ParseAPN(m.Apn); err != nil {
+	first, err := accessPoint(&pb.Apn{Name: m.Apn, Qci: m.Qci, Arp: m.Arp, AmbrUl: m.AmbrUl, AmbrDl: m.AmbrDl, Ipv4: m.Ipv4, Pdn: m.Pdn})
+	if err != nil {
 		return p, err
 	}
-	if m.Qci == 0 || m.Qci > 254 || m.Arp == 0 || m.Arp > 15 {
-		return p, fmt.Errorf("QCI %d, ARP %d", m.Qci, m.Arp)
+	p.APN, p.QCI, p.ARP, p.AMBRUL, p.AMBRDL, p.IPv4, p.PDN = first.Name, first.QCI, first.ARP, first.AMBRUL, first.AMBRDL, first.IPv4, first.PDN
+	if len(m.Apns) > MaxAPNs {
+		return p, fmt.Errorf("%d further APNs, at most %d", len(m.Apns), MaxAPNs)
 	}
-	p.QCI, p.ARP, p.AMBRUL, p.AMBRDL = id.QCI(m.Qci), uint8(m.Arp), id.BitRate(m.AmbrUl), id.BitRate(m.AmbrDl)
-	if len(m.Ipv4) != 0 {
-		if len(m.Ipv4) != 4 {
-			return p, fmt.Errorf("IPv4 address of %d octets", len(m.Ipv4))
+	for _, x := range m.Apns {
+		a, err := accessPoint(x)
+		if err != nil {
+			return p, err
 		}
-		p.IPv4 = netip.AddrFrom4([4]byte(m.Ipv4))
+		p.APNs = append(p.APNs, a)
 	}
 	return p, nil
+}
+
+func accessPoint(m *pb.Apn) (a APN, err error) {
+	if a.Name, err = id.ParseAPN(m.Name); err != nil {
+		return a, err
+	}
+	if m.Qci == 0 || m.Qci > 254 || m.Arp == 0 || m.Arp > 15 || m.Pdn > uint32(PDNEither) {
+		return a, fmt.Errorf("APN %v: QCI %d, ARP %d, PDN type %d", a.Name, m.Qci, m.Arp, m.Pdn)
+	}
+	a.QCI, a.ARP, a.AMBRUL, a.AMBRDL, a.PDN = id.QCI(m.Qci), uint8(m.Arp), id.BitRate(m.AmbrUl), id.BitRate(m.AmbrDl), PDNType(m.Pdn)
+	if len(m.Ipv4) != 0 {
+		if len(m.Ipv4) != 4 {
+			return a, fmt.Errorf("IPv4 address of %d octets", len(m.Ipv4))
+		}
+		a.IPv4 = netip.AddrFrom4([4]byte(m.Ipv4))
+	}
+	return a, nil
+}
+
+// fixed is an address on the wire, empty for none.
+func fixed(a netip.Addr) []byte {
+	if !a.Is4() {
+		return nil
+	}
+	return a.AsSlice()
 }

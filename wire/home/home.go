@@ -103,8 +103,11 @@ type Profile struct {
 	AMBRDL id.BitRate
 	IPv4   netip.Addr // a fixed address, or the zero Addr
 	PDN    PDNType    // of the default APN
-	APNs   []APN      // besides the default one
+	APNs   []APN      // besides the default one; at most MaxAPNs
 }
+
+// MaxAPNs is how many APNs a profile may have besides the default one.
+const MaxAPNs = 64
 
 // APN is what a subscriber may have at an access point.
 type APN struct {

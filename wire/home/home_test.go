@@ -93,8 +93,10 @@ func ask(t *testing.T) home.ChallengeRequest {
 func TestChallengeAndProve(t *testing.T) {
 	msisdn, _ := id.ParseMSISDN("4915112345678")
 	apn, _ := id.ParseAPN("internet")
+	ims, _ := id.ParseAPN("ims")
 	f := &fake{lease: home.Lease{KASME: secret.Key256{1, 2, 3}, Ticket: []byte("ticket"), Profile: home.Profile{
-		MSISDN: msisdn, APN: apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps, IPv4: netip.MustParseAddr("10.45.0.9")}}}
+		MSISDN: msisdn, APN: apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps, IPv4: netip.MustParseAddr("10.45.0.9"), PDN: home.PDNBoth,
+		APNs: []home.APN{{Name: ims, QCI: 5, ARP: 1, AMBRUL: id.Mbps, AMBRDL: 2 * id.Mbps, PDN: home.PDNEither, IPv4: netip.MustParseAddr("10.46.0.9")}}}}}
 	conn, asker := dial(t, f)
 	c := home.NewClient(conn)
 
