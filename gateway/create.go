@@ -34,8 +34,10 @@ func parseCreate(m *gtpc.Message) (r createRequest, err error) {
 	if !r.mme.Addr.Is4() {
 		return r, gtpc.Refuse(gtpc.MandatoryIEIncorrect, ie.FullyQualifiedTEID, "S11 address %v is not IPv4", r.mme.Addr)
 	}
-	if r.imsi, err = gtpc.ParseIMSI(m.IE(ie.IMSI, 0)); err != nil {
-		return r, err
+	if e := m.IE(ie.IMSI, 0); e != nil { // else it has no SIM, or one that nobody answers for
+		if r.imsi, err = gtpc.ParseIMSI(e); err != nil {
+			return r, err
+		}
 	}
 	if r.apn, err = gtpc.ParseAPN(m.IE(ie.AccessPointName, 0)); err != nil {
 		return r, err
@@ -110,8 +112,12 @@ func (g *Gateway) admit(ctrl id.TEID, r createRequest) (*session, error) {
 	if len(g.o.APNs) > 0 && !slices.Contains(g.o.APNs, r.apn) {
 		return nil, gtpc.Refuse(gtpc.UnknownAPN, ie.AccessPointName, "APN %v is not served", r.apn)
 	}
+	urgent := r.apn == g.o.Emergency && !r.apn.IsZero()
+	if r.imsi.IsZero() && !urgent {
+		return nil, gtpc.Refuse(gtpc.ConditionalIEMissing, ie.IMSI, "no IMSI, and APN %v is not for emergencies", r.apn)
+	}
 	l, err := g.newLease(r.private.Ticket)
-	if err != nil {
+	if err != nil && !urgent {
 		return nil, err
 	}
 	u, err := g.context(ctrl, r)
@@ -133,7 +139,10 @@ func (g *Gateway) admit(ctrl id.TEID, r createRequest) (*session, error) {
 		g.teids.Free(s.teid)
 		return nil, gtpc.Refuse(gtpc.SystemFailure, 0, "data path: %v", err)
 	}
-	g.ues[u.ctrl], g.byIMSI[u.imsi] = u, u
+	g.ues[u.ctrl] = u
+	if !u.imsi.IsZero() {
+		g.byIMSI[u.imsi] = u
+	}
 	u.sessions[s.ebi] = s
 	g.sessions[s.id] = s
 	g.take(s, l)

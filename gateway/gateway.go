@@ -59,6 +59,9 @@ type Options struct {
 	// AllowUnsettled admits sessions without a valid ticket; nobody pays for
 	// them, and their records carry none. Otherwise they are refused.
 	AllowUnsettled bool
+	// Emergency is the APN of emergency sessions, which need no ticket, nor an IMSI
+	// (TS 23.401 §4.3.12); zero: there are none.
+	Emergency id.APN
 	// UnsettledQuota bounds such a session, octets: no bound.
 	UnsettledQuota uint64
 	// Sink takes usage records; nil keeps no account.

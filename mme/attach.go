@@ -11,15 +11,18 @@ import (
 // secure, ESM information, connect the gateway, accept.
 func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 	defer c.detachOn(&err)
-	if req.Type == eps.AttachTypeEmergency || req.Type == eps.AttachTypeRLOS {
-		// None is advertised, so that the phone looks for a network that has it.
-		return refuse(eps.EMMCauseNoSuitableCellsInTrackingArea, errors.New("emergency attach, which this network does not offer"))
+	if err := c.mayCall(req); err != nil {
+		return err
 	}
 	asked, err := c.pdnRequest(req)
 	if err != nil {
 		return err
 	}
-	if err := c.prove(req, in); err != nil {
+	prove := c.prove
+	if urgent(req) {
+		prove = c.proveUrgent
+	}
+	if err := prove(req, in); err != nil {
 		return err
 	}
 	if req, asked, err = c.meant(req, asked); err != nil {
@@ -29,7 +32,11 @@ func (c *conn) attach(req *eps.AttachRequest, in inbound) (err error) {
 		return err
 	}
 	c.ue.drx = req.DRX.V
-	w, err := c.esmInformation(asked)
+	what := c.esmInformation
+	if urgent(req) {
+		what = c.callSession
+	}
+	w, err := what(asked)
 	if err != nil {
 		return err
 	}
@@ -122,10 +129,11 @@ func (c *conn) pdnRequest(req *eps.AttachRequest) (*eps.PDNConnectivityRequest, 
 		return nil, refusePDN(eps.ESMCauseMessageTypeNotCompatibleWithTheProtocolState, fmt.Errorf("attach request with %v", m.MessageType()))
 	}
 	c.proc.pti = asked.PTI
-	if err := checkPDN(asked); err != nil {
-		return nil, err
+	checked := *asked
+	if urgent(req) && asked.Request == eps.RequestTypeEmergency {
+		checked.Request = eps.RequestTypeInitial
 	}
-	return asked, nil
+	return asked, checkPDN(&checked)
 }
 
 // esmInformation asks for what the phone holds back until exchange is secure

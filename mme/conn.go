@@ -169,6 +169,7 @@ func (c *conn) end() {
 	c.ue.served = c.served
 	c.keep()
 	c.ue.fold()
+	c.leaveGuest()
 	c.m.known.park(c.ue, c)
 	page, order, text, later := c.dataWaiting, c.order, c.sms.waiting, c.later
 	c.cutLines()

@@ -112,6 +112,7 @@ func (c *conn) askIMSI() (id.IMSI, error) {
 
 // stranger gives the connection a ue of its own, leaving the one it has.
 func (c *conn) stranger() {
+	c.leaveGuest()
 	c.m.known.park(c.ue, c)
 	c.ue, c.secured, c.byGUTI, c.keys = &ue{}, false, false, nil
 }
@@ -120,6 +121,9 @@ func (c *conn) stranger() {
 // another connection has that IMSI it must end first, which a silent gateway may
 // hold up twice; what the phone had before is closed.
 func (c *conn) enter() error {
+	if c.ue.guest {
+		return nil
+	}
 	for {
 		p, err := c.m.known.enter(c.ue, c)
 		if errors.Is(err, errFull) {

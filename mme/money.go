@@ -16,6 +16,7 @@ type lease struct {
 	ticket   proof.Ticket
 	profile  home.Profile
 	segments uint32 // signed so far
+	guest    bool   // nobody's: what a guest is granted, without a ticket
 }
 
 // maxAMBR is the most an eNB can be told (TS 36.413 §9.2.1.19).
@@ -57,7 +58,7 @@ func (l *lease) fresh(now time.Time) bool {
 		return false
 	}
 	whole := l.ticket.NotAfter.Sub(l.ticket.NotBefore)
-	return l.ticket.Valid(now) && l.ticket.NotAfter.Sub(now) >= whole/10
+	return l.guest || l.ticket.Valid(now) && l.ticket.NotAfter.Sub(now) >= whole/10
 }
 
 // remaining is for how long a connected phone needs no other lease: until this
@@ -66,6 +67,8 @@ func (l *lease) remaining(now time.Time) time.Duration {
 	switch {
 	case l == nil:
 		return 0
+	case l.guest:
+		return 24 * time.Hour
 	case l.fresh(now):
 		whole := l.ticket.NotAfter.Sub(l.ticket.NotBefore)
 		return l.ticket.NotAfter.Sub(now) - whole/10 + time.Second
@@ -75,6 +78,9 @@ func (l *lease) remaining(now time.Time) time.Duration {
 
 // segment signs the next stay of the lease's phone at a tower.
 func (l *lease) segment(k proof.SigningKey, tower proof.TowerKey, cell id.ECGI, now time.Time) ([]byte, error) {
+	if l.guest { // nobody pays
+		return nil, nil
+	}
 	s := proof.Segment{ChainID: l.ticket.ChainID, Ticket: l.ticket.ID, No: l.segments + 1, Tower: tower, Cell: cell, Start: now.Truncate(time.Millisecond)}
 	b, err := s.Sign(k)
 	if err == nil {

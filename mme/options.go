@@ -79,6 +79,8 @@ type Options struct {
 	T3412     time.Duration // periodic update (TS 24.301 §5.3.5); 54 minutes; negative: phones send none
 	IdleLimit time.Duration // an idle phone is detached implicitly after it (TS 24.301 §5.3.5); T3412 and 8 minutes, without T3412 24 h
 
+	Emergency *Emergency // emergency bearer services; nil: none, and none is advertised
+
 	// Paging is where phones are paged, stage after stage: where the phone was last,
 	// once; in its tracking areas, twice; everywhere, once; 18 s altogether.
 	Paging []PagingStage
@@ -175,6 +177,9 @@ func (o Options) complete() (Options, error) {
 		if c.bad {
 			errs = append(errs, errors.New("mme: "+c.what))
 		}
+	}
+	if o.Emergency != nil {
+		errs = append(errs, o.Emergency.check())
 	}
 	return o, errors.Join(append(errs, checkAreas(o.Areas), checkPaging(o.Paging))...)
 }

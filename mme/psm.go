@@ -23,6 +23,9 @@ func (c *conn) grant(t3324 eps.Opt[eps.GPRSTimer], t3412 eps.Opt[eps.GPRSTimer3]
 ) {
 	var s saving
 	o := &c.m.o
+	if c.calling() { // it is to be reached (TS 24.301 §5.3.11, §5.3.12)
+		return active, periodic, cycle
+	}
 	if d, runs := t3324.V.Duration(); t3324.OK && runs && o.PSM > 0 {
 		s.psm, s.active, active = true, d, t3324
 		if asked, runs := t3412.V.Duration(); t3412.OK && runs {

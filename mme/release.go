@@ -14,6 +14,7 @@ import (
 // phone comes by a new leg meanwhile, that message is next.
 func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 	c.cutLines()
+	c.leaveGuest()
 	if next, done := c.idle(why); done {
 		return next
 	}

@@ -97,6 +97,9 @@ func (c *conn) kenb() s1ap.SecurityKey {
 // securityCapabilities are the phone's, in S1AP's words (TS 36.413 §9.2.1.40).
 func securityCapabilities(u *ue) s1ap.UESecurityCapabilities {
 	o := u.capability.Octets()
+	if u.guest { // null algorithms only (TS 33.401 §15.2.2)
+		return s1ap.UESecurityCapabilities{}
+	}
 	return s1ap.UESecurityCapabilities{
 		EncryptionAlgorithms:          s1ap.EncryptionAlgorithms(nassec.Capability(o[0]).S1AP()),
 		IntegrityProtectionAlgorithms: s1ap.IntegrityProtectionAlgorithms(nassec.Capability(o[1]).S1AP()),

@@ -10,7 +10,7 @@ import (
 // secure is the security mode control procedure (TS 24.301 §5.4.3): the keys of
 // the authentication just done are taken into use.
 func (c *conn) secure() error {
-	u, k := c.ue, c.keys
+	k := c.keys
 	eea, eia, err := c.algorithms()
 	if err != nil {
 		return err
@@ -19,14 +19,20 @@ func (c *conn) secure() error {
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
+	next.grant = k.lease
+	return c.takeIntoUse(next)
+}
+
+// takeIntoUse has the phone take a security context into use, with what it grants.
+func (c *conn) takeIntoUse(next *keyset) error {
+	u, s := c.ue, next.State()
 	plain, err := eps.Append(nil, &eps.SecurityModeCommand{
-		Algorithms: eps.Algorithms{Ciphering: eps.EEA(eea), Integrity: eps.EIA(eia)}, KSI: eps.KSI(k.ksi),
+		Algorithms: eps.Algorithms{Ciphering: eps.EEA(s.EEA), Integrity: eps.EIA(s.EIA)}, KSI: eps.KSI(s.KSI),
 		Capability: u.capability, IMEISVRequest: eps.Some(eps.IMEISVRequestYes), HashMME: c.hashMME(),
 	})
 	if err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	next.grant = k.lease
 	u.secMu.Lock()
 	u.next = next
 	u.secMu.Unlock()

@@ -184,6 +184,7 @@ func (c *conn) updateAccept(req *eps.TrackingAreaUpdateRequest, guti bool) *eps.
 		Result: eps.UpdateResultTA, T3412: eps.Some(c.m.periodic()), TAIs: eps.Some(eps.NewTAIList(u.tais...)),
 		Bearers: eps.Some(u.status()),
 	}
+	m.Features = c.m.features()
 	m.T3324, m.T3412Extended, m.ExtendedDRX = c.grant(req.T3324, req.T3412Extended, req.ExtendedDRX)
 	if guti {
 		m.GUTI = eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi}))

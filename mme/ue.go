@@ -53,6 +53,7 @@ type ue struct {
 	assigned time.Time // when it was
 
 	// For the store, see persist.go.
+	guest    bool             // here for an emergency, without authentication
 	entered  bool             // the registry has, or had, the phone
 	accepted bool             // Attach Accept was sent: the phone may be registered
 	served   bool             // the gateway may have a tunnel end of some eNB

@@ -185,8 +185,13 @@ func ParseEBI(e *ie.IE) (id.EBI, error) {
 	return v, nil
 }
 
-// IMSIIE is the IMSI element (TS 29.274 §8.3).
-func IMSIIE(i id.IMSI) *ie.IE { return ie.New(ie.IMSI, 0, tbcd(i.Digits())) }
+// IMSIIE is the IMSI element (TS 29.274 §8.3), nil for none.
+func IMSIIE(i id.IMSI) *ie.IE {
+	if i.IsZero() {
+		return nil
+	}
+	return ie.New(ie.IMSI, 0, tbcd(i.Digits()))
+}
 
 // MSISDNIE is the MSISDN element (TS 29.274 §8.11), nil for no number.
 func MSISDNIE(m id.MSISDN) *ie.IE {
