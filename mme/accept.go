@@ -87,7 +87,7 @@ func (c *conn) attachAccept(req *eps.AttachRequest, pti eps.PTI, p *pdn) ([]byte
 	}
 	m := &eps.AttachAccept{
 		Result: eps.AttachResultEPSOnly, T3412: c.m.periodic(), TAIs: eps.NewTAIList(u.tais...), ESM: inner,
-		GUTI: eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi})),
+		GUTI: eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi})),
 	}
 	m.Features = c.m.features()
 	m.T3324, m.T3412Extended, m.ExtendedDRX = c.grant(req.T3324, req.T3412Extended, req.ExtendedDRX)

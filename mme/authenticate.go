@@ -79,7 +79,7 @@ func (c *conn) nextKSI() uint8 {
 }
 
 func (c *conn) challenge(resync *home.Resync) (home.Challenge, error) {
-	r := home.ChallengeRequest{IMSI: c.ue.imsi, PLMN: c.m.o.GUMMEI.PLMN, Serving: c.m.operator, Resync: resync}
+	r := home.ChallengeRequest{IMSI: c.ue.imsi, PLMN: c.gummei().PLMN, Serving: c.m.operator, Resync: resync}
 	return call(c, c.m.o.HomeTimeout, func(ctx context.Context) (home.Challenge, error) { return c.m.o.Home.Challenge(ctx, r) })
 }
 

@@ -41,7 +41,7 @@ func (c *conn) begin(in inbound) error {
 	switch m := in.nas.(type) {
 	case *eps.AttachRequest:
 		c.proc = begun("attach", in)
-		return c.attach(m, in)
+		return c.attachIfRoom(m, in)
 	case *eps.ServiceRequest:
 		c.proc = begun("service request", in)
 		return c.service(in)

@@ -34,21 +34,25 @@ type enb struct {
 	unset *time.Timer // ends an association that has no S1 Setup
 	quit  context.CancelCauseFunc
 
-	resets  resets
-	misses  misses        // path switches that named what they must not
-	probing sync.Mutex    // held by who asks whether the eNB answers
-	heard   chan struct{} // holds one token when it has said something
+	resets          resets
+	announcing      announcement  // of the MME's configuration
+	errors, errands allowance     // Error Indications, and what is passed on for the eNB
+	misses          misses        // path switches that named what they must not
+	probing         sync.Mutex    // held by who asks whether the eNB answers
+	heard           chan struct{} // holds one token when it has said something
 
-	mu    sync.Mutex
-	ready bool // S1 Setup is done
-	info  ENBInfo
-	peer  *Peer // who is to be called back if it does not know of the end; nil: nobody
+	mu          sync.Mutex
+	ready       bool // S1 Setup is done
+	held        bool // was told to hold phones back
+	configuring bool // its new tracking areas are being admitted
+	info        ENBInfo
+	peer        *Peer // who is to be called back if it does not know of the end; nil: nobody
 }
 
 func newENB(m *MME, a sctp.Association, no uint64, called *Peer) *enb {
 	out, _ := a.Streams()
 	return &enb{m: m, a: a, no: no, out: out, log: m.log.With("remote", a.RemoteAddr().String()),
-		resets: newResets(), heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}, peer: called}
+		resets: newResets(), announcing: announcement{answers: make(chan s1ap.Message, 1)}, heard: make(chan struct{}, 1), info: ENBInfo{Remote: a.RemoteAddr(), Since: time.Now()}, peer: called}
 }
 
 // ueStream spreads UE-associated signalling over the streams above 0, which is
@@ -181,8 +185,13 @@ func (e *enb) send(stream uint16, msg s1ap.Message) error {
 	return e.a.Send(e.ctx, stream, ppid, b)
 }
 
-// errorIndication tells the eNB what was wrong (TS 36.413 §8.7.2).
+// errorIndication tells the eNB what was wrong (TS 36.413 §8.7.2). One that is wrong
+// all the time is not told all the time.
 func (e *enb) errorIndication(m *s1ap.ErrorIndication) {
+	if !e.errors.take() {
+		e.m.count.drop(dropErrors)
+		return
+	}
 	stream := uint16(0)
 	if m.MMEUES1APID != nil {
 		stream = e.ueStream(id.MMEUEID(*m.MMEUES1APID))
@@ -190,4 +199,29 @@ func (e *enb) errorIndication(m *s1ap.ErrorIndication) {
 	if e.send(stream, m) == nil {
 		e.log.Warn("error indication sent", "cause", m.Cause.String())
 	}
+}
+
+// allowance is how often something may be: allowanceBurst times at once, and
+// allowanceRate times a second.
+type allowance struct {
+	mu   sync.Mutex
+	left float64
+	at   time.Time
+}
+
+const allowanceBurst, allowanceRate = 64, 16
+
+func (a *allowance) take() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if a.at.IsZero() {
+		a.left = allowanceBurst
+	}
+	a.left, a.at = min(a.left+now.Sub(a.at).Seconds()*allowanceRate, allowanceBurst), now
+	if a.left < 1 {
+		return false
+	}
+	a.left--
+	return true
 }

@@ -8,7 +8,8 @@ import (
 	"campanile.network/wire/proof"
 )
 
-// Event is what Options.Events is told: ENBChanged, UEChanged or ProcedureDone.
+// Event is what Options.Events is told: ENBChanged, UEChanged,
+// ProcedureDone or LocationReported.
 type Event interface{ event() }
 
 // ENBChanged says that an eNB finished S1 Setup or is gone.
@@ -36,14 +37,15 @@ func (ProcedureDone) event() {}
 
 // ENBInfo is an eNB with S1 Setup done.
 type ENBInfo struct {
-	ID     id.GlobalENBID
-	Name   string
-	Tower  proof.TowerKey
-	Remote netip.AddrPort
-	TAIs   []id.TAI
-	Since  time.Time
-	UEs    int    // S1 connections now
-	Notice string // what the tower last said of its service, see MME.Notice; empty: serving
+	ID        id.GlobalENBID
+	Name      string
+	Tower     proof.TowerKey
+	Remote    netip.AddrPort
+	TAIs      []id.TAI
+	PagingDRX int // default paging cycle in radio frames of 10 ms (TS 36.413 §9.2.1.16)
+	Since     time.Time
+	UEs       int    // S1 connections now
+	Notice    string // what the tower last said of its service, see MME.Notice; empty: serving
 }
 
 // State is a phone's state, EMM and ECM together (TS 23.401 §4.6).

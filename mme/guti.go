@@ -28,7 +28,7 @@ func (c *conn) reallocate() error {
 	if err := c.m.known.assign(u, u.tais); err != nil {
 		return err
 	}
-	command := &eps.GUTIReallocationCommand{GUTI: eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi}), TAIs: eps.Some(eps.NewTAIList(u.tais...))}
+	command := &eps.GUTIReallocationCommand{GUTI: eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi}), TAIs: eps.Some(eps.NewTAIList(u.tais...))}
 	err := c.exchange(t3450,
 		func() error { return c.send(command) },
 		func(in inbound) (verdict, error) {

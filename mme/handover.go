@@ -119,7 +119,7 @@ func (h *handover) choose() (*enb, error) {
 		return nil, &handoverFailed{unknown, "no eNB " + g.String() + " is here"}
 	}
 	tai, err := m.TargetID.TargeteNBID.SelectedTAI.ID()
-	if err != nil || tai.PLMN != h.c.m.o.GUMMEI.PLMN || !slices.Contains(e.show().TAIs, tai) {
+	if err != nil || !h.c.m.serves(tai.PLMN) || !slices.Contains(e.show().TAIs, tai) {
 		return nil, &handoverFailed{unknown, fmt.Sprintf("eNB %v has no tracking area %v of this network", g, tai)}
 	}
 	return e, nil
@@ -133,7 +133,7 @@ func (h *handover) request() s1ap.Message {
 		UEAggregateMaximumBitrate:          c.ue.ambr(),
 		SourceToTargetTransparentContainer: h.required.SourceToTargetTransparentContainer,
 		UESecurityCapabilities:             securityCapabilities(c.ue), SecurityContext: c.nextHop(),
-		GUMMEIID: new(s1ap.FromGUMMEI(c.m.o.GUMMEI)),
+		GUMMEIID: new(s1ap.FromGUMMEI(c.gummei())),
 	}
 	for _, b := range c.ue.bearersOf() {
 		if b.enb.TEID == 0 {

@@ -81,7 +81,7 @@ func (c *conn) identify(req *eps.AttachRequest) error {
 		c.ue.imsi = imsi
 		return nil
 	}
-	if g, ok := req.Identity.GUTI(); ok && g.GUMMEI == c.m.o.GUMMEI {
+	if g, ok := req.Identity.GUTI(); ok && c.m.own(g.GUMMEI) {
 		if u := c.m.known.find(g.TMSI); u != nil {
 			c.ue.imsi, c.byGUTI = u.imsi, true
 			return nil

@@ -7,9 +7,6 @@ import (
 	"campanile.network/3gpp/s1ap"
 )
 
-// maxRadioCapability bounds what is kept of a UE radio capability, in octets.
-const maxRadioCapability = 8192
-
 // interrupt judges what came while the phone's goroutine waited for something
 // else: every wait passes it here. nil means that it is dealt with and the wait
 // goes on; an error ends what is under way.
@@ -47,10 +44,16 @@ func (c *conn) interrupt(in inbound) error {
 		c.leg = nil
 		return &lost{"the eNB says that the UE context is released"}
 	case *s1ap.UECapabilityInfoIndication:
-		if len(m.UERadioCapability) <= maxRadioCapability {
-			c.ue.radio = bytes.Clone(m.UERadioCapability)
-		}
+		c.ue.learnRadio(m)
 		return nil
+	case *s1ap.LocationReport:
+		c.reported(m)
+		return nil
+	case *s1ap.LocationReportingFailureIndication:
+		c.notReported(m)
+		return nil
+	case locate:
+		return c.askLocation(m.mode)
 	case *s1ap.NASNonDeliveryIndication:
 		c.m.count.procedure("NAS non delivery", m.Cause.String())
 		c.undelivered(m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type MME struct {
 	untidy   []*ue   // what an earlier run has left undone
 	legs     *legTable
 	count    counters
+	busy     *load
 
 	// The three ends of the MME: nothing new is begun, phones' goroutines end,
 	// all of them have ended.
@@ -43,6 +45,7 @@ type MME struct {
 	unable       sync.Once // says that eNBs cannot be called back
 
 	mu       sync.Mutex
+	conf     Configuration
 	enbs     map[*enb]bool // all associations
 	newest   uint64        // of their numbers
 	recalls  map[id.GlobalENBID]*recall
@@ -63,8 +66,10 @@ func New(o Options) (*MME, error) {
 		slots: make(chan struct{}, o.MaxENBs), recalls: map[id.GlobalENBID]*recall{},
 	}
 	m.count.procedures, m.count.begun, m.count.durations = map[Outcome]uint64{}, map[string]uint64{}, map[string]*Durations{}
+	m.busy, m.conf = newLoad(o), Configuration{o.Name, o.Capacity, slices.Clone(o.Shared)}
+	m.o.Home = timedHome{o.Home, m.busy}
 	if o.Store != nil {
-		m.keeper = newKeeper(m, o.Store)
+		m.keeper = newKeeper(m, timedStore{o.Store, m.busy})
 		if err := m.load(); err != nil {
 			return nil, err
 		}
@@ -103,6 +108,7 @@ func (m *MME) Serve(ctx context.Context, l sctp.Listener) error {
 	defer func() { stopKeeping(); <-kept }()
 	m.port = l.Addr().Port()
 	m.spawn(m.sweep)
+	m.spawn(m.watchLoad)
 	m.spawn(m.tidy)
 	m.recallAll()
 	err := m.accept(ctx, l)

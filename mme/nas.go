@@ -242,7 +242,7 @@ func (m *MME) named(nas eps.Message, s *s1ap.STMSI) (id.MTMSI, bool) {
 		}
 	}
 	if g, ok := identity.GUTI(); ok {
-		return g.TMSI, g.GUMMEI == m.o.GUMMEI
+		return g.TMSI, m.own(g.GUMMEI)
 	}
 	if s != nil && identity.Kind() == eps.NoIdentity {
 		v := s.ID()

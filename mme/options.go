@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -27,7 +26,8 @@ type Towers interface {
 // Options make an MME. GUMMEI, ChainID, Operator, Home, Gateway and Towers are
 // required; zero fields take the default given behind each.
 type Options struct {
-	GUMMEI   id.GUMMEI        // the only one served; its PLMN is the serving network
+	GUMMEI   id.GUMMEI        // its PLMN is the serving network
+	Shared   []id.PLMN        // others that the MME serves, at eNBs that broadcast several (TS 23.251); at most 31
 	Name     string           // MME name in S1 Setup Response, at most 150 printable characters; "campanile"
 	Capacity uint8            // relative MME capacity (TS 36.413 §9.2.3.17); 255
 	ChainID  string           // the ledger that tickets and segments are signed for
@@ -101,6 +101,9 @@ type Options struct {
 	HomeTimeout    time.Duration // for an answer of the home; 4 s (a phone gives up the attach after 15 s, T3410)
 	GatewayTimeout time.Duration // for an answer of the gateway; 10 s
 
+	MaxAttaches int    // attaches under way; more are refused with #22; 4096. See Stats.Load
+	MemoryLimit uint64 // octets of the process, near which it is overloaded; the Go runtime's (GOMEMLIMIT), if that has one
+
 	MaxENBs int // associations; 256. Those without S1 Setup give way to new ones
 	MaxUEs  int // phones known, and as many S1 connections; 65536
 	Inbox   int // messages waiting per phone; 32
@@ -134,6 +137,7 @@ func (o Options) complete() (Options, error) {
 	def(&o.HomeTimeout, 4*time.Second)
 	def(&o.GatewayTimeout, 10*time.Second)
 	def(&o.MaxENBs, 256)
+	def(&o.MaxAttaches, 4096)
 	def(&o.MaxUEs, 1<<16)
 	def(&o.Inbox, 32)
 	if o.Security.EIA == nil {
@@ -169,8 +173,7 @@ func (o Options) complete() (Options, error) {
 		{o.Gateway == nil, "Gateway is nil"},
 		{o.Towers == nil, "Towers is nil"},
 		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
-		{len(o.Name) > 150 || !printable(o.Name), fmt.Sprintf("Name %q is no PrintableString of at most 150 characters", o.Name)},
-		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1, "MaxENBs, MaxUEs or Inbox is negative"},
+		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1 || o.MaxAttaches < 1, "MaxENBs, MaxUEs, MaxAttaches or Inbox is negative"},
 		{o.LAC == 0xfffe, "LAC 0xfffe says that there is no location area (TS 23.003 §4.1)"},
 		{o.HomeTimeout < 0 || o.GatewayTimeout < 0 || o.IdleLimit < 0 || o.GUTIAge < 0 || o.PSM < 0 || o.EDRX < 0, "a timeout is negative"},
 	} {
@@ -181,6 +184,7 @@ func (o Options) complete() (Options, error) {
 	if o.Emergency != nil {
 		errs = append(errs, o.Emergency.check())
 	}
+	errs = append(errs, Configuration{o.Name, o.Capacity, o.Shared}.check(o.GUMMEI.PLMN))
 	return o, errors.Join(append(errs, checkAreas(o.Areas), checkPaging(o.Paging))...)
 }
 

@@ -95,7 +95,7 @@ func (m *MME) reachFor(u *ue, data bool, priority uint8) bool {
 	}
 	ctx, cancel := context.WithCancel(m.leaving)
 	u.paging = cancel
-	p := page{u: u, session: u.pdns[0].session, imsi: u.imsi, drx: u.drx, edrx: u.saving.edrx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas(), priority: priority}
+	p := page{u: u, session: u.pdns[0].session, imsi: u.imsi, drx: u.drx, edrx: u.saving.edrx, tmsis: []id.MTMSI{u.tmsi}, tais: u.areas(), priority: priority, help: u.pagingHelp}
 	if u.formerTMSI != 0 {
 		p.tmsis = append(p.tmsis, u.formerTMSI)
 	}
@@ -118,6 +118,7 @@ type page struct {
 	tmsis    []id.MTMSI // two while the phone may have either (TS 24.301 §5.4.1.6 a); none: by IMSI
 	tais     []id.TAI
 	last     id.GlobalENBID
+	help     pagingHelp
 	priority uint8 // 1 to 8; 0: none
 }
 
@@ -236,6 +237,7 @@ func (p *page) message(code id.MMECode, t id.MTMSI, tais []id.TAI) *s1ap.Paging 
 	if p.priority >= 1 && p.priority <= 8 {
 		msg.PagingPriority = new(s1ap.PagingPriority(p.priority - 1))
 	}
+	msg.UERadioCapabilityForPaging, msg.AssistanceDataForPaging = p.help.radioPaging, p.help.assistance()
 	for _, t := range tais {
 		msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
 	}

@@ -85,7 +85,7 @@ func (e *enb) switchable(m *s1ap.PathSwitchRequest) (from *leg, cause s1ap.Cause
 		return nil, unknown, fmt.Sprintf("%d were refused in %v", maxMisses, missWhile)
 	}
 	if g := m.SourceMMEGUMMEI; g != nil {
-		if v, err := g.ID(); err != nil || v != e.m.o.GUMMEI {
+		if v, err := g.ID(); err != nil || !e.m.own(v) {
 			return nil, unknown, "the phone is another MME's"
 		}
 	}

@@ -29,6 +29,7 @@ type phone struct {
 	teid  uint32
 	cap   eps.UENetworkCapability
 	kenb  s1ap.SecurityKey // of the last context setup
+	plmn  id.PLMN          // that it has chosen; zero: testPLMN
 }
 
 // phone is a new subscriber's, switched on at e.
@@ -140,7 +141,11 @@ func open[T eps.Message](p *phone, pdu []byte) T {
 
 // answer authenticates, with the card, and gives the phone's answer.
 func (p *phone) answer(m *eps.AuthenticationRequest) eps.Message {
-	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), testPLMN)
+	plmn := testPLMN
+	if !p.plmn.IsZero() {
+		plmn = p.plmn
+	}
+	res, kasme, err := p.card.AuthenticateEPS(aka.RAND(m.RAND), aka.AUTN(m.AUTN), plmn)
 	if err == nil {
 		p.kasme, p.ksi = kasme, m.KSI
 		return &eps.AuthenticationResponse{RES: res.Bytes()}

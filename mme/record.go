@@ -57,6 +57,7 @@ var ueRows = table[ue]{
 	field(26, "last cell", func(u *ue) *id.ECGI { return &u.info.Cell }, cellCodec()),
 	field(27, "last tracking area", func(u *ue) *id.TAI { return &u.info.TAI }, taiCodec()),
 	field(28, "short messages", func(u *ue) *bool { return &u.texts }, truth()),
+	octets(29, "UE radio capability for paging", maxRadioCapability, func(u *ue) *[]byte { return &u.radioPaging }),
 }
 
 // keysetRows is a NAS security context. The downlink COUNT in it is the mark: all

@@ -11,9 +11,10 @@ import (
 
 // failure is why a procedure ends, and what the phone is told of it.
 type failure struct {
-	cause eps.EMMCause // 0: nothing is said
-	esm   eps.ESMCause // beside cause #19: in a PDN CONNECTIVITY REJECT
-	sim   bool         // AUTHENTICATION REJECT instead
+	cause eps.EMMCause  // 0: nothing is said
+	esm   eps.ESMCause  // beside cause #19: in a PDN CONNECTIVITY REJECT
+	sim   bool          // AUTHENTICATION REJECT instead
+	wait  time.Duration // T3346 beside cause #22; 0: the phone draws one
 	why   error
 }
 
@@ -138,7 +139,7 @@ func (f *failure) message(p *procedure) eps.Message {
 	}
 	switch p.asked.nas.(type) {
 	case *eps.AttachRequest:
-		m := &eps.AttachReject{Cause: f.cause}
+		m := &eps.AttachReject{Cause: f.cause, T3346: f.backoff()}
 		if f.esm != 0 {
 			inner, err := eps.Append(nil, &eps.PDNConnectivityReject{PTI: p.pti, Cause: f.esm})
 			if err == nil {
@@ -147,11 +148,18 @@ func (f *failure) message(p *procedure) eps.Message {
 		}
 		return m
 	case *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
-		return &eps.ServiceReject{Cause: f.cause}
+		return &eps.ServiceReject{Cause: f.cause, T3346: f.backoff()}
 	case *eps.TrackingAreaUpdateRequest:
-		return &eps.TrackingAreaUpdateReject{Cause: f.cause}
+		return &eps.TrackingAreaUpdateReject{Cause: f.cause, T3346: f.backoff()}
 	}
 	return nil
+}
+
+func (f *failure) backoff() (t eps.Opt[eps.GPRSTimer]) {
+	if f.wait > 0 {
+		t = eps.Some(eps.NewGPRSTimer(f.wait))
+	}
+	return t
 }
 
 // report is the one Info line, count and event of a finished procedure.

@@ -46,7 +46,10 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 			_ = c.postpone(in)
 		case smsWaiting:
 			c.sms.waiting.instead(&c.sms.waiting, m.delivery)
-		case *s1ap.UEContextReleaseComplete, legGone, evicted:
+		case *s1ap.UEContextReleaseComplete:
+			c.ue.recommended(m)
+			return nil
+		case legGone, evicted:
 			return nil
 		case *s1ap.PathSwitchRequest:
 			c.refuseSwitch(in.leg, m)

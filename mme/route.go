@@ -76,6 +76,10 @@ func (e *enb) route(m s1ap.Message, fault *s1ap.SyntaxError) {
 		e.acknowledged()
 	case *s1ap.ENBConfigurationUpdate:
 		e.configure(m, fault)
+	case *s1ap.MMEConfigurationUpdateAcknowledge, *s1ap.MMEConfigurationUpdateFailure:
+		e.announced(m)
+	case *s1ap.ENBConfigurationTransfer:
+		e.transfer(m)
 	case *s1ap.ErrorIndication:
 		e.errorIndicated(m)
 	case *s1ap.InitialUEMessage:

@@ -2,6 +2,8 @@ package mme
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,16 +25,20 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 		return
 	}
 	tais := supportedTAIs(m.SupportedTAs)
-	if !slices.ContainsFunc(tais, func(t id.TAI) bool { return t.PLMN == e.m.o.GUMMEI.PLMN }) {
-		// TS 36.413 §8.7.3.4
-		e.refuse(m, s1ap.CauseMiscUnknownPLMN.Cause(), nil, "no tracking area broadcasts "+e.m.o.GUMMEI.PLMN.String(), fault, began)
+	if why := e.m.noneServed(tais); why != "" { // TS 36.413 §8.7.3.4
+		e.refuse(m, s1ap.CauseMiscUnknownPLMN.Cause(), nil, why, fault, began)
+		return
+	}
+	if e.m.full(g) {
+		e.refuse(m, s1ap.CauseMiscControlProcessingOverload.Cause(), new(s1ap.TimeToWaitV20s), errOverload.Error(), fault, began)
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, admitWait)
 	tower, err := e.m.o.Towers.Admit(ctx, g, tais)
 	cancel()
 	if err != nil {
-		e.refuse(m, s1ap.CauseMiscOmIntervention.Cause(), new(s1ap.TimeToWaitV60s), err.Error(), fault, began)
+		cause, wait := notAdmitted(err)
+		e.refuse(m, cause, wait, err.Error(), fault, began)
 		return
 	}
 	if other := e.m.legs.enb(g); other != nil && other != e && other.answers() {
@@ -44,8 +50,8 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 	if e.ready && e.info.ID != g {
 		e.m.legs.leave(e, e.info.ID)
 	}
-	e.ready = true
-	e.info = ENBInfo{ID: g, Name: string(m.ENBname), Tower: tower, Remote: e.a.RemoteAddr(), TAIs: tais, Since: began}
+	e.ready, e.held = true, false
+	e.info = ENBInfo{ID: g, Name: string(m.ENBname), Tower: tower, Remote: e.a.RemoteAddr(), TAIs: tais, PagingDRX: drxOf(m.DefaultPagingDRX), Since: began}
 	e.mu.Unlock()
 	if former := e.m.legs.join(e, g); former != nil && former != e {
 		e.log.Warn("eNB has a new association, the former one is ended", "enb", g.String(), "former", former.a.RemoteAddr().String())
@@ -53,14 +59,10 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 		former.quit(errReplaced)
 	}
 	e.remember(g, began)
+	conf := e.m.Configuration()
+	e.setupKnown(conf)
 	answer := &s1ap.S1SetupResponse{
-		MMEname: s1ap.MMEname(e.m.o.Name),
-		ServedGUMMEIs: s1ap.ServedGUMMEIs{{
-			ServedPLMNs:    s1ap.ServedPLMNs{s1ap.FromPLMN(e.m.o.GUMMEI.PLMN)},
-			ServedGroupIDs: s1ap.ServedGroupIDs{s1ap.FromGUMMEI(e.m.o.GUMMEI).MMEGroupID},
-			ServedMMECs:    s1ap.ServedMMECs{s1ap.FromGUMMEI(e.m.o.GUMMEI).MMECode},
-		}},
-		RelativeMMECapacity:    s1ap.RelativeMMECapacity(e.m.o.Capacity),
+		MMEname: s1ap.MMEname(conf.Name), ServedGUMMEIs: served(e.m.o.GUMMEI, conf), RelativeMMECapacity: s1ap.RelativeMMECapacity(conf.Capacity),
 		CriticalityDiagnostics: diagnostics(fault),
 	}
 	if e.send(0, answer) != nil {
@@ -69,6 +71,33 @@ func (e *enb) setup(m *s1ap.S1SetupRequest, fault *s1ap.SyntaxError) {
 	e.m.count.procedure("S1 setup", "")
 	e.log.Info("S1 setup done", "enb", g.String(), "name", string(m.ENBname), "tower", tower.Short(), "tais", len(tais), "took", time.Since(began))
 	e.m.o.Events(ENBChanged{ENB: e.show(), Up: true})
+	e.announce() // if it has changed meanwhile
+	e.restrain()
+}
+
+// noneServed says why no tracking area of an eNB is served here; empty: one is.
+func (m *MME) noneServed(tais []id.TAI) string {
+	served := m.plmns()
+	if slices.ContainsFunc(tais, func(t id.TAI) bool { return slices.Contains(served, t.PLMN) }) {
+		return ""
+	}
+	return fmt.Sprintf("no tracking area broadcasts %v", served)
+}
+
+// full says that the MME is too busy to take in an eNB that is not here.
+func (m *MME) full(g id.GlobalENBID) bool {
+	m.busy.mu.Lock()
+	defer m.busy.mu.Unlock()
+	return m.busy.steer.beyond() && m.legs.enb(g) == nil
+}
+
+// notAdmitted is what an eNB is told that Towers.Admit refuses, or has not said
+// anything of.
+func notAdmitted(err error) (s1ap.Cause, *s1ap.TimeToWait) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return s1ap.CauseMiscUnspecified.Cause(), new(s1ap.TimeToWaitV10s)
+	}
+	return s1ap.CauseMiscOmIntervention.Cause(), new(s1ap.TimeToWaitV60s)
 }
 
 // answers says whether an eNB whose global id another association claims is
@@ -139,26 +168,4 @@ func supportedTAIs(list s1ap.SupportedTAs) []id.TAI {
 		}
 	}
 	return out
-}
-
-// configure is eNB Configuration Update (TS 36.413 §8.7.4).
-func (e *enb) configure(m *s1ap.ENBConfigurationUpdate, fault *s1ap.SyntaxError) {
-	if len(m.SupportedTAs) > 0 {
-		tais := supportedTAIs(m.SupportedTAs)
-		if !slices.ContainsFunc(tais, func(t id.TAI) bool { return t.PLMN == e.m.o.GUMMEI.PLMN }) {
-			_ = e.send(0, &s1ap.ENBConfigurationUpdateFailure{Cause: s1ap.CauseMiscUnknownPLMN.Cause(), CriticalityDiagnostics: diagnostics(fault)})
-			return
-		}
-		e.mu.Lock()
-		e.info.TAIs = tais
-		e.mu.Unlock()
-	}
-	e.mu.Lock()
-	if m.ENBname != "" {
-		e.info.Name = string(m.ENBname)
-	}
-	e.mu.Unlock()
-	if e.send(0, &s1ap.ENBConfigurationUpdateAcknowledge{CriticalityDiagnostics: diagnostics(fault)}) == nil {
-		e.m.o.Events(ENBChanged{ENB: e.show(), Up: true})
-	}
 }

@@ -190,21 +190,6 @@ func TestENBLost(t *testing.T) {
 	})
 }
 
-// eNB Configuration Update (TS 36.413 §8.7.4).
-func TestENBConfigurationUpdate(t *testing.T) {
-	play(t, nil, func(w *world) {
-		e := w.tower(0x19b)
-		e.send(&s1ap.ENBConfigurationUpdate{ENBname: "renamed", SupportedTAs: s1ap.SupportedTAs{{TAC: s1ap.FromTAC(9), BroadcastPLMNs: s1ap.BPLMNs{s1ap.FromPLMN(testPLMN)}}}})
-		expect[*s1ap.ENBConfigurationUpdateAcknowledge](e)
-		synctest.Wait()
-		if i := w.m.ENBs()[0]; i.Name != "renamed" || i.TAIs[0].TAC != 9 {
-			t.Errorf("ENBInfo %+v", i)
-		}
-		e.send(&s1ap.ENBConfigurationUpdate{SupportedTAs: s1ap.SupportedTAs{{TAC: s1ap.FromTAC(9), BroadcastPLMNs: s1ap.BPLMNs{{0x62, 0xf2, 0x10}}}}})
-		expect[*s1ap.ENBConfigurationUpdateFailure](e)
-	})
-}
-
 // Associations without S1 Setup take no eNB's place: the oldest goes when there
 // is no room for another.
 func TestENBsWithoutSetupMakeRoom(t *testing.T) {

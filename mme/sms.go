@@ -227,7 +227,7 @@ func (c *conn) nonEPS(combined bool) (lai eps.Opt[eps.LAI], result eps.Opt[eps.A
 	c.m.known.setTexts(c.ue, texts)
 	switch {
 	case texts:
-		return eps.Some(eps.LAI{PLMN: c.m.o.GUMMEI.PLMN, LAC: c.m.o.LAC}), eps.Some(eps.AdditionalUpdateResultSMSOnly), cause
+		return eps.Some(eps.LAI{PLMN: c.gummei().PLMN, LAC: c.m.o.LAC}), eps.Some(eps.AdditionalUpdateResultSMSOnly), cause
 	case combined: // TS 24.301 §5.5.1.3.4.3, §5.5.3.3.4.3
 		cause = eps.Some(eps.EMMCauseCSDomainNotAvailable)
 	}

@@ -34,6 +34,7 @@ const (
 	dropNASUnexpected
 	dropDownlinkData
 	dropSMS
+	dropErrors
 	dropCount
 )
 
@@ -59,6 +60,7 @@ var dropNames = [dropCount]string{
 	dropNASUnexpected:  "NAS message not expected",
 	dropDownlinkData:   "downlink data for nobody",
 	dropSMS:            "short message protocol",
+	dropErrors:         "error indications to one eNB",
 }
 
 func (d drop) String() string { return dropNames[d] }
@@ -70,6 +72,7 @@ type Stats struct {
 	Registered int // of these EMM-REGISTERED, idle or connected
 	Connected  int // with an S1 connection, now
 
+	Load  LoadStats
 	Store StoreStats // zero without Options.Store
 
 	// Procedures counts finished procedures by name and outcome, such as
@@ -186,6 +189,12 @@ func (m *MME) Stats() Stats {
 	m.count.mu.Unlock()
 	s.UEs, s.Registered = m.known.size()
 	s.ENBs, s.Connected = m.legs.size()
+	s.Load = m.busy.stats()
+	for _, e := range m.legs.all() {
+		if e.restrained() {
+			s.Load.ENBs++
+		}
+	}
 	if m.keeper != nil {
 		s.Store = m.keeper.stats()
 	}

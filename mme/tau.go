@@ -95,7 +95,7 @@ func (c *conn) synchronise(has eps.BearerStatus) {
 func (c *conn) adopt(req *eps.TrackingAreaUpdateRequest) (changed bool, err error) {
 	u := c.ue
 	if req.RadioCapabilityUpdate.OK && req.RadioCapabilityUpdate.V == eps.RadioCapabilityUpdateNeeded {
-		u.radio = nil // the eNB asks for it at the next context setup
+		u.radio, u.radioPaging = nil, nil // the eNB asks for it at the next context setup
 	}
 	if req.DRX.OK {
 		u.drx = req.DRX.V
@@ -187,7 +187,7 @@ func (c *conn) updateAccept(req *eps.TrackingAreaUpdateRequest, guti bool) *eps.
 	m.Features = c.m.features()
 	m.T3324, m.T3412Extended, m.ExtendedDRX = c.grant(req.T3324, req.T3412Extended, req.ExtendedDRX)
 	if guti {
-		m.GUTI = eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.m.o.GUMMEI, TMSI: u.tmsi}))
+		m.GUTI = eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi}))
 	}
 	switch req.Type.Kind() {
 	case eps.UpdateCombined, eps.UpdateCombinedIMSIAttach:

@@ -44,6 +44,10 @@ const (
 // (TS 36.413 §8.7.1.4 leaves both to the MME).
 var resetGuard = timer{"Reset guard timer", 5 * time.Second, 3}
 
+// updateGuard is the guard timer of MME Configuration Update, and how often it is
+// sent (TS 36.413 §8.7.5.4 leaves both to the MME).
+var updateGuard = timer{"MME Configuration Update guard timer", 5 * time.Second, 3}
+
 // S1AP has no timers of its own on the MME's side (TS 36.413 §9.5 names the
 // eNB's); these bound how long an eNB may keep a phone's goroutine waiting.
 const (

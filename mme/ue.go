@@ -45,8 +45,9 @@ type ue struct {
 	imei       id.IMEI
 	capability eps.UESecurityCapability
 	radio      []byte // UE radio capability as the eNB gave it (TS 36.413 §9.2.1.27)
-	lease      *lease
-	shown      *lease // the last whose ticket the gateway took
+	pagingHelp
+	lease *lease
+	shown *lease // the last whose ticket the gateway took
 
 	drx      eps.DRX   // how often the phone listens, if it says so; zero does not
 	requests int       // service requests since the M-TMSI was assigned

@@ -314,7 +314,8 @@ func (w *world) newKey(m s1ap.Message) {
 // common says that a procedure is not UE-associated, for the stream rule of
 // TS 36.412 §7.
 func common(p s1ap.ProcedureCode) bool {
-	return p == s1ap.ProcedureS1Setup || p == s1ap.ProcedurePaging || p == s1ap.ProcedureReset || p == s1ap.ProcedureENBConfigurationUpdate
+	return p == s1ap.ProcedureS1Setup || p == s1ap.ProcedurePaging || p == s1ap.ProcedureReset || p == s1ap.ProcedureENBConfigurationUpdate ||
+		p == s1ap.ProcedureMMEConfigurationUpdate || p == s1ap.ProcedureMMEConfigurationTransfer || p == s1ap.ProcedureOverloadStart || p == s1ap.ProcedureOverloadStop
 }
 
 // silent checks that the MME says nothing for d.
