@@ -24,10 +24,11 @@ var notOurs = map[string]string{
 // abnormal are the clauses whose letters are listed, with the last of each.
 var abnormal = map[string]rune{"5_4_2_7": 'j', "5_4_3_7": 'e', "5_5_1_2_7": 'h', "5_5_3_2_7": 'g', "5_6_1_7": 'e'}
 
-// clauseTest is a test named by its clause and letter, and what its comment says.
-type clauseTest struct{ clause, letter, name, says string }
+// clauseTest is a test named by its clause and letter, and what its comment says. A
+// clause of TS 36.413, which has no letters, has 36413 before it.
+type clauseTest struct{ spec, clause, letter, name, says string }
 
-var testName = regexp.MustCompile(`^TestAbnormal_((?:\d+_)+)([a-z])(?:_\w+)?$`)
+var testName = regexp.MustCompile(`^TestAbnormal_(?:36413_((?:\d+_)*\d+)|((?:\d+_)*\d+)_([a-z]))(?:_[A-Za-z]\w*)?$`)
 
 // TestConformance writes which test plays which abnormal case into
 // docs/conformance.md, and fails where a letter has none.
@@ -48,7 +49,7 @@ func TestConformance(t *testing.T) {
 	var s strings.Builder
 	s.WriteString("| Clause | What happens | Test |\n|---|---|---|\n")
 	for _, x := range tests {
-		fmt.Fprintf(&s, "| TS 24.301 §%s %s | %s | %s |\n", strings.ReplaceAll(x.clause, "_", "."), x.letter, x.says, x.name)
+		fmt.Fprintf(&s, "| %s | %s | %s |\n", strings.TrimSpace(x.spec+" §"+strings.ReplaceAll(x.clause, "_", ".")+" "+x.letter), x.says, x.name)
 	}
 	for _, k := range slices.Sorted(func(yield func(string) bool) {
 		for k := range notOurs {
@@ -85,10 +86,14 @@ func clauseTests(t *testing.T) (out []clauseTest) {
 				t.Errorf("%s: %s is not named by clause and letter, or its comment does not begin with them and a colon", f, fn.Name.Name)
 				continue
 			}
-			out = append(out, clauseTest{strings.TrimSuffix(m[1], "_"), m[2], fn.Name.Name, says})
+			spec := "TS 24.301"
+			if m[1] != "" {
+				spec = "TS 36.413"
+			}
+			out = append(out, clauseTest{spec, m[1] + m[2], m[3], fn.Name.Name, says})
 		}
 	}
-	slices.SortFunc(out, func(a, b clauseTest) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(out, func(a, b clauseTest) int { return cmp.Or(cmp.Compare(a.spec, b.spec), cmp.Compare(a.name, b.name)) })
 	return out
 }
 
