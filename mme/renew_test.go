@@ -131,9 +131,9 @@ func TestRenewalInterrupted(t *testing.T) {
 		_, x := w.gw.only(w)
 		before := x.ticket.ID
 		time.Sleep(untilRenewal)
-		auth := down[*eps.AuthenticationRequest](p)
+		down[*eps.AuthenticationRequest](p)
 		p.uplink(p.updateRequest(eps.UpdateTA)) // the phone has not heard it yet
-		auth = down[*eps.AuthenticationRequest](p)
+		auth := down[*eps.AuthenticationRequest](p)
 		p.uplink(p.answer(auth))
 		p.secure()
 		p.secured()

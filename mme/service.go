@@ -36,7 +36,7 @@ func (c *conn) service(in inbound) error {
 // packet services like service (TS 24.301 §5.6.1.5).
 func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error {
 	if in.sec == verified && m.Type < eps.ServiceTypePacket {
-		return refuse(eps.EMMCauseCSDomainNotAvailable, fmt.Errorf("service type %v", m.Type))
+		return c.unlessServed(refuse(eps.EMMCauseCSDomainNotAvailable, fmt.Errorf("service type %v", m.Type)))
 	}
 	if in.sec == verified && m.Bearers.OK && c.ue.registered {
 		if !c.ue.keepsDefault(m.Bearers.V) {
@@ -45,6 +45,19 @@ func (c *conn) extendedService(m *eps.ExtendedServiceRequest, in inbound) error 
 		c.synchronise(m.Bearers.V)
 	}
 	return c.service(in)
+}
+
+// unlessServed is how a service is refused that a phone asks for besides those it
+// has: it is told, and keeps its connection.
+func (c *conn) unlessServed(err error) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || !c.standing() {
+		return err
+	}
+	m := f.message(c.proc)
+	c.report(err)
+	c.proc = nil
+	return c.send(m)
 }
 
 // dismiss deregisters a phone whose home or SIM has refused for good: its session

@@ -155,7 +155,18 @@ func TestExtendedServiceRequest(t *testing.T) {
 		}
 		p.released()
 		p.initial(&eps.ExtendedServiceRequest{Type: eps.ServiceTypePacket, KSI: p.ksi, MTMSI: eps.MobileTMSI(p.guti.TMSI)})
-		expect[*s1ap.InitialContextSetupRequest](p.e)
+		p.mmeID = expect[*s1ap.InitialContextSetupRequest](p.e).MMEUES1APID
+		p.setupResponse()
+		p.settled()
+		p.uplink(&eps.ExtendedServiceRequest{Type: eps.ServiceTypeMOCSFallback, KSI: p.ksi, MTMSI: eps.MobileTMSI(p.guti.TMSI)})
+		if m := down[*eps.ServiceReject](p); m.Cause != eps.EMMCauseCSDomainNotAvailable {
+			t.Errorf("connected, rejected with %v", m.Cause)
+		}
+		p.e.silent(time.Minute)
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("%v", i.State)
+		}
+		w.counted("extended service request EMM cause #18", 2)
 	})
 }
 
