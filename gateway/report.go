@@ -6,6 +6,7 @@ import (
 
 	"campanile.network/gateway/datapath"
 	"campanile.network/internal/logs"
+	"campanile.network/internal/peertls"
 	"campanile.network/wire/usage"
 )
 
@@ -129,7 +130,7 @@ func (g *Gateway) report(ctx context.Context, all bool) {
 		err := g.o.Sink.Report(ctx, records)
 		cancel()
 		if err != nil {
-			g.log.Warn("gateway: usage report not taken", "records", n, logs.Error, err)
+			g.log.Warn("gateway: usage report not taken", "records", n, logs.Error, peertls.InWords(err))
 			return
 		}
 		g.taken(batch[:n])

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"campanile.network/internal/peertls"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 )
@@ -36,6 +41,17 @@ var (
 	errAnew    = errors.New("meter: the tower has joined anew")
 	errStopped = errors.New("meter: stopped")
 )
+
+// parting is why a link ended, for people.
+func parting(err error) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the tower has ended the link"
+	case status.Code(err) == codes.Canceled:
+		return "its connection is gone"
+	}
+	return peertls.InWords(err)
+}
 
 // Join implements link.Core for registered towers. A tower that joins again
 // ends its older link.
@@ -78,7 +94,7 @@ func (m *Meter) Join(tower proof.TowerKey, c link.Conn[link.FromTower, link.ToTo
 		delete(m.links, tower)
 	}
 	m.mu.Unlock()
-	m.Logger.Info("tower left", "tower", tower.Short(), "reason", err)
+	m.Logger.Info("tower left", "tower", tower.Short(), "reason", parting(err))
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"campanile.network/internal/peertls"
 	"campanile.network/wire/proof"
 )
 
@@ -202,10 +203,10 @@ func (s *Settler) note(err error) error {
 	defer s.mu.Unlock()
 	text := ""
 	if err != nil {
-		text = err.Error()
+		text = peertls.InWords(err)
 	}
 	if text != s.trouble && text != "" {
-		s.Logger.Warn("not posted, will be tried again", "err", err, "after", s.Retry)
+		s.Logger.Warn("not posted, will be tried again", "err", text, "after", s.Retry)
 	}
 	s.trouble = text
 	return err

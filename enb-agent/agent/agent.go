@@ -133,6 +133,8 @@ type Agent struct {
 	channel   *Channel // of state.Channel, as the ledger has it; nil: none to be paid from
 	why       string   // why there is none
 	connected bool
+	awaySince time.Time // when not connected
+	awayWhy   string
 	serving   bool
 	stoppedAt time.Time
 	released  bool
@@ -165,7 +167,7 @@ func New(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{Options: o, wake: make(chan struct{}, 1), heard: make(chan link.ToTower), held: map[uint64]held{},
-		counts: map[id.TEID]tally{}, zero: map[id.TEID]tally{}, serving: true}
+		counts: map[id.TEID]tally{}, zero: map[id.TEID]tally{}, serving: true, awaySince: time.Now()}
 	if a.store, err = openStore(o.Path, o.ChainID, o.Tower); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (a *Agent) keepJoined(ctx context.Context, last <-chan struct{}) {
 			pause = firstRetry
 		}
 		wait := pause/2 + rand.N(pause)
-		a.Logger.Warn("link to the core is away", "err", err, "again_in", wait)
+		a.Logger.Warn("link to the core is away", "err", a.away(err), "again_in", wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -136,10 +136,18 @@ func (a *Agent) part(c link.TowerConn, said *said, reader chan error) {
 func (a *Agent) setConnected(yes bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.connected = yes
+	a.connected, a.awaySince, a.awayWhy = yes, time.Now(), ""
 	if yes {
 		a.Logger.Info("joined the core", "operator", a.Operator.Short())
 	}
+}
+
+// away keeps in words why there is no link.
+func (a *Agent) away(err error) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.awayWhy = peertls.InWords(err)
+	return a.awayWhy
 }
 
 // listen hands what the core says to the one who decides.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"slices"
+	"time"
 
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
@@ -12,6 +13,8 @@ type View struct {
 	Tower      proof.TowerKey
 	Operator   proof.OperatorKey
 	Connected  bool         // to the core
+	AwaySince  time.Time    // that it is not connected; zero when it is
+	AwayWhy    string       // in words; empty before the first attempt has failed
 	Serving    bool         // relays and opens bearers
 	Notice     link.Notice  // its last word
 	Channel    uint64       // 0: none
@@ -33,6 +36,9 @@ func (a *Agent) Snapshot() View {
 	defer a.mu.Unlock()
 	v := View{Tower: a.Tower, Operator: a.Operator, Connected: a.connected, Serving: a.serving, Notice: a.notice, Channel: a.state.Channel,
 		Paid: a.state.Paid, Unpaid: a.state.Unpaid + a.Relay.Octets() - a.octets, Window: a.most(), Refused: a.refused, Refusal: a.refusal}
+	if !a.connected {
+		v.AwaySince, v.AwayWhy = a.awaySince, a.awayWhy
+	}
 	if a.channel != nil {
 		v.PricePerGB, v.Reserve = a.channel.PricePerGB, a.channel.Reserve
 	}
