@@ -15,6 +15,7 @@ import (
 	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/secret"
+	"campanile.network/billing/meter"
 	"campanile.network/hss-chain/hss"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/hss-chain/x/keyproof"
@@ -245,9 +246,13 @@ func (a *admin) ListTowers(context.Context, *pb.ListTowersRequest) (*pb.ListTowe
 	for _, e := range a.t.enbs() {
 		air[e.Tower] = true
 	}
+	linked := map[proof.TowerKey]meter.TowerView{}
+	for _, v := range a.t.accounts() {
+		linked[v.Tower] = v
+	}
 	out := &pb.ListTowersReply{}
 	for _, w := range a.t.model.Towers() {
-		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0", Health: told(w.Health)}
+		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0", Health: newest(linked[w.Key], w.Health)}
 		if c, ok := a.t.model.ChannelBetween(a.t.operatorKey, w.Key); ok {
 			r.Channel, r.Reserve, r.Paid = c.ID, c.Reserve.String(), c.Paid.String()
 		}

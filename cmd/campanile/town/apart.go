@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
@@ -93,7 +93,7 @@ func (t *Town) followLedger(ctx context.Context) error {
 			if ctx.Err() != nil {
 				break
 			}
-			why := inWords(err)
+			why := peertls.InWords(err)
 			if peertls.Refused(err) {
 				why = t.refused("hss-chain")
 			}
@@ -153,10 +153,68 @@ func (t *Town) dialHome(context.Context) error {
 // dialMeter finds the meter.
 func (t *Town) dialMeter(context.Context) error {
 	c, err := t.dial(t.cfg.Peers.Billing, t.operatorKey)
-	if err == nil {
-		t.sink = usage.NewClient(c)
+	if err != nil {
+		return err
+	}
+	far := &farMeter{Client: usage.NewClient(c), conn: c, at: t.cfg.Peers.Billing, since: time.Now()}
+	t.sink = far
+	t.serve("way to billing", far.follow)
+	return nil
+}
+
+// farMeter is the meter in another process, and whether it is there.
+type farMeter struct {
+	*usage.Client
+	conn *grpc.ClientConn
+	at   string
+
+	mu    sync.Mutex
+	there bool
+	since time.Time // that it is not
+	why   string    // the last report failed; may be empty
+}
+
+// Report implements usage.Sink.
+func (m *farMeter) Report(ctx context.Context, records []usage.Record) error {
+	err := m.Client.Report(ctx, records)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.why = ""; err != nil {
+		m.why = peertls.InWords(err)
 	}
 	return err
+}
+
+// follow keeps the connection open, also when there is nothing to report.
+func (m *farMeter) follow(ctx context.Context) error {
+	for {
+		s := m.conn.GetState()
+		m.mu.Lock()
+		if up := s == connectivity.Ready; up != m.there {
+			m.there, m.since, m.why = up, time.Now(), ""
+		}
+		m.mu.Unlock()
+		if s == connectivity.Idle {
+			m.conn.Connect()
+		}
+		if !m.conn.WaitForStateChange(ctx, s) {
+			return nil
+		}
+	}
+}
+
+func (m *farMeter) text() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case !m.there && m.why == "":
+		return fmt.Sprintf("at %s is away since %s: is campanile billing running there?", m.at, m.since.Format(time.TimeOnly))
+	case !m.there:
+		return fmt.Sprintf("at %s is away since %s: %s", m.at, m.since.Format(time.TimeOnly), m.why)
+	case m.why != "":
+		return fmt.Sprintf("at %s does not take reports: %s", m.at, m.why)
+	}
+	return "at " + m.at + " is there"
 }
 
 // only admits unary calls of the operator's key and of its gateway: streams
@@ -169,32 +227,6 @@ func only(key [32]byte) grpc.UnaryServerInterceptor {
 		}
 		return next(ctx, q)
 	}
-}
-
-// inWords is why a call failed, for people: gRPC's own words say little.
-func inWords(err error) string {
-	var of interface{ GRPCStatus() *status.Status }
-	if !errors.As(err, &of) {
-		return err.Error()
-	}
-	s := of.GRPCStatus()
-	for _, c := range []struct{ has, means string }{
-		{"connection refused", "nothing listens there: is it running?"},
-		{"no route to host", "that host does not answer: is it up, and the address right?"},
-		{"network is unreachable", "this machine has no way to that network"},
-		{"no such host", "nobody knows that name"},
-		{"i/o timeout", "no answer: is it up, and does a firewall let it through?"},
-		{"deadline exceeded", "no answer: is it up, and does a firewall let it through?"},
-		{"keepalive ping failed", "it went without a word"},
-		{"connection reset", "it broke the connection off"},
-		{"EOF", "it ended the connection: is it running?"},
-		{"tls: ", "it is not who it should be: " + s.Message()},
-	} {
-		if strings.Contains(s.Message(), c.has) {
-			return c.means
-		}
-	}
-	return s.Message()
 }
 
 // away remembers why the ledger's follower is without hss-chain, and since when.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	"campanile.network/3gpp/id"
@@ -122,10 +121,10 @@ func (t *Town) startLinks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := newServer(cert, 16, grpc.UnaryInterceptor(only(self)))
-	link.Register(s, t.meter)
-	usage.Register(s, t.meter)
-	if err := t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen"); err != nil {
+	err = t.serveGRPC(service{name: "tower links", listen: t.cfg.Billing.Listen, key: "billing.listen", cert: cert, calls: 16,
+		own:      func(p peertls.Peer) bool { return p.Key == self || p.Role(self) == "gateway" },
+		register: func(s *grpc.Server) { link.Register(s, t.meter); usage.Register(s, t.meter) }}, grpc.UnaryInterceptor(only(self)))
+	if err != nil {
 		return err
 	}
 	t.onEnd("last vouchers", t.meter.Sign) // while towers hear them
@@ -145,32 +144,43 @@ func (t *Town) startHomeServer(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := newServer(cert, 1024)
-	home.Register(s, t.home)
-	ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
-		r, err := t.cash.Settle(ctx, voucher)
-		return r.Channel, r.Paid, r.Owing, err
-	}, t.cash.Report)
-	return t.serveGRPC("home", s, t.cfg.HSS.Listen, "hss.listen")
+	return t.serveGRPC(service{name: "home", listen: t.cfg.HSS.Listen, key: "hss.listen", cert: cert, calls: 1024,
+		own: func(p peertls.Peer) bool { return p.Key == t.operatorKey || p.Role(t.operatorKey) == "gateway" },
+		register: func(s *grpc.Server) {
+			home.Register(s, t.home)
+			ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
+				r, err := t.cash.Settle(ctx, voucher)
+				return r.Channel, r.Paid, r.Owing, err
+			}, t.cash.Report)
+		}})
 }
 
-// newServer is a gRPC server for peers that show their keys: a peer that went
-// without a word is noticed within half a minute, and one connection carries so
-// many calls at a time.
-func newServer(cert *tls.Config, calls uint32, more ...grpc.ServerOption) *grpc.Server {
-	return grpc.NewServer(append(more, grpc.Creds(credentials.NewTLS(cert)), grpc.MaxConcurrentStreams(calls), grpc.ConnectionTimeout(10*time.Second),
+// service is what is served over gRPC to peers that show their keys.
+type service struct {
+	name     string
+	listen   string // address
+	key      string // names it in the config
+	cert     *tls.Config
+	own      func(peertls.Peer) bool // who gets in when all others are too many
+	calls    uint32                  // that one connection carries at a time
+	register func(*grpc.Server)
+}
+
+// serveGRPC runs a service: connections are bounded, and a peer that went
+// without a word is noticed within half a minute.
+func (t *Town) serveGRPC(v service, more ...grpc.ServerOption) error {
+	l, err := net.Listen("tcp", v.listen)
+	if err != nil {
+		return t.portTaken(err, v.key)
+	}
+	door := peertls.NewDoor(l, v.cert, peertls.Limits{Own: v.own}, t.log.With("service", v.name))
+	t.doors = append(t.doors, namedDoor{v.name, door})
+	t.bound = append(t.bound, v.name+" "+l.Addr().String())
+	s := grpc.NewServer(append(more, grpc.Creds(door), grpc.MaxConcurrentStreams(v.calls), grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}))...)
-}
-
-// serveGRPC runs a gRPC server at an address; key names it in the config.
-func (t *Town) serveGRPC(name string, s *grpc.Server, listen, key string) error {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return t.portTaken(err, key)
-	}
-	t.bound = append(t.bound, name+" "+l.Addr().String())
-	t.serve(name, func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
+	v.register(s)
+	t.serve(v.name, func(ctx context.Context) error { return serveGRPC(ctx, s, door) })
 	return nil
 }
 

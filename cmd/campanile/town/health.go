@@ -2,12 +2,15 @@ package town
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"campanile.network/billing/meter"
 	"campanile.network/billing/settle"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/logs"
+	"campanile.network/internal/peertls"
 	pb "campanile.network/wire/corepb"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
@@ -129,7 +132,7 @@ func (h *herald) say(ctx context.Context, s proof.Health) bool {
 // fails logs a trouble once.
 func (h *herald) fails(remedy string, err error) {
 	if h.trouble != remedy {
-		h.log.Warn("cannot tell the ledger how the radio does: "+remedy, logs.Error, err)
+		h.log.Warn("cannot tell the ledger how the radio does: "+remedy, logs.Error, peertls.InWords(err))
 	}
 	h.trouble = remedy
 }
@@ -147,7 +150,29 @@ func told(h ledger.Health) *pb.TowerHealth {
 	return &pb.TowerHealth{State: h.State.String(), SinceUnixMs: h.Since.UnixMilli(), Restarts: h.Restarts, SaidUnixMs: said.UnixMilli()}
 }
 
-// SayTold puts what a tower has said on the ledger into words.
+// newest is what a tower has said last of its radio: over its link, or on the
+// ledger where that is newer.
+func newest(v meter.TowerView, h ledger.Health) *pb.TowerHealth {
+	t := told(h)
+	if v.Radio == nil || t != nil && t.SaidUnixMs > v.RadioAt.UnixMilli() {
+		return t
+	}
+	return &pb.TowerHealth{State: v.Radio.State, SinceUnixMs: v.Radio.Since.UnixMilli(), Restarts: v.Radio.Restarts, SaidUnixMs: v.RadioAt.UnixMilli()}
+}
+
+// sayRadio puts how the radio does that is supervised here into words.
+func sayRadio(r link.Radio) string {
+	s := r.State + " since " + r.Since.Format(time.DateTime)
+	if r.Restarts > 0 {
+		s += fmt.Sprintf(", %d restarts", r.Restarts)
+	}
+	if r.LastError != "" {
+		s += "; its last trouble: " + r.LastError
+	}
+	return s
+}
+
+// SayTold puts what a tower has said of its radio into words.
 func SayTold(h *pb.TowerHealth) string {
 	if h == nil {
 		return "nothing"

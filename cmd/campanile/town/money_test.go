@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/internal/config"
@@ -44,9 +43,8 @@ func startMiserLinks(t *Town, _ context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(tls)))
-	link.Register(s, miser{t.meter})
-	return t.serveGRPC("tower links", s, t.cfg.Billing.Listen, "billing.listen")
+	return t.serveGRPC(service{name: "tower links", listen: t.cfg.Billing.Listen, key: "billing.listen", cert: tls, calls: 16,
+		register: func(s *grpc.Server) { link.Register(s, miser{t.meter}) }})
 }
 
 // stopped reads why the phone's tower does not serve, as the MME shows it.

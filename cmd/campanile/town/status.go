@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"campanile.network/internal/peertls"
 	"campanile.network/mme"
 	pb "campanile.network/wire/corepb"
 )
@@ -63,40 +64,85 @@ func (t *Town) status() *pb.StatusReply {
 			out.PhonesConnected++
 		}
 	}
-	if t.meter != nil {
-		v := t.meter.Snapshot()
-		linked := 0
-		for _, w := range v.Towers {
-			out.UlOctets += w.Gateway.UL
-			out.DlOctets += w.Gateway.DL
-			if w.Connected {
-				linked++
-			}
+	for _, d := range t.doors {
+		if v := d.Snapshot(); len(v.Turned) > 0 {
+			say("connections", "%s: %s", d.name, v)
 		}
-		say("towers", "%d linked of %d known", linked, len(v.Towers))
+	}
+	if t.meter != nil {
+		t.sayMeter(out, say)
 	}
 	if t.gateway != nil {
 		s := t.gateway.Stats()
 		say("sessions", "%d; %d closed segments and %d lost records not taken by billing", s.Sessions, s.Unreported, s.Lost)
+		if far, ok := t.sink.(*farMeter); ok {
+			say("billing", "%s", far.text())
+		}
 	}
 	if t.agent != nil {
-		v := t.agent.Snapshot()
-		link := "the link to billing is up"
-		if !v.Connected {
-			link = fmt.Sprintf("the link to billing is away: is campanile billing running at %s?", t.cfg.Peers.Billing)
-		}
-		s := t.relay.Stats()
-		say("tower", "%s: %s; eNBs %d, phones with bearers %d; %s", v.Tower.Short(), v.Notice.Text, s.ENBs, s.UEs, link)
-		if s.NotReached != "" {
-			say("MME", "%v not reached over %s: is it up, and is its mme.sctp the same? (%s)", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
-		}
-		say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
-		if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
-			say("radio", "on the ledger: %s", SayTold(told(w.Health)))
-		}
-		if v.Refused > 0 {
-			say("refused", "%d vouchers, the last one: %s", v.Refused, v.Refusal)
-		}
+		t.sayTower(say)
 	}
 	return out
+}
+
+// maxRadios bounds the towers whose radios a status tells of.
+const maxRadios = 20
+
+// sayMeter is what billing has to say.
+func (t *Town) sayMeter(out *pb.StatusReply, say func(name, format string, args ...any)) {
+	v := t.meter.Snapshot()
+	linked, counted := 0, uint64(0)
+	for _, w := range v.Towers {
+		out.UlOctets += w.Gateway.UL
+		out.DlOctets += w.Gateway.DL
+		counted += w.Measured.UL + w.Measured.DL
+		if w.Connected {
+			linked++
+		}
+	}
+	say("towers", "%d linked of %d known; they count %d octets, gateways %d", linked, len(v.Towers), counted, out.UlOctets+out.DlOctets)
+	said := 0
+	for _, w := range v.Towers {
+		if w.Radio == nil || t.agent != nil {
+			continue // none of its own, or here and told already
+		}
+		if said++; said > maxRadios {
+			break
+		}
+		l, _ := t.model.Tower(w.Tower)
+		say("radio", "of tower %s: %s", w.Tower.Short(), SayTold(newest(w, l.Health)))
+	}
+}
+
+// sayTower is what the tower's agent has to say.
+func (t *Town) sayTower(say func(name, format string, args ...any)) {
+	v := t.agent.Snapshot()
+	link := "the link to billing is up"
+	if !v.Connected {
+		why := v.AwayWhy
+		if why == "" {
+			why = "not reached yet"
+		}
+		link = fmt.Sprintf("the link to billing at %s is away since %s: %s", t.cfg.Peers.Billing, v.AwaySince.Format(time.TimeOnly), why)
+	}
+	s := t.relay.Stats()
+	say("tower", "%s: %s; eNBs %d, phones with bearers %d; %s", v.Tower.Short(), v.Notice.Text, s.ENBs, s.UEs, link)
+	if s.NotReached != "" {
+		say("MME", "%v not reached over %s: is it up, and is its mme.sctp the same? (%s)", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
+	}
+	say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
+	if r, ok := t.radioHealth(); ok {
+		say("radio", "%s", sayRadio(r))
+	} else if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
+		say("radio", "on the ledger: %s", SayTold(told(w.Health)))
+	}
+	if v.Refused > 0 {
+		say("refused", "%d vouchers, the last one: %s", v.Refused, v.Refusal)
+	}
+}
+
+// namedDoor is where peers of a service come in.
+type namedDoor struct {
+	name string
+	*peertls.Door
 }

@@ -1,8 +1,8 @@
 package town
 
 import (
-	"errors"
-	"fmt"
+	"context"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,29 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	"campanile.network/billing/meter"
 	"campanile.network/hss-chain/ledger"
+	"campanile.network/wire/link"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
 )
-
-// Nobody reads gRPC's own words.
-func TestWhyInWords(t *testing.T) {
-	for says, want := range map[string]string{
-		`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:7100: connect: connection refused"`: "nothing listens there: is it running?",
-		`error reading from server: EOF`: "it ended the connection: is it running?",
-		`connection error: desc = "transport: Error while dialing: dial tcp: lookup core.example: no such host"`:   "nobody knows that name",
-		`connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate"`: "it is not who it should be",
-		`something new`: "something new",
-	} {
-		if got := inWords(fmt.Errorf("ledger: %w", status.Error(codes.Unavailable, says))); !strings.HasPrefix(got, want) || strings.Contains(got, "rpc error") {
-			t.Errorf("%s: %s", says, got)
-		}
-	}
-	if got := inWords(errors.New("its own")); got != "its own" {
-		t.Error(got)
-	}
-}
 
 // Who is away is told with his address and since when, and once a minute.
 func TestAwaySinceWhen(t *testing.T) {
@@ -69,5 +55,69 @@ func TestTransportLines(t *testing.T) {
 	got := transportLines([]transport{{"MME", "udp (configured)"}, {"agent towards eNBs", "kernel (auto: there)"}, {"virtual eNB", "udp (configured)"}})
 	if want := []string{"MME, virtual eNB: SCTP over udp (configured)", "agent towards eNBs: SCTP over kernel (auto: there)"}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// The newest word about a radio counts, wherever it was said.
+func TestNewestWord(t *testing.T) {
+	at := time.Now()
+	onLedger := ledger.Health{State: proof.RadioStarting, Since: at.Add(-time.Minute), Said: at.Add(-48 * time.Second), Heard: at.Add(-47 * time.Second)}
+	overLink := meter.TowerView{Radio: &link.Radio{State: "running", Since: at.Add(-20 * time.Second), Restarts: 2}, RadioAt: at.Add(-20 * time.Second)}
+	if h := newest(overLink, onLedger); h.State != "running" || h.Restarts != 2 || h.SaidUnixMs != at.Add(-20*time.Second).UnixMilli() {
+		t.Errorf("said over the link later: %v", h)
+	}
+	overLink.RadioAt = at.Add(-time.Hour)
+	if h := newest(overLink, onLedger); h.State != "starting" {
+		t.Errorf("said on the ledger later: %v", h)
+	}
+	if h := newest(meter.TowerView{}, onLedger); h.State != "starting" {
+		t.Errorf("said on the ledger alone: %v", h)
+	}
+	if h := newest(meter.TowerView{}, ledger.Health{}); h != nil {
+		t.Errorf("nothing said: %v", h)
+	}
+}
+
+type heap struct{}
+
+func (heap) Report(context.Context, []usage.Record) error { return nil }
+
+// A gateway says whether billing is there, since when not, and why.
+func TestBillingAway(t *testing.T) {
+	ctx := deadline(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	usage.Register(s, heap{})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	c, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m := &farMeter{Client: usage.NewClient(c), conn: c, at: "billing.example:7101"}
+	bounded, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- m.follow(bounded) }()
+	eventually(t, ctx, "billing to be there", func() bool { return m.text() == "at billing.example:7101 is there" })
+	before := time.Now().Truncate(time.Second)
+	s.Stop()
+	<-served
+	eventually(t, ctx, "billing to be away", func() bool { return strings.Contains(m.text(), "away since") })
+	m.mu.Lock()
+	since := m.since
+	m.mu.Unlock()
+	if since.Before(before) {
+		t.Errorf("away since %v, before its end at %v", since, before)
+	}
+	eventually(t, ctx, "the reason", func() bool {
+		return m.Report(ctx, []usage.Record{{}}) != nil && strings.HasSuffix(m.text(), ": nothing listens there: is it running?")
+	})
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -82,6 +82,7 @@ type Town struct {
 	metrics string // likewise, or why it does not
 	sources metrics.Sources
 	bound   []string // what listens where
+	doors   []namedDoor
 
 	transports []transport          // of S1AP's ends
 	away       atomic.Pointer[away] // of the ledger's follower, where there is one
