@@ -311,7 +311,8 @@ func (w *world) endings(roles []*process, key string) {
 	p.tell(syscall.SIGSTOP)
 	w.until(8*time.Second, "billing has heard all", func() bool {
 		promised, unpaid := w.vouchers("tower", "enb-agent")
-		return w.carried()-promised-unpaid+underWay <= 2*underWay
+		counted := promised + unpaid // billing needs both ends' counts
+		return w.carried()-counted+underWay <= 2*underWay && w.heard()-counted+underWay <= 2*underWay
 	})
 	w.stop(billing) // before a voucher is due
 	promised, unpaid := w.vouchers("tower", "enb-agent")

@@ -63,6 +63,17 @@ func (w *world) vouchers(ns, home string) (promised, unpaid uint64) {
 
 var vouchersSaid = regexp.MustCompile(`for (\d+) octets, (\d+) octets unpaid`)
 
+// heard is what towers have counted, as billing has heard, in octets.
+func (w *world) heard() (n uint64) {
+	w.t.Helper()
+	if m := towersSaid.FindStringSubmatch(w.run("core", "status", "--home", w.home("billing"))); m != nil {
+		n, _ = strconv.ParseUint(m[1], 10, 64)
+	}
+	return n
+}
+
+var towersSaid = regexp.MustCompile(`they count (\d+) octets`)
+
 // carried is what the gateways have, as billing has heard, in octets.
 func (w *world) carried() uint64 {
 	w.t.Helper()
