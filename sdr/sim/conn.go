@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/3gpp/secret"
 )
@@ -28,8 +29,15 @@ type conn struct {
 	cell   Cell
 	stream uint16
 
+	marked chan struct{} // closed by the first end marker
+	status chan struct{} // takes a value when a status transfer has come
+
 	mu      sync.Mutex
 	mme     *id.MMEUEID
+	access  accessKeys        // written before the phone is there, and by answers of the MME
+	asking  chan s1ap.Message // who waits for the MME's answer
+	leaves  bool              // the phone is being handed over
+	ended   bool              // an end marker has come
 	bearers []*bearer
 	active  time.Time // last user data or signalling
 	asked   bool      // a release was asked for
@@ -51,19 +59,8 @@ func (e *ENB) connect(p *Phone, cell Cell, cause s1ap.RRCEstablishmentCause, tms
 		e.mu.Unlock()
 		return ErrNotReady
 	}
-	for {
-		e.nextID = (e.nextID + 1) & 0xffffff
-		if e.conns[e.nextID] == nil {
-			break
-		}
-	}
-	c := &conn{e: e, phone: p, id: e.nextID, cell: cell, stream: streamUE, active: time.Now()}
-	if e.o.StreamPerUE && e.assoc != nil {
-		if out, _ := e.assoc.Streams(); out > 1 {
-			c.stream = 1 + uint16(c.id)%(out-1)
-		}
-	}
-	e.conns[c.id] = c
+	c := &conn{e: e, phone: p, cell: cell, stream: streamUE, active: time.Now()}
+	e.number(c)
 	e.mu.Unlock()
 	p.adopt(c)
 	m := &s1ap.InitialUEMessage{ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas, TAI: s1ap.FromTAI(cell.TAI), EUTRANCGI: s1ap.FromECGI(cell.ecgi()), RRCEstablishmentCause: cause}
@@ -75,6 +72,23 @@ func (e *ENB) connect(p *Phone, cell Cell, cause s1ap.RRCEstablishmentCause, tms
 		return err
 	}
 	return nil
+}
+
+// number gives a connection its id and stream. Called with mu held.
+func (e *ENB) number(c *conn) {
+	for {
+		e.nextID = (e.nextID + 1) & 0xffffff
+		if e.conns[e.nextID] == nil {
+			break
+		}
+	}
+	c.id, c.marked, c.status = e.nextID, make(chan struct{}), make(chan struct{}, 1)
+	if e.o.StreamPerUE && e.assoc != nil {
+		if out, _ := e.assoc.Streams(); out > 1 {
+			c.stream = 1 + uint16(c.id)%(out-1)
+		}
+	}
+	e.conns[c.id] = c
 }
 
 // drop lets a connection go on this side of S1 only.
@@ -130,8 +144,18 @@ func (c *conn) uplinkNAS(nas []byte) error {
 		EUTRANCGI: s1ap.FromECGI(c.cell.ecgi()), TAI: s1ap.FromTAI(c.cell.TAI)})
 }
 
+// downlinkNAS brings a NAS message to the phone, or back to the MME if the phone is
+// being handed over (TS 36.413 §8.6.2.4).
 func (c *conn) downlinkNAS(nas []byte) {
 	c.touch()
+	c.mu.Lock()
+	leaves := c.leaves
+	c.mu.Unlock()
+	if leaves {
+		c.e.send(c.stream, &s1ap.NASNonDeliveryIndication{MMEUES1APID: s1ap.MMEUES1APID(c.mmeID()), ENBUES1APID: s1ap.ENBUES1APID(c.id), NASPDU: nas,
+			Cause: s1ap.CauseRadioNetworkS1IntraSystemHandoverTriggered.Cause()})
+		return
+	}
 	c.phone.receive(c, nas)
 }
 
@@ -156,6 +180,7 @@ func (c *conn) setupContext(m *s1ap.InitialContextSetupRequest) {
 		c.e.send(c.stream, &s1ap.InitialContextSetupFailure{MMEUES1APID: mme, ENBUES1APID: enb, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
 		return
 	}
+	c.rekeyed(m.SecurityKey, m.UESecurityCapabilities)
 	res := &s1ap.InitialContextSetupResponse{MMEUES1APID: mme, ENBUES1APID: enb}
 	var nas [][]byte
 	for i := range m.ERABToBeSetupListCtxtSUReq {
@@ -193,7 +218,28 @@ func (c *conn) modifyContext(m *s1ap.UEContextModificationRequest) {
 		c.e.send(c.stream, &s1ap.UEContextModificationFailure{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: s1ap.CauseRadioNetworkFailureInRadioInterfaceProcedure.Cause()})
 		return
 	}
+	if m.SecurityKey != nil {
+		c.rekeyed(*m.SecurityKey, c.access.has)
+	}
 	c.e.send(c.stream, &s1ap.UEContextModificationResponse{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
+}
+
+// rekeyed begins a chain of keys with a K_eNB (TS 33.401 §7.2.8.4.1).
+func (c *conn) rekeyed(k s1ap.SecurityKey, has s1ap.UESecurityCapabilities) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.access = accessKeys{key: secret.Key256(k), hop: nassec.NextHop{Key: secret.Key256(k)}, has: has}
+}
+
+// endMarker says that the gateway sends no more by this eNB.
+func (c *conn) endMarker() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.ended = true
+		close(c.marked)
+	}
+	c.e.stats.EndMarkers.Add(1)
 }
 
 // release ends the connection and tells the phone.
@@ -204,6 +250,10 @@ func (c *conn) release(why error) {
 		return
 	}
 	c.gone = true
+	if c.asking != nil {
+		close(c.asking)
+		c.asking = nil
+	}
 	bearers := c.bearers
 	c.bearers = nil
 	c.mu.Unlock()

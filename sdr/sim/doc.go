@@ -6,7 +6,8 @@
 // Phones walk between cells and eNBs, and do by themselves what TS 24.301 says a
 // phone does: they update their tracking area, by T3412 and where they come to
 // another one, answer paging, and attach again where a network asks for it. They
-// do not hand over between cells while connected, and have one bearer.
+// are handed over between eNBs while connected, through the MME and over X2, and
+// have one bearer.
 //
 // With SRSENB and SRSUE, eNB and phone are as simple as srsRAN's, whose habits
 // decide whether a core works with radios that people have.

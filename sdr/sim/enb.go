@@ -76,6 +76,8 @@ type ENB struct {
 	nextID id.ENBUEID
 	conns  map[id.ENBUEID]*conn
 	camped map[id.STMSI]*Phone
+
+	expected map[string]*Phone // that another eNB has announced, by what stands for RRC's handover preparation
 }
 
 // ENBStats counts what an eNB has met. Fields are read with Load.
@@ -89,6 +91,10 @@ type ENBStats struct {
 	Resets               atomic.Uint64 // from the MME
 	ConfigurationUpdates atomic.Uint64 // from the MME
 	Overloads            atomic.Uint64 // Overload Start; the eNB goes on as before
+	Handovers            atomic.Uint64 // phones that came by S1 handover
+	PathSwitches         atomic.Uint64 // phones that came by X2, with a path switch
+	StatusTransfers      atomic.Uint64 // from the MME
+	EndMarkers           atomic.Uint64 // from gateways
 	Undelivered          atomic.Uint64 // messages to the MME that no association took
 }
 

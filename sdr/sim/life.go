@@ -175,12 +175,16 @@ func (p *Phone) finish(err error) {
 	}
 }
 
-// kenbIs compares the eNB's key with the phone's own derivation: AS security
-// mode would fail where they differ (TS 33.401 §7.2.4.5).
+// kenbIs compares the eNB's key with the phone's own derivation, and takes it into
+// use: AS security mode would fail where they differ (TS 33.401 §7.2.4.5).
 func (p *Phone) kenbIs(k secret.Key256) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sec != nil && p.sec.KeNB(p.kenb).Equal(k)
+	if p.sec == nil || !p.sec.KeNB(p.kenb).Equal(k) {
+		return false
+	}
+	p.access = accessKeys{key: k, hop: nassec.NextHop{Key: k}, under: p.sec}
+	return true
 }
 
 // bearersUp: the radio bearers are there; for a service request that is the

@@ -68,6 +68,7 @@ type Phone struct {
 	fresh    *nassec.Context // of a SECURITY MODE COMMAND whose MAC is right
 	secured  bool            // the connection's NAS messages are protected
 	kenb     nassec.Count    // uplink COUNT that K_eNB is derived from
+	access   accessKeys      // of the radio bearers
 	guti     *id.GUTI
 	conn     *conn
 	freed    chan struct{} // closed when conn ends

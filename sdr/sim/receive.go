@@ -50,6 +50,23 @@ func (e *ENB) receive(m sctp.Message) {
 		}
 	case *s1ap.UEContextReleaseCommand:
 		e.releaseCommand(m)
+	case *s1ap.HandoverRequest:
+		e.prepare(m)
+	case *s1ap.HandoverCommand, *s1ap.HandoverPreparationFailure, *s1ap.PathSwitchRequestAcknowledge, *s1ap.PathSwitchRequestFailure:
+		mme, enb := s1ap.UEIDs(m)
+		if c := e.find(*enb, *mme); c != nil {
+			c.answered(m)
+		}
+	case *s1ap.HandoverCancelAcknowledge:
+		e.find(m.ENBUES1APID, m.MMEUES1APID)
+	case *s1ap.MMEStatusTransfer:
+		if c := e.find(m.ENBUES1APID, m.MMEUES1APID); c != nil {
+			e.stats.StatusTransfers.Add(1)
+			select {
+			case c.status <- struct{}{}:
+			default:
+			}
+		}
 	case *s1ap.Paging:
 		e.page(m)
 	case *s1ap.Reset:

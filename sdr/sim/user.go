@@ -84,6 +84,13 @@ func (u *userPlane) datagram(b []byte, from netip.AddrPort) {
 	switch m.Type {
 	case gtpu.EchoRequest:
 		u.sock.WriteToUDPAddrPort(gtpu.AppendEchoResponse(nil, m.Sequence), from)
+	case gtpu.EndMarker:
+		u.mu.RLock()
+		k := u.bearers[m.TEID]
+		u.mu.RUnlock()
+		if k != nil {
+			k.c.endMarker()
+		}
 	case gtpu.GPDU:
 		u.mu.RLock()
 		k := u.bearers[m.TEID]
