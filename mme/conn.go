@@ -169,11 +169,11 @@ func (c *conn) end() {
 	c.ue.served = c.served
 	c.keep()
 	c.ue.fold()
+	c.cutLines()
+	c.ready()
 	c.leaveGuest()
 	c.m.known.park(c.ue, c)
 	page, order, text, later := c.dataWaiting, c.order, c.sms.waiting, c.later
-	c.cutLines()
-	c.ready()
 	for _, in := range append(c.held, c.in.close()...) {
 		switch m := in.msg.(type) {
 		case *s1ap.PathSwitchRequest:

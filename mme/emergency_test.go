@@ -95,7 +95,7 @@ func TestEmergencyAttachUnauthenticated(t *testing.T) {
 			p.initial(m)
 		},
 		"unknown subscriber": func(w *world, p *phone) { delete(w.home.subs, p.imsi); p.initial(p.emergencyRequest()) },
-		"home away":          func(w *world, p *phone) { w.home.refuse = home.Unavailable; p.initial(p.emergencyRequest()) },
+		"home away":          func(w *world, p *phone) { w.home.refusing(home.Unavailable); p.initial(p.emergencyRequest()) },
 		"SIM refused": func(w *world, p *phone) {
 			p.initial(p.emergencyRequest())
 			down[*eps.AuthenticationRequest](p)

@@ -63,7 +63,7 @@ func TestLeaseEndsWhileConnected(t *testing.T) {
 	play(t, noUpdates, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()
-		w.home.refuse = home.RateLimited
+		w.home.refusing(home.RateLimited)
 		time.Sleep(untilRenewal)
 		if i := p.settled(); i.State != Connected {
 			t.Fatalf("state %v, the lease holds for half an hour", i.State)
@@ -74,7 +74,7 @@ func TestLeaseEndsWhileConnected(t *testing.T) {
 		if i := p.settled(); i.State != Idle {
 			t.Errorf("state %v", i.State)
 		}
-		w.home.refuse = 0
+		w.home.refusing(0)
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		p.authenticate()
 		expect[*s1ap.InitialContextSetupRequest](p.e)
@@ -157,7 +157,7 @@ func TestRenewalInterrupted(t *testing.T) {
 		p.setupResponse()
 		p.settled()
 
-		w.home.refuse = home.UnknownSubscriber // it has been erased
+		w.home.refusing(home.UnknownSubscriber) // it has been erased
 		time.Sleep(untilRenewal)
 		p.released()
 		if i := p.settled(); i.State != Deregistered {
@@ -198,4 +198,11 @@ func TestRenewalOfSimulatedPhone(t *testing.T) {
 		l.ok("service", l.p.ServiceRequest(l.ctx, s1ap.RRCEstablishmentCauseMoData))
 		l.is("active again", Connected)
 	})
+}
+
+// refusing makes the home refuse every challenge from now on; 0: none.
+func (h *testHome) refusing(c home.Code) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuse = c
 }
