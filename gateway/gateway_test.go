@@ -271,8 +271,7 @@ func octets(s *sink) (sum uint64) {
 	return sum
 }
 
-// One ticket serves one session at a time: two together would carry its cap
-// twice.
+// One ticket serves one phone at a time: two together would carry its cap twice.
 func TestOneSessionATicket(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {
 		ticket := r.ticket(1, 1000)

@@ -57,7 +57,8 @@ type lease struct {
 	ticket proof.Ticket
 	raw    []byte
 	spent  uint64
-	users  map[*session]struct{} // one, and those that drain
+	users  map[*session]struct{} // the holder's, and those that get no more
+	holder *ue                   // the phone that came with it last
 	out    bool                  // a packet found no room in it
 }
 
@@ -120,32 +121,63 @@ func (g *Gateway) openTicket(raw []byte) (proof.Ticket, error) {
 }
 
 // take puts the session under a lease (or none) and sets its quota: what the
-// ticket's byte cap leaves, counted from now. Another session that is still
-// under it gets no more.
+// ticket's byte cap leaves, counted from now, which it shares with the phone's
+// other sessions under it. Any other session that is still under it gets no more.
 func (g *Gateway) take(s *session, l *lease) {
 	c, _ := g.path.Usage(s.teid)
 	g.giveBack(s, c)
 	s.lease, s.leaseBase = l, c.Octets()
-	left := g.o.UnsettledQuota
-	if l != nil {
-		for other := range l.users {
-			used, err := g.path.Usage(other.teid)
-			if err != nil {
-				continue
-			}
-			l.spent, other.leaseBase = l.spent+used.Octets()-other.leaseBase, used.Octets()
-			if !other.ended {
+	if l == nil {
+		g.bound(s, sum(s.leaseBase, g.o.UnsettledQuota))
+		return
+	}
+	l.users[s], l.holder = struct{}{}, s.ue
+	for other := range l.users {
+		if other.ue != s.ue && !other.ended {
+			if used, err := g.path.Usage(other.teid); err == nil {
 				g.bound(other, used.Octets())
 			}
 		}
-		l.users[s] = struct{}{}
-		left = l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
 	}
-	quota := s.leaseBase + left
-	if quota < left {
-		quota = datapath.NoQuota
+	g.share(s)
+}
+
+// share books what was carried under the session's lease and divides what is left
+// among the phone's sessions under it: evenly, or, where that is less than a
+// packet, all to the one that asks.
+func (g *Gateway) share(s *session) {
+	l := s.lease
+	var with []*session
+	for other := range l.users {
+		used, err := g.path.Usage(other.teid)
+		if err != nil {
+			continue
+		}
+		l.spent, other.leaseBase = l.spent+used.Octets()-other.leaseBase, used.Octets()
+		if !other.ended && other.ue == s.ue {
+			with = append(with, other)
+		}
 	}
-	g.bound(s, quota)
+	left := l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
+	each := left / max(uint64(len(with)), 1)
+	for _, other := range with {
+		switch {
+		case each >= maxPacket:
+			g.bound(other, sum(other.leaseBase, each))
+		case other == s:
+			g.bound(other, sum(other.leaseBase, left))
+		default:
+			g.bound(other, other.leaseBase)
+		}
+	}
+}
+
+// sum is a quota of so much more, without bound if it is beyond counting.
+func sum(used, more uint64) uint64 {
+	if used+more < more {
+		return datapath.NoQuota
+	}
+	return used + more
 }
 
 func (g *Gateway) bound(s *session, quota uint64) {
@@ -159,6 +191,9 @@ const maxPacket = 65535
 // exhausted ends a session whose quota has refused a packet: a tower would go on
 // bringing what nobody pays for.
 func (g *Gateway) exhausted(s *session) {
+	if s.lease != nil && !s.ended && !s.lease.out && s.lease.holder == s.ue {
+		g.share(s)
+	}
 	c, err := g.path.Usage(s.teid)
 	if err != nil || s.quota > c.Octets() && s.quota-c.Octets() >= maxPacket {
 		return // it has another quota since
