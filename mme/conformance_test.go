@@ -22,7 +22,8 @@ var notOurs = map[string]string{
 }
 
 // abnormal are the clauses whose letters are listed, with the last of each.
-var abnormal = map[string]rune{"5_4_2_7": 'j', "5_4_3_7": 'e', "5_5_1_2_7": 'h', "5_5_3_2_7": 'g', "5_6_1_7": 'e'}
+var abnormal = map[string]rune{"5_4_2_7": 'j', "5_4_3_7": 'e', "5_5_1_2_7": 'h', "5_5_3_2_7": 'g', "5_6_1_7": 'e',
+	"6_4_1_6": 'a', "6_4_2_6": 'b', "6_4_3_6": 'b', "6_4_4_5": 'b', "6_5_1_7": 'a', "6_5_3_6": 'a', "6_5_4_6": 'a', "6_6_1_2_6": 'a', "7_3_1": 'a', "7_3_2": 'a'}
 
 // clauseTest is a test named by its clause and letter, and what its comment says. A
 // clause of TS 36.413, which has no letters, has 36413 before it.

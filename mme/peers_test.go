@@ -160,6 +160,7 @@ type testGateway struct {
 	silent    bool                                          // nothing is answered
 	slow      time.Duration                                 // before every answer
 	failed    int                                           // PagingFailed
+	asked     s11.CreateSession                             // the last
 	resources func(*s11.Session, s11.ResourceRequest) error // nil refuses
 	bad       []string                                      // what it was shown that does not fit
 }
@@ -211,6 +212,7 @@ func (g *testGateway) Create(ctx context.Context, r s11.CreateSession) (*s11.Ses
 		return nil, &gtpc.CauseError{Cause: gtpc.UserAuthFailed}
 	}
 	g.next++
+	g.asked = r
 	s := &s11.Session{IMSI: r.IMSI, EBI: r.EBI, APN: r.APN, Address: netip.AddrFrom4([4]byte{10, 45, byte(g.next >> 8), byte(g.next)}),
 		SGW: s11.FTEID{Addr: netip.MustParseAddr("127.0.0.30"), TEID: id.TEID(g.next)}, AMBR: r.AMBR, PCO: []byte{0x80, 0, 13, 4, 10, 45, 0, 1},
 		Cause: 16}

@@ -71,8 +71,12 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	if errors.Is(err, errGiven) {
 		return nil, true
 	}
-	if _, known := err.(*failure); !known && errors.Is(err, errNoAnswer) {
-		err = silent(err) // TS 24.301 §5.4.2.7 b, §5.4.3.7 b, §5.4.4.6 b, §5.5.1.2.7 c
+	switch err.(type) {
+	case *failure, *esmFailure:
+	default:
+		if errors.Is(err, errNoAnswer) {
+			err = silent(err) // TS 24.301 §5.4.2.7 b, §5.4.3.7 b, §5.4.4.6 b, §5.5.1.2.7 c
+		}
 	}
 	c.report(err)
 	p := c.proc
