@@ -2,7 +2,6 @@ package mme
 
 import (
 	"slices"
-	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
@@ -33,25 +32,26 @@ func (c *conn) movable() bool {
 	return c.standing() && len(c.ue.pdns) > 0 && c.ue.lease != nil && !c.access.changing
 }
 
-// takePath gives the gateway the eNB's tunnel ends, with a segment at the tower
-// where the phone is now. Bearers that the eNB has not taken over are released
-// (TS 36.413 §8.4.4.2, §8.4.2.2); PDN connections whose default bearer is among
-// them are the caller's to close.
-func (c *conn) takePath(ends tunnelEnds) (gone []*pdn, err error) {
+// takePath gives the gateway the eNB's tunnel ends, with segments at the tower
+// where the phone is now. Bearers that the eNB has not taken over are no more
+// (TS 36.413 §8.4.4.2, §8.4.2.2), with a default bearer its whole PDN connection.
+func (c *conn) takePath(ends tunnelEnds) error {
 	u := c.ue
 	c.bearers = nil
-	_, cell := c.leg.place()
-	segment, err := u.lease.segment(c.m.o.Operator, c.leg.enb.show().Tower, cell, time.Now())
-	if err != nil {
-		return nil, err
+	var without []id.EBI
+	for _, b := range u.bearersOf() {
+		if b.enb = ends[b.ebi]; b.enb == (s11.FTEID{}) {
+			without = append(without, b.ebi)
+		}
 	}
-	gone = c.take(ends)
+	c.gone("not taken over by the eNB", without...)
 	u.served = true
-	if err := c.commit(); err != nil {
-		return gone, silent(err)
+	segment, err := c.signed()
+	if err != nil {
+		return silent(err)
 	}
 	if err := c.modifyBearers(segment); err != nil {
-		return gone, err
+		return err
 	}
 	c.bearers = c.leg
 	c.showPlace()
@@ -59,21 +59,5 @@ func (c *conn) takePath(ends tunnelEnds) (gone []*pdn, err error) {
 		i.Segment = u.lease.segments
 		u.showBearers(i)
 	})
-	return gone, nil
-}
-
-// take notes the eNB's ends. Bearers without one are no more, with a default
-// bearer its whole PDN connection: these are given.
-func (c *conn) take(ends tunnelEnds) (gone []*pdn) {
-	for _, p := range c.ue.pdns {
-		if _, ok := ends[p.linked()]; !ok && c.m.known.shut(c.ue, p) {
-			gone = append(gone, p)
-			continue
-		}
-		p.bearers = slices.DeleteFunc(p.bearers, func(b *bearer) bool {
-			b.enb = ends[b.ebi]
-			return b.enb == s11.FTEID{}
-		})
-	}
-	return gone
+	return nil
 }

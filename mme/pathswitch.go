@@ -174,7 +174,7 @@ func (c *conn) switchPath(l *leg, m *s1ap.PathSwitchRequest) error {
 		return nil // its eNB is gone again
 	}
 	c.leg = l
-	gone, err := c.takePath(ends)
+	err := c.takePath(ends)
 	if err == nil {
 		err = c.toENB(c.switchAnswer(m))
 	}
@@ -187,10 +187,7 @@ func (c *conn) switchPath(l *leg, m *s1ap.PathSwitchRequest) error {
 		}
 		return reattach(err)
 	}
-	if err := c.redeliver(); err != nil {
-		return err
-	}
-	return c.closeAll(gone)
+	return c.redeliver()
 }
 
 // refuseSwitch answers for a phone that is going.
