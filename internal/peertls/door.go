@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +64,7 @@ type Door struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
+	closed  bool
 	waiting []*guest // oldest first
 	proven  int
 	by      map[[32]byte]int
@@ -151,6 +154,9 @@ func (d *Door) admit(c net.Conn) bool {
 	g := &guest{conn: c, from: origin(c.RemoteAddr()), since: time.Now()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
 	most := d.limits.Waiting
 	if !d.known[g.from] {
 		most -= most / reserveShare
@@ -180,7 +186,7 @@ func (d *Door) outlast(g *guest, of func(*guest) bool) bool {
 			if g.since.Sub(w.since) < d.limits.Patience {
 				return false
 			}
-			d.waiting = append(d.waiting[:i], d.waiting[i+1:]...)
+			d.waiting = slices.Delete(d.waiting, i, i+1)
 			hangUp(w.conn)
 			d.turn(Outlasted)
 			return true
@@ -189,34 +195,64 @@ func (d *Door) outlast(g *guest, of func(*guest) bool) bool {
 	return false
 }
 
+// Close ends the listener and who has no key: nobody waits for them.
+func (d *Door) Close() error {
+	err := d.Listener.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for _, w := range d.waiting {
+		hangUp(w.conn)
+	}
+	return err
+}
+
 // ServerHandshake is TLS's; then the key counts.
 func (d *Door) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c, info, err := d.TransportCredentials.ServerHandshake(raw)
+	defer d.unwait(raw)
+	c, info, err := d.TransportCredentials.ServerHandshake(held{raw})
 	var p Peer
 	if err == nil {
 		p, err = peerOf(info.(credentials.TLSInfo).State)
 	}
-	if err := errors.Join(err, d.prove(raw, p, err == nil)); err != nil {
-		raw.Close()
-		return nil, nil, err
-	}
-	return &proven{Conn: c, leave: sync.OnceFunc(func() { d.leave(p.Key) })}, info, nil
-}
-
-// prove takes a connection from those without a key to those with one, if it
-// has shown one.
-func (d *Door) prove(raw net.Conn, p Peer, shown bool) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, w := range d.waiting {
-		if w.conn == raw {
-			d.waiting = append(d.waiting[:i], d.waiting[i+1:]...)
-			break
+	if err == nil {
+		if err = d.prove(raw, p); err != nil {
+			c.Close()
 		}
 	}
-	if !shown {
-		return nil
+	if err != nil {
+		part(raw)
+		return nil, nil, err
 	}
+	return &proven{Conn: c, raw: raw, leave: sync.OnceFunc(func() { d.leave(p.Key) })}, info, nil
+}
+
+// held is a connection that TLS does not close.
+type held struct{ net.Conn }
+
+// Close does nothing.
+func (held) Close() error { return nil }
+
+// part ends a connection so that the peer hears why: with what it has sent and
+// nobody has read, TLS's alert would be lost (RFC 1122 §4.2.2.13).
+func part(raw net.Conn) {
+	if c, ok := raw.(*net.TCPConn); ok && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(time.Second)) == nil {
+		io.CopyN(io.Discard, c, 1<<14)
+	}
+	raw.Close()
+}
+
+// unwait takes a connection from those without a key.
+func (d *Door) unwait(raw net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = slices.DeleteFunc(d.waiting, func(w *guest) bool { return w.conn == raw })
+}
+
+// prove counts a connection that has shown a key.
+func (d *Door) prove(raw net.Conn, p Peer) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.remember(origin(raw.RemoteAddr()))
 	most := d.limits.Proven
 	if !d.limits.Own(p) {
@@ -290,11 +326,12 @@ func origin(a net.Addr) netip.Prefix {
 // proven is a connection that counts for its key until it is closed.
 type proven struct {
 	net.Conn
+	raw   net.Conn
 	leave func()
 }
 
 // Close implements net.Conn.
 func (c *proven) Close() error {
 	c.leave()
-	return c.Conn.Close()
+	return errors.Join(c.Conn.Close(), c.raw.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ type house struct {
 	door *peertls.Door
 	at   string
 
+	server *grpc.Server
+	refuse atomic.Bool
+
 	mu  sync.Mutex
 	log bytes.Buffer
 }
@@ -43,7 +47,13 @@ func (h *house) Write(b []byte) (int, error) {
 func newHouse(t *testing.T, limits peertls.Limits) *house {
 	t.Helper()
 	key, pub := newKey(t)
-	config, err := peertls.Server(key, func([32]byte) error { return nil })
+	h := &house{t: t, key: pub}
+	config, err := peertls.Server(key, func([32]byte) error {
+		if h.refuse.Load() {
+			return errors.New("nobody I know")
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +61,13 @@ func newHouse(t *testing.T, limits peertls.Limits) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, key: pub, at: l.Addr().String()}
+	h.at = l.Addr().String()
 	h.door = peertls.NewDoor(l, config, limits, slog.New(slog.NewTextHandler(h, nil)))
-	s := grpc.NewServer(grpc.Creds(h.door), grpc.ConnectionTimeout(time.Minute))
+	h.server = grpc.NewServer(grpc.Creds(h.door), grpc.ConnectionTimeout(time.Minute))
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(h.door) }()
+	go func() { done <- h.server.Serve(h.door) }()
 	t.Cleanup(func() {
-		s.Stop()
+		h.server.Stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -190,6 +200,32 @@ func TestPatience(t *testing.T) {
 	}
 	if v := h.door.Snapshot(); v.Turned[peertls.Outlasted] != 1 || v.Proven != 1 || v.Waiting != 3 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// Who says nothing does not hold up the end of a server.
+func TestEndWithAMuteGuest(t *testing.T) {
+	h := newHouse(t, peertls.Limits{})
+	h.mute("127.0.2.1")
+	h.until("it is there", func(v peertls.DoorView) bool { return v.Waiting == 1 })
+	ended := make(chan struct{})
+	go func() { h.server.GracefulStop(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second): // the handshake's time is a minute
+		t.Error("it does not end")
+	}
+}
+
+// Who is refused hears that it is so, each time.
+func TestRefusedHearsIt(t *testing.T) {
+	h := newHouse(t, peertls.Limits{})
+	h.refuse.Store(true)
+	for range 30 {
+		key, _ := newKey(t)
+		if _, err := h.comes("127.0.1.1", key); !peertls.Refused(err) {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func InWords(err error) string {
 		{"keepalive ping failed", "it went without a word"},
 		{"connection timed out", "it went without a word"},
 		{"connection reset", "it broke the connection off"},
+		{"broken pipe", "it broke the connection off"},
 		{"EOF", "it ended the connection: is it running?"},
 		{"tls: ", "it is not who it should be: " + s.Message()},
 	} {
