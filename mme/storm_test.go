@@ -23,7 +23,7 @@ func FuzzStorm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		play(t, func(o *Options) { noUpdates(o); strangers(o) }, func(w *world) {
 			w.towers[0x7f000] = [32]byte{7}
-			s := &storm{w: w, rnd: rand.New(rand.NewPCG(seed, 7))}
+			s := &storm{w: w, target: 0x7f000, rnd: rand.New(rand.NewPCG(seed, 7))}
 			s.healthy = w.phone(w.tower(0x19b))
 			s.healthy.attach()
 			s.dial()
@@ -55,6 +55,7 @@ type storm struct {
 	e       *enbPeer
 	mallory *phone
 	healthy *phone
+	target  uint32 // of handovers
 }
 
 // dial brings the hostile eNB, and the phone at it.
@@ -91,17 +92,25 @@ func (s *storm) check() {
 	}
 }
 
-// gust is one message, whole or broken.
-func (s *storm) gust() {
+// pdu is one message, whole or broken; nil if it cannot be one.
+func (s *storm) pdu() []byte {
 	m := s.message()
+	if s.rnd.IntN(3) == 0 {
+		m = s.furtherMessage()
+	}
 	b, err := s1ap.Append(nil, m)
 	if err != nil {
-		return
+		return nil
 	}
 	if s.rnd.IntN(3) > 0 {
 		b = s.broken(b)
 	}
-	if len(b) > 0 {
+	return b
+}
+
+// gust is one message.
+func (s *storm) gust() {
+	if b := s.pdu(); len(b) > 0 {
 		s.e.raw(b)
 	}
 	if s.rnd.IntN(20) == 0 {
@@ -207,7 +216,7 @@ func (s *storm) nas() []byte {
 		g = eps.FromGUTI(*s.healthy.guti)
 	}
 	var m eps.Message
-	switch s.rnd.IntN(14) {
+	switch s.rnd.IntN(18) {
 	case 0:
 		r := p.attachRequest()
 		r.Identity = g
@@ -240,6 +249,8 @@ func (s *storm) nas() []byte {
 		m = &eps.PDNConnectivityRequest{PTI: eps.PTI(s.rnd.IntN(256)), Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4}
 	case 12:
 		return must(p.sec.AppendServiceRequest(nil))
+	case 13, 14, 15, 16:
+		m = s.sessionMessage()
 	default:
 		r := p.attachRequest()
 		r.Identity = eps.FromIMSI(p.imsi)
