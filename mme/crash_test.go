@@ -53,6 +53,8 @@ func stories() []story {
 			c.h.service()
 		}},
 		{name: "implicit detach", registered: true, tell: func(c *crash) { c.rest(2 * time.Hour); c.h.attach() }},
+		{name: "path switch", registered: true, tell: func(c *crash) { c.move(c.switchPath); c.move(c.switchPath) }},
+		{name: "S1 handover", registered: true, tell: func(c *crash) { c.move(c.handOver); c.move(c.handOver) }},
 		{name: "attach by IMSI of a registered phone", registered: true, tell: func(c *crash) {
 			c.lock(func() { c.h.guti, c.h.sec, c.h.ksi, c.h.registered = nil, nil, eps.NoKSI, false })
 			c.h.attach()
@@ -91,6 +93,7 @@ type crash struct {
 	all       sync.WaitGroup
 	told      map[secret.Key256]*nassec.Context // all that left towards the phone, by K_ASME
 	answered  map[secret.Key256]nassec.Count    // the next uplink COUNT when something left, likewise
+	there     arrival                           // where a handover brings the phone
 	mayAttach bool                              // anew, although registered: the network has detached it
 }
 
@@ -246,6 +249,8 @@ func (c *crash) react(e *enbPeer, m s1ap.Message) {
 		}
 	case *s1ap.UEContextModificationRequest:
 		e.send(&s1ap.UEContextModificationResponse{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
+	case *s1ap.HandoverRequest, *s1ap.HandoverCommand, *s1ap.PathSwitchRequestAcknowledge:
+		c.moves(e, m)
 	case *s1ap.UEContextReleaseCommand:
 		pair := m.UES1APIDs.UES1APIDPair
 		if h.at(e, pair.ENBUES1APID) {

@@ -288,7 +288,8 @@ func (e *enbPeer) next() s1ap.Message {
 }
 
 // newKey checks that no two context setups have one K_eNB, under which radio
-// bearers would have one key stream twice (TS 33.401 §7.2.6.2).
+// bearers would have one key stream twice (TS 33.401 §7.2.6.2), nor two handovers
+// one NH.
 func (w *world) newKey(m s1ap.Message) {
 	w.t.Helper()
 	var key s1ap.SecurityKey
@@ -300,13 +301,17 @@ func (w *world) newKey(m s1ap.Message) {
 			return
 		}
 		key = *m.SecurityKey
+	case *s1ap.HandoverRequest:
+		key = m.SecurityContext.NextHopParameter
+	case *s1ap.PathSwitchRequestAcknowledge:
+		key = m.SecurityContext.NextHopParameter
 	default:
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.keys[key] {
-		w.t.Errorf("a K_eNB is used twice")
+		w.t.Errorf("a K_eNB or NH is used twice")
 	}
 	w.keys[key] = true
 }
