@@ -90,7 +90,8 @@ func (c *conn) attachAccept(req *eps.AttachRequest, pti eps.PTI, p *pdn) ([]byte
 		GUTI: eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi})),
 	}
 	m.Features = c.m.features()
-	m.T3324, m.T3412Extended, m.ExtendedDRX = c.grant(req.T3324, req.T3412Extended, req.ExtendedDRX)
+	granted := c.grant(saving{req.T3324, req.T3412Extended, req.ExtendedDRX})
+	m.T3324, m.T3412Extended, m.ExtendedDRX = granted.active, granted.periodic, granted.edrx
 	if m.LAI, m.AdditionalUpdateResult, m.Cause = c.nonEPS(req.Type == eps.AttachTypeCombined); m.LAI.OK {
 		m.Result = eps.AttachResultCombined
 	}

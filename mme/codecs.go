@@ -231,3 +231,9 @@ func value[V any](c codec[*V]) codec[V] {
 		return v
 	}}
 }
+
+// some is a codec of an octet that is there.
+func some[V ~uint8]() codec[eps.Opt[V]] {
+	return fixed(1, func(b []byte, v eps.Opt[V]) []byte { return append(b, byte(v.V)) },
+		func(b []byte) (eps.Opt[V], error) { return eps.Some(V(b[0])), nil })
+}

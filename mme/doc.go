@@ -18,6 +18,10 @@
 // What is ordered of an idle phone, such as to be detached, waits in the registry
 // while it is paged.
 //
+// Short messages (sms.go, smsline.go) go beside all procedures: each is a goroutine
+// of its own, with the CP and RP layers of TS 24.011 as a function that sends and
+// waits, through the connection of its phone. A message centre is behind Messages.
+//
 // An eNB is one association with S1 Setup done. It keeps its global id for as long
 // as it answers: another that claims it is refused, while one that has restarted
 // is taken at once or, if its former association is half open, two seconds later.

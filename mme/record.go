@@ -58,6 +58,9 @@ var ueRows = table[ue]{
 	field(27, "last tracking area", func(u *ue) *id.TAI { return &u.info.TAI }, taiCodec()),
 	field(28, "short messages", func(u *ue) *bool { return &u.texts }, truth()),
 	octets(29, "UE radio capability for paging", maxRadioCapability, func(u *ue) *[]byte { return &u.radioPaging }),
+	field(30, "T3324", func(u *ue) *eps.Opt[eps.GPRSTimer] { return &u.saving.active }, some[eps.GPRSTimer]()),
+	field(31, "T3412 extended", func(u *ue) *eps.Opt[eps.GPRSTimer3] { return &u.saving.periodic }, some[eps.GPRSTimer3]()),
+	field(32, "extended DRX", func(u *ue) *eps.Opt[eps.ExtendedDRX] { return &u.saving.edrx }, some[eps.ExtendedDRX]()),
 }
 
 // keysetRows is a NAS security context. The downlink COUNT in it is the mark: all

@@ -61,6 +61,9 @@ func someUE(r *rand.Rand) *ue {
 		p.bearers = append(p.bearers, &bearer{ebi: 7, qos: gtpc.QoS{QCI: 1, GBRDL: 64000}, sgw: s11.FTEID{Addr: netip.MustParseAddr("127.0.0.30"), TEID: 9}})
 		u.pdns, u.shown, u.served, u.texts = []*pdn{p, newPDN(session(6), nil)}, u.lease, true, true
 	}
+	if r.IntN(2) == 0 {
+		u.saving = saving{eps.Some(eps.GPRSTimer(r.IntN(256))), eps.Some(eps.GPRSTimer3(r.IntN(256))), eps.Some(eps.ExtendedDRX(r.IntN(256)))}
+	}
 	u.opening, u.closing, u.requests = eps.BearerStatus(r.Uint32()&0xffe0), []*closing{{session: session(5)}}, r.IntN(1000)
 	u.heard, u.assigned, u.info.Since = time.Unix(1e9, 3), time.Unix(1e9, 4), time.Unix(1e9, 5)
 	u.info.ENB = id.GlobalENBID{PLMN: testPLMN, Type: id.HomeENB, ID: 0xfffffff}
@@ -83,7 +86,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		if again := got.record(); !bytes.Equal(again, b) {
 			t.Fatalf("written again it is\n%x\nand was\n%x", again, b)
 		}
-		if got.sec.State() != u.sec.State() || !reflect.DeepEqual(got.lease, u.lease) || got.registered != u.registered || !reflect.DeepEqual(got.pdns, u.pdns) {
+		if got.sec.State() != u.sec.State() || !reflect.DeepEqual(got.lease, u.lease) || got.registered != u.registered || got.saving != u.saving || got.texts != u.texts || !reflect.DeepEqual(got.pdns, u.pdns) {
 			t.Fatalf("got %+v, want %+v", got, u)
 		}
 	}

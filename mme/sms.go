@@ -21,8 +21,9 @@ type Messages interface {
 	// without a report. An error tells the phone cause #38, network out of order,
 	// and does not reach it. ctx ends when the phone waits no more.
 	Submit(ctx context.Context, from Sender, m sms.RP) (sms.RP, error)
-	// Ready says that a phone is there: after each attach, and when one comes that
-	// a DeliverSMS did not find (TS 23.040 §3.2.8). It does not block.
+	// Ready says that a phone takes short messages: after each attach for them, and
+	// when one comes that a DeliverSMS did not find (TS 23.040 §3.2.8). It does not
+	// block.
 	Ready(imsi id.IMSI)
 }
 
@@ -195,7 +196,7 @@ func (m *MME) absent(u *ue) {
 
 // ready tells the message centre that the phone is there, if it is to know.
 func (c *conn) ready() {
-	if centre := c.m.o.Messages; c.alert && c.ue.registered && centre != nil {
+	if centre := c.m.o.Messages; c.alert && c.ue.registered && c.ue.texts && centre != nil {
 		c.alert = false
 		centre.Ready(c.ue.imsi)
 	}
@@ -224,6 +225,7 @@ func (c *conn) messages() {
 // §C.4). Without one, or for nobody's wish, it has EPS services only.
 func (c *conn) nonEPS(combined bool) (lai eps.Opt[eps.LAI], result eps.Opt[eps.AdditionalUpdateResult], cause eps.Opt[eps.EMMCause]) {
 	texts := combined && c.m.o.Messages != nil
+	c.alert = c.alert || texts && !c.ue.texts
 	c.m.known.setTexts(c.ue, texts)
 	switch {
 	case texts:

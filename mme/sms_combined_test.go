@@ -52,6 +52,9 @@ func TestCombinedUpdateWithSMS(t *testing.T) {
 		}
 		p.uplink(p.updateRequest(eps.UpdateCombinedIMSIAttach))
 		m := down[*eps.TrackingAreaUpdateAccept](p)
+		if n := centre.readied(); n != 1 {
+			t.Errorf("announced %d times", n)
+		}
 		if m.Result != eps.UpdateResultCombined || m.AdditionalUpdateResult != eps.Some(eps.AdditionalUpdateResultSMSOnly) || !m.LAI.OK || m.Cause.OK {
 			t.Errorf("%v", m)
 		}

@@ -185,7 +185,8 @@ func (c *conn) updateAccept(req *eps.TrackingAreaUpdateRequest, guti bool) *eps.
 		Bearers: eps.Some(u.status()),
 	}
 	m.Features = c.m.features()
-	m.T3324, m.T3412Extended, m.ExtendedDRX = c.grant(req.T3324, req.T3412Extended, req.ExtendedDRX)
+	granted := c.grant(saving{req.T3324, req.T3412Extended, req.ExtendedDRX})
+	m.T3324, m.T3412Extended, m.ExtendedDRX = granted.active, granted.periodic, granted.edrx
 	if guti {
 		m.GUTI = eps.Some(eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi}))
 	}
