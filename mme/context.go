@@ -1,6 +1,7 @@
 package mme
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,8 +48,11 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 
 // sign makes the segment of a session for the phone's stay where it is.
 func (c *conn) sign() ([]byte, error) {
-	if c.leg == nil {
+	switch {
+	case c.leg == nil:
 		return nil, &lost{"no S1 connection"}
+	case c.ue.lease == nil:
+		return nil, refuse(eps.EMMCauseNetworkFailure, errors.New("the phone's ticket is used up"))
 	}
 	_, cell := c.leg.place()
 	segment, err := c.ue.lease.segment(c.m.o.Operator, c.leg.enb.show().Tower, cell, time.Now())

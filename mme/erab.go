@@ -253,16 +253,19 @@ func (c *conn) releaseERABs(bearers []*bearer, nas []byte) *s1ap.ERABReleaseComm
 // ambr is what the phone may have in all without guarantee: the sum of its PDN
 // connections, at most what it has subscribed to (TS 23.401 §4.7.3).
 func (u *ue) ambr() s1ap.UEAggregateMaximumBitrate {
-	most := u.lease.profile
+	maxUL, maxDL := maxAMBR, maxAMBR
+	if u.lease != nil {
+		maxUL, maxDL = u.lease.profile.AMBRUL, u.lease.profile.AMBRDL
+	}
 	var ul, dl id.BitRate // at most 11 times 4 Tbit/s
 	for _, p := range u.pdns {
 		ul, dl = ul+p.ambr.UL, dl+p.ambr.DL
 	}
-	if ul == 0 || ul > most.AMBRUL {
-		ul = most.AMBRUL
+	if ul == 0 || ul > maxUL {
+		ul = maxUL
 	}
-	if dl == 0 || dl > most.AMBRDL {
-		dl = most.AMBRDL
+	if dl == 0 || dl > maxDL {
+		dl = maxDL
 	}
 	return s1ap.UEAggregateMaximumBitrate{UEaggregateMaximumBitRateDL: s1ap.BitRate(dl), UEaggregateMaximumBitRateUL: s1ap.BitRate(ul)}
 }

@@ -22,7 +22,13 @@ func (c *conn) connectPDN(m *eps.PDNConnectivityRequest) error {
 	}
 	if err := c.modifyOne(p); err != nil {
 		c.closePDN(p)
-		return err
+		if err == errStopping {
+			return err
+		}
+		if e := c.deactivate(p, p.bearers, &eps.DeactivateEPSBearerContextRequest{EBI: p.linked(), Cause: eps.ESMCauseNetworkFailure}); e != nil {
+			return e
+		}
+		return abandon("the gateway does not take the bearer: %w", err)
 	}
 	c.changed(c.ue.showBearers)
 	return nil
@@ -35,6 +41,9 @@ func (c *conn) openPDN(m *eps.PDNConnectivityRequest) (*pdn, error) {
 	}
 	if m.Request == eps.RequestTypeHandover {
 		return nil, refusePDN(eps.ESMCausePDNConnectionDoesNotExist, errors.New("handover of a PDN connection from another access"))
+	}
+	if c.ue.lease == nil { // until it is renewed
+		return nil, refusePDN(eps.ESMCauseServiceOptionTemporarilyOutOfOrder, errors.New("the phone's ticket is used up"))
 	}
 	w, err := c.esmInformation(m)
 	if err != nil {

@@ -69,8 +69,9 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 	var err error
 	if c.served {
 		c.served, c.bearers = false, nil
+		s := u.pdns[0].session // any: it is for all
 		_, err = call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, c.m.o.Gateway.Release(ctx, u.pdns[0].session)
+			return struct{}{}, c.m.o.Gateway.Release(ctx, s)
 		})
 	}
 	if errors.Is(err, errEvicted) {

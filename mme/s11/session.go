@@ -148,6 +148,11 @@ func (c *Client) Modify(ctx context.Context, s *Session, m ModifyBearer) error {
 	if err != nil {
 		return err
 	}
+	if b, err := res.FindBearer(0, s.EBI); err == nil {
+		if err := gtpc.CheckCause(b, "bearer context"); err != nil {
+			return fmt.Errorf("s11: %w", err)
+		}
+	}
 	var gone []id.EBI
 	for _, t := range m.Dedicated {
 		if b, err := res.FindBearer(0, t.EBI); err == nil && gtpc.CheckCause(b, "bearer context") != nil {
