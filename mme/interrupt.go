@@ -26,7 +26,7 @@ func (c *conn) interrupt(in inbound) error {
 	case detachOrder:
 		return c.ordered(m)
 	case smsWaiting:
-		c.sms.waiting.instead(&c.sms.waiting, m.delivery) // until the connection is at rest
+		m.waitIn(&c.sms.waiting) // until the connection is at rest
 		return nil
 	case smsOut:
 		return c.sendLine(m)

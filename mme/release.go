@@ -45,7 +45,7 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 		case bearerOrder:
 			_ = c.postpone(in)
 		case smsWaiting:
-			c.sms.waiting.instead(&c.sms.waiting, m.delivery)
+			m.waitIn(&c.sms.waiting)
 		case *s1ap.UEContextReleaseComplete:
 			c.ue.recommended(m)
 			return nil

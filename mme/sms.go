@@ -55,10 +55,10 @@ func (d *delivery) failed(why error) {
 	}
 }
 
-// instead puts d where old is, whose turn is over.
-func (old *delivery) instead(place **delivery, d *delivery) {
-	if old != nil {
-		old.failed(ErrAbsent)
+// waitIn puts d in a place where a message waits; one whose turn is over leaves it.
+func (d *delivery) waitIn(place **delivery) {
+	if *place != nil {
+		(*place).failed(ErrAbsent)
 	}
 	*place = d
 }
@@ -164,7 +164,7 @@ func (m *MME) announce(u *ue, d *delivery) {
 	case u.registered && !u.texts:
 		reason = ErrNoSMS
 	case owner == nil:
-		u.sms.instead(&u.sms, d)
+		d.waitIn(&u.sms)
 	}
 	m.known.mu.Unlock()
 	switch {
