@@ -40,11 +40,14 @@ func obey(drain func()) {
 
 // said is err for people: where the text does not say all, what helps.
 func said(c *cobra.Command, err error) string {
-	if usage := (*usageError)(nil); errors.As(err, &usage) && !usage.known {
+	if usage := (*usageError)(nil); errors.As(err, &usage) && !usage.known || missesFlag(err) {
 		return fmt.Sprintf("%v; see %s --help", err, c.CommandPath())
 	}
 	return err.Error()
 }
+
+// missesFlag knows what cobra says by itself.
+func missesFlag(err error) bool { return strings.HasPrefix(err.Error(), "required flag") }
 
 // exitCode is 0 for ok, 2 for what a person wrote wrong, 1 for what failed.
 func exitCode(err error) int {
@@ -53,7 +56,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &mistake), errors.As(err, &usage), strings.HasPrefix(err.Error(), "required flag"):
+	case errors.As(err, &mistake), errors.As(err, &usage), missesFlag(err):
 		return 2
 	}
 	return 1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -33,6 +34,7 @@ func TestHelpIsNamed(t *testing.T) {
 		"campanile --help":                {"--nonsense"},
 		"campanile decode --help":         {"decode", "--as", "x", "0741"},
 		"campanile subscriber add --help": {"subscriber", "add"},
+		"campanile sim --help":            {"sim"},
 	} {
 		c := root()
 		c.SetOut(io.Discard)
@@ -57,6 +59,16 @@ func TestCommandLineMistakes(t *testing.T) {
 	}
 	if _, code, err := call(t, "status", "--home", t.TempDir()); code != 1 || !strings.Contains(err.Error(), "no node is running") {
 		t.Errorf("status without a node: code %d, %v", code, err)
+	}
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.Mkdir("var", 0o700), os.WriteFile("var/campanile.toml", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := call(t, "status", "--home", t.TempDir()); !strings.HasSuffix(err.Error(), "--home var") {
+		t.Errorf("status beside what make run made: %v", err)
+	}
+	if _, _, err := call(t, "status", "--home", "./var"); strings.Contains(err.Error(), "make run") {
+		t.Errorf("status of what make run made: %v", err)
 	}
 	home := t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, "campanile.toml"), []byte("role = \"mme\"\n"), 0o600); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"text/tabwriter"
@@ -22,6 +23,9 @@ import (
 	"campanile.network/internal/config"
 	pb "campanile.network/wire/corepb"
 )
+
+// madeHome is the home that make run makes, in the folder of the sources.
+const madeHome = "var"
 
 // ask calls the running node over its admin socket.
 func ask[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
@@ -47,7 +51,11 @@ func askAt[T any](cmd *cobra.Command, g *globals, socket string, f func(context.
 			if c, err := town.LoadConfig(g.home); err == nil {
 				role = c.Role
 			}
-			return out, fmt.Errorf("no node is running in %s; start it with: campanile %s --home %s", g.home, role, g.home)
+			none := fmt.Sprintf("no node is running in %s; start it with: campanile %s --home %s", g.home, role, g.home)
+			if _, err := os.Stat(filepath.Join(madeHome, "campanile.toml")); err == nil && filepath.Clean(g.home) != madeHome {
+				none += "; or do you mean the one of make run? add --home " + madeHome
+			}
+			return out, errors.New(none)
 		case codes.InvalidArgument:
 			return out, &usageError{err: errors.New(s.Message()), known: true}
 		}
@@ -122,8 +130,9 @@ func subscriberCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "subscriber", GroupID: "operate", Short: "Add, list, bar and erase subscribers"}
 	cmd.AddCommand(subscriberAdd(g), subscriberList(g))
 	for verb, state := range map[string]string{"bar": "barred", "unbar": "active", "erase": "erased"} {
+		short := map[string]string{"bar": "Keep a subscriber out until he is let in again", "unbar": "Let a subscriber in again", "erase": "Forget a subscriber, for good"}[verb]
 		cmd.AddCommand(&cobra.Command{
-			Use: verb + " IMSI", Args: cobra.ExactArgs(1), Short: "Make a subscriber " + state,
+			Use: verb + " IMSI", Args: cobra.ExactArgs(1), Short: short,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.SetSubscriberReply, error) {
 					return c.SetSubscriber(ctx, &pb.SetSubscriberRequest{Imsi: args[0], State: state})
@@ -258,7 +267,7 @@ func towerCommand(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID\tITS RADIO, AS IT TOLD THE LEDGER", func(w io.Writer) {
+				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID\tITS RADIO, AS IT SAID LAST", func(w io.Writer) {
 					for _, t := range r.Towers {
 						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid), town.SayTold(t.Health))
 					}

@@ -123,7 +123,7 @@ func (t *Town) sayTower(say func(name, format string, args ...any)) {
 		if why == "" {
 			why = "not reached yet"
 		}
-		link = fmt.Sprintf("the link to billing at %s is away since %s: %s", t.cfg.Peers.Billing, v.AwaySince.Format(time.TimeOnly), why)
+		link = fmt.Sprintf("the link to billing is away since %s: %s (%s)", v.AwaySince.Format(time.TimeOnly), why, t.cfg.Peers.Billing)
 	}
 	s := t.relay.Stats()
 	say("tower", "%s: %s; eNBs %d, phones with bearers %d; %s", v.Tower.Short(), v.Notice.Text, s.ENBs, s.UEs, link)

@@ -255,7 +255,7 @@ func (t *Town) openHSS(context.Context) error {
 // portTaken turns "address already in use" into a mistake with a remedy.
 func (t *Town) portTaken(err error, key string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, key), What: err.Error(), Remedy: "another program has this port: stop it, or change " + key}
+		return &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, key), What: err.Error(), Remedy: "another program has this port, perhaps a campanile that runs already: stop it, or change " + key}
 	}
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, key), What: err.Error(), Remedy: "this machine does not have that address: change " + key}
