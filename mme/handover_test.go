@@ -17,7 +17,17 @@ func (p *phone) required(f *enbPeer) *s1ap.HandoverRequired {
 	return &s1ap.HandoverRequired{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: s1ap.CauseRadioNetworkHandoverDesirableForRadioReason.Cause(),
 		TargetID: s1ap.TargetID{Choice: s1ap.TargetIDChoiceTargeteNBID, TargeteNBID: &s1ap.TargeteNBID{
 			GlobalENBID: s1ap.FromGlobalENBID(id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: uint32(f.eci >> 8)}), SelectedTAI: f.tai()}},
-		SourceToTargetTransparentContainer: []byte("to the target")}
+		SourceToTargetTransparentContainer: toTarget(f)}
+}
+
+// toTarget and toSource are what eNBs tell each other; what is of RRC in it is not.
+func toTarget(f *enbPeer) []byte {
+	return must((&s1ap.SourceeNBToTargeteNBTransparentContainer{RRCContainer: []byte("to the target"), TargetCellID: f.cell(),
+		UEHistoryInformation: s1ap.UEHistoryInformation{{Choice: s1ap.LastVisitedCellItemChoiceEUTRANCell, EUTRANCell: &s1ap.LastVisitedEUTRANCellInformation{GlobalCellID: f.cell()}}}}).Append(nil))
+}
+
+func toSource() []byte {
+	return must((&s1ap.TargeteNBToSourceeNBTransparentContainer{RRCContainer: []byte("to the source")}).Append(nil))
 }
 
 // moving is a phone in an S1 handover: there is what it will be at the target.
@@ -31,7 +41,7 @@ func (p *phone) prepare(f *enbPeer) (*moving, *s1ap.HandoverRequest) {
 	p.w.t.Helper()
 	p.e.send(p.required(f))
 	r := expect[*s1ap.HandoverRequest](f)
-	if r.MMEUES1APID == p.mmeID || string(r.SourceToTargetTransparentContainer) != "to the target" {
+	if r.MMEUES1APID == p.mmeID || !bytes.Equal(r.SourceToTargetTransparentContainer, toTarget(f)) {
 		p.w.t.Errorf("Handover Request %+v", r)
 	}
 	m := &moving{p, *p}
@@ -43,7 +53,7 @@ func (p *phone) prepare(f *enbPeer) (*moving, *s1ap.HandoverRequest) {
 
 func (m *moving) ready() *s1ap.HandoverRequestAcknowledge {
 	q := &m.there
-	return &s1ap.HandoverRequestAcknowledge{MMEUES1APID: q.mmeID, ENBUES1APID: q.enbID, TargetToSourceTransparentContainer: []byte("to the source"),
+	return &s1ap.HandoverRequestAcknowledge{MMEUES1APID: q.mmeID, ENBUES1APID: q.enbID, TargetToSourceTransparentContainer: toSource(),
 		ERABAdmittedList: s1ap.ERABAdmittedList{{ERABID: 5, TransportLayerAddress: s1ap.FromAddr(q.e.addr), GTPTEID: s1ap.FromTEID(id.TEID(q.teid))}}}
 }
 
@@ -52,7 +62,7 @@ func (m *moving) commanded() *s1ap.HandoverCommand {
 	m.w.t.Helper()
 	m.there.e.send(m.ready())
 	c := expect[*s1ap.HandoverCommand](m.e)
-	if c.MMEUES1APID != m.mmeID || c.ENBUES1APID != m.enbID || string(c.TargetToSourceTransparentContainer) != "to the source" {
+	if c.MMEUES1APID != m.mmeID || c.ENBUES1APID != m.enbID || !bytes.Equal(c.TargetToSourceTransparentContainer, toSource()) {
 		m.w.t.Errorf("Handover Command %+v", c)
 	}
 	return c

@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +56,8 @@ type storm struct {
 	e       *enbPeer
 	mallory *phone
 	healthy *phone
-	target  uint32 // of handovers
+	target  uint32        // of handovers
+	asked   atomic.Uint32 // of one to the hostile eNB: the MME's id there
 }
 
 // dial brings the hostile eNB, and the phone at it.
@@ -66,8 +68,14 @@ func (s *storm) dial() {
 	s.mallory.attach()
 	go func(e *enbPeer) {
 		for {
-			if _, err := e.a.Recv(context.Background()); err != nil {
+			in, err := e.a.Recv(context.Background())
+			if err != nil {
 				return
+			}
+			if p, err := s1ap.Parse(in.Data); err == nil {
+				if m, ok := p.Message.(*s1ap.HandoverRequest); ok {
+					s.asked.Store(uint32(m.MMEUES1APID))
+				}
 			}
 		}
 	}(s.e)
@@ -142,9 +150,11 @@ func (s *storm) broken(b []byte) []byte {
 
 // ids are the hostile phone's, the other one's, or anybody's.
 func (s *storm) ids() (s1ap.MMEUES1APID, s1ap.ENBUES1APID) {
-	switch s.rnd.IntN(4) {
+	switch s.rnd.IntN(6) {
 	case 0:
 		return s.healthy.mmeID, s.healthy.enbID
+	case 2:
+		return s1ap.MMEUES1APID(s.asked.Load()), s1ap.ENBUES1APID(s.rnd.IntN(8))
 	case 1:
 		return s1ap.MMEUES1APID(s.rnd.IntN(300)), s1ap.ENBUES1APID(s.rnd.IntN(8))
 	}
@@ -156,7 +166,18 @@ func (s *storm) message() s1ap.Message {
 	cause := s1ap.CauseRadioNetworkUnspecified.Cause()
 	item := s1ap.UEAssociatedLogicalS1ConnectionListRes{{MMEUES1APID: &m, ENBUES1APID: &n}, {MMEUES1APID: &m}, {ENBUES1APID: &n}}
 	bearer := s1ap.FromAddr(s.e.addr)
-	switch s.rnd.IntN(24) {
+	switch s.rnd.IntN(30) {
+	case 20, 21:
+		return &s1ap.HandoverRequestAcknowledge{MMEUES1APID: m, ENBUES1APID: n, TargetToSourceTransparentContainer: []byte{1},
+			ERABAdmittedList: s1ap.ERABAdmittedList{{ERABID: s1ap.ERABID(5 + s.rnd.IntN(2)), TransportLayerAddress: bearer, GTPTEID: s1ap.FromTEID(667)}}}
+	case 22:
+		return &s1ap.HandoverFailure{MMEUES1APID: m, Cause: cause}
+	case 23:
+		return &s1ap.ENBStatusTransfer{MMEUES1APID: m, ENBUES1APID: n, ENBStatusTransferTransparentContainer: s1ap.ENBStatusTransferTransparentContainer{
+			BearersSubjectToStatusTransferList: s1ap.BearersSubjectToStatusTransferList{{ERABID: 5}}}}
+	case 24, 25:
+		return &s1ap.HandoverRequired{MMEUES1APID: m, ENBUES1APID: n, Cause: cause, TargetID: s1ap.TargetID{Choice: s1ap.TargetIDChoiceTargeteNBID,
+			TargeteNBID: &s1ap.TargeteNBID{GlobalENBID: s.e.setupRequest(0x7f000).GlobalENBID, SelectedTAI: s.e.tai()}}, SourceToTargetTransparentContainer: []byte{1}}
 	case 0:
 		return &s1ap.Reset{Cause: cause, ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoicePartOfS1Interface, PartOfS1Interface: item}}
 	case 1:

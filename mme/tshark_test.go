@@ -45,7 +45,8 @@ func TestTsharkReadsTheMME(t *testing.T) {
 	}
 	for _, want := range []string{"S1SetupResponse", "S1SetupFailure", "Authentication request", "Authentication reject", "Security mode command", "ESM information request",
 		"Attach accept, Activate default EPS bearer context request", "EMM information", "UEContextReleaseCommand", "Paging", "Service reject", "Attach reject", "PDN connectivity reject",
-		"Tracking area update reject", "Tracking area update accept", "GUTI reallocation command", "Detach accept", "Detach request", "Identity request", "ErrorIndication", "ResetAcknowledge", "EMM status"} {
+		"Tracking area update reject", "Tracking area update accept", "GUTI reallocation command", "Detach accept", "Detach request", "Identity request", "ErrorIndication", "ResetAcknowledge", "PathSwitchRequestAcknowledge", "PathSwitchRequestFailure",
+		"HandoverRequest", "HandoverCommand", "HandoverPreparationFailure", "HandoverCancelAcknowledge", "MMEStatusTransfer", "EMM status"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("tshark sees no %q in\n%s", want, out)
 		}
@@ -68,6 +69,7 @@ func aDay(w *world) {
 	e.send(e.setupRequest(0x19b))
 	expect[*s1ap.S1SetupResponse](e)
 	wholeLife(w, e)
+	wanderer(w, e)
 	unknownPhone(w, e)
 	refusals(w, e)
 }
@@ -190,4 +192,37 @@ func pcapOf(messages [][]byte) []byte {
 		out = append(out, packet...)
 	}
 	return out
+}
+
+// wanderer is a phone that is handed over, or not.
+func wanderer(w *world, e *enbPeer) {
+	f := w.towerIn(0x19c, 8)
+	p := w.phone(e)
+	p.attach()
+	down[*eps.EMMInformation](p)
+	p.arrive(f)
+	m := p.switchRequest(e)
+	m.UESecurityCapabilities.EncryptionAlgorithms = 0
+	m.ERABToBeSwitchedDLList = append(m.ERABToBeSwitchedDLList, s1ap.ERABToBeSwitchedDLItem{ERABID: 9, TransportLayerAddress: s1ap.FromAddr(e.addr), GTPTEID: s1ap.FromTEID(1)})
+	e.send(m)
+	expect[*s1ap.PathSwitchRequestAcknowledge](e)
+	p.e, p.enbID = e, m.ENBUES1APID
+	m = p.switchRequest(f)
+	m.SourceMMEUES1APID++
+	f.refusedSwitch(m)
+	r := p.required(e)
+	r.TargetID.TargeteNBID.SelectedTAI.TAC = s1ap.FromTAC(77)
+	e.send(r)
+	p.failed()
+	p.prepare(f)
+	p.cancel()
+	expect[*s1ap.UEContextReleaseCommand](f)
+	moving, _ := p.prepare(f)
+	moving.commanded()
+	e.send(&s1ap.ENBStatusTransfer{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, ENBStatusTransferTransparentContainer: s1ap.ENBStatusTransferTransparentContainer{
+		BearersSubjectToStatusTransferList: s1ap.BearersSubjectToStatusTransferList{{ERABID: 5}}}})
+	expect[*s1ap.MMEStatusTransfer](f)
+	moving.notify()
+	moving.left()
+	p.idle()
 }
