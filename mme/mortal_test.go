@@ -179,12 +179,12 @@ type mortalDisk struct {
 	x *life
 }
 
-func (d mortalDisk) Commit(changes []Change) error {
+func (d mortalDisk) Commit(ctx context.Context, changes []Change) error {
 	time.Sleep(time.Millisecond)
 	if !d.x.event() {
 		return errors.New("no power")
 	}
-	return d.disk.Commit(changes)
+	return d.disk.Commit(ctx, changes)
 }
 
 // mortal gives an MME's options for one life.

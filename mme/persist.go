@@ -32,9 +32,10 @@ import (
 
 // Store keeps records over restarts. *store.Store is one.
 type Store interface {
-	// Commit writes all changes or none. They are on disk when it returns nil.
-	// It is called by one goroutine at a time.
-	Commit([]Change) error
+	// Commit writes all changes or none. They are on disk when it returns nil;
+	// they may be all the same when ctx ends first. It is called by one goroutine
+	// at a time.
+	Commit(context.Context, []Change) error
 	// Load gives the record of every phone to f, which several goroutines may
 	// call at once. It counts those it could not read, and says why in its log.
 	Load(f func(record []byte)) (lost int, err error)
@@ -74,7 +75,7 @@ func (b *batch) put(c Change) {
 }
 
 // wait waits until the batch is on disk.
-func (b *batch) wait() error {
+func (k *keeper) wait(b *batch) error {
 	select {
 	case <-b.done:
 		return b.err
@@ -86,7 +87,9 @@ func (b *batch) wait() error {
 	case <-b.done:
 		return b.err
 	case <-t.C:
-		return fmt.Errorf("%w: nothing written in %v", errStorage, commitWait)
+		err := fmt.Errorf("%w: nothing written in %v", errStorage, commitWait)
+		k.failed(err)
+		return err
 	}
 }
 
@@ -96,11 +99,9 @@ type keeper struct {
 	m     *MME
 	wake  chan struct{}
 
-	mu      sync.Mutex
-	next    *batch
-	pending bool   // next has changes
-	failing string // why nothing is written at present
-	count   StoreStats
+	mu    sync.Mutex
+	next  *batch
+	count StoreStats
 }
 
 // StoreStats are what became of phones' records since the start.
@@ -133,12 +134,26 @@ func (k *keeper) submit(c Change) *batch {
 // retryEvery is how often a disk that refuses is tried without cause.
 const retryEvery = time.Second
 
+// lastWords is for how long the disk may take what is left when the MME stops.
+const lastWords = 3 * time.Second
+
 // run writes until ctx ends and nothing is left. What the disk refuses is tried
 // again with what comes next: of each phone the newest.
 func (k *keeper) run(ctx context.Context) {
 	if k == nil {
 		return
 	}
+	writing, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		late := time.NewTimer(lastWords)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			cancel()
+		case <-writing.Done():
+		}
+	})()
 	for {
 		var retry <-chan time.Time
 		if k.stats().Failing != "" {
@@ -148,15 +163,15 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.wake:
 		case <-retry:
 		case <-ctx.Done():
-			k.write()
+			k.write(writing)
 			return
 		}
-		k.write()
+		k.write(writing)
 	}
 }
 
 // write is one Commit.
-func (k *keeper) write() {
+func (k *keeper) write(ctx context.Context) {
 	k.mu.Lock()
 	b := k.next
 	if len(b.changes) == 0 {
@@ -165,13 +180,15 @@ func (k *keeper) write() {
 	}
 	k.next = newBatch()
 	k.mu.Unlock()
-	err := k.store.Commit(b.changes)
+	err := k.store.Commit(ctx, b.changes)
+	if err != nil {
+		k.failed(err)
+	}
 	k.mu.Lock()
 	was := k.count.Failing
 	if err != nil {
 		b.err = fmt.Errorf("%w: %w", errStorage, err)
 		k.count.Refused++
-		k.count.Failing = err.Error()
 		for _, c := range k.next.changes {
 			b.put(c)
 		}
@@ -183,11 +200,19 @@ func (k *keeper) write() {
 	}
 	close(b.done)
 	k.mu.Unlock()
-	switch {
-	case err != nil && was == "":
-		k.m.log.Error("phones' records cannot be written: phones are refused until they can", "err", err)
-	case err == nil && was != "":
+	if err == nil && was != "" {
 		k.m.log.Warn("phones' records are written again", "records", len(b.changes))
+	}
+}
+
+// failed notes that nothing is written at present, and says so once.
+func (k *keeper) failed(err error) {
+	k.mu.Lock()
+	was := k.count.Failing
+	k.count.Failing = err.Error()
+	k.mu.Unlock()
+	if was == "" {
+		k.m.log.Error("phones' records cannot be written: phones are refused until they can", "err", err)
 	}
 }
 
@@ -251,7 +276,7 @@ func (c *conn) commit() error {
 	if b == nil {
 		return nil
 	}
-	err := b.wait()
+	err := c.m.keeper.wait(b)
 	if err != nil {
 		c.saved.batch = nil
 	}

@@ -2,6 +2,7 @@ package mme
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"reflect"
@@ -28,7 +29,7 @@ type disk struct {
 
 func newDisk() *disk { return &disk{records: map[id.IMSI][]byte{}} }
 
-func (d *disk) Commit(changes []Change) error {
+func (d *disk) Commit(_ context.Context, changes []Change) error {
 	d.mu.Lock()
 	slow := d.slow
 	d.mu.Unlock()

@@ -63,7 +63,7 @@ func (m *MME) forgetIdle(u *ue, why string, anew bool) bool {
 	m.deregistered(u, why)
 	l := ending(had)
 	if b := m.keepIdle(u, l...); b != nil {
-		_ = b.wait() // the session is to end whatever becomes of the record
+		_ = m.keeper.wait(b) // the session is to end whatever becomes of the record
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
 	defer cancel()

@@ -49,7 +49,7 @@ var rules = []rule{
 
 var (
 	anyone = []string{""}
-	light  = []string{"github.com/wmnsk/go-gtp", "google.golang.org/", "golang.org/x/", "go.etcd.io/bbolt"}
+	light  = []string{"github.com/wmnsk/go-gtp", "google.golang.org/", "golang.org/x/", "go.etcd.io/bbolt", "github.com/cockroachdb/pebble"}
 )
 
 func TestImportDirections(t *testing.T) {

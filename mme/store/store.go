@@ -1,203 +1,315 @@
-// Package store keeps on disk, in one file, what an MME must still know after it was killed or lost its power: for now, which eNBs have an
-// association and have to be called back. It implements [mme.Memory]. It is no configuration and no log: a file that is lost costs phones and eNBs
-// an attach or a minute, nothing else.
+// Package store keeps on disk what an MME must still know after it was killed or lost its power: its phones, and which eNBs have an association and
+// have to be called back. It implements [mme.Store] and [mme.Memory] on Pebble. Everything in it is sealed under a key that lies elsewhere, for it
+// holds the keys of phones' traffic. It is no configuration, no log and no register of subscribers: what is lost costs phones an attach.
 package store
 
 import (
+	"bytes"
+	"context"
+	"crypto/hmac"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
+	"log/slog"
 	"os"
-	"runtime/debug"
-	"time"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	"github.com/cockroachdb/pebble"
+	"github.com/cockroachdb/pebble/vfs"
 
 	"campanile.network/3gpp/id"
-	"campanile.network/internal/sctp"
 	"campanile.network/mme"
 )
 
-// schema is the version of what is in the file. A program reads its own only.
+// schema is the version of the keys and of how values are sealed. What is in a value has a version of its own.
 const schema = 1
 
-// maxPeers bounds the eNBs remembered.
-const maxPeers = 4096
-
-// patience is how long a write waits for others to share its commit with.
-const patience = 2 * time.Millisecond
-
-var (
-	bucketAbout = []byte("about")
-	bucketPeers = []byte("eNBs") // global eNB id as text: JSON of peer
-	keySchema   = []byte("schema")
+// Kinds of records: the first octet of a key. The rest is a name that says nothing to who has not the store's key.
+const (
+	kindVersion = 'v' // one: the schema, in clear, and a proof of the store's key
+	kindENB     = 'e'
+	kindPhone   = 'u'
 )
 
-// Reasons for which a file is not opened.
+// Reasons for which a store is not opened.
 var (
 	ErrInUse   = errors.New("another process has it open")
 	ErrVersion = errors.New("it was written by another version of this program")
 	ErrDamaged = errors.New("it is damaged, or no store of an MME")
 )
 
-// Store is an open file. Its methods may be called by several goroutines; each write is on disk when it returns, and those that come at the same
-// time share a commit.
-type Store struct{ db *bbolt.DB }
+// errDead says that the disk has failed in a way after which nobody knows what is on it.
+var errDead = errors.New("the disk did not write what it had taken: end the MME, see to the disk, and start the MME anew")
 
-var _ mme.Memory = (*Store)(nil)
+// Options of a store. Key is required.
+type Options struct {
+	Key    [32]byte     // under which everything is sealed; it is to lie where the store does not
+	Logger *slog.Logger // nil discards
+	FS     vfs.FS       // where the folder is; nil: the operating system's
+}
 
-// Open opens the file, or makes it, for its owner only. Everything in it is read once: an error is ErrInUse, ErrVersion or ErrDamaged with the
-// file's name, or the operating system's.
-func Open(path string) (*Store, error) {
-	s, err := open(path)
+// Store is an open folder. Its methods may be called by several goroutines; what they write is on disk when they return, and those that write at the
+// same time share one sync.
+type Store struct {
+	db   *pebble.DB
+	s    *sealer
+	log  *slog.Logger
+	p    *patience
+	dead chan struct{} // closed when nothing is written any more
+	once sync.Once
+
+	fresh bool
+
+	mu    sync.Mutex
+	peers map[id.GlobalENBID]mme.Peer
+}
+
+var (
+	_ mme.Memory = (*Store)(nil)
+	_ mme.Store  = (*Store)(nil)
+)
+
+// Open opens the folder, or makes it, for its owner only. An error is ErrInUse, ErrVersion or ErrDamaged with the folder's name, or the operating
+// system's. A store that was sealed under another key is opened, and nothing in it can be read.
+func Open(dir string, o Options) (*Store, error) {
+	s, err := open(dir, o)
 	if err != nil {
-		return nil, fmt.Errorf("store of the MME %s: %w", path, err)
+		return nil, fmt.Errorf("store of the MME %s: %w", dir, err)
 	}
 	return s, nil
 }
 
-func open(path string) (s *Store, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // pages that are missing are found by touching them
-	var db *bbolt.DB
-	defer func() {
-		if r := recover(); r != nil {
-			s, err = nil, fmt.Errorf("%w: %v", ErrDamaged, r)
-		}
-		if err != nil && db != nil {
-			_ = db.Close() // the file is of no use anyway
-		}
-	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+func open(dir string, o Options) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if err := makeDir(o.FS, dir); err != nil {
+		return nil, err
+	}
+	sealer, err := newSealer(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{s: sealer, log: o.Logger, p: newPatience(o.Logger), dead: make(chan struct{})}
+	s.db, err = s.openDB(dir, o.FS)
 	if err != nil {
 		return nil, why(err)
 	}
-	db.MaxBatchDelay = patience
-	if err := os.Chmod(path, 0o600); err != nil {
+	err = s.prepare()
+	if err == nil {
+		err = s.loadPeers()
+	}
+	if err != nil {
+		s.db.Close()
 		return nil, err
 	}
-	if err := db.Update(prepare); err != nil {
-		return nil, err
-	}
-	s = &Store{db}
-	_, err = s.Peers()
-	return s, err
+	return s, nil
 }
 
-// why tells what bbolt means.
+// makeDir makes the folder so that a power cut does not unmake it.
+func makeDir(f vfs.FS, dir string) error {
+	if err := f.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	parent, err := f.OpenDir(f.PathDir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// openDB opens Pebble. Values are sealed and do not compress; the keys of phones that come again and again are few octets.
+func (s *Store) openDB(dir string, f vfs.FS) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("%w: %v", ErrDamaged, r)
+		}
+	}()
+	o := &pebble.Options{FS: patientFS{f, s.p}, Logger: (*pebbleLog)(s), FormatMajorVersion: pebble.FormatNewest, MemTableSize: 16 << 20, MaxOpenFiles: 256}
+	o.Levels = make([]pebble.LevelOptions, 7)
+	for i := range o.Levels {
+		o.Levels[i].Compression = pebble.NoCompression
+	}
+	return pebble.Open(dir, o)
+}
+
+// why tells what Pebble means.
 func why(err error) error {
 	var file *fs.PathError
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && strings.Contains(err.Error(), "LOCK"), strings.Contains(err.Error(), "lock held by current process"):
 		return ErrInUse
-	case errors.As(err, &file):
+	case errors.Is(err, ErrDamaged):
+		return err
+	case errors.As(err, &file) && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// prepare makes the buckets of a new file and checks the version of one that is not.
-func prepare(tx *bbolt.Tx) error {
-	if about := tx.Bucket(bucketAbout); about != nil {
-		v := about.Get(keySchema)
-		switch {
-		case len(v) != 4 || tx.Bucket(bucketPeers) == nil:
-			return ErrDamaged
-		case binary.BigEndian.Uint32(v) != schema:
-			return fmt.Errorf("%w: it has schema %d, this one reads %d", ErrVersion, binary.BigEndian.Uint32(v), schema)
+// prepare writes the version of a store that is new, and checks it otherwise.
+func (s *Store) prepare() error {
+	proof := s.s.name(kindVersion, []byte("key"))
+	v, closer, err := s.db.Get([]byte{kindVersion})
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		it, err := s.db.NewIter(nil)
+		if err != nil {
+			return why(err)
 		}
-		return nil
+		if it.First() {
+			err = fmt.Errorf("%w: it has a key %x and no version", ErrDamaged, it.Key())
+		}
+		if err = errors.Join(err, it.Close()); err != nil {
+			return err
+		}
+		s.fresh = true
+	case err != nil:
+		return why(err)
+	default:
+		v = bytes.Clone(v)
+		closer.Close()
+		if len(v) < 4 {
+			return fmt.Errorf("%w: version %x", ErrDamaged, v)
+		}
+		if n := binary.BigEndian.Uint32(v); n != schema {
+			return fmt.Errorf("%w: it has schema %d, this one reads %d", ErrVersion, n, schema)
+		}
+		if hmac.Equal(v[4:], proof) {
+			return nil
+		}
+		s.fresh = true
+		s.log.Error("the MME's store was sealed under another key: what is in it cannot be read, its phones attach anew. If the former key file is to be had, put it back")
 	}
-	if k, _ := tx.Cursor().First(); k != nil {
-		return fmt.Errorf("%w: it has a bucket %q", ErrDamaged, k)
-	}
-	about, err := tx.CreateBucket(bucketAbout)
-	if err == nil {
-		err = about.Put(keySchema, binary.BigEndian.AppendUint32(nil, schema))
-	}
-	if err == nil {
-		_, err = tx.CreateBucket(bucketPeers)
-	}
-	return err
+	return s.db.Set([]byte{kindVersion}, append(binary.BigEndian.AppendUint32(nil, schema), proof...), pebble.Sync)
 }
 
-// Close closes the file. Nothing waits in memory that is not on disk.
-func (s *Store) Close() error { return s.db.Close() }
+// Fresh says that nothing was kept over from an earlier run: the store is new, or was sealed under another key.
+func (s *Store) Fresh() bool { return s.fresh }
 
-// peer is an eNB as it is stored.
-type peer struct {
-	Addrs []netip.Addr `json:"addrs"`
-	Port  uint16       `json:"port"`
-	Encap uint16       `json:"encap,omitempty"`
-	Since time.Time    `json:"since"`
+// Close closes the folder. Nothing waits in memory that is not on disk.
+func (s *Store) Close() error {
+	if s.p.failing() || s.isDead() {
+		return nil // what is under way will not end; the operating system closes
+	}
+	return s.db.Close()
 }
 
-func keyOf(g id.GlobalENBID) []byte { return []byte(g.String()) }
+func (s *Store) isDead() bool {
+	select {
+	case <-s.dead:
+		return true
+	default:
+		return false
+	}
+}
 
-// Remember implements [mme.Memory].
-func (s *Store) Remember(p mme.Peer) error {
-	b, err := json.Marshal(peer{p.At.Addrs, p.At.Port, p.At.EncapPort, p.Since})
+// apply writes a batch and waits until it is on disk, or nobody knows any more.
+func (s *Store) apply(ctx context.Context, b *pebble.Batch) error {
+	if s.isDead() {
+		return errDead
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Commit(pebble.Sync) }() // does not end when Pebble gives up, see pebbleLog
+	select {
+	case err := <-done:
+		return errors.Join(err, b.Close())
+	case <-s.dead:
+		return errDead
+	case <-ctx.Done():
+		return fmt.Errorf("store of the MME: %w: %s", ctx.Err(), s.p.word())
+	}
+}
+
+// Commit implements [mme.Store].
+func (s *Store) Commit(ctx context.Context, changes []mme.Change) error {
+	b := s.db.NewBatchWithSize(len(changes) * 1024)
+	for _, c := range changes {
+		key := s.s.name(kindPhone, []byte(c.IMSI.Digits()))
+		var err error
+		if c.Record == nil {
+			err = b.Delete(key, nil)
+		} else {
+			err = b.Set(key, s.s.seal(key, c.Record), nil)
+		}
+		if err != nil {
+			return fmt.Errorf("store of the MME: %w", err)
+		}
+	}
+	return s.apply(ctx, b)
+}
+
+// loadChunk is how many records a goroutine gets at a time to open and read.
+const loadChunk = 512
+
+type sealed struct{ key, value []byte }
+
+// Load implements [mme.Store].
+func (s *Store) Load(f func([]byte)) (lost int, err error) {
+	var bad atomic.Int64
+	var readers sync.WaitGroup
+	work := make(chan []sealed, runtime.GOMAXPROCS(0))
+	for range runtime.GOMAXPROCS(0) {
+		readers.Go(func() {
+			for chunk := range work {
+				for _, r := range chunk {
+					record, err := s.s.open(r.key, r.value)
+					if err != nil {
+						bad.Add(1)
+						s.log.Warn("a phone's record does not open: it was altered, or sealed under another key; the phone attaches anew", "record", fmt.Sprintf("%x", r.key))
+						continue
+					}
+					f(record)
+				}
+			}
+		})
+	}
+	err = s.each(kindPhone, loadChunk, func(chunk []sealed) { work <- chunk })
+	close(work)
+	readers.Wait()
+	return int(bad.Load()), err
+}
+
+// each gives all records of a kind, in chunks.
+func (s *Store) each(kind byte, chunk int, f func([]sealed)) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {
-		return fmt.Errorf("store of the MME: eNB %v: %w", p.ENB, err)
+		return why(err)
 	}
-	return s.write("eNB "+p.ENB.String(), func(tx *bbolt.Tx) error {
-		peers, k := tx.Bucket(bucketPeers), keyOf(p.ENB)
-		if peers.Get(k) == nil && peers.Stats().KeyN >= maxPeers {
-			return fmt.Errorf("%d eNBs are remembered, more are not", maxPeers)
+	list := make([]sealed, 0, chunk)
+	for ok := it.First(); ok; ok = it.Next() {
+		list = append(list, sealed{bytes.Clone(it.Key()), bytes.Clone(it.Value())})
+		if len(list) == chunk {
+			f(list)
+			list = make([]sealed, 0, chunk)
 		}
-		return peers.Put(k, b)
-	})
-}
-
-// Forget implements [mme.Memory].
-func (s *Store) Forget(p mme.Peer) error {
-	return s.write("eNB "+p.ENB.String(), func(tx *bbolt.Tx) error {
-		peers, k := tx.Bucket(bucketPeers), keyOf(p.ENB)
-		b := peers.Get(k)
-		if b == nil {
-			return nil
-		}
-		if have, err := parse(k, b); err == nil && !have.Since.Equal(p.Since) {
-			return nil
-		}
-		return peers.Delete(k)
-	})
-}
-
-func (s *Store) write(what string, f func(*bbolt.Tx) error) error {
-	if err := s.db.Batch(f); err != nil {
-		return fmt.Errorf("store of the MME: %s: %w", what, err)
+	}
+	f(list)
+	if err := it.Close(); err != nil {
+		return why(err)
 	}
 	return nil
 }
 
-// Peers implements [mme.Memory].
-func (s *Store) Peers() ([]mme.Peer, error) {
-	var all []mme.Peer
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketPeers).ForEach(func(k, b []byte) error {
-			p, err := parse(k, b)
-			all = append(all, p)
-			return err
-		})
-	})
-	return all, err
-}
+// pebbleLog hears of Pebble. What it cannot go on after ends the goroutine it is in and the store, but not the process.
+type pebbleLog Store
 
-func parse(k, b []byte) (mme.Peer, error) {
-	g, err := id.ParseGlobalENBID(string(k))
-	var p peer
-	if err == nil {
-		err = json.Unmarshal(b, &p)
-	}
-	if err == nil && len(p.Addrs) == 0 {
-		err = errors.New("it has no address")
-	}
-	if err != nil {
-		return mme.Peer{}, fmt.Errorf("%w: eNB %q: %w", ErrDamaged, k, err)
-	}
-	return mme.Peer{ENB: g, At: sctp.Peer{Addrs: p.Addrs, Port: p.Port, EncapPort: p.Encap}, Since: p.Since}, nil
+// Infof tells nothing: Pebble says when it tidies up.
+func (l *pebbleLog) Infof(string, ...any) {}
+
+// Fatalf ends the store.
+func (l *pebbleLog) Fatalf(format string, args ...any) {
+	l.once.Do(func() {
+		l.log.Error("the MME's store has failed: phones are refused until the MME is started anew", "err", fmt.Sprintf(format, args...))
+		close(l.dead)
+	})
+	runtime.Goexit()
 }
