@@ -138,6 +138,7 @@ var sessionRows = table[s11.State]{
 	field(13, "remote TEID", func(s *s11.State) *id.TEID { return &s.Remote }, teidCodec()),
 	field(14, "gateway", func(s *s11.State) *netip.AddrPort { return &s.Peer }, peerCodec()),
 	field(15, "IPv6 prefix and interface", func(s *s11.State) *netip.Addr { return &s.IPv6 }, addressCodec()),
+	field(16, "gateway's restart counter and one", func(s *s11.State) *uint16 { return &s.Run }, number[uint16](256)),
 }
 
 // record gives the phone's record. It is called by the owner, or under

@@ -87,6 +87,7 @@ type Session struct {
 	tunnel *tunnel
 	remote id.TEID // control plane, the gateway's
 	peer   netip.AddrPort
+	run    uint16 // of the gateway: its restart counter and one, or 0 if it did not tell
 }
 
 // FTEID is a user plane tunnel endpoint: address and TEID.
@@ -125,8 +126,16 @@ func New(o Options) (*Client, error) {
 }
 
 // Serve runs the endpoint until ctx ends; then requests in flight have failed
-// and nothing it started is running.
-func (c *Client) Serve(ctx context.Context) error { return c.ep.Serve(ctx) }
+// and nothing it started is running. With sessions of an earlier run it asks the
+// gateway first whether it is the same still.
+func (c *Client) Serve(ctx context.Context) error {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	if c.Sessions() > 0 {
+		asking.Go(func() { _ = c.ep.Echo(ctx, c.o.Gateway) }) // OnGatewayRestart, OnPath
+	}
+	return c.ep.Serve(ctx)
+}
 
 // Close frees the socket of a Client that is not served.
 func (c *Client) Close() error { return c.ep.Close() }

@@ -97,6 +97,9 @@ func created(r CreateSession, m *gtpc.Message) (s *Session, err error) {
 		return nil, err
 	}
 	s.remote, s.peer = control.TEID, netip.AddrPortFrom(control.Addr, gtpc.Port)
+	if e := m.IE(ie.Recovery, 0); e != nil && len(e.Payload) > 0 {
+		s.run = uint16(e.Payload[0]) + 1
+	}
 	address, err := gtpc.ParseAddress(m.IE(ie.PDNAddressAllocation, 0))
 	if err != nil {
 		return nil, err

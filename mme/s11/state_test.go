@@ -1,8 +1,10 @@
 package s11_test
 
 import (
+	"net/netip"
 	"reflect"
 	"testing"
+	"testing/synctest"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/mme/s11"
@@ -79,4 +81,30 @@ func (w *world) create(r s11.CreateSession) *s11.Session {
 		w.Fatal(err)
 	}
 	return s
+}
+
+// A gateway that has restarted while the MME was away says so in its answer to the
+// first Echo Request, and its sessions are no more (TS 23.007 §16.1A.1).
+func TestGatewayRestartedMeanwhile(t *testing.T) {
+	for _, was := range []uint8{0, 1} { // it is 1 now
+		inBubble(t, s11.Options{}, func(w *world) {
+			var lost []*s11.Session
+			again, err := s11.New(s11.Options{Conn: w.listen(netip.MustParseAddrPort("127.0.0.21:2123")), Gateway: gwAddr, Logger: quiet,
+				OnGatewayRestart: func(l []*s11.Session) { lost = append(lost, l...) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := s11.State{Session: s11.Session{EBI: 5}, Local: 9, Remote: 7, Peer: gwAddr, Run: uint16(was) + 1}
+			s, err := again.Restore(st)
+			if err != nil || s.State().Run != st.Run {
+				t.Fatal(s, err)
+			}
+			stop := w.serve(again.Serve)
+			synctest.Wait()
+			if gone := len(lost) == 1; gone != (was != 1) {
+				t.Errorf("the gateway's counter was %d; lost are %d sessions", was, len(lost))
+			}
+			stop()
+		})
+	}
 }

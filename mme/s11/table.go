@@ -103,15 +103,16 @@ type State struct {
 	Session
 	Local, Remote id.TEID // control plane
 	Peer          netip.AddrPort
+	Run           uint16 // the gateway's restart counter and one; 0 if it did not tell
 }
 
 // State gives the session to be stored. Sessions of one phone have the same Local.
 func (s *Session) State() State {
-	st := State{Session: *s, Remote: s.remote, Peer: s.peer}
+	st := State{Session: *s, Remote: s.remote, Peer: s.peer, Run: s.run}
 	if s.tunnel != nil { // it is a Client's
 		st.Local = s.tunnel.local
 	}
-	st.tunnel, st.remote, st.peer = nil, 0, netip.AddrPort{}
+	st.tunnel, st.remote, st.peer, st.run = nil, 0, netip.AddrPort{}, 0
 	return st
 }
 
@@ -119,7 +120,7 @@ func (s *Session) State() State {
 // nobody. It fails for a state that cannot have been this phone's.
 func (c *Client) Restore(st State) (*Session, error) {
 	s := st.Session
-	s.remote, s.peer = st.Remote, st.Peer
+	s.remote, s.peer, s.run = st.Remote, st.Peer, st.Run
 	if st.Local == 0 || !st.Peer.IsValid() || s.EBI == 0 {
 		return nil, fmt.Errorf("s11: stored session of bearer %d has TEID %v and peer %v", s.EBI, st.Local, st.Peer)
 	}
@@ -134,6 +135,9 @@ func (c *Client) Restore(st State) (*Session, error) {
 		if other.IMSI != s.IMSI || other.EBI == s.EBI {
 			return nil, fmt.Errorf("s11: TEID %v is stored for two phones, or bearer %d twice", st.Local, s.EBI)
 		}
+	}
+	if s.run != 0 {
+		c.ep.Know(s.peer.Addr(), uint8(s.run-1))
 	}
 	s.tunnel = t
 	t.sessions = append(t.sessions, &s)

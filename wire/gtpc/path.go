@@ -87,6 +87,18 @@ func (e *Endpoint) Watch(peerAddr netip.Addr) {
 	}
 }
 
+// Know is Watch with the restart counter that an earlier run of this entity heard:
+// if the peer has restarted since, OnPeerRestart is told as soon as it is heard.
+// What was heard in this run stands.
+func (e *Endpoint) Know(peerAddr netip.Addr, counter uint8) {
+	e.Watch(peerAddr)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[peerAddr]; p != nil && !p.known {
+		p.known, p.counter = true, counter
+	}
+}
+
 // supervise asks every known peer for an Echo each EchoEvery (TS 23.007 §20.1)
 // and forgets peers silent for a day. The echoes run in wg.
 func (e *Endpoint) supervise(ctx context.Context, wg *sync.WaitGroup) {

@@ -20,11 +20,9 @@ import (
 	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/ipstack"
-	"campanile.network/internal/logs"
 	"campanile.network/internal/peertls"
 	"campanile.network/mme"
 	"campanile.network/mme/s11"
-	"campanile.network/mme/store"
 	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/link"
@@ -205,7 +203,7 @@ func (t *Town) startGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	restarts, err := t.restartCounter("gateway")
+	restarts, err := t.restartCounter("gateway", false)
 	if err != nil {
 		return err
 	}
@@ -226,15 +224,18 @@ func (t *Town) startGateway(context.Context) error {
 }
 
 // restartCounter is one more than in the run before (TS 23.007 §16.1A.1); role
-// is whose counter it is.
-func (t *Town) restartCounter(role string) (uint8, error) {
+// is whose counter it is. One that is kept says that nothing was forgotten meanwhile.
+func (t *Town) restartCounter(role string, keep bool) (uint8, error) {
 	file := t.cfg.path("restarts-" + role)
 	b, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, err
 	}
 	n := uint8(1)
-	if len(b) == 1 {
+	switch {
+	case len(b) == 1 && keep:
+		return b[0], nil
+	case len(b) == 1:
 		n = b[0] + 1
 	}
 	return n, os.WriteFile(file, []byte{n}, 0o600)
@@ -288,11 +289,11 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "mme.address")
 	}
-	restarts, err := t.restartCounter("mme")
+	kept, err := t.openStore()
 	if err != nil {
 		return err
 	}
-	memory, err := t.openMemory()
+	restarts, err := t.restartCounter("mme", !kept.Fresh())
 	if err != nil {
 		return err
 	}
@@ -304,7 +305,7 @@ func (t *Town) startMME(context.Context) error {
 		return t.portTaken(err, "mme.address")
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
-		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, PathSwitch: towers{t.model}.pathSwitch(t.cfg.MME.X2), Memory: memory, Dialer: ep, Messages: &mme.LocalMessages{},
+		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, PathSwitch: towers{t.model}.pathSwitch(t.cfg.MME.X2), Store: kept, Memory: kept, Dialer: ep, Messages: &mme.LocalMessages{},
 		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
@@ -315,26 +316,6 @@ func (t *Town) startMME(context.Context) error {
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
 	t.serve("barring", t.detachBarred)
 	return nil
-}
-
-// openMemory opens what the MME remembers over a crash. A file that is damaged is
-// put aside: the network goes on without what was in it.
-func (t *Town) openMemory() (*store.Store, error) {
-	file := t.cfg.path("mme.db")
-	s, err := store.Open(file)
-	if errors.Is(err, store.ErrDamaged) {
-		aside := file + ".damaged"
-		t.role("mme").Error("the MME's memory is put aside: eNBs that have not noticed its end are not called back", "file", aside, logs.Error, err)
-		if err := os.Rename(file, aside); err != nil {
-			return nil, err
-		}
-		s, err = store.Open(file)
-	}
-	if err != nil {
-		return nil, inUse(t.cfg.HomePath, err)
-	}
-	t.onEnd("MME's memory", s.Close)
-	return s, nil
 }
 
 // mmeEvent shows what the MME did.

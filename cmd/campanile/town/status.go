@@ -56,6 +56,9 @@ func (t *Town) status() *pb.StatusReply {
 	if t.metrics != "" {
 		say("metrics", "%s", t.metrics)
 	}
+	if text := t.storeText(); text != "" {
+		say("phones kept", "%s", text)
+	}
 	for _, u := range t.ues() {
 		if u.State == mme.Idle || u.State == mme.Connected {
 			out.PhonesRegistered++
