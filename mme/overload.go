@@ -324,9 +324,9 @@ type timedStore struct {
 	load *load
 }
 
-func (s timedStore) Commit(c []Change) error {
+func (s timedStore) Commit(ctx context.Context, c []Change) error {
 	began := time.Now()
-	err := s.Store.Commit(c)
+	err := s.Store.Commit(ctx, c)
 	s.load.mu.Lock()
 	s.load.store.add(time.Since(began))
 	s.load.mu.Unlock()
