@@ -42,6 +42,11 @@ type Options struct {
 	// It is called by at most one request at a time. Nil: no button.
 	Claim func(context.Context) (text string, err error)
 
+	// Phones and Phone answer /api/v1/phones; an error of Phones is a query that
+	// cannot be followed. Called by several goroutines. Nil: there is no such path.
+	Phones func(PhoneQuery) (PhoneList, error)
+	Phone  func(id string) (PhoneDetail, bool)
+
 	Logger *slog.Logger // nil: silent
 }
 
@@ -140,5 +145,9 @@ func (s *Server) newHandler() (http.Handler, error) {
 	mux.HandleFunc("GET /api/state", s.serveState)
 	mux.HandleFunc("GET /api/events", s.serveEvents)
 	mux.HandleFunc("POST /api/claim", s.serveClaim)
+	if s.o.Phones != nil && s.o.Phone != nil {
+		mux.HandleFunc("GET /api/v1/phones", s.servePhones)
+		mux.HandleFunc("GET /api/v1/phones/{id}", s.servePhone)
+	}
 	return s.guard(mux), nil
 }

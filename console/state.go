@@ -35,7 +35,8 @@ type Network struct {
 	Name     string            `json:"name"`
 	PLMN     string            `json:"plmn"`
 	Operator proof.OperatorKey `json:"operator"`
-	Law      string            `json:"law"` // "virtual radio: nothing is transmitted"
+	Law      string            `json:"law"`  // "virtual radio: nothing is transmitted"
+	S1AP     []string          `json:"s1ap"` // what S1AP runs over, and why: "MME: SCTP over kernel (this machine has it)"
 }
 
 // Chain is the ledger's head.
@@ -129,6 +130,9 @@ type Phone struct {
 	TicketUntil time.Time  `json:"ticket_until"` // zero: no ticket
 	Reason      string     `json:"reason"`       // why the phone is in this state
 	Notice      string     `json:"notice"`       // why its data is not carried
+	Ref         string     `json:"ref"`          // its id under /api/v1/phones; "": it has none
+	Heard       time.Time  `json:"heard"`        // last, of an idle phone; zero: does not apply, as in UpdateDue
+	UpdateDue   time.Time  `json:"update_due"`   // when its next periodic update is due
 	Bearers     []Bearer   `json:"bearers"`
 }
 

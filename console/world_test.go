@@ -55,8 +55,9 @@ func newWorld(t testing.TB) *world {
 	price := amount(t, "500000000000000000")
 	balance, spent := amount(t, "25000000000000000000"), amount(t, "974000000000000000000")
 	w.state = State{
-		Network: Network{Name: "Monte Verde", PLMN: "001/01", Operator: key(91), Law: "Virtual radio: nothing is transmitted."},
-		Chain:   Chain{ID: "campanile-5f1c03ae", Height: 1204, Time: start, Running: true, Validators: 1},
+		Network: Network{Name: "Monte Verde", PLMN: "001/01", Operator: key(91), Law: "Virtual radio: nothing is transmitted.",
+			S1AP: []string{"MME, agent towards the MME: SCTP over udp (mme.sctp says so)"}},
+		Chain: Chain{ID: "campanile-5f1c03ae", Height: 1204, Time: start, Running: true, Validators: 1},
 		Towers: []Tower{{
 			Key: key(167), Name: "San Rocco", ENB: "001/01-macro-0x19b", Cells: []string{"0019b01"}, OnAir: true, Since: start, Linked: true,
 			Radio:  &Radio{State: "running", Since: start, Restarts: 2, LastError: "signal: killed", Users: 2, UL: 543_613, DL: 18_098_064},
@@ -66,12 +67,12 @@ func newWorld(t testing.TB) *world {
 		}},
 		Phones: []Phone{
 			{IMSI: imsi(t, "001010000000001"), State: "connected", Since: start.Add(4 * time.Second), Address: netip.MustParseAddr("10.45.0.2"), APN: "internet",
-				Security: "128-EEA2 128-EIA2", Tower: "San Rocco", Cell: "0019b01", Ticket: "5b0e77c21fd94a3e8c60a1b2c3d4e5f6", TicketUntil: start.Add(6 * time.Hour),
+				Security: "128-EEA2 128-EIA2", Tower: "San Rocco", Cell: "0019b01", Ticket: "5b0e77c21fd94a3e8c60a1b2c3d4e5f6", TicketUntil: start.Add(6 * time.Hour), Ref: "p1",
 				Bearers: []Bearer{{EBI: 5, QCI: 9, Active: true, Settled: true}}},
 			{IMSI: imsi(t, "001010000000027"), State: "connected", Since: start.Add(9 * time.Second), Address: netip.MustParseAddr("10.45.0.3"), APN: "internet",
 				Security: "128-EEA2 128-EIA2", Tower: "San Rocco", Cell: "0019b01", Bearers: []Bearer{{EBI: 5, QCI: 9, Active: true, Settled: true}}},
 			{IMSI: imsi(t, "001010000000039"), State: "idle", Since: start.Add(20 * time.Second), Address: netip.MustParseAddr("10.45.0.4"), APN: "internet",
-				Security: "128-EEA2 128-EIA2", Tower: "San Rocco", Cell: "0019b01", Bearers: []Bearer{{EBI: 5, QCI: 9, Settled: true, Octets: Octets{48_211, 391_640}}}},
+				Security: "128-EEA2 128-EIA2", Tower: "San Rocco", Cell: "0019b01", Ref: "p3", Heard: start.Add(20 * time.Second), UpdateDue: start.Add(54 * time.Minute), Bearers: []Bearer{{EBI: 5, QCI: 9, Settled: true, Octets: Octets{48_211, 391_640}}}},
 		},
 		Accounts: []Account{
 			{Name: "Tower owner", Address: "camp1q9d7n3k5x2v8m4t6w0z7y5r3e1u9p2s4a6f8gh", Balance: &balance, Claims: true},

@@ -94,6 +94,7 @@ func (c *conn) showPlace() {
 	tower := c.leg.enb.show()
 	c.ue.show(func(i *UEInfo) {
 		i.ENB, i.Tower, i.Cell, i.TAI, i.TMSI, i.Notice = tower.ID, tower.Tower, cell, tai, c.ue.tmsi, tower.Notice
+		i.IMEI, i.DRX = c.ue.imei, c.ue.drx.Cycle()
 	})
 }
 

@@ -68,6 +68,7 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UEInfo is a phone as others may see it. IMSI and MSISDN print masked.
 type UEInfo struct {
+	Number  uint64 // names the phone to who is not to know its IMSI, until the MME ends; 0 in events
 	IMSI    id.IMSI
 	MSISDN  id.MSISDN // as its home says; zero: none
 	TMSI    id.MTMSI
@@ -87,6 +88,8 @@ type UEInfo struct {
 	TicketUntil time.Time
 	Segment     uint32 // number of the newest, 0 before the first
 	Security    string // "128-EEA2 128-EIA2"
+	IMEI        id.IMEI
+	DRX         int // the phone's own paging cycle, in radio frames; 0: the cell's
 
 	// Reason is why the phone is in this state, Notice why its tower does not
 	// carry its data; both for people, both may be empty.

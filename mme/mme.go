@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -31,6 +32,7 @@ type MME struct {
 	legs     *legTable
 	count    counters
 	busy     *load
+	numbers  atomic.Uint64 // of phones given
 
 	// The three ends of the MME: nothing new is begun, phones' goroutines end,
 	// all of them have ended.
@@ -68,6 +70,7 @@ func New(o Options) (*MME, error) {
 	m.count.procedures, m.count.begun, m.count.durations = map[Outcome]uint64{}, map[string]uint64{}, map[string]*Durations{}
 	m.busy, m.conf = newLoad(o), Configuration{o.Name, o.Capacity, slices.Clone(o.Shared)}
 	m.o.Home = timedHome{o.Home, m.busy}
+	m.count.numbers = map[Outcome]uint16{}
 	if o.Store != nil {
 		m.keeper = newKeeper(m, timedStore{o.Store, m.busy})
 		if err := m.load(); err != nil {
@@ -203,7 +206,9 @@ func (m *MME) UEs() []UEInfo {
 	all := m.known.all()
 	out := make([]UEInfo, 0, len(all))
 	for _, u := range all {
-		out = append(out, u.show(nil))
+		i := u.show(nil)
+		i.Number = m.numberOf(u)
+		out = append(out, i)
 	}
 	return out
 }

@@ -156,13 +156,13 @@ func (m *MME) page(ctx context.Context, p page) {
 	if came {
 		if m.leaving.Err() == nil {
 			m.count.procedure("paging", "")
-			m.done(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil)})
+			m.done(p.u, ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil)})
 		}
 		return
 	}
 	m.count.procedure("paging", "no answer")
 	m.log.Info("procedure failed", "procedure", "paging", "imsi", p.imsi, "took", time.Since(began), "err", errNoAnswer)
-	m.done(ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Cause: "no answer", Err: errNoAnswer.Error()})
+	m.done(p.u, ProcedureDone{Procedure: "paging", Duration: time.Since(began), UE: p.u.show(nil), Cause: "no answer", Err: errNoAnswer.Error()})
 	if data {
 		if err := m.o.Gateway.PagingFailed(p.session); err != nil {
 			m.log.Warn("gateway not told that paging failed", "imsi", p.imsi, "err", err)

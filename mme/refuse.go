@@ -203,5 +203,5 @@ func (c *conn) report(err error) {
 		c.m.count.procedure(p.name, done.Cause)
 		log.Info("procedure failed", "cause", done.Cause, "err", err)
 	}
-	c.m.done(done)
+	c.m.done(c.ue, done)
 }

@@ -112,6 +112,7 @@ func (r *registry) enter(u *ue, c *conn) (p place, err error) {
 		return place{owner: former.owner}, nil
 	case former != nil:
 		p.pdns = r.remove(former)
+		u.inherit(former)
 	case len(r.byIMSI) >= r.max:
 		if p.evicted = r.evict(); p.evicted.IsZero() {
 			return place{}, fmt.Errorf("%w: %d are known", errFull, len(r.byIMSI))

@@ -254,5 +254,5 @@ func (m *MME) reportSMS(name string, u *ue, began time.Time, answer sms.RP, err 
 	}
 	m.count.begins(name)
 	m.count.procedure(name, cause)
-	m.done(done)
+	m.done(u, done)
 }

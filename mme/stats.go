@@ -95,6 +95,8 @@ type counters struct {
 	procedures map[Outcome]uint64
 	begun      map[string]uint64
 	durations  map[string]*Durations
+	names      []Outcome // those in phones' histories, by number
+	numbers    map[Outcome]uint16
 }
 
 // Outcome is a procedure and how it ended: Cause is what the phone was told, such
@@ -133,15 +135,6 @@ func (c *counters) took(name string, d time.Duration) {
 		c.durations[name] = h
 	}
 	h.Add(d)
-}
-
-// done says that a procedure of a phone has ended: to who listens, and to who
-// counts how long it took.
-func (m *MME) done(d ProcedureDone) {
-	if d.Err == "" {
-		m.count.took(d.Procedure, d.Duration)
-	}
-	m.o.Events(d)
 }
 
 // DurationBounds are the upper bounds of Durations' buckets.

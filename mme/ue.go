@@ -61,8 +61,10 @@ type ue struct {
 	opening  eps.BearerStatus // default bearers of sessions that the gateway may have opened unheard
 	closing  []*closing       // taken from the phone, and perhaps still at the gateway
 
-	infoMu sync.Mutex
-	info   UEInfo
+	infoMu  sync.Mutex
+	info    UEInfo
+	number  uint64 // see MME.numberOf
+	history history
 }
 
 // stopPaging is called under registry.mu.

@@ -1246,6 +1246,443 @@ func (x *Part) GetText() string {
 	return ""
 }
 
+type ListPhonesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	Enb           string                 `protobuf:"bytes,2,opt,name=enb,proto3" json:"enb,omitempty"`
+	Tower         string                 `protobuf:"bytes,3,opt,name=tower,proto3" json:"tower,omitempty"`
+	Imsi          string                 `protobuf:"bytes,4,opt,name=imsi,proto3" json:"imsi,omitempty"` // first digits
+	After         string                 `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         int32                  `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
+	WholeImsi     bool                   `protobuf:"varint,7,opt,name=whole_imsi,json=wholeImsi,proto3" json:"whole_imsi,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPhonesRequest) Reset() {
+	*x = ListPhonesRequest{}
+	mi := &file_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPhonesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPhonesRequest) ProtoMessage() {}
+
+func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPhonesRequest.ProtoReflect.Descriptor instead.
+func (*ListPhonesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListPhonesRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ListPhonesRequest) GetEnb() string {
+	if x != nil {
+		return x.Enb
+	}
+	return ""
+}
+
+func (x *ListPhonesRequest) GetTower() string {
+	if x != nil {
+		return x.Tower
+	}
+	return ""
+}
+
+func (x *ListPhonesRequest) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *ListPhonesRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListPhonesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListPhonesRequest) GetWholeImsi() bool {
+	if x != nil {
+		return x.WholeImsi
+	}
+	return false
+}
+
+type PhonesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhonesReply) Reset() {
+	*x = PhonesReply{}
+	mi := &file_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhonesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhonesReply) ProtoMessage() {}
+
+func (x *PhonesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhonesReply.ProtoReflect.Descriptor instead.
+func (*PhonesReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PhonesReply) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
+type PhoneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phone         string                 `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"` // IMSI, or the id that a list gave
+	WholeImsi     bool                   `protobuf:"varint,2,opt,name=whole_imsi,json=wholeImsi,proto3" json:"whole_imsi,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhoneRequest) Reset() {
+	*x = PhoneRequest{}
+	mi := &file_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneRequest) ProtoMessage() {}
+
+func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneRequest.ProtoReflect.Descriptor instead.
+func (*PhoneRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PhoneRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *PhoneRequest) GetWholeImsi() bool {
+	if x != nil {
+		return x.WholeImsi
+	}
+	return false
+}
+
+type DetachPhoneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phone         string                 `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"`
+	Reattach      bool                   `protobuf:"varint,2,opt,name=reattach,proto3" json:"reattach,omitempty"`
+	Cause         uint32                 `protobuf:"varint,3,opt,name=cause,proto3" json:"cause,omitempty"` // EMM cause; 0 tells none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetachPhoneRequest) Reset() {
+	*x = DetachPhoneRequest{}
+	mi := &file_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetachPhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetachPhoneRequest) ProtoMessage() {}
+
+func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetachPhoneRequest.ProtoReflect.Descriptor instead.
+func (*DetachPhoneRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DetachPhoneRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *DetachPhoneRequest) GetReattach() bool {
+	if x != nil {
+		return x.Reattach
+	}
+	return false
+}
+
+func (x *DetachPhoneRequest) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+type PhoneActionReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhoneActionReply) Reset() {
+	*x = PhoneActionReply{}
+	mi := &file_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhoneActionReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhoneActionReply) ProtoMessage() {}
+
+func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhoneActionReply.ProtoReflect.Descriptor instead.
+func (*PhoneActionReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PhoneActionReply) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type TracePhoneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phone         string                 `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"`
+	Seconds       int64                  `protobuf:"varint,2,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	Octets        uint64                 `protobuf:"varint,3,opt,name=octets,proto3" json:"octets,omitempty"`                        // at most, of everything recorded; 0: the default
+	Detail        bool                   `protobuf:"varint,4,opt,name=detail,proto3" json:"detail,omitempty"`                        // every element of a message
+	WholeImsi     bool                   `protobuf:"varint,5,opt,name=whole_imsi,json=wholeImsi,proto3" json:"whole_imsi,omitempty"` // identities are not masked in the transcript
+	Pcapng        bool                   `protobuf:"varint,6,opt,name=pcapng,proto3" json:"pcapng,omitempty"`
+	Keys          bool                   `protobuf:"varint,7,opt,name=keys,proto3" json:"keys,omitempty"` // NAS keys go into the capture
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TracePhoneRequest) Reset() {
+	*x = TracePhoneRequest{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TracePhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TracePhoneRequest) ProtoMessage() {}
+
+func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
+func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TracePhoneRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *TracePhoneRequest) GetSeconds() int64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *TracePhoneRequest) GetOctets() uint64 {
+	if x != nil {
+		return x.Octets
+	}
+	return 0
+}
+
+func (x *TracePhoneRequest) GetDetail() bool {
+	if x != nil {
+		return x.Detail
+	}
+	return false
+}
+
+func (x *TracePhoneRequest) GetWholeImsi() bool {
+	if x != nil {
+		return x.WholeImsi
+	}
+	return false
+}
+
+func (x *TracePhoneRequest) GetPcapng() bool {
+	if x != nil {
+		return x.Pcapng
+	}
+	return false
+}
+
+func (x *TracePhoneRequest) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
+// TraceReply is a piece of what is recorded.
+type TraceReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`     // lines of the transcript
+	Pcapng        []byte                 `protobuf:"bytes,2,opt,name=pcapng,proto3" json:"pcapng,omitempty"` // of the file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceReply) Reset() {
+	*x = TraceReply{}
+	mi := &file_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceReply) ProtoMessage() {}
+
+func (x *TraceReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
+func (*TraceReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TraceReply) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TraceReply) GetPcapng() []byte {
+	if x != nil {
+		return x.Pcapng
+	}
+	return nil
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -1346,7 +1783,41 @@ const file_admin_proto_rawDesc = "" +
 	"\x05parts\x18\x0e \x03(\v2\x18.campanile.admin.v1.PartR\x05parts\".\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text2\x8f\x05\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xb0\x01\n" +
+	"\x11ListPhonesRequest\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x10\n" +
+	"\x03enb\x18\x02 \x01(\tR\x03enb\x12\x14\n" +
+	"\x05tower\x18\x03 \x01(\tR\x05tower\x12\x12\n" +
+	"\x04imsi\x18\x04 \x01(\tR\x04imsi\x12\x14\n" +
+	"\x05after\x18\x05 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\x05R\x05limit\x12\x1d\n" +
+	"\n" +
+	"whole_imsi\x18\a \x01(\bR\twholeImsi\"!\n" +
+	"\vPhonesReply\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"C\n" +
+	"\fPhoneRequest\x12\x14\n" +
+	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x1d\n" +
+	"\n" +
+	"whole_imsi\x18\x02 \x01(\bR\twholeImsi\"\\\n" +
+	"\x12DetachPhoneRequest\x12\x14\n" +
+	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x1a\n" +
+	"\breattach\x18\x02 \x01(\bR\breattach\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\rR\x05cause\"&\n" +
+	"\x10PhoneActionReply\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"\xbe\x01\n" +
+	"\x11TracePhoneRequest\x12\x14\n" +
+	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\x03R\aseconds\x12\x16\n" +
+	"\x06octets\x18\x03 \x01(\x04R\x06octets\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\bR\x06detail\x12\x1d\n" +
+	"\n" +
+	"whole_imsi\x18\x05 \x01(\bR\twholeImsi\x12\x16\n" +
+	"\x06pcapng\x18\x06 \x01(\bR\x06pcapng\x12\x12\n" +
+	"\x04keys\x18\a \x01(\bR\x04keys\"8\n" +
+	"\n" +
+	"TraceReply\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xbe\b\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -1355,7 +1826,14 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"ListTowers\x12%.campanile.admin.v1.ListTowersRequest\x1a#.campanile.admin.v1.ListTowersReply\x12I\n" +
 	"\x05Claim\x12 .campanile.admin.v1.ClaimRequest\x1a\x1e.campanile.admin.v1.ClaimReply\x12L\n" +
-	"\x06Status\x12!.campanile.admin.v1.StatusRequest\x1a\x1f.campanile.admin.v1.StatusReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\x06Status\x12!.campanile.admin.v1.StatusRequest\x1a\x1f.campanile.admin.v1.StatusReply\x12T\n" +
+	"\n" +
+	"ListPhones\x12%.campanile.admin.v1.ListPhonesRequest\x1a\x1f.campanile.admin.v1.PhonesReply\x12N\n" +
+	"\tShowPhone\x12 .campanile.admin.v1.PhoneRequest\x1a\x1f.campanile.admin.v1.PhonesReply\x12[\n" +
+	"\vDetachPhone\x12&.campanile.admin.v1.DetachPhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12S\n" +
+	"\tPagePhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12U\n" +
+	"\n" +
+	"TracePhone\x12%.campanile.admin.v1.TracePhoneRequest\x1a\x1e.campanile.admin.v1.TraceReply0\x01B\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -1369,7 +1847,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_admin_proto_goTypes = []any{
 	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
 	(*AddSubscribersRequest)(nil),  // 1: campanile.admin.v1.AddSubscribersRequest
@@ -1390,6 +1868,13 @@ var file_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),          // 16: campanile.admin.v1.StatusRequest
 	(*StatusReply)(nil),            // 17: campanile.admin.v1.StatusReply
 	(*Part)(nil),                   // 18: campanile.admin.v1.Part
+	(*ListPhonesRequest)(nil),      // 19: campanile.admin.v1.ListPhonesRequest
+	(*PhonesReply)(nil),            // 20: campanile.admin.v1.PhonesReply
+	(*PhoneRequest)(nil),           // 21: campanile.admin.v1.PhoneRequest
+	(*DetachPhoneRequest)(nil),     // 22: campanile.admin.v1.DetachPhoneRequest
+	(*PhoneActionReply)(nil),       // 23: campanile.admin.v1.PhoneActionReply
+	(*TracePhoneRequest)(nil),      // 24: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 25: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
@@ -1404,15 +1889,25 @@ var file_admin_proto_depIdxs = []int32{
 	10, // 9: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
 	14, // 10: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
 	16, // 11: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	2,  // 12: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	5,  // 13: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	7,  // 14: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	9,  // 15: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	13, // 16: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	15, // 17: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	17, // 18: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	12, // [12:19] is the sub-list for method output_type
-	5,  // [5:12] is the sub-list for method input_type
+	19, // 12: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
+	21, // 13: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
+	22, // 14: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
+	21, // 15: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
+	24, // 16: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	2,  // 17: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	5,  // 18: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	7,  // 19: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	9,  // 20: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	13, // 21: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	15, // 22: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	17, // 23: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	20, // 24: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	20, // 25: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	23, // 26: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	23, // 27: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	25, // 28: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	17, // [17:29] is the sub-list for method output_type
+	5,  // [5:17] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -1429,7 +1924,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

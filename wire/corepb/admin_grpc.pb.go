@@ -29,6 +29,11 @@ const (
 	Admin_ListTowers_FullMethodName      = "/campanile.admin.v1.Admin/ListTowers"
 	Admin_Claim_FullMethodName           = "/campanile.admin.v1.Admin/Claim"
 	Admin_Status_FullMethodName          = "/campanile.admin.v1.Admin/Status"
+	Admin_ListPhones_FullMethodName      = "/campanile.admin.v1.Admin/ListPhones"
+	Admin_ShowPhone_FullMethodName       = "/campanile.admin.v1.Admin/ShowPhone"
+	Admin_DetachPhone_FullMethodName     = "/campanile.admin.v1.Admin/DetachPhone"
+	Admin_PagePhone_FullMethodName       = "/campanile.admin.v1.Admin/PagePhone"
+	Admin_TracePhone_FullMethodName      = "/campanile.admin.v1.Admin/TracePhone"
 )
 
 // AdminClient is the client API for Admin service.
@@ -42,6 +47,12 @@ type AdminClient interface {
 	ListTowers(ctx context.Context, in *ListTowersRequest, opts ...grpc.CallOption) (*ListTowersReply, error)
 	Claim(ctx context.Context, in *ClaimRequest, opts ...grpc.CallOption) (*ClaimReply, error)
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	// Of the MME, where it runs: phones as docs/api.md describes them, in JSON.
+	ListPhones(ctx context.Context, in *ListPhonesRequest, opts ...grpc.CallOption) (*PhonesReply, error)
+	ShowPhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhonesReply, error)
+	DetachPhone(ctx context.Context, in *DetachPhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
+	PagePhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
+	TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error)
 }
 
 type adminClient struct {
@@ -122,6 +133,65 @@ func (c *adminClient) Status(ctx context.Context, in *StatusRequest, opts ...grp
 	return out, nil
 }
 
+func (c *adminClient) ListPhones(ctx context.Context, in *ListPhonesRequest, opts ...grpc.CallOption) (*PhonesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhonesReply)
+	err := c.cc.Invoke(ctx, Admin_ListPhones_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ShowPhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhonesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhonesReply)
+	err := c.cc.Invoke(ctx, Admin_ShowPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) DetachPhone(ctx context.Context, in *DetachPhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhoneActionReply)
+	err := c.cc.Invoke(ctx, Admin_DetachPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) PagePhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhoneActionReply)
+	err := c.cc.Invoke(ctx, Admin_PagePhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_TracePhone_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TracePhoneRequest, TraceReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_TracePhoneClient = grpc.ServerStreamingClient[TraceReply]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -133,6 +203,12 @@ type AdminServer interface {
 	ListTowers(context.Context, *ListTowersRequest) (*ListTowersReply, error)
 	Claim(context.Context, *ClaimRequest) (*ClaimReply, error)
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	// Of the MME, where it runs: phones as docs/api.md describes them, in JSON.
+	ListPhones(context.Context, *ListPhonesRequest) (*PhonesReply, error)
+	ShowPhone(context.Context, *PhoneRequest) (*PhonesReply, error)
+	DetachPhone(context.Context, *DetachPhoneRequest) (*PhoneActionReply, error)
+	PagePhone(context.Context, *PhoneRequest) (*PhoneActionReply, error)
+	TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -163,6 +239,21 @@ func (UnimplementedAdminServer) Claim(context.Context, *ClaimRequest) (*ClaimRep
 }
 func (UnimplementedAdminServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedAdminServer) ListPhones(context.Context, *ListPhonesRequest) (*PhonesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPhones not implemented")
+}
+func (UnimplementedAdminServer) ShowPhone(context.Context, *PhoneRequest) (*PhonesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShowPhone not implemented")
+}
+func (UnimplementedAdminServer) DetachPhone(context.Context, *DetachPhoneRequest) (*PhoneActionReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method DetachPhone not implemented")
+}
+func (UnimplementedAdminServer) PagePhone(context.Context, *PhoneRequest) (*PhoneActionReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PagePhone not implemented")
+}
+func (UnimplementedAdminServer) TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error {
+	return status.Error(codes.Unimplemented, "method TracePhone not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -311,6 +402,89 @@ func _Admin_Status_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ListPhones_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPhonesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListPhones(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListPhones_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListPhones(ctx, req.(*ListPhonesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ShowPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ShowPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ShowPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ShowPhone(ctx, req.(*PhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_DetachPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DetachPhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).DetachPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_DetachPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).DetachPhone(ctx, req.(*DetachPhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_PagePhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).PagePhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_PagePhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).PagePhone(ctx, req.(*PhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_TracePhone_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TracePhoneRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).TracePhone(m, &grpc.GenericServerStream[TracePhoneRequest, TraceReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_TracePhoneServer = grpc.ServerStreamingServer[TraceReply]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -346,7 +520,29 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Status",
 			Handler:    _Admin_Status_Handler,
 		},
+		{
+			MethodName: "ListPhones",
+			Handler:    _Admin_ListPhones_Handler,
+		},
+		{
+			MethodName: "ShowPhone",
+			Handler:    _Admin_ShowPhone_Handler,
+		},
+		{
+			MethodName: "DetachPhone",
+			Handler:    _Admin_DetachPhone_Handler,
+		},
+		{
+			MethodName: "PagePhone",
+			Handler:    _Admin_PagePhone_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "TracePhone",
+			Handler:       _Admin_TracePhone_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "admin.proto",
 }

@@ -49,18 +49,19 @@ func (t *Town) startAdmin(context.Context) error {
 	if err := os.Chmod(file, 0o600); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s := grpc.NewServer()
+	s := grpc.NewServer(grpc.Creds(unixPeers{}))
 	if t.chain == nil {
-		pb.RegisterAdminServer(s, &onlooker{t: t})
+		pb.RegisterAdminServer(s, &onlooker{t: t, handset: handset{t}})
 	} else {
-		pb.RegisterAdminServer(s, &admin{t: t})
+		pb.RegisterAdminServer(s, &admin{t: t, handset: handset{t}})
 	}
 	t.serve("admin", func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
 	return nil
 }
 
 type admin struct {
-	pb.UnimplementedAdminServer
+	noOther
+	handset
 	t *Town
 }
 

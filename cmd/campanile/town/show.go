@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"campanile.network/billing/meter"
 	"campanile.network/console"
-	"campanile.network/gateway"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/mme"
 	"campanile.network/wire/proof"
@@ -58,7 +56,7 @@ func (t *Town) startConsole(context.Context) error {
 				return "nothing to claim", nil
 			}
 			return fmt.Sprintf("claimed %s in block %d", bell(a), t.chain.Status().Height), nil
-		}, Logger: t.role("console")})
+		}, Phones: func(q console.PhoneQuery) (console.PhoneList, error) { return phones{t: t}.list(q, "") }, Phone: phones{t: t}.byID, Logger: t.role("console")})
 	if err != nil {
 		return t.portTaken(err, "console.listen")
 	}
@@ -161,7 +159,7 @@ func (t *Town) tellPayments(channels []ledger.Channel, paid map[uint64]proof.Amo
 func (t *Town) state(b *balances) console.State {
 	c := t.chain.Status()
 	s := console.State{
-		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.operatorKey, Law: t.law()},
+		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.operatorKey, Law: t.law(), S1AP: transportLines(t.transports)},
 		Chain:   console.Chain{ID: c.ChainID, Height: c.Height, Time: c.Time, Running: c.Running, Validators: c.Validators},
 	}
 	view := t.meter.Snapshot()
@@ -228,25 +226,19 @@ func (t *Town) showTowers(view meter.View) (out []console.Tower, carried console
 func window(counted uint64) uint64 { return 4_000_000 + counted/100 }
 
 func (t *Town) showPhones() []console.Phone {
-	names := map[proof.TowerKey]string{}
-	for _, w := range t.model.Towers() {
-		names[w.Key] = w.Name
-	}
-	sessions := map[netip.Addr]gateway.SessionInfo{}
-	if t.gateway != nil {
-		for _, s := range t.gateway.Sessions() {
-			sessions[s.Address] = s
-		}
-	}
+	names, sessions := t.towerNames(), t.sessions()
 	var out []console.Phone
 	for _, u := range t.ues() {
 		p := console.Phone{IMSI: u.IMSI, State: u.State.String(), Since: u.Since, Address: u.Address, APN: u.APN.String(), Security: u.Security,
-			Tower: names[u.Tower], Cell: u.Cell.String(), TicketUntil: u.TicketUntil, Reason: u.Reason, Notice: u.Notice}
+			Tower: names[u.Tower], Cell: u.Cell.String(), TicketUntil: u.TicketUntil, Reason: u.Reason, Notice: u.Notice, Ref: phoneID(u.Number)}
+		if d, ok := t.mme.Phone(u.IMSI); ok && u.State == mme.Idle {
+			p.Heard, p.UpdateDue = utc(d.Heard), utc(d.Update)
+		}
 		if !u.TicketUntil.IsZero() {
 			p.Ticket = u.Ticket.String()
 		}
 		for _, b := range u.Bearers {
-			s := sessions[u.Address]
+			s := sessions[b.Address]
 			p.Bearers = append(p.Bearers, console.Bearer{EBI: uint8(b.EBI), QCI: uint8(b.QCI), Active: b.DL != 0, Settled: s.Settled,
 				Octets: console.Octets{UL: s.Count.ULOctets, DL: s.Count.DLOctets}, ULPackets: s.Count.ULPackets, DLPackets: s.Count.DLPackets})
 		}

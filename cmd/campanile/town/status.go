@@ -10,10 +10,11 @@ import (
 	pb "campanile.network/wire/corepb"
 )
 
-// onlooker answers for a role that has no chain of its own: how it is, and
-// nothing else.
+// onlooker answers for a role that has no chain of its own: how it is, and of
+// phones, where it is the MME.
 type onlooker struct {
-	pb.UnimplementedAdminServer
+	noOther
+	handset
 	t *Town
 }
 
@@ -149,3 +150,7 @@ type namedDoor struct {
 	name string
 	*peertls.Door
 }
+
+// noOther refuses what is not asked of a role; it is deeper than handset, whose
+// answers come before its refusals.
+type noOther struct{ pb.UnimplementedAdminServer }
