@@ -59,10 +59,12 @@ func (m *MME) phone(u *ue) Phone {
 	m.known.mu.Lock()
 	defer m.known.mu.Unlock()
 	s := u.saving
-	if s.psm {
-		p.PSM = fmt.Sprintf("sleeps after %v (T3324)", s.active)
-		if s.periodic > 0 {
-			p.PSM += fmt.Sprintf(", comes every %v (T3412 extended)", s.periodic)
+	active, _ := s.active.V.Duration()
+	periodic, _ := s.periodic.V.Duration() // 0: not granted
+	if s.active.OK {
+		p.PSM = fmt.Sprintf("sleeps after %v (T3324)", active)
+		if periodic > 0 {
+			p.PSM += fmt.Sprintf(", comes every %v (T3412 extended)", periodic)
 		}
 	}
 	if s.edrx.OK {
@@ -76,8 +78,8 @@ func (m *MME) phone(u *ue) Phone {
 		return p
 	}
 	t3412, limit := m.o.T3412, m.o.IdleLimit
-	if s.periodic > 0 {
-		t3412, limit = s.periodic, max(limit, s.periodic+reachableMargin+implicitDetachWait)
+	if periodic > 0 {
+		t3412, limit = periodic, max(limit, periodic+reachableMargin+implicitDetachWait)
 	}
 	if t3412 > 0 {
 		p.Update = u.heard.Add(t3412)
