@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ type story struct {
 }
 
 func stories() []story {
-	return []story{
+	return append(bearerStories(), []story{
 		{name: "attach", tell: func(c *crash) { c.h.attach() }},
 		{name: "GUTI attach", registered: true, tell: func(c *crash) { c.h.attach() }},
 		{name: "service request", registered: true, tell: func(c *crash) { c.h.service(); c.h.inactive(); c.h.service() }},
@@ -59,7 +60,7 @@ func stories() []story {
 			c.lock(func() { c.h.guti, c.h.sec, c.h.ksi, c.h.registered = nil, nil, eps.NoKSI, false })
 			c.h.attach()
 		}},
-	}
+	}...)
 }
 
 // The MME is killed after each message that it sends or receives, on S1, S11 and
@@ -107,7 +108,7 @@ func tellStory(t *testing.T, s story, k int, both bool) (n int) {
 		c.w.mortal(&c.w.o, c.d, c.x)
 		c.w.start(c.w.l)
 		defer c.w.end()
-		c.h = &handset{c: c, phone: c.w.phone(nil), wake: make(chan struct{}, 1)}
+		c.h = &handset{c: c, phone: c.w.phone(nil), wake: make(chan struct{}, 1), has: map[id.EBI]string{}}
 		c.all.Go(c.tower)
 		if s.registered {
 			c.h.attach()
@@ -243,12 +244,15 @@ func (c *crash) react(e *enbPeer, m s1ap.Message) {
 				c.w.t.Error("K_eNB is not the phone's")
 			}
 			h.secure = true
-			h.setupResponse()
+			h.setupAll(m)
+			h.radio(m)
 			h.hear(nas)
 			h.connected = true
 		}
 	case *s1ap.UEContextModificationRequest:
 		e.send(&s1ap.UEContextModificationResponse{MMEUES1APID: m.MMEUES1APID, ENBUES1APID: m.ENBUES1APID})
+	case *s1ap.ERABSetupRequest, *s1ap.ERABReleaseCommand:
+		c.reactBearers(e, m)
 	case *s1ap.HandoverRequest, *s1ap.HandoverCommand, *s1ap.PathSwitchRequestAcknowledge:
 		c.moves(e, m)
 	case *s1ap.UEContextReleaseCommand:
@@ -358,7 +362,19 @@ func (c *crash) check() {
 	c.rest(10 * time.Minute)
 	synctest.Wait()
 	sessions := c.w.gw.all()
-	if h.registered && (len(sessions) != 1 || sessions[0].Address.String() != h.addr) || !h.registered && len(sessions) != 0 {
+	want := []string{h.addr}
+	for _, a := range h.has {
+		if a != "" {
+			want = append(want, a)
+		}
+	}
+	var got []string
+	for _, s := range sessions {
+		got = append(got, s.Address.String())
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if h.registered && !slices.Equal(got, want) || !h.registered && len(sessions) != 0 {
 		t.Errorf("phone registered %v with %v; the gateway has %v, was asked %v", h.registered, h.addr, sessions, c.w.gw.said)
 	}
 	if all := c.w.m.UEs(); len(all) != 1 || (all[0].State == Connected) != h.connected {

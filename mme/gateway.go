@@ -55,6 +55,7 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 	}
 	if s != nil {
 		p, u.shown = newPDN(s, told), told
+		p.asked = len(u.pdns) > 0
 		c.m.known.open(u, p)
 	}
 	if err != nil {
@@ -133,6 +134,7 @@ func (c *conn) signed() ([]byte, error) {
 	segment, err := c.sign()
 	if err == nil {
 		err = c.commit()
+		c.ue.show(func(i *UEInfo) { i.Segment = c.ue.lease.segments })
 	}
 	return segment, err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
 )
@@ -18,6 +19,7 @@ type handset struct {
 	wake  chan struct{} // holds one token when something has changed
 	start nassec.Count  // uplink COUNT that K_eNB derives from
 
+	has        map[id.EBI]string // bearers besides the first, with the address of default ones
 	registered bool
 	linked     bool // it has an S1 connection
 	connected  bool // with bearers
@@ -236,6 +238,7 @@ func (h *handset) obey(m eps.Message) {
 	case *eps.AttachAccept:
 		g, _ := m.GUTI.V.GUTI()
 		bearer := must(eps.Parse(eps.Downlink, m.ESM)).(*eps.ActivateDefaultEPSBearerContextRequest)
+		clear(h.has)
 		h.guti, h.addr, h.registered = &g, bearer.Address.IPv4.String(), true
 		h.say(&eps.AttachComplete{ESM: must(eps.Append(nil, &eps.ActivateDefaultEPSBearerContextAccept{EBI: 5}))})
 	case *eps.TrackingAreaUpdateAccept:
@@ -259,6 +262,8 @@ func (h *handset) obey(m eps.Message) {
 		h.denied(m.Cause)
 	case *eps.ServiceReject:
 		h.denied(m.Cause)
+	default:
+		h.session(m)
 	}
 }
 

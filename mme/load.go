@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +66,14 @@ func (u *ue) revive() {
 	for _, p := range u.pdns {
 		p.told = u.named(p.told)
 	}
+	var undone []*pdn // a phone that has accepted one of them unheard gives it up when it comes (TS 24.301 §6.4.4.6)
+	u.pdns = slices.DeleteFunc(u.pdns, func(p *pdn) bool {
+		if p.asked {
+			undone = append(undone, p)
+		}
+		return p.asked
+	})
+	u.closing = append(u.closing, ending(undone)...)
 	u.registered = (u.registered || u.accepted) && len(u.pdns) > 0
 	if !u.registered {
 		u.closing, u.pdns = append(u.closing, ending(u.pdns)...), nil

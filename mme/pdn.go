@@ -20,6 +20,7 @@ type pdn struct {
 	told    *lease       // whose ticket the gateway has for the session
 	ambr    gtpc.AMBR    // of the APN, as the gateway last said
 	less    eps.ESMCause // why the phone has not both kinds of address that it asked for; 0
+	asked   bool         // the phone has not accepted it yet, besides others that it has
 	bearers []*bearer
 }
 

@@ -20,6 +20,7 @@ func (c *conn) connectPDN(m *eps.PDNConnectivityRequest) error {
 		c.closePDN(p)
 		return err
 	}
+	p.asked = false
 	if err := c.modifyOne(p); err != nil {
 		c.closePDN(p)
 		if err == errStopping {

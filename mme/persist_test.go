@@ -86,7 +86,7 @@ func (g *testGateway) Restore(v s11.State) (*s11.Session, error) {
 	defer g.mu.Unlock()
 	s := &v.Session
 	for old, x := range g.sessions {
-		if old.SGW == s.SGW {
+		if old.IMSI == s.IMSI && old.EBI == s.EBI {
 			delete(g.sessions, old)
 			g.sessions[s] = x
 			break

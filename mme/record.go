@@ -109,6 +109,7 @@ var pdnRows = table[pdn]{
 	list(3, "bearer", maxSessions, func(p *pdn) *[]*bearer { return &p.bearers }, nested(bearerRows)),
 	field(4, "AMBR uplink", func(p *pdn) *id.BitRate { return &p.ambr.UL }, rateCodec()),
 	field(5, "AMBR downlink", func(p *pdn) *id.BitRate { return &p.ambr.DL }, rateCodec()),
+	field(6, "not accepted yet", func(p *pdn) *bool { return &p.asked }, truth()),
 }
 
 // bearerRows is an EPS bearer. The eNB's end of its tunnel is not kept: after a
