@@ -43,6 +43,9 @@ func (g *Gateway) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 	case gtpc.BearerResourceCommand, gtpc.ModifyBearerCommand, gtpc.DeleteBearerCommand:
 		err = gtpc.Refuse(gtpc.ServiceNotSupported, 0, "%v: default bearers only", m.Type)
 		res = gtpc.New(m.Type.Answer(), u.mme.TEID, gtpc.CauseIE(err))
+	case gtpc.CreateForwardingRequest, gtpc.DeleteForwardingRequest:
+		err = gtpc.Refuse(gtpc.ServiceNotSupported, 0, "%v: eNBs forward to each other or not at all", m.Type)
+		res = gtpc.New(m.Type.Answer(), u.mme.TEID, gtpc.CauseIE(err))
 	}
 	g.refusal(peer, m, err)
 	return res

@@ -8,6 +8,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/mme/s11"
 )
 
 // handover is an S1 handover between two eNBs of this MME (TS 23.401 §5.5.1.2.2,
@@ -21,9 +22,10 @@ type handover struct {
 	target    *leg
 	ready     *s1ap.HandoverRequestAcknowledge
 	ends      tunnelEnds
-	commanded bool  // the phone may be on its way
-	leaves    error // the source has let it go: with this the connection ends if it does not arrive
-	forwards  bool  // the source sends the target what reached it too late
+	commanded bool         // the phone may be on its way
+	leaves    error        // the source has let it go: with this the connection ends if it does not arrive
+	forwards  bool         // the source sends the target what reached it too late
+	tunnels   *s11.Session // by the gateway, which was asked for this session
 }
 
 // handoverFailed ends a handover and leaves the phone where it was.
@@ -141,7 +143,7 @@ func (h *handover) request() s1ap.Message {
 		}
 		item := s1ap.ERABToBeSetupItemHOReq{ERABID: s1ap.ERABID(b.ebi), ERABLevelQoSParameters: b.parameters(),
 			TransportLayerAddress: s1ap.FromAddr(b.sgw.Addr), GTPTEID: s1ap.FromTEID(b.sgw.TEID)}
-		if !h.direct() {
+		if !h.direct() && c.m.forwarder() == nil {
 			item.IEExtensions = &s1ap.ERABToBeSetupItemHOReqExtIEs{DataForwardingNotPossible: new(s1ap.DataForwardingNotPossibleDataForwardingNotPossible)}
 		}
 		m.ERABToBeSetupListHOReq = append(m.ERABToBeSetupListHOReq, item)
@@ -200,13 +202,7 @@ func (h *handover) execute() error {
 func (h *handover) command() s1ap.Message {
 	m := &s1ap.HandoverCommand{MMEUES1APID: s1ap.MMEUES1APID(h.source.mmeID), ENBUES1APID: s1ap.ENBUES1APID(h.source.enbID),
 		HandoverType: h.required.HandoverType, TargetToSourceTransparentContainer: h.ready.TargetToSourceTransparentContainer}
-	for i := range h.ready.ERABAdmittedList {
-		item := &h.ready.ERABAdmittedList[i]
-		if h.direct() && (item.DLGTPTEID != nil || item.ULGTPTEID != nil) {
-			m.ERABSubjecttoDataForwardingList = append(m.ERABSubjecttoDataForwardingList, s1ap.ERABDataForwardingItem{ERABID: item.ERABID,
-				DLTransportLayerAddress: item.DLTransportLayerAddress, DLGTPTEID: item.DLGTPTEID, ULTransportLayerAddress: item.ULTransportLayerAddress, ULGTPTEID: item.ULGTPTEID})
-		}
-	}
+	m.ERABSubjecttoDataForwardingList = h.forwarding()
 	h.forwards = len(m.ERABSubjecttoDataForwardingList) > 0
 	for _, b := range h.c.ue.bearersOf() {
 		if _, ok := h.ends[b.ebi]; !ok && b.enb.TEID != 0 {
@@ -277,6 +273,7 @@ func (h *handover) complete() error {
 		hold = forwardWait
 	}
 	c.m.leaveLater(h.source, hold)
+	h.endForwarding(hold)
 	c.report(err)
 	if err != nil {
 		if interrupted(err) {

@@ -64,6 +64,11 @@ type Options struct {
 	// It is called by several goroutines and must not block.
 	PathSwitch func(from, to proof.TowerKey) bool
 
+	// IndirectForwarding says that Gateway, a Forwarder then, may be asked to
+	// forward between eNBs that do not reach each other. One that refuses costs the
+	// phones only what was under way to them.
+	IndirectForwarding bool
+
 	Security nassec.Policy // EIA2, EIA1, EIA3 and EEA2, EEA1, EEA3, EEA0 in this order
 
 	// What phones show (EMM INFORMATION, TS 24.301 §5.4.5): names and the time of

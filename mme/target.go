@@ -104,6 +104,7 @@ func (h *handover) fail(err error) error {
 		c.m.legs.uninvite(h.target, cause)
 		c.target = nil
 	}
+	h.endForwarding(0)
 	c.report(err)
 	mme, enb := s1ap.MMEUES1APID(h.source.mmeID), s1ap.ENBUES1APID(h.source.enbID)
 	switch {

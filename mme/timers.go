@@ -57,6 +57,7 @@ const (
 	handoverPrepareWait     = 5 * time.Second  // Handover Request Acknowledge; less than eNBs give the whole preparation (TS1RELOCprep; srsRAN's 10 s)
 	handoverArriveWait      = 12 * time.Second // Handover Notify; more than eNBs wait for the end (TS1RELOCoverall; srsRAN's 10 s)
 	arriveGrace             = 2 * time.Second  // the same, after the source has let the phone go
+	forwardAskWait          = 1 * time.Second  // the gateway's answer to Create Indirect Data Forwarding Tunnel Request
 	forwardWait             = 1 * time.Second  // for the source to forward what reached it too late
 	setupWait               = 30 * time.Second // first S1 Setup Request of an association
 	refusedWait             = 2 * time.Minute  // another S1 Setup Request after a refusal

@@ -11,13 +11,17 @@ import (
 
 // Interface types of an F-TEID (TS 29.274 §8.22).
 const (
-	IfS1UeNB  uint8 = 0
-	IfS1USGW  uint8 = 1
-	IfS5PGWU  uint8 = 5
-	IfS5PGWC  uint8 = 7
-	IfS11MME  uint8 = 10
-	IfS11SGW  uint8 = 11
-	RATEUTRAN uint8 = 6 // RAT type (TS 29.274 §8.17)
+	IfS1UeNB       uint8 = 0
+	IfS1USGW       uint8 = 1
+	IfENBForwardDL uint8 = 19
+	IfENBForwardUL uint8 = 20
+	IfSGWForwardDL uint8 = 23
+	IfSGWForwardUL uint8 = 28
+	IfS5PGWU       uint8 = 5
+	IfS5PGWC       uint8 = 7
+	IfS11MME       uint8 = 10
+	IfS11SGW       uint8 = 11
+	RATEUTRAN      uint8 = 6 // RAT type (TS 29.274 §8.17)
 )
 
 // PDN types (TS 29.274 §8.34).

@@ -36,6 +36,10 @@ const (
 	UpdateBearerResponse        Type = 98
 	DeleteBearerRequest         Type = 99
 	DeleteBearerResponse        Type = 100
+	CreateForwardingRequest     Type = 166 // Create Indirect Data Forwarding Tunnel Request
+	CreateForwardingResponse    Type = 167
+	DeleteForwardingRequest     Type = 168 // Delete Indirect Data Forwarding Tunnel Request
+	DeleteForwardingResponse    Type = 169
 	ReleaseAccessBearersRequest Type = 170
 	ReleaseAccessBearersResp    Type = 171
 	DownlinkDataNotification    Type = 176
@@ -105,6 +109,14 @@ func (t Type) row() typeRow {
 		return typeRow{"Delete Bearer Request", request, DeleteBearerResponse}
 	case DeleteBearerResponse:
 		return typeRow{"Delete Bearer Response", response, 0}
+	case CreateForwardingRequest:
+		return typeRow{"Create Indirect Data Forwarding Tunnel Request", request, CreateForwardingResponse}
+	case CreateForwardingResponse:
+		return typeRow{"Create Indirect Data Forwarding Tunnel Response", response, 0}
+	case DeleteForwardingRequest:
+		return typeRow{"Delete Indirect Data Forwarding Tunnel Request", request, DeleteForwardingResponse}
+	case DeleteForwardingResponse:
+		return typeRow{"Delete Indirect Data Forwarding Tunnel Response", response, 0}
 	case ReleaseAccessBearersRequest:
 		return typeRow{"Release Access Bearers Request", request, ReleaseAccessBearersResp}
 	case ReleaseAccessBearersResp:

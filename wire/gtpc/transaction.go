@@ -168,7 +168,7 @@ func requestsOf(t Type) []Type {
 	case EchoResponse:
 		return []Type{EchoRequest}
 	case CreateSessionResponse, ModifyBearerResponse, DeleteSessionResponse, CreateBearerResponse, UpdateBearerResponse,
-		DeleteBearerResponse, ModifyBearerFailure, DeleteBearerFailure, BearerResourceFailure,
+		DeleteBearerResponse, CreateForwardingResponse, DeleteForwardingResponse, ModifyBearerFailure, DeleteBearerFailure, BearerResourceFailure,
 		ReleaseAccessBearersResp, DownlinkDataNotificationAck:
 		return []Type{t - 1} // in this part of the table an answer follows its request
 	}
