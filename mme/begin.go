@@ -28,6 +28,9 @@ func (c *conn) begin(in inbound) error {
 		if err := c.meet(&in, m); err != nil {
 			return err
 		}
+		if err := c.fromPool(&in, m); err != nil {
+			return err
+		}
 	default:
 		if in.sec == verified {
 			c.start = in.count

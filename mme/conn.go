@@ -40,6 +40,7 @@ type conn struct {
 	later       []inbound      // what is to begin when the procedure under way has ended
 	alert       bool           // the message centre is to learn that the phone is there
 	saved       saved          // of the phone, in the store
+	takenBy     uint64         // epoch of another member of the pool that has the phone; 0: none
 
 	proc *procedure // under way; nil between procedures
 }
@@ -100,6 +101,9 @@ func (m *MME) connect(l *leg, in inbound) {
 	if !m.spawn(func() { c.run(in) }) {
 		m.legs.close(l)
 		close(c.done)
+		if c.takenBy > 0 {
+			c.m.Disowned(c.ue.imsi, c.takenBy)
+		}
 	}
 }
 
@@ -184,6 +188,8 @@ func (c *conn) end() {
 			}
 		case dataWaiting:
 			page = true
+		case disowned:
+			c.takenBy = max(c.takenBy, m.epoch)
 		case detachOrder:
 			order = &m.NetworkDetach
 		case bearerOrder:

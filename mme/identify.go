@@ -136,16 +136,22 @@ func (c *conn) enter() error {
 			c.submit(true) // it will be on disk when the gateway is asked
 			return c.closeAll(p.pdns)
 		}
-		p.owner.in.put(inbound{msg: evicted{}}, true)
-		if _, err := call(c, 3*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-			select {
-			case <-p.owner.done:
-				return struct{}{}, nil
-			case <-ctx.Done():
-				return struct{}{}, ctx.Err()
-			}
-		}); err != nil {
+		if err := c.evict(p.owner); err != nil {
 			return err
 		}
 	}
+}
+
+// evict ends another connection of the phone.
+func (c *conn) evict(owner *conn) error {
+	owner.in.put(inbound{msg: evicted{}}, true)
+	_, err := call(c, 3*c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
+		select {
+		case <-owner.done:
+			return struct{}{}, nil
+		case <-ctx.Done():
+			return struct{}{}, ctx.Err()
+		}
+	})
+	return err
 }

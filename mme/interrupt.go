@@ -20,6 +20,14 @@ func (c *conn) interrupt(in inbound) error {
 		return &lost{m.why}
 	case evicted:
 		return errEvicted
+	case disowned:
+		if c.ue.entered && c.ue.epoch < m.epoch {
+			return errDisowned
+		}
+		return nil
+	case replicate:
+		c.again()
+		return nil
 	case dataWaiting:
 		c.dataWaiting = true // until the bearers stand
 		return nil

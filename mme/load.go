@@ -10,7 +10,6 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
-	"campanile.network/wire/proof"
 )
 
 // restartGrace is how long a phone has at least, after a restart, to be heard of
@@ -24,13 +23,7 @@ func (m *MME) load() error {
 	began := time.Now()
 	restore := restorer{
 		session: m.o.Gateway.Restore,
-		ticket: func(raw []byte) (proof.Ticket, error) {
-			t, err := proof.PeekTicket(m.o.ChainID, raw)
-			if err == nil && t.Serving != m.operator {
-				err = errTicket
-			}
-			return t, err
-		},
+		ticket:  m.restoreTicket,
 	}
 	var mu sync.Mutex
 	bad := 0

@@ -164,7 +164,7 @@ func (g mortalGateway) PagingFailed(s *s11.Session) error {
 func (g *testGateway) has(s *s11.Session) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.sessions[s] != nil
+	return g.sessions[g.same(s)] != nil
 }
 
 func (g *testGateway) drop(s *s11.Session) {

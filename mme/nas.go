@@ -222,7 +222,24 @@ func readable(raw []byte) ([]byte, error) {
 // named gives the M-TMSI of this MME by which an initial message names its
 // phone: in the message, or beside it in S1AP.
 func (m *MME) named(nas eps.Message, s *s1ap.STMSI) (id.MTMSI, bool) {
-	var identity eps.EPSMobileIdentity
+	if n, ok := nas.(*eps.ExtendedServiceRequest); ok {
+		if t, ok := n.MTMSI.TMSI(); ok {
+			return t, s == nil || s.ID().Code == m.o.GUMMEI.Code
+		}
+	}
+	identity := identityOf(nas)
+	if g, ok := identity.GUTI(); ok {
+		return g.TMSI, m.own(g.GUMMEI)
+	}
+	if s != nil && identity.Kind() == eps.NoIdentity {
+		v := s.ID()
+		return v.TMSI, v.Code == m.o.GUMMEI.Code
+	}
+	return 0, false
+}
+
+// identityOf is how an initial message names its phone.
+func identityOf(nas eps.Message) (identity eps.EPSMobileIdentity) {
 	switch n := nas.(type) {
 	case *eps.AttachRequest:
 		identity = n.Identity
@@ -236,17 +253,6 @@ func (m *MME) named(nas eps.Message, s *s1ap.STMSI) (id.MTMSI, bool) {
 		}
 	case *eps.DetachRequest:
 		identity = n.Identity
-	case *eps.ExtendedServiceRequest:
-		if t, ok := n.MTMSI.TMSI(); ok {
-			return t, true
-		}
 	}
-	if g, ok := identity.GUTI(); ok {
-		return g.TMSI, m.own(g.GUMMEI)
-	}
-	if s != nil && identity.Kind() == eps.NoIdentity {
-		v := s.ID()
-		return v.TMSI, v.Code == m.o.GUMMEI.Code
-	}
-	return 0, false
+	return identity
 }

@@ -58,6 +58,10 @@ type Options struct {
 	// are unknown, are told so, and attach again.
 	Store Store
 
+	// Pool is the other MMEs of the group, which take over phones of one that dies,
+	// see pool.go. It needs a Store, and a Gateway that is a Mover.
+	Pool Pool
+
 	// PathSwitch says whether the eNB of tower to is believed when it says that a
 	// phone has come to it from tower from by X2 (TS 36.413 §8.4.4), for which
 	// there is its word alone; nil believes all. S1 handover is not asked about.
@@ -177,6 +181,8 @@ func (o Options) complete() (Options, error) {
 		{o.Home == nil, "Home is nil"},
 		{o.Gateway == nil, "Gateway is nil"},
 		{o.Towers == nil, "Towers is nil"},
+		{o.Pool != nil && o.Store == nil, "Pool needs a Store"},
+		{o.Pool != nil && !moves(o.Gateway), "Pool needs a Gateway whose sessions can move"},
 		{o.Security.AllowNullIntegrity, "Security allows EIA0, which only unauthenticated emergency attaches may use (TS 33.401 §5.1.4.1)"},
 		{o.MaxENBs < 1 || o.MaxUEs < 1 || o.Inbox < 1 || o.MaxAttaches < 1, "MaxENBs, MaxUEs, MaxAttaches or Inbox is negative"},
 		{o.LAC == 0xfffe, "LAC 0xfffe says that there is no location area (TS 23.003 §4.1)"},
@@ -192,6 +198,8 @@ func (o Options) complete() (Options, error) {
 	errs = append(errs, Configuration{o.Name, o.Capacity, o.Shared}.check(o.GUMMEI.PLMN))
 	return o, errors.Join(append(errs, checkAreas(o.Areas), checkPaging(o.Paging))...)
 }
+
+func moves(g Gateway) bool { _, ok := g.(Mover); return ok }
 
 // periodic is T3412 as phones are told (TS 24.301 §5.3.5).
 func (m *MME) periodic() eps.GPRSTimer {

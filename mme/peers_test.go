@@ -171,7 +171,9 @@ type testSession struct {
 	enb      s11.FTEID
 }
 
-func newTestGateway() *testGateway { return &testGateway{sessions: map[*s11.Session]*testSession{}} }
+func newTestGateway() *testGateway {
+	return &testGateway{sessions: map[*s11.Session]*testSession{}}
+}
 
 func (g *testGateway) note(ctx context.Context, format string, args ...any) error {
 	g.mu.Lock()
@@ -233,6 +235,7 @@ func (g *testGateway) Modify(ctx context.Context, s *s11.Session, m s11.ModifyBe
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s = g.same(s)
 	x := g.sessions[s]
 	if g.forget != nil {
 		return g.forget
@@ -268,6 +271,7 @@ func (g *testGateway) Release(ctx context.Context, s *s11.Session) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s = g.same(s)
 	if x := g.sessions[s]; x != nil {
 		x.enb = s11.FTEID{}
 		return nil
@@ -281,6 +285,7 @@ func (g *testGateway) Delete(ctx context.Context, s *s11.Session) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s = g.same(s)
 	if g.sessions[s] == nil {
 		g.bad = append(g.bad, "delete of a session that is not there")
 	}
@@ -336,3 +341,34 @@ func (g *testGateway) none(w *world) {
 		w.t.Errorf("gateway: %s", b)
 	}
 }
+
+// same gives the session that is meant by another MME's, or by one before a restart.
+func (g *testGateway) same(s *s11.Session) *s11.Session {
+	if g.sessions[s] == nil {
+		for had := range g.sessions {
+			if had.IMSI == s.IMSI && had.SGW == s.SGW {
+				return had
+			}
+		}
+	}
+	return s
+}
+
+func (g *testGateway) Adopt(st s11.State, _ *s11.Session) (*s11.Session, error) {
+	s := st.Session
+	return &s, nil
+}
+
+func (g *testGateway) Move(ctx context.Context, s *s11.Session) error {
+	if err := g.note(ctx, "move"); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sessions[g.same(s)] == nil {
+		return &gtpc.CauseError{Cause: gtpc.ContextNotFound}
+	}
+	return nil
+}
+
+func (g *testGateway) Forget(*s11.Session) {}

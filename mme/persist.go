@@ -183,6 +183,8 @@ func (k *keeper) write(ctx context.Context) {
 	err := k.store.Commit(ctx, b.changes)
 	if err != nil {
 		k.failed(err)
+	} else {
+		k.m.poolChanged(b.changes)
 	}
 	k.mu.Lock()
 	was := k.count.Failing
@@ -295,7 +297,7 @@ func (c *conn) submit(send bool) *batch {
 		c.ue.reserve(changed)
 	}
 	if e := c.ue.essence(); changed || e != c.saved.essence {
-		c.saved = saved{e, k.submit(Change{c.ue.imsi, c.ue.record()})}
+		c.saved = saved{e, k.submit(Change{c.ue.imsi, c.m.write(c.ue)})}
 	}
 	return c.saved.batch
 }

@@ -31,8 +31,8 @@ const (
 var ueRows = table[ue]{
 	field(1, "IMSI", func(u *ue) *id.IMSI { return &u.imsi }, imsiCodec()),
 	field(2, "IMEI", func(u *ue) *id.IMEI { return &u.imei }, parsed(id.IMEI.Digits, id.ParseIMEI)),
-	field(3, "M-TMSI", func(u *ue) *id.MTMSI { return &u.tmsi }, number[id.MTMSI](1<<32-1)),
-	field(4, "former M-TMSI", func(u *ue) *id.MTMSI { return &u.formerTMSI }, number[id.MTMSI](1<<32-1)),
+	field(tmsiRow, "M-TMSI", func(u *ue) *id.MTMSI { return &u.tmsi }, number[id.MTMSI](1<<32-1)),
+	field(formerTMSIRow, "former M-TMSI", func(u *ue) *id.MTMSI { return &u.formerTMSI }, number[id.MTMSI](1<<32-1)),
 	list(5, "tracking area", maxTAIList, func(u *ue) *[]id.TAI { return &u.tais }, taiCodec()),
 	list(6, "former tracking area", 2*maxTAIList, func(u *ue) *[]id.TAI { return &u.formerTAIs }, taiCodec()),
 	field(7, "UE security capability", func(u *ue) *eps.UESecurityCapability { return &u.capability }, capabilityCodec()),
@@ -61,6 +61,7 @@ var ueRows = table[ue]{
 	field(30, "T3324", func(u *ue) *eps.Opt[eps.GPRSTimer] { return &u.saving.active }, some[eps.GPRSTimer]()),
 	field(31, "T3412 extended", func(u *ue) *eps.Opt[eps.GPRSTimer3] { return &u.saving.periodic }, some[eps.GPRSTimer3]()),
 	field(32, "extended DRX", func(u *ue) *eps.Opt[eps.ExtendedDRX] { return &u.saving.edrx }, some[eps.ExtendedDRX]()),
+	field(epochRow, "epoch", func(u *ue) *uint64 { return &u.epoch }, number[uint64](1<<63-1)),
 }
 
 // keysetRows is a NAS security context. The downlink COUNT in it is the mark: all

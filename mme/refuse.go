@@ -52,7 +52,7 @@ func (f *failure) told() string {
 // interrupted says that an error ended a wait from outside: it is not what the
 // procedure asked somebody else.
 func interrupted(err error) bool {
-	for _, e := range []error{errEvicted, errStopping, errGiven} {
+	for _, e := range []error{errEvicted, errStopping, errGiven, errDisowned} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -106,6 +106,9 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	}
 	switch {
 	case errors.Is(err, errStopping):
+		return nil, true
+	case errors.Is(err, errDisowned):
+		c.disown()
 		return nil, true
 	case errors.Is(err, errEvicted):
 		c.leave()

@@ -105,6 +105,10 @@ func (r *registry) enter(u *ue, c *conn) (p place, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	former := r.byIMSI[u.imsi]
+	if former != nil {
+		u.epoch = max(u.epoch, former.epoch)
+	}
+	u.epoch = nextEpoch(u.epoch)
 	switch {
 	case former == u:
 		return place{}, nil

@@ -40,6 +40,8 @@ func (c *conn) hangUp(cause s1ap.Cause, why string) *inbound {
 			return &in
 		case dataWaiting:
 			c.dataWaiting = true
+		case disowned:
+			c.takenBy = max(c.takenBy, m.epoch)
 		case detachOrder:
 			_ = c.ordered(m) // once the phone is idle
 		case bearerOrder:

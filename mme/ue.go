@@ -55,6 +55,8 @@ type ue struct {
 
 	// For the store, see persist.go.
 	guest    bool             // here for an emergency, without authentication
+	epoch    uint64           // of this MME's ownership, see pool.go; written under registry.mu
+	written  []byte           // the record as it was last handed to the keeper, in a pool; under registry.mu
 	entered  bool             // the registry has, or had, the phone
 	accepted bool             // Attach Accept was sent: the phone may be registered
 	served   bool             // the gateway may have a tunnel end of some eNB
