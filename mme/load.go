@@ -73,7 +73,7 @@ func (u *ue) revive() {
 	}
 	u.entered, u.accepted = true, false
 	i := &u.info
-	i.IMSI, i.TMSI, i.State = u.imsi, u.tmsi, Deregistered
+	i.IMSI, i.IMEI, i.TMSI, i.State = u.imsi, u.imei, u.tmsi, Deregistered
 	if l := u.lease; l != nil {
 		i.Ticket, i.TicketUntil, i.Segment, i.MSISDN = l.ticket.ID, l.ticket.NotAfter, l.segments, l.profile.MSISDN
 	}
