@@ -236,6 +236,7 @@ func (c *conn) next(timer <-chan time.Time, stop context.Context) (inbound, erro
 
 // admit says whether a message concerns this connection and may be looked at.
 func (c *conn) admit(in *inbound) bool {
+	defer c.tapWho(in.leg)
 	if m, ok := in.msg.(newLeg); ok {
 		return c.admitLeg(in, m)
 	}

@@ -31,6 +31,7 @@ type enb struct {
 	ctx context.Context // ends with the association
 	log *slog.Logger
 
+	said  []byte      // the message that is being dealt with, of serve's goroutine
 	unset *time.Timer // ends an association that has no S1 Setup
 	quit  context.CancelCauseFunc
 
@@ -177,6 +178,7 @@ func (e *enb) send(stream uint16, msg s1ap.Message) error {
 		e.log.Error("message not encoded", "message", msg.Header().Name, "err", err)
 		return err
 	}
+	e.tapDown(msg, b)
 	stuck := time.AfterFunc(sendWait, func() {
 		e.log.Warn("association ended", "reason", "the eNB takes nothing")
 		e.a.Abort("the eNB takes nothing")

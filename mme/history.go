@@ -68,6 +68,7 @@ func (m *MME) done(u *ue, d ProcedureDone) {
 	u.infoMu.Lock()
 	u.history.add(p, d.Err)
 	u.infoMu.Unlock()
+	m.tapDone(u, d)
 	m.o.Events(d)
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/mme/trace"
 )
 
 // leg is one S1 connection of a phone: a UE-associated logical S1-connection
@@ -16,6 +17,8 @@ type leg struct {
 	mmeID  id.MMEUEID
 	enbID  id.ENBUEID
 	stream uint16 // of everything sent to the phone
+
+	line trace.Line // for who traces the phone
 
 	mu    sync.Mutex
 	owner *conn

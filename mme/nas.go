@@ -37,6 +37,7 @@ func (c *conn) open(in *inbound, raw []byte) bool {
 			return false
 		}
 	}
+	c.tapNAS(in.leg, true, in.plain, in.worth())
 	m, err := eps.Parse(eps.Uplink, in.plain)
 	if err != nil {
 		c.malformed(in, err)
@@ -123,6 +124,7 @@ func (p protection) reason() drop {
 
 func (c *conn) drop(in *inbound, d drop, err error) {
 	c.m.count.drop(d)
+	c.tapDrop(in, d, err)
 	c.m.log.Debug("NAS message dropped", "reason", d.String(), "octets", len(in.raw), "err", err)
 }
 
@@ -163,6 +165,7 @@ func (c *conn) send(m eps.Message) error {
 func (c *conn) encode(m eps.Message) ([]byte, error) {
 	plain, err := eps.Append(make([]byte, 0, 128), m)
 	if err != nil || !c.secured {
+		c.tapNAS(c.leg, false, plain, "not protected")
 		return plain, err
 	}
 	return c.protect(c.ue.sec, nassec.IntegrityCiphered, plain)
@@ -173,6 +176,7 @@ func (c *conn) protect(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, er
 	if err := c.commit(); err != nil {
 		return nil, err
 	}
+	c.tapNAS(c.leg, false, plain, headerName(h))
 	c.ue.secMu.Lock()
 	defer c.ue.secMu.Unlock()
 	return k.use().Protect(make([]byte, 0, len(plain)+8), h, plain)
@@ -193,6 +197,7 @@ func (c *conn) toENB(m s1ap.Message) error {
 	if c.leg == nil {
 		return &lost{"no S1 connection"}
 	}
+	c.tapWho(c.leg)
 	if err := c.leg.enb.send(c.leg.stream, m); err != nil {
 		return &lost{"not sent to the eNB: " + err.Error()}
 	}

@@ -12,6 +12,7 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
+	"campanile.network/mme/trace"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
@@ -116,6 +117,8 @@ type Options struct {
 	MaxENBs int // associations; 256. Those without S1 Setup give way to new ones
 	MaxUEs  int // phones known, and as many S1 connections; 65536
 	Inbox   int // messages waiting per phone; 32
+
+	Trace *trace.Tracer // records phones that MME.Trace asks for; nil: none can be
 
 	Events func(Event)  // told of every change; called by several goroutines, must not block; may be nil
 	Logger *slog.Logger // nil discards

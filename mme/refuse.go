@@ -178,6 +178,7 @@ func (c *conn) report(err error) {
 	if p == nil {
 		return
 	}
+	c.tapWho(c.leg)
 	done := ProcedureDone{Procedure: p.name, Duration: time.Since(p.began), UE: c.ue.show(nil)}
 	if done.UE.IMSI.IsZero() {
 		done.UE.IMSI = c.ue.imsi

@@ -10,6 +10,7 @@ import (
 // handle takes one S1AP message: it is acted on, answered with an error, or
 // dropped and counted.
 func (e *enb) handle(data []byte) {
+	e.said = data
 	pdu, err := s1ap.Parse(data)
 	fault, goOn := s1ap.Continuable(err)
 	if fault != nil && !goOn {
@@ -126,6 +127,7 @@ func (e *enb) unsupported(m s1ap.Message) {
 func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1APID) {
 	l, fits := e.m.legs.find(e, id.MMEUEID(mmeID), id.ENBUEID(enbID))
 	if fits == pairFits {
+		e.tapUp(l)
 		e.m.dropPut(l.deliver(m))
 		return
 	}
@@ -190,6 +192,7 @@ func (e *enb) initial(m *s1ap.InitialUEMessage) {
 		cell = id.ECGI{PLMN: tai.PLMN}
 	}
 	l.seen(tai, cell)
+	e.tapUp(l)
 	e.m.connect(l, inbound{leg: l, msg: m})
 }
 

@@ -23,7 +23,7 @@ func ueCommand(g *globals) *cobra.Command {
 		Long: "List, show, page, detach and trace phones, where the MME runs. A phone is named by\n" +
 			"its IMSI, or by the id that ue list gives, which holds until the MME ends. With\n--json the answers are those of docs/api.md.",
 	}
-	cmd.AddCommand(ueList(g), ueShow(g), uePage(g), ueDetach(g))
+	cmd.AddCommand(ueList(g), ueShow(g), uePage(g), ueDetach(g), ueTrace(g))
 	return cmd
 }
 

@@ -297,8 +297,12 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return err
 	}
+	socket, err := t.s11Socket()
+	if err != nil {
+		return t.portTaken(err, "mme.address")
+	}
 	var m *mme.MME
-	c, err := s11.New(s11.Options{Local: netip.AddrPortFrom(t.set.mme, gtpcPort), Gateway: netip.AddrPortFrom(t.set.gatewayAt, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
+	c, err := s11.New(s11.Options{Conn: socket, Gateway: netip.AddrPortFrom(t.set.gatewayAt, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
 		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
 		OnGatewayRestart: func(lost []*s11.Session) { m.GatewayRestarted(lost) }, OnBearers: func(r *s11.BearerRequest) { m.BearerRequest(r) }})
 	if err != nil {
@@ -306,7 +310,7 @@ func (t *Town) startMME(context.Context) error {
 	}
 	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
 		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, PathSwitch: towers{t.model}.pathSwitch(t.cfg.MME.X2), Store: kept, Memory: kept, Dialer: ep, Messages: &mme.LocalMessages{},
-		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Events: t.mmeEvent, Logger: t.role("mme")})
+		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Trace: t.tracer(), Events: t.mmeEvent, Logger: t.role("mme")})
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/mme"
+	"campanile.network/mme/trace"
 	"campanile.network/sdr/radio"
 	"campanile.network/sdr/sim"
 	"campanile.network/wire/home"
@@ -81,7 +82,8 @@ type Town struct {
 	console string // where it listens, once it does
 	metrics string // likewise, or why it does not
 	sources metrics.Sources
-	bound   []string // what listens where
+	traces  *trace.Tracer // of the MME
+	bound   []string      // what listens where
 	doors   []namedDoor
 
 	transports []transport          // of S1AP's ends
