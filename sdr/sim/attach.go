@@ -117,14 +117,21 @@ func again(err error) bool {
 // attachRequest builds the initial message (TS 24.301 §5.5.1.2.2). Called with
 // mu held.
 func (p *Phone) attachRequest() ([]byte, error) {
-	pdn, err := eps.Append(nil, &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4,
-		InformationTransfer: eps.Some(eps.InformationTransferFlagYes)})
+	connectivity := &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4,
+		InformationTransfer: eps.Some(eps.InformationTransferFlagYes)}
+	if p.o.Emergency { // TS 24.301 §6.5.1.2: it names no APN
+		connectivity = &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeEmergency, PDNType: eps.PDNTypeIPv4}
+	}
+	pdn, err := eps.Append(nil, connectivity)
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
 	m := &eps.AttachRequest{Type: eps.AttachTypeEPS, KSI: eps.NoKSI, Capability: capability(), ESM: pdn}
 	if p.o.SMS {
 		m.Type = eps.AttachTypeCombined
+	}
+	if p.o.Emergency {
+		m.Type = eps.AttachTypeEmergency
 	}
 	if p.sec != nil && p.guti != nil {
 		m.KSI, m.Identity = eps.KSI(p.sec.KSI()), eps.FromGUTI(*p.guti)

@@ -93,10 +93,15 @@ func (p *Phone) openSecurityModeCommand(b []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%v under a new security context", m.MessageType())
 	}
-	if p.pending == nil {
+	var st nassec.State
+	switch {
+	case p.pending != nil:
+		st = *p.pending
+	case p.o.Emergency && smc.Algorithms == eps.Algorithms{}:
+		st = nassec.State{Role: nassec.Phone, AllowNullIntegrity: true}
+	default:
 		return nil, errors.New("SECURITY MODE COMMAND without authentication")
 	}
-	st := *p.pending
 	st.EEA, st.EIA = nassec.EEA(smc.Algorithms.Ciphering), nassec.EIA(smc.Algorithms.Integrity)
 	sec, err := nassec.New(st)
 	if err != nil {

@@ -46,7 +46,10 @@ type PhoneOptions struct {
 	NoBearers eps.ESMCause
 	// SMS makes the phone ask for short messages, by combined attach and update.
 	SMS bool
-	Log *slog.Logger
+	// Emergency makes the phone attach for emergency bearer services, and take it
+	// when the network has no security for it (TS 33.401 §15.2.2).
+	Emergency bool
+	Log       *slog.Logger
 }
 
 // Phone is one UE. Its methods may be called from any goroutine; its procedures

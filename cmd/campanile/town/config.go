@@ -11,12 +11,11 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/nassec"
 	"campanile.network/internal/config"
+	"campanile.network/mme"
 	"campanile.network/sdr/radio"
 	"campanile.network/wire/proof"
 )
@@ -46,6 +45,8 @@ type NetworkConfig struct {
 	PLMN   string   `toml:"plmn" comment:"Country and network code: 001/01 (test), 999/xx (private), or one assigned to you."`
 	Ranges []string `toml:"ranges" comment:"First digits of your subscribers' IMSIs; they begin with the PLMN."`
 	APN    string   `toml:"apn" comment:"Access point name that subscribers get."`
+
+	EmergencyAPN string `toml:"emergency_apn" comment:"Access point name of emergency sessions, \"sos\" is common; empty: there are none. Phones are told of it and look no further: name one only when it has a route to those who answer, and you have tried it. Gateway and MME need the same. See mme.emergency."`
 }
 
 // TowerConfig is the tower of this machine.
@@ -65,20 +66,6 @@ type RadioConfig struct {
 	Phones     int             `toml:"phones" comment:"How many virtual phones."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
 	radio.Config
-}
-
-// MMEConfig is the MME.
-type MMEConfig struct {
-	Address string   `toml:"address" comment:"S1AP and S11."`
-	SCTP    string   `toml:"sctp" comment:"What S1AP's SCTP runs over. \"udp\": inside UDP port 9899 (RFC 6951), passes NATs, needs no root. \"kernel\": Linux SCTP. \"raw\": IP protocol 132 without the kernel's help, needs root. \"auto\": kernel, or else udp; for eNBs that come here without an agent."`
-	More    []string `toml:"more_addresses" comment:"Further addresses of this machine for S1AP (multi-homing); kernel only."`
-	Group   uint16   `toml:"group" comment:"MME group id."`
-	Code    uint8    `toml:"code" comment:"MME code."`
-
-	Ciphering      []string        `toml:"ciphering" comment:"Algorithms for NAS, best first; without EEA0 a phone that ciphers with none of them is refused."`
-	Integrity      []string        `toml:"integrity" comment:"Algorithms that protect NAS, best first."`
-	X2             string          `toml:"x2" comment:"Whose word is taken that a phone came from another eNB by X2, without the core: there is nothing that proves it. \"same owner\": between towers of one owner; \"all\"; \"none\". Handover by S1 is always there."`
-	PeriodicUpdate config.Duration `toml:"periodic_update" comment:"An idle phone says so often that it is still there (T3412), and is detached 8 minutes after it did not; \"0s\": never asked to, detached after a day."`
 }
 
 // GatewayConfig is the gateway.
@@ -131,7 +118,7 @@ type ConsoleConfig struct {
 
 // MetricsConfig is for Prometheus.
 type MetricsConfig struct {
-	Listen string `toml:"listen" comment:"Prometheus finds what is counted here, under /metrics; empty: off. Roles run apart in one home take the ports behind it: hss-chain the next, then billing, gateway, mme, enb-agent."`
+	Listen string `toml:"listen" comment:"Prometheus finds what is counted here, under /metrics; empty: off. Each role has a port of its own, 9100 in a home of everything: hss-chain 9101, billing 9102, gateway 9103, mme 9104, enb-agent 9105. Roles run apart in one home take the ports behind this one likewise."`
 }
 
 // PeersConfig is for roles on their own.
@@ -152,9 +139,8 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
-		Radio: RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
-		MME: MMEConfig{Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1,
-			Ciphering: []string{"128-EEA2", "128-EEA1", "128-EEA3", "EEA0"}, Integrity: []string{"128-EIA2", "128-EIA1", "128-EIA3"}, X2: x2SameOwner, PeriodicUpdate: config.Duration(54 * time.Minute)},
+		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
+		MME:     defaultMME(),
 		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
@@ -199,7 +185,8 @@ type settings struct {
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
 	operatorKey, hssKey                      [32]byte   // zero: of the files
 	s1ap, toENB, toMME, fromENB              sctpEnd
-	security                                 nassec.Policy
+	emergency                                id.APN      // zero: there are no emergency sessions
+	mmeOptions                               mme.Options // what [mme] says, and nothing else
 	pool                                     netip.Prefix
 	router                                   netip.Addr
 }
@@ -264,7 +251,15 @@ func (c *Config) resolve() (s settings, err error) {
 	if err := c.checkChoices(bad); err != nil {
 		return s, err
 	}
-	if s.security, err = c.MME.policy(bad); err != nil {
+	if c.Network.EmergencyAPN != "" {
+		if s.emergency, err = id.ParseAPN(c.Network.EmergencyAPN); err != nil {
+			return s, bad("network.emergency_apn", err, "")
+		}
+	}
+	if s.emergency == s.apn {
+		return s, bad("network.emergency_apn", errors.New("it is subscribers' as well, network.apn"), "give emergency sessions another, which needs no ticket")
+	}
+	if s.mmeOptions, err = c.MME.options(s, bad); err != nil {
 		return s, err
 	}
 	if err := c.resolveSCTP(&s, bad); err != nil {
@@ -284,46 +279,6 @@ func foundOut(address string) string {
 	return address
 }
 
-// t3412 is the timer as the MME takes it: negative for none.
-func (m MMEConfig) t3412() time.Duration {
-	if m.PeriodicUpdate == 0 {
-		return -1
-	}
-	return time.Duration(m.PeriodicUpdate)
-}
-
-// What mme.x2 may be.
-const (
-	x2SameOwner = "same owner"
-	x2All       = "all"
-	x2None      = "none"
-)
-
-// policy reads the names of algorithms.
-func (m MMEConfig) policy(bad func(string, error, string) error) (p nassec.Policy, err error) {
-	if p.EEA, err = algorithms(m.Ciphering, nassec.EEA0, nassec.EEA1, nassec.EEA2, nassec.EEA3); err != nil {
-		return p, bad("mme.ciphering", err, "write some of 128-EEA2, 128-EEA1, 128-EEA3, EEA0")
-	}
-	if p.EIA, err = algorithms(m.Integrity, nassec.EIA1, nassec.EIA2, nassec.EIA3); err != nil {
-		return p, bad("mme.integrity", err, "write some of 128-EIA2, 128-EIA1, 128-EIA3")
-	}
-	return p, nil
-}
-
-func algorithms[A fmt.Stringer](names []string, all ...A) (out []A, err error) {
-	for _, n := range names {
-		i := slices.IndexFunc(all, func(a A) bool { return a.String() == n })
-		if i < 0 {
-			return nil, fmt.Errorf("%q is unknown", n)
-		}
-		out = append(out, all[i])
-	}
-	if len(out) == 0 {
-		return nil, errors.New("no algorithm")
-	}
-	return out, nil
-}
-
 func (c *Config) checkChoices(bad func(string, error, string) error) error {
 	if k := c.Radio.Kind; k != "virtual" && k != "none" && k != srsRAN {
 		return bad("radio.kind", fmt.Errorf("%q is unknown", k), `write "virtual", "none" or "srsran"`)
@@ -335,9 +290,6 @@ func (c *Config) checkChoices(bad func(string, error, string) error) error {
 		if _, err := netip.ParseAddrPort(l); err != nil {
 			return bad("metrics.listen", err, "write IP address and port, such as 127.0.0.1:9100, or nothing")
 		}
-	}
-	if k := c.MME.X2; k != x2SameOwner && k != x2All && k != x2None {
-		return bad("mme.x2", fmt.Errorf("%q is unknown", k), `write "same owner", "all" or "none"`)
 	}
 	if c.Radio.Phones < 0 || c.Radio.Phones > 1000 {
 		return bad("radio.phones", fmt.Errorf("%d", c.Radio.Phones), "write 0 to 1000")

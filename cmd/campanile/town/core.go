@@ -213,7 +213,7 @@ func (t *Town) startGateway(context.Context) error {
 	}
 	t.serve("data path", path.Serve)
 	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.toMMEAt, t.set.toMMEAt.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
-		APNs: []id.APN{t.set.apn}, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.operatorKey),
+		APNs: t.set.apns(), Emergency: t.set.emergency, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.operatorKey),
 		Sink: t.sink, Logger: t.role("gateway")})
 	if err != nil {
 		return t.portTaken(err, "gateway.address")
@@ -308,9 +308,11 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "mme.address")
 	}
-	m, err = mme.New(mme.Options{GUMMEI: id.GUMMEI{PLMN: t.set.plmn, Group: id.MMEGroupID(t.cfg.MME.Group), Code: id.MMECode(t.cfg.MME.Code)},
-		Name: "campanile", ChainID: t.chainID, Operator: t.keys.operator, Home: t.watchedHome(), Gateway: c, Towers: towers{t.model}, PathSwitch: towers{t.model}.pathSwitch(t.cfg.MME.X2), Store: kept, Memory: kept, Dialer: ep, Messages: &mme.LocalMessages{},
-		Security: t.set.security, T3412: t.cfg.MME.t3412(), NetworkName: t.cfg.Network.Name, Trace: t.tracer(), Events: t.mmeEvent, Logger: t.role("mme")})
+	o := t.set.mmeOptions
+	o.Name, o.ChainID, o.Operator, o.Home, o.Gateway, o.Towers = "campanile", t.chainID, t.keys.operator, t.watchedHome(), c, towers{t.model}
+	o.PathSwitch, o.Store, o.Memory, o.Dialer, o.Messages = towers{t.model}.pathSwitch(t.cfg.MME.X2), kept, kept, ep, &mme.LocalMessages{}
+	o.NetworkName, o.Trace, o.Events, o.Logger = t.cfg.Network.Name, t.tracer(), t.mmeEvent, t.role("mme")
+	m, err = mme.New(o)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ type Invite struct {
 	Network string `json:"network"`
 	PLMN    string `json:"plmn"`
 	APN     string `json:"apn"`
-	SCTP    string `json:"sctp"`  // of the MME
-	Owner   string `json:"owner"` // account that registers towers
+	Urgent  string `json:"sos,omitempty"` // APN of emergency sessions; may be empty
+	SCTP    string `json:"sctp"`          // of the MME
+	Owner   string `json:"owner"`         // account that registers towers
 	Peers   PeersConfig
 }
 
@@ -95,7 +96,7 @@ func MakeInvite(home, role, key string, days int) (i Invite, err error) {
 	if err != nil {
 		return i, err
 	}
-	i = Invite{Role: role, Network: c.Network.Name, PLMN: c.Network.PLMN, APN: c.Network.APN, SCTP: c.MME.SCTP, Owner: string(owner.Address()), Peers: c.Peers}
+	i = Invite{Role: role, Network: c.Network.Name, PLMN: c.Network.PLMN, APN: c.Network.APN, Urgent: c.Network.EmergencyAPN, SCTP: c.MME.SCTP, Owner: string(owner.Address()), Peers: c.Peers}
 	if i.ChainID, err = chainID(home); err != nil {
 		return i, err
 	}
@@ -190,6 +191,7 @@ func InitRole(home, role string, c Config, invite, address string) (r RoleHome, 
 	}
 	r = RoleHome{Home: home, Role: role}
 	c.Role, c.HomePath, c.file = role, home, filepath.Join(home, ConfigFile)
+	c.Metrics.Listen = portOf(c.Metrics.Listen, role) // homes of several roles may be on one host
 	if role == "hss-chain" {
 		return r, c.initMain(&r, address)
 	}
@@ -298,7 +300,7 @@ func (c *Config) notInvited(r *RoleHome) error {
 
 // takeInvite fills in what the invite says and this host's address.
 func (c *Config) takeInvite(i Invite, address string) error {
-	c.Peers, c.Network = i.Peers, NetworkConfig{Name: i.Network, PLMN: i.PLMN, APN: i.APN, Ranges: []string{strings.ReplaceAll(i.PLMN, "/", "")}}
+	c.Peers, c.Network = i.Peers, NetworkConfig{Name: i.Network, PLMN: i.PLMN, APN: i.APN, EmergencyAPN: i.Urgent, Ranges: []string{strings.ReplaceAll(i.PLMN, "/", "")}}
 	if c.Role == "gateway" && i.Peers.Pass == "" {
 		return &config.Error{File: "invite", What: "it has no pass for this gateway's key", Remedy: c.inviteRemedy()}
 	}

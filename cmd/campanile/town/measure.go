@@ -23,7 +23,7 @@ func (t *Town) startMetrics(context.Context) error {
 	s, err := metrics.New(t.ownPort(listen), t.measured(), t.role("metrics"))
 	if err != nil {
 		err = t.portTaken(err, "metrics.listen")
-		t.role("metrics").Error("metrics are not served, all else is", logs.Error, err)
+		t.role("metrics").Warn("metrics are not served, all else is", logs.Error, err)
 		t.metrics = "not served: " + err.Error()
 		return nil
 	}
@@ -32,14 +32,24 @@ func (t *Town) startMetrics(context.Context) error {
 	return nil
 }
 
-// ownPort is listen, or for a role that runs apart in a home of all of them one
-// of the ports behind it: each has its own.
+// ownPort is listen, or for a role that runs apart in a home of all of them its
+// port behind it.
 func (t *Town) ownPort(listen string) string {
-	a, err := netip.ParseAddrPort(listen)
-	if err != nil || t.cfg.Role == t.name || a.Port() == 0 {
+	if t.cfg.Role == t.name {
 		return listen
 	}
-	return netip.AddrPortFrom(a.Addr(), a.Port()+uint16(max(slices.Index(RoleNames(), t.name), 0))).String()
+	return portOf(listen, t.name)
+}
+
+// portOf is where a role serves metrics when all of them listen from the same port
+// on, so that several have room on one host: that port for all in one process, the
+// next for the first role, and so on.
+func portOf(listen, role string) string {
+	a, err := netip.ParseAddrPort(listen)
+	if err != nil || a.Port() == 0 {
+		return listen
+	}
+	return netip.AddrPortFrom(a.Addr(), a.Port()+uint16(max(slices.Index(RoleNames(), role), 0))).String()
 }
 
 // measureSCTP adds an end of S1AP to what is measured.

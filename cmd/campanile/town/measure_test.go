@@ -2,8 +2,10 @@ package town
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +73,17 @@ func TestMetricsPortTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := startNamed(t, deadline(t), c, "up", []step{(*Town).startMetrics})
+	var said strings.Builder
+	w, err := open(deadline(t), c, "up", slog.New(slog.NewTextHandler(&said, nil)), []step{(*Town).startMetrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if s := said.String(); !strings.Contains(s, "level=WARN") || strings.Contains(s, "level=ERROR") || !strings.Contains(s, "change metrics.listen") {
+		t.Errorf("logged %q, want a warning with the remedy", s)
+	}
 	for _, word := range []string{"not served", ConfigFile + ":", l.Addr().String(), "change metrics.listen"} {
 		if !strings.Contains(w.metrics, word) {
 			t.Errorf("%q does not say %q", w.metrics, word)
@@ -89,6 +101,40 @@ func TestMetricsPortsApart(t *testing.T) {
 		w.cfg.Role = role
 		if got := w.ownPort("127.0.0.1:9100"); got != "127.0.0.1:9100" {
 			t.Errorf("%s in its own home: %s", role, got)
+		}
+	}
+}
+
+// Homes of roles that are on one host have a port each.
+func TestMetricsPortsOfHomes(t *testing.T) {
+	seen := map[string]string{DefaultConfig().Metrics.Listen: "up"}
+	for _, role := range []string{"hss-chain", "billing", "gateway", "mme", "enb-agent"} {
+		home := filepath.Join(t.TempDir(), role)
+		invite := ""
+		if role != "hss-chain" {
+			i := Invite{Role: role, Network: "Town", PLMN: "999/70", APN: "internet", Urgent: "sos", SCTP: "udp"}
+			i.Peers.HSS, i.Peers.Billing, i.Peers.MME, i.Peers.Gateway, i.Peers.Pass = "192.0.2.1:7100", "192.0.2.1:7101", "192.0.2.1", "192.0.2.1", "00"
+			var err error
+			if invite, err = i.Text(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := InitRole(home, role, DefaultConfig(), invite, "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadConfig(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other := seen[c.Metrics.Listen]; other != "" {
+			t.Errorf("%s and %s both serve metrics at %s", role, other, c.Metrics.Listen)
+		}
+		seen[c.Metrics.Listen] = role
+		if role == "mme" && c.Metrics.Listen != "127.0.0.1:9104" {
+			t.Errorf("the MME's are at %s", c.Metrics.Listen)
+		}
+		if (role == "mme" || role == "gateway") && c.Network.EmergencyAPN != "sos" {
+			t.Errorf("%s: the emergency APN of the invite is %q", role, c.Network.EmergencyAPN)
 		}
 	}
 }

@@ -237,3 +237,43 @@ func TestUnregisteredTower(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TS 23.401 §4.3.12: an emergency attach with a SIM that nobody knows works where
+// the configuration has an APN for it and says that it is for anyone, and only
+// there.
+func TestEmergencyAttachOfStranger(t *testing.T) {
+	for name, say := range map[string]func(*Config){
+		"off":         nil,
+		"subscribers": func(c *Config) { c.Network.EmergencyAPN = "sos" },
+		"anyone":      func(c *Config) { c.Network.EmergencyAPN, c.MME.Emergency = "sos", "anyone" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := deadline(t)
+			w := start(t, ctx, newHome(t, say), core())
+			if err := w.enb.WaitReady(ctx); err != nil {
+				t.Fatal(err)
+			}
+			card := w.cards[0]
+			var err error
+			if card.IMSI, err = id.ParseIMSI("999709999999999"); err != nil {
+				t.Fatal(err)
+			}
+			p, err := sim.NewPhone(sim.PhoneOptions{SIM: card, ENB: w.enb, Emergency: true, Log: w.role("phone")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.SwitchOff()
+			s, err := p.Attach(ctx)
+			switch name {
+			case "anyone":
+				if err != nil || s.APN.String() != "sos" || !s.Address.IsValid() {
+					t.Errorf("%+v, %v", s, err)
+				}
+			case "subscribers":
+				wantCause(t, err, eps.EMMCauseEPSServicesAndNonEPSServicesNotAllowed)
+			default:
+				wantCause(t, err, eps.EMMCauseNoSuitableCellsInTrackingArea)
+			}
+		})
+	}
+}
