@@ -6,12 +6,15 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/s1ap"
 	"campanile.network/internal/sctp"
 	"campanile.network/mme/s11"
 )
@@ -145,6 +148,60 @@ func TestRestartKeepsPhones(t *testing.T) {
 		synctest.Wait()
 		if _, x := w.gw.only(w); x.enb != (s11.FTEID{}) {
 			t.Errorf("the gateway sends to %v, which nobody has any more", x.enb)
+		}
+	})
+}
+
+// A disk that takes nothing: phones are refused rather than answered, and served
+// again when it does; the operator is told. What was accepted meanwhile is not
+// accepted twice.
+func TestDiskFails(t *testing.T) {
+	d := newDisk()
+	play(t, func(o *Options) { o.Store = d }, func(w *world) {
+		e := w.tower(0x19b)
+		p := w.phone(e)
+		p.attach()
+		p.idle()
+		d.fail(errors.New("no space left on device"))
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		m := expect[*s1ap.DownlinkNASTransport](e)
+		p.mmeID = m.MMEUES1APID
+		if r, ok := must(eps.Parse(eps.Downlink, m.NASPDU)).(*eps.ServiceReject); !ok || r.Cause != eps.EMMCauseNetworkFailure {
+			t.Errorf("the phone is told %x", m.NASPDU)
+		}
+		p.released()
+		if s := w.m.Stats().Store; !strings.Contains(s.Failing, "no space left") || s.Refused == 0 {
+			t.Errorf("%+v", s)
+		}
+		w.logged("records cannot be written", "no space left")
+		d.fail(nil)
+		time.Sleep(2 * retryEvery)
+		if s := w.m.Stats().Store; s.Failing != "" {
+			t.Errorf("%+v", s)
+		}
+		w.logged("records are written again")
+		p.request()
+		p.setupResponse()
+		if i := p.settled(); i.State != Connected {
+			t.Errorf("%+v", i)
+		}
+		d.mu.Lock()
+		d.slow = 5 * time.Second // it hangs
+		d.mu.Unlock()
+		p.idle()
+		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
+		p.mmeID = expect[*s1ap.DownlinkNASTransport](e).MMEUES1APID
+		p.released()
+		if s := w.m.Stats().Store; !strings.Contains(s.Failing, "nothing written in 2s") {
+			t.Errorf("%+v", s)
+		}
+		d.mu.Lock()
+		d.slow = 0
+		d.mu.Unlock()
+		time.Sleep(20 * time.Second)
+		p.request()
+		if s := w.m.Stats().Store; s.Failing != "" {
+			t.Errorf("%+v", s)
 		}
 	})
 }

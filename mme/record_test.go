@@ -51,11 +51,7 @@ func someUE(r *rand.Rand) *ue {
 	}
 	u.capability = must(eps.MakeUESecurityCapability([]byte{0xe0, 0xe0}))
 	u.lease = grant()
-	session := func(ebi id.EBI) *s11.Session {
-		return &s11.Session{IMSI: u.imsi, EBI: ebi, APN: must(id.ParseAPN("internet")), Address: netip.AddrFrom4([4]byte{10, 45, 1, byte(r.Uint32())}),
-			SGW: s11.FTEID{Addr: netip.MustParseAddr("127.0.0.30"), TEID: id.TEID(r.Uint32())}, PCO: []byte{0x80, 0}, AMBR: gtpc.AMBR{UL: 1 << 40, DL: 1},
-			QoS: gtpc.QoS{QCI: 9, ARP: gtpc.ARP{Level: 15, CanPreempt: true}, GBRUL: 7}, ChargingID: r.Uint32(), Cause: gtpc.Accepted}
-	}
+	session := func(ebi id.EBI) *s11.Session { return someSession(u.imsi, ebi, r.Uint32()) }
 	if u.registered = r.IntN(3) > 0; u.registered {
 		p := newPDN(session(5), u.lease)
 		p.bearers = append(p.bearers, &bearer{ebi: 7, qos: gtpc.QoS{QCI: 1, GBRDL: 64000}, sgw: s11.FTEID{Addr: netip.MustParseAddr("127.0.0.30"), TEID: 9}})
@@ -69,6 +65,12 @@ func someUE(r *rand.Rand) *ue {
 	u.info.ENB = id.GlobalENBID{PLMN: testPLMN, Type: id.HomeENB, ID: 0xfffffff}
 	u.info.Tower, u.info.Cell, u.info.TAI = proof.TowerKey{1}, id.ECGI{PLMN: testPLMN, ECI: 0xfffffff}, tai()
 	return u
+}
+
+func someSession(imsi id.IMSI, ebi id.EBI, n uint32) *s11.Session {
+	return &s11.Session{IMSI: imsi, EBI: ebi, APN: must(id.ParseAPN("internet")), Address: netip.AddrFrom4([4]byte{10, 45, 1, byte(n)}),
+		SGW: s11.FTEID{Addr: netip.MustParseAddr("127.0.0.30"), TEID: id.TEID(n)}, PCO: []byte{0x80, 0}, AMBR: gtpc.AMBR{UL: 1 << 40, DL: 1},
+		QoS: gtpc.QoS{QCI: 9, ARP: gtpc.ARP{Level: 15, CanPreempt: true}, GBRUL: 7}, ChargingID: n, Cause: gtpc.Accepted}
 }
 
 // A record that was read is written as it was, whatever the phone has.
