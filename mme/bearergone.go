@@ -10,10 +10,18 @@ import (
 )
 
 // gone takes bearers from the phone without telling it: it has, or will have, none
-// (TS 24.301 §6.4.4.6). With a default bearer goes its PDN connection; that of the
-// last one the caller sees to.
+// (TS 24.301 §6.4.4.6). What the eNB has of them is released, the gateway told. With
+// a default bearer goes its PDN connection; that of the last one the caller sees to.
 func (c *conn) gone(why string, ebis ...id.EBI) {
 	var closed []*pdn
+	var radio []*bearer
+	release := func(list ...*bearer) {
+		for _, b := range list {
+			if b.enb != (s11.FTEID{}) {
+				radio = append(radio, b)
+			}
+		}
+	}
 	dropped := map[*s11.Session][]id.EBI{}
 	for _, ebi := range ebis {
 		p, b := c.ue.bearer(ebi)
@@ -22,15 +30,20 @@ func (c *conn) gone(why string, ebis ...id.EBI) {
 		case b != p.first():
 			c.m.known.change(func() { p.remove(b) })
 			dropped[p.session] = append(dropped[p.session], ebi)
+			release(b)
 		case len(c.ue.pdns) > 1:
 			c.m.known.shut(c.ue, p)
 			closed = append(closed, p)
+			release(p.bearers...)
 		}
 	}
 	if len(closed) == 0 && len(dropped) == 0 {
 		return
 	}
 	c.m.log.Info("bearers gone", "imsi", c.ue.imsi, "bearers", ebis, "reason", why)
+	if len(radio) > 0 && c.leg != nil {
+		_ = c.toENB(c.releaseERABs(radio, nil))
+	}
 	c.changed(c.ue.showBearers)
 	l := c.ue.closes(closed)
 	c.m.spawn(func() {
@@ -53,6 +66,9 @@ func (c *conn) erabsReleased(m *s1ap.ERABReleaseIndication) error {
 	cause := s1ap.CauseRadioNetworkUnspecified.Cause()
 	for i := range m.ERABReleasedList {
 		ebis = append(ebis, id.EBI(m.ERABReleasedList[i].ERABID))
+		if _, b := c.ue.bearer(ebis[i]); b != nil {
+			b.enb = s11.FTEID{}
+		}
 		cause = m.ERABReleasedList[i].Cause
 	}
 	if !slices.ContainsFunc(c.ue.pdns, func(p *pdn) bool { return !slices.Contains(ebis, p.linked()) }) {

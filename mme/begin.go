@@ -32,7 +32,7 @@ func (c *conn) begin(in inbound) error {
 			return err
 		}
 	default:
-		if in.sec == verified {
+		if _, esm := in.nas.(eps.ESM); in.sec == verified && !esm {
 			c.start = in.count
 		}
 	}

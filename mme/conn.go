@@ -202,6 +202,8 @@ func (c *conn) end() {
 	for _, in := range later {
 		if r, ok := in.msg.(bearerOrder); ok {
 			c.m.BearerRequest(r.BearerRequest)
+		} else {
+			c.m.count.drop(dropStaleLeg)
 		}
 	}
 	if order != nil {

@@ -111,6 +111,8 @@ func (c *conn) askedESM(in inbound) error {
 		return c.rejectESM(in.nas, eps.ESMCauseInvalidPTIValue)
 	case ebi != 0: // TS 24.301 §7.3.2 a to d
 		return c.rejectESM(in.nas, eps.ESMCauseInvalidEPSBearerIdentity)
+	case c.proc == nil && !c.standing(): // a connection for signalling alone
+		return c.rejectESM(in.nas, eps.ESMCauseServiceOptionTemporarilyOutOfOrder)
 	}
 	if c.proc == nil && len(c.later) == 0 {
 		return &collision{in}

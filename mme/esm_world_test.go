@@ -3,7 +3,6 @@ package mme
 import (
 	"net/netip"
 	"testing/synctest"
-	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -201,6 +200,3 @@ func (p *phone) bearers() map[id.EBI]BearerInfo {
 	}
 	return out
 }
-
-// elapse lets virtual time pass.
-func elapse(d time.Duration) { <-time.After(d) }

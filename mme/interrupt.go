@@ -68,6 +68,8 @@ func (c *conn) interrupt(in inbound) error {
 		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
 	case *s1ap.PathSwitchRequest:
 		return c.switchPath(in.leg, m)
+	case *s1ap.ERABReleaseResponse: // of bearers that nobody waits for
+		return nil
 	case *s1ap.ERABReleaseIndication:
 		return c.erabsReleased(m)
 	case *s1ap.HandoverRequired:

@@ -8,7 +8,6 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
-	"campanile.network/mme/s11"
 )
 
 // update is the tracking area updating procedure (TS 24.301 §5.5.3.2): normal,
@@ -73,18 +72,10 @@ func (u *ue) keepsDefault(has eps.BearerStatus) bool {
 // (TS 24.301 §5.5.3.2.4, §5.6.1.4.1); at least one default bearer is left.
 func (c *conn) synchronise(has eps.BearerStatus) {
 	var lost []id.EBI
-	var radio []*bearer
 	for _, b := range c.ue.bearersOf() {
-		if has.Active(b.ebi) {
-			continue
+		if !has.Active(b.ebi) {
+			lost = append(lost, b.ebi)
 		}
-		lost = append(lost, b.ebi)
-		if c.standing() && b.enb != (s11.FTEID{}) {
-			radio = append(radio, b)
-		}
-	}
-	if len(radio) > 0 {
-		_ = c.toENB(c.releaseERABs(radio, nil))
 	}
 	c.gone("the phone has given them up", lost...)
 }

@@ -57,7 +57,7 @@ func applyTFT(had *eps.TFT, op eps.TFT) (eps.TFT, error) {
 }
 
 // maxFilters is how many a template can have (TS 24.008 §10.5.6.12).
-const maxFilters = 16
+const maxFilters = 15
 
 // checkTFT looks for errors in an operation on a template that need no template to
 // be seen (TS 24.301 §6.4.2.4, §6.5.3.4, §6.5.4.4).
