@@ -135,7 +135,7 @@ func (s *liveStorm) population(ctx context.Context) (all []*citizen) {
 
 // live is the day of a phone that behaves, until ctx ends.
 func (s *liveStorm) live(ctx context.Context, p *citizen, rnd *rand.Rand) {
-	s.try("attach", p, func(ctx context.Context) error { _, err := p.Attach(ctx); return err })
+	s.attach(p)
 	for ctx.Err() == nil {
 		select {
 		case <-time.After(time.Duration(rnd.IntN(400)) * time.Millisecond):
@@ -157,7 +157,7 @@ func (s *liveStorm) live(ctx context.Context, p *citizen, rnd *rand.Rand) {
 			s.serve(p)
 		case 6:
 			s.try("detach", p, func(ctx context.Context) error { return p.Detach(ctx, rnd.IntN(2) == 0) })
-			s.try("attach", p, func(ctx context.Context) error { _, err := p.Attach(ctx); return err })
+			s.attach(p)
 		case 7, 8:
 			s.try("rest", p, p.Rest)
 			s.try("page", p, func(ctx context.Context) error { return s.page(ctx, p) })
@@ -165,6 +165,13 @@ func (s *liveStorm) live(ctx context.Context, p *citizen, rnd *rand.Rand) {
 			s.try("data", p, func(ctx context.Context) error { return s.data(ctx, p) })
 		}
 	}
+}
+
+// attach returns when all eNBs' messages of it have been heard: one that comes by
+// another eNB before that begins something new.
+func (s *liveStorm) attach(p *citizen) {
+	s.try("attach", p, func(ctx context.Context) error { _, err := p.Attach(ctx); return err })
+	s.try("data", p, func(ctx context.Context) error { return s.data(ctx, p) })
 }
 
 // serve brings a phone's bearers up, if they are not.
