@@ -57,6 +57,7 @@ func simCommand(g *globals) *cobra.Command {
 			return err
 		},
 	}
+	cmd.AddCommand(simLoadCommand(g), simCoreCommand(g))
 	p := cmd.Flags()
 	p.StringVar(&f.mme, "mme", "127.0.0.20", "the MME's address")
 	p.StringVar(&f.local, "local", "127.0.0.40", "our address; each further eNB takes the next")
@@ -89,8 +90,8 @@ func printLoad(w io.Writer, r sim.LoadReport) {
 	}
 }
 
-// onAir waits for S1 Setup; an MME that refuses or says nothing ends it.
-func onAir(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) error {
+// setUp waits for S1 Setup; an MME that refuses or says nothing ends it.
+func setUp(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	refused := make(chan struct{})
@@ -114,11 +115,8 @@ func onAir(ctx context.Context, e *sim.ENB, who id.GlobalENBID, mme netip.Addr) 
 }
 
 func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context, sim.LoadOptions) (sim.LoadReport, error)) (sim.LoadReport, error) {
-	log, err := g.logger()
-	if err != nil {
-		return sim.LoadReport{}, err
-	}
 	o := sim.LoadOptions{UEs: f.ues, Rate: f.rate, Detach: f.detach}
+	var err error
 	if o.First, err = id.ParseIMSI(f.imsi); err != nil {
 		return sim.LoadReport{}, &usageError{err: err}
 	}
@@ -127,12 +125,27 @@ func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context,
 		return sim.LoadReport{}, err
 	}
 	o.K, o.OPc = secret.Key128(k[:16]), secret.Key128(k[16:])
+	var r sim.LoadReport
+	err = f.onAir(ctx, g, func(ctx context.Context, enbs []*sim.ENB) (err error) {
+		o.ENBs = enbs
+		r, err = do(ctx, o)
+		return err
+	})
+	return r, err
+}
+
+// onAir does something while eNBs have S1 with the MME.
+func (f *simFlags) onAir(ctx context.Context, g *globals, do func(context.Context, []*sim.ENB) error) error {
+	log, err := g.logger()
+	if err != nil {
+		return err
+	}
 	plmn, err1 := id.ParsePLMN(f.plmn)
 	first, err2 := id.ParseGlobalENBID(f.enb)
 	local, err3 := netip.ParseAddr(f.local)
 	mme, err4 := netip.ParseAddr(f.mme)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return sim.LoadReport{}, &usageError{err: err}
+		return &usageError{err: err}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var done []chan struct{}
@@ -142,15 +155,16 @@ func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context,
 			<-d
 		}
 	}()
+	var enbs []*sim.ENB
 	for i := range f.enbs {
 		e, err := sim.NewENB(sim.ENBOptions{ID: id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, Name: fmt.Sprintf("sim %d", i+1),
 			TAI: id.TAI{PLMN: plmn, TAC: id.TAC(f.tac)}, Cell: id.ECI((first.ID+uint32(i))<<8 | 1), GTPU: f.userPlane(local), Log: log})
 		if err != nil {
-			return sim.LoadReport{}, &usageError{err: err}
+			return &usageError{err: err}
 		}
 		ep, _, err := sctp.Open(sctp.OpenOptions{Transport: sctp.Transport(f.transport), Local: []netip.Addr{local}, Logger: log})
 		if err != nil {
-			return sim.LoadReport{}, err
+			return err
 		}
 		local = local.Next()
 		d := make(chan struct{})
@@ -162,10 +176,10 @@ func (f *simFlags) run(ctx context.Context, g *globals, do func(context.Context,
 			})
 			ep.Close()
 		}()
-		if err := onAir(ctx, e, id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, mme); err != nil {
-			return sim.LoadReport{}, err
+		if err := setUp(ctx, e, id.GlobalENBID{PLMN: first.PLMN, Type: first.Type, ID: first.ID + uint32(i)}, mme); err != nil {
+			return err
 		}
-		o.ENBs = append(o.ENBs, e)
+		enbs = append(enbs, e)
 	}
-	return do(ctx, o)
+	return do(ctx, enbs)
 }
