@@ -74,7 +74,7 @@ func (f *loadFlags) ownTarget(ctx context.Context, g *globals, o bench.Options, 
 	if err := os.WriteFile(keys, []byte(hex.EncodeToString(k)), 0o600); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	args := []string{"sim", "core", "--listen", o.Listen.String(), "--plmn", f.plmn, "--key-file", keys, "--cpu-profile", f.cpu, "--log", "error"}
+	args := []string{"sim", "core", "--listen", o.Listen.String(), "--plmn", f.plmn, "--key-file", keys, "--cpu-profile", f.cpu, "--log-level", "error"}
 	if !f.noStore {
 		store := f.dir
 		if store == "" {
