@@ -186,14 +186,14 @@ func (c *conn) report(err error) {
 	if p.asked.leg == nil { // the network's own
 		c.m.count.begins(p.name)
 	}
-	log := c.m.log.With("procedure", p.name, "imsi", done.UE.IMSI, "took", done.Duration)
+	line := []any{"procedure", p.name, "imsi", done.UE.IMSI, "took", done.Duration}
 	if c.leg != nil {
 		_, cell := c.leg.place()
-		log = log.With("enb", c.leg.enb.show().ID.String(), "cell", cell.String())
+		line = append(line, "enb", c.leg.enb.show().ID.String(), "cell", cell.String())
 	}
 	if err == nil {
 		c.m.count.procedure(p.name, "")
-		log.Info("procedure done", "address", done.UE.Address, "security", done.UE.Security)
+		c.m.log.Info("procedure done", append(line, "address", done.UE.Address, "security", done.UE.Security)...)
 	} else {
 		done.Err, done.Cause = err.Error(), "interrupted"
 		if f, ok := errors.AsType[interface {
@@ -205,7 +205,7 @@ func (c *conn) report(err error) {
 			done.Cause = f.told()
 		}
 		c.m.count.procedure(p.name, done.Cause)
-		log.Info("procedure failed", "cause", done.Cause, "err", err)
+		c.m.log.Info("procedure failed", append(line, "cause", done.Cause, "err", err)...)
 	}
 	c.m.done(c.ue, done)
 }

@@ -62,6 +62,7 @@ func TestStorm(t *testing.T) {
 			}
 		})
 	}
+	behave.Go(func() { s.watch(hostile) })
 	s.sample(hostile, length)
 	storm.Wait()
 	behave.Wait()
@@ -80,6 +81,7 @@ type liveStorm struct {
 	ports  atomic.Uint32
 	heaps  []uint64 // sampled
 	sent   atomic.Uint64
+	late   atomic.Int64 // the most, in nanoseconds, that this process was kept waiting lately
 
 	mu     sync.Mutex
 	done   map[string]int
@@ -254,7 +256,26 @@ func (s *liveStorm) try(what string, p *citizen, f func(context.Context) error) 
 			known = fmt.Sprintf("%v since %v, %q", i.State, time.Since(i.Since), i.Reason)
 		}
 	}
-	s.w.t.Errorf("%v %s of phone %s: %v (the phone is %v; for the MME %s)", time.Now().Format(time.TimeOnly), what, p.imsi.Digits(), err, p.State(), known)
+	s.w.t.Errorf("%v %s of phone %s: %v (the phone is %v; for the MME %s; the machine is up to %v late)",
+		time.Now().Format(time.TimeOnly), what, p.imsi.Digits(), err, p.State(), known, time.Duration(s.late.Load()))
+}
+
+// watch notes how late a timer is: phones that wait for seconds on a machine that
+// has no time for them say nothing about the MME.
+func (s *liveStorm) watch(ctx context.Context) {
+	const period = 20 * time.Millisecond
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for last := time.Now(); ctx.Err() == nil; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		now := time.Now()
+		late := int64(now.Sub(last) - period)
+		last = now
+		s.late.Store(max(late, s.late.Load()*999/1000)) // fades in some seconds
+	}
 }
 
 // sample notes how much memory is in use, and empties what the fakes note.
