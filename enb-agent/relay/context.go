@@ -120,11 +120,8 @@ func (c *conn) prune(mme s1ap.MMEUES1APID) {
 	}
 }
 
-// prune does so for all, if there is reason to.
+// prune does so for all.
 func (r *Relay) prune() {
-	if !r.user.left.Swap(false) {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.conns {

@@ -75,10 +75,12 @@ func TestEndMarkerEndsBearer(t *testing.T) {
 
 		r.send(r.gwUser, coreAddr, gtpu.AppendEndMarker(nil, b.core))
 		r.expect(r.enbUser, gtpu.EndMarker, b.enb, 0)
-		r.downlink(b, 30) // late: has arrived, goes nowhere
-		r.nothing(r.enbUser)
+		r.downlink(b, 30) // late
+		r.expect(r.enbUser, gtpu.GPDU, b.enb, 30)
+		r.uplink(b, 20) // was under way
+		r.expect(r.gwUser, gtpu.GPDU, b.gw, 20)
 		time.Sleep(5 * time.Second)
-		if s, c := r.relay.Stats(), r.count(b.gw); s.UEs != 1 || s.Tunnels != 1 || c.InUse || c.DL != 60 {
+		if s, c := r.relay.Stats(), r.count(b.gw); s.UEs != 1 || s.Tunnels != 1 || c.InUse || c.DL != 60 || c.UL != 20 {
 			t.Errorf("%+v; %+v", s, c)
 		}
 		r.downlink(other, 20)
@@ -86,7 +88,7 @@ func TestEndMarkerEndsBearer(t *testing.T) {
 		b = r.arrive(1, 5, 0x1001, 0x2005) // it comes back
 		r.uplink(b, 40)
 		r.expect(r.gwUser, gtpu.GPDU, b.gw, 40)
-		if c := r.count(b.gw); c.UL != 40 || c.DL != 120 {
+		if c := r.count(b.gw); c.UL != 60 || c.DL != 120 {
 			t.Errorf("%+v", c)
 		}
 

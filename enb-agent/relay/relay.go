@@ -110,8 +110,9 @@ func (r *Relay) Serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case now := <-tick.C:
-			r.table.sweep(now)
-			r.prune()
+			if r.table.sweep(now) {
+				r.prune()
+			}
 			if now.Sub(shown) >= pulse {
 				shown = now
 				r.user.showAll()

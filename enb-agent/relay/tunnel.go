@@ -64,6 +64,14 @@ type table struct {
 	peers    map[netip.Addr]int // addresses of neighbours, with how often they are in use
 	counters map[id.TEID]*counter
 	ending   []ending // in order
+	leaving  map[*tunnel]departure
+}
+
+// departure is a tunnel whose gateway has sent an End Marker: it ends soon, unless
+// its ends change before.
+type departure struct {
+	was *ends
+	at  time.Time
 }
 
 type ending struct {
@@ -72,7 +80,7 @@ type ending struct {
 }
 
 func newTable() *table {
-	return &table{radio: map[id.TEID]*tunnel{}, core: map[id.TEID]*tunnel{}, peers: map[netip.Addr]int{}, counters: map[id.TEID]*counter{}}
+	return &table{radio: map[id.TEID]*tunnel{}, core: map[id.TEID]*tunnel{}, peers: map[netip.Addr]int{}, counters: map[id.TEID]*counter{}, leaving: map[*tunnel]departure{}}
 }
 
 // freeTEID draws a number nobody can guess.
@@ -177,6 +185,19 @@ func (t *table) toGateway(n *tunnel, gateway end) {
 func (t *table) release(n *tunnel, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.end(n, now)
+}
+
+// leave ends a tunnel when what is under way from the eNB has come.
+func (t *table) leave(n *tunnel, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaving[n] = departure{n.ends.Load(), now.Add(linger)}
+}
+
+// end is release; called under mu.
+func (t *table) end(n *tunnel, now time.Time) {
+	delete(t.leaving, n)
 	e := *n.ends.Load()
 	if e.released {
 		return
@@ -186,10 +207,20 @@ func (t *table) release(n *tunnel, now time.Time) {
 	t.ending = append(t.ending, ending{n, now.Add(linger)})
 }
 
-// sweep forgets tunnels whose time has come.
-func (t *table) sweep(now time.Time) {
+// sweep ends and forgets tunnels whose time has come, and says whether one that a
+// gateway has left is among them.
+func (t *table) sweep(now time.Time) (left bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for n, d := range t.leaving {
+		switch {
+		case n.ends.Load() != d.was:
+			delete(t.leaving, n)
+		case !now.Before(d.at):
+			t.end(n, now)
+			left = true
+		}
+	}
 	i := 0
 	for ; i < len(t.ending) && !now.Before(t.ending[i].at); i++ {
 		n := t.ending[i].tunnel
@@ -202,6 +233,7 @@ func (t *table) sweep(now time.Time) {
 		delete(t.core, n.core)
 	}
 	t.ending = slices.Delete(t.ending, 0, i)
+	return left
 }
 
 // find gives the tunnel of one of our TEIDs, or nil.

@@ -87,7 +87,6 @@ type userPlane struct {
 	packets   atomic.Uint64
 	dropped   [drops]atomic.Uint64
 	spent     chan struct{}
-	left      atomic.Bool // a gateway has ended bearers: their contexts are to be looked at
 }
 
 // maxDatagram is more than any GTP-U datagram over UDP.
@@ -238,8 +237,7 @@ func (u *userPlane) endMarker(side Side, b []byte, m *gtpu.Message, from netip.A
 	default:
 		u.pass(side, b, to)
 		if side == Core && !e.forward { // the phone has left by X2, of which S1 tells its former eNB nothing (TS 23.401 §5.5.1.1.2)
-			u.table.release(n, time.Now())
-			u.left.Store(true)
+			u.table.leave(n, time.Now())
 		}
 	}
 }
