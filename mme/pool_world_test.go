@@ -123,6 +123,7 @@ func (x *member) kill() {
 		}
 	}
 	x.d = x.d.cut()
+	x.stop()
 	x.l.Close()
 	x.x.bury()
 	x.end()
