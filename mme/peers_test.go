@@ -346,7 +346,7 @@ func (g *testGateway) none(w *world) {
 func (g *testGateway) same(s *s11.Session) *s11.Session {
 	if g.sessions[s] == nil {
 		for had := range g.sessions {
-			if had.IMSI == s.IMSI && had.SGW == s.SGW {
+			if had.IMSI == s.IMSI && had.EBI == s.EBI && had.SGW == s.SGW {
 				return had
 			}
 		}
