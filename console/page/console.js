@@ -137,7 +137,7 @@ function towerView() {
 }
 
 function phoneView() {
-  const dot = make('i.dot'), imsi = make('b.imsi'), state = make('span.state');
+  const dot = make('i.dot'), name = make('b'), imsi = make('a.imsi', name), state = make('span.state');
   const address = make('span.address'), apn = make('span.apn'), where = make('span'), security = make('span');
   const dl = make('span'), ul = make('span'), box = make('div.spark'), why = make('p.notice');
   const plot = new Plot(box, { width: 240, height: 36, name: 'bytes of this phone over the last two minutes' });
@@ -150,7 +150,8 @@ function phoneView() {
     const sum = (k) => p.bearers.reduce((s, b) => s + b[k], 0);
     const held = p.notice !== '';
     dot.className = 'dot ' + (held ? 'warn' : { connected: 'good', attaching: 'soon', idle: 'rest' }[p.state] ?? 'off');
-    put(imsi, p.imsi || 'unknown IMSI');
+    put(name, p.imsi || 'unknown IMSI');
+    if (p.ref) imsi.href = '/phone?id=' + encodeURIComponent(p.ref);
     put(state, p.state + (known(p.since) ? ' for ' + span(p.since, latest) : ''), known(p.since) ? 'since ' + moment(p.since) : '');
     put(address, p.address || 'no address yet');
     put(apn, p.apn, p.bearers.map((b) => `bearer ${b.ebi}, QCI ${b.qci}${b.settled ? '' : ', no ticket'}`).join('; '));
@@ -158,7 +159,7 @@ function phoneView() {
     put(security, p.security || 'no security yet', known(p.ticket_until) ? `ticket ${p.ticket} until ${moment(p.ticket_until)}` : '');
     put(dl, bytes(sum('dl')), `${octets(sum('dl'))}, ${many(sum('dl_packets'), 'packet', 'packets')}`);
     put(ul, bytes(sum('ul')), `${octets(sum('ul'))}, ${many(sum('ul_packets'), 'packet', 'packets')}`);
-    tell(why, [p.reason, p.notice].filter(Boolean).join(' · '));
+    tell(why, [p.reason, known(p.heard) && `heard ${span(p.heard, latest)} ago`, known(p.update_due) && `update due ${moment(p.update_due)}`, p.notice].filter(Boolean).join(' · '));
     why.classList.toggle('calm', !held);
     plot.update(p.rates);
   }
@@ -235,6 +236,7 @@ function head(s) {
   $('private').hidden = s.chain.validators !== 1;
   tell($('halted'), s.chain.running ? '' : s.chain.height === 0 ? 'No block yet: the ledger is starting.' : `Consensus halted at block ${group(s.chain.height)}. Phones stay attached and bytes stay counted; vouchers are posted when blocks return.`);
   put($('law'), s.network.law);
+  tell($('s1ap'), s.network.s1ap.map((text) => 'S1AP: ' + text).join(' · '));
   $('events').hidden = s.events.length === 0;
 }
 
