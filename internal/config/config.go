@@ -66,6 +66,9 @@ func Parse(file string, b []byte, into any) error {
 		key := strings.Join(e.Key(), ".")
 		return &Error{file, line, fmt.Sprintf("unknown key %q", key), remedy(key, into)}
 	}
+	if e := misfit(file, b, into); e != nil {
+		return e
+	}
 	var de *toml.DecodeError
 	if errors.As(err, &de) {
 		line, _ := de.Position()
@@ -208,12 +211,17 @@ func Line(file, key string) int {
 	if err != nil {
 		return 0
 	}
+	return lineOf(string(b), key)
+}
+
+// lineOf is Line in a file's text.
+func lineOf(text, key string) int {
 	table, name, ok := strings.Cut(key, ".")
 	if !ok {
 		table, name = "", key
 	}
 	now, n := "", 0
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
 		if head, ok := strings.CutPrefix(line, "["); ok {

@@ -13,6 +13,11 @@ type sample struct {
 	Name string `toml:"name" comment:"What it is called."`
 	MME  struct {
 		Port uint16 `toml:"port" comment:"SCTP port."`
+
+		Wait  config.Duration `toml:"wait"`
+		Names []string        `toml:"names"`
+		Step  int8            `toml:"step"`
+		On    bool            `toml:"on"`
 	} `toml:"mme"`
 }
 
@@ -20,8 +25,16 @@ func TestMistakesNameFileLineAndRemedy(t *testing.T) {
 	for in, want := range map[string][]string{
 		"name='a'\n[mme]\nprot=1\n":     {"x.toml:3:", `unknown key "mme.prot"`, `did you mean "mme.port"?`},
 		"name='a'\ncompletely_else=1\n": {"x.toml:2:", "unknown key", "remove it"},
-		"name='a'\n[mme]\nport='no'\n":  {"x.toml:3:", "port"},
-		"name='a'\n[mme]\nport=70000\n": {"x.toml", "70000"},
+		"name='a'\n[mme]\nport='no'\n":  {"x.toml:3:", "mme.port", "text", "without quotes"},
+		"name='a'\n\n[mme]\nport=-1\n":  {"x.toml:4:", "mme.port: -1 is out of range", "from 0 to 65535"},
+		"name='a'\n[mme]\nport=1.5\n":   {"x.toml:3:", "no whole number", "0 to 65535"},
+		"name=10\n":                     {"x.toml:1:", "name: 10 stands where text is expected", `write it in quotes: "10"`},
+		"name='a'\n[mme]\nwait=10\n":    {"x.toml:3:", "mme.wait", "in quotes"},
+		"name='a'\n[mme]\nnames=[1]\n":  {"x.toml:3:", "mme.names", "in quotes"},
+		"name='a'\n[mme]\nnames='x'\n":  {"x.toml:3:", "mme.names", "brackets"},
+		"name='a'\n[mme]\nstep=-129\n":  {"x.toml:3:", "from -128 to 127"},
+		"name='a'\n[mme]\non='true'\n":  {"x.toml:3:", "true or false"},
+		"name='a'\n[mme]\nport=70000\n": {"x.toml:3:", "70000", "from 0 to 65535"},
 		"name='a\n":                     {"x.toml:1:"},
 	} {
 		var s sample
@@ -60,7 +73,7 @@ func TestWrittenConfigIsRead(t *testing.T) {
 	if n := config.Line(f, "mme.name"); n != 0 {
 		t.Errorf("a key that is not there is on line %d", n)
 	}
-	if err := config.Load(f, &r); err != nil || r != s {
+	if err := config.Load(f, &r); err != nil || r.Name != s.Name || r.MME.Port != s.MME.Port {
 		t.Errorf("%+v %v", r, err)
 	}
 	if err := config.Write(f, s); err == nil {
