@@ -18,7 +18,7 @@ func (p *phone) cancel() {
 }
 
 // TS 36.413 §8.4.5.2: the source cancels, whenever it may.
-func TestHandoverCancel(t *testing.T) {
+func TestAbnormal_36413_8_4_5_2_HandoverCancel(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)

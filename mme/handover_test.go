@@ -168,7 +168,7 @@ func TestS1Handover(t *testing.T) {
 }
 
 // TS 36.413 §8.4.1.3: who cannot be a target.
-func TestHandoverTargetUnknown(t *testing.T) {
+func TestAbnormal_36413_8_4_1_3_TargetUnknown(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)
@@ -205,7 +205,7 @@ func TestHandoverTargetUnknown(t *testing.T) {
 
 // TS 36.413 §8.4.2.3, §8.4.1.3: the target refuses, or admits what is of no use,
 // or does not answer.
-func TestHandoverPreparationFails(t *testing.T) {
+func TestAbnormal_36413_8_4_2_3_TargetRefuses(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)

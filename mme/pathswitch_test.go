@@ -140,7 +140,7 @@ func (f *enbPeer) refusedSwitch(m *s1ap.PathSwitchRequest) s1ap.Cause {
 }
 
 // TS 36.413 §8.4.4.3, §8.4.4.4, §10.6: what is refused leaves the phone as it was.
-func TestPathSwitchFailure(t *testing.T) {
+func TestAbnormal_36413_8_4_4_4_PathSwitchFailure(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)
@@ -210,7 +210,7 @@ func TestPathSwitchWithoutBearers(t *testing.T) {
 
 // TS 23.401 §5.5.1.1.2: a gateway that does not take the new path has lost the
 // phone, which is detached and comes back.
-func TestPathSwitchGatewayRefuses(t *testing.T) {
+func TestAbnormal_36413_8_4_4_3_GatewayRefuses(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)
