@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/internal/sctp"
@@ -58,9 +59,40 @@ func attachAndDetach(b *testing.B, w *world) {
 }
 
 // BenchmarkServiceRequest is idle to active and back.
-func BenchmarkServiceRequest(b *testing.B) {
-	w := newWorld(b, quiet)
+func BenchmarkServiceRequest(b *testing.B) { serveIdle(b, nil) }
+
+func serveIdle(b *testing.B, s Store) {
+	w := newWorld(b, func(o *Options) { quiet(o); o.Store, o.GUTIRequests, o.GUTIAge = s, 1<<30, 1000*time.Hour })
 	defer w.end()
+	p := registeredPhone(w)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.request()
+		p.setupResponse()
+		p.release()
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}
+
+// BenchmarkUpdate is a periodic tracking area update of an idle phone.
+func BenchmarkUpdate(b *testing.B) { updateIdle(b, nil) }
+
+func updateIdle(b *testing.B, s Store) {
+	w := newWorld(b, func(o *Options) { quiet(o); o.Store = s })
+	defer w.end()
+	p := registeredPhone(w)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.initial(p.updateRequest(eps.UpdatePeriodic))
+		p.updated()
+		down[*eps.EMMInformation](p)
+		p.released()
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+}
+
+// registeredPhone is one that is idle.
+func registeredPhone(w *world) *phone {
 	p := w.phone(w.tower(0x19b))
 	p.initial(p.attachRequest())
 	p.authenticate()
@@ -69,11 +101,6 @@ func BenchmarkServiceRequest(b *testing.B) {
 	p.setupResponse()
 	p.complete()
 	down[*eps.EMMInformation](p)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.release()
-		p.request()
-		p.setupResponse()
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+	p.release()
+	return p
 }
