@@ -210,7 +210,7 @@ func (m *MME) deleteUnheard(ctx context.Context, u *ue) bool {
 			continue
 		}
 		st := u.pdns[0].session.State()
-		st.EBI = ebi
+		st.EBI, st.SGW = ebi, s11.FTEID{} // which was never heard
 		if s, err := m.o.Gateway.Restore(st); err == nil {
 			m.deleteAt(ctx, []*closing{{session: s}})
 		}
