@@ -23,6 +23,7 @@ func TestHistory(t *testing.T) {
 		}
 		expect[*s1ap.Paging](p.e)
 		p.request()
+		synctest.Wait() // the page has ended before the request has
 		p.setupResponse()
 		p.settled()
 		if err := w.m.Page(p.imsi); err != ErrConnected {
