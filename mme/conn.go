@@ -33,6 +33,7 @@ type conn struct {
 	over        s1ap.Cause     // the procedure that ended was the last; with this cause the connection is released
 	served      bool           // the gateway may have a tunnel end of some eNB
 	bearers     *leg           // on which the bearers stand; nil if they do not
+	setup       *contextSetup  // asked for, and its bearers not in use yet; see opening
 	under       *lease         // the lease whose keys and ticket they have
 	order       *NetworkDetach // that is to be carried out
 	dataWaiting bool           // the gateway holds downlink data and no bearer stands yet

@@ -15,14 +15,29 @@ import (
 
 // contextSetup is an initial context setup under way (TS 36.413 §8.3.1).
 type contextSetup struct {
+	leg      *leg   // that has been asked
+	under    *lease // whose keys it was told
 	segment  []byte
 	response *s1ap.InitialContextSetupResponse
 	done     bool
 }
 
+// opening is the context setup that has been asked for on the S1 connection in use
+// and is not in use yet; nil if there is none.
+func (c *conn) opening() *contextSetup {
+	if c.setup == nil || c.setup.leg != c.leg {
+		return nil
+	}
+	return c.setup
+}
+
 // openContext signs the segment and sends Initial Context Setup Request, with a
-// NAS message or none.
+// NAS message or none. What a procedure has asked for that was interrupted is gone
+// on with: an S1 connection has one context setup.
 func (c *conn) openContext(nas []byte) (*contextSetup, error) {
+	if s := c.opening(); s != nil && nas == nil {
+		return s, nil
+	}
 	u := c.ue
 	segment, err := c.sign()
 	if err != nil {
@@ -43,7 +58,8 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 	}
 	c.showPlace()
 	u.show(func(i *UEInfo) { i.Segment = u.lease.segments })
-	return &contextSetup{segment: segment}, c.toENB(m)
+	c.setup = &contextSetup{leg: c.leg, under: u.lease, segment: segment}
+	return c.setup, c.toENB(m)
 }
 
 // sign makes the segment of a session for the phone's stay where it is.
@@ -139,6 +155,7 @@ func (s *contextSetup) noted(in inbound) (verdict, error) {
 // useContext opens the downlink: the gateway learns the eNB's tunnel end and
 // the segment.
 func (c *conn) useContext(s *contextSetup) error {
+	c.setup = nil
 	failed := c.ue.tunnels(s.response)
 	why := "no tunnel in the eNB's response"
 	for i := range s.response.ERABFailedToSetupListCtxtSURes {
@@ -149,13 +166,20 @@ func (c *conn) useContext(s *contextSetup) error {
 	}
 	c.gone(why, failed...) // TS 23.401 §5.3.4.1
 	c.served, c.bearers = true, nil
-	if err := c.modifyBearers(s.segment); err != nil {
+	segment := s.segment
+	if s.under != c.ue.lease { // the SIM has answered meanwhile; the eNB's keys are changed next
+		var err error
+		if segment, err = c.signed(); err != nil {
+			return err
+		}
+	}
+	if err := c.modifyBearers(segment); err != nil {
 		if err == errStopping {
 			return err
 		}
 		return reattach(err)
 	}
-	c.bearers, c.under = c.leg, c.ue.lease
+	c.bearers, c.under = c.leg, s.under
 	c.changed(func(i *UEInfo) {
 		i.State, i.Reason = Connected, ""
 		c.ue.showBearers(i)

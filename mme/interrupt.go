@@ -51,6 +51,8 @@ func (c *conn) interrupt(in inbound) error {
 		c.m.legs.close(c.leg)
 		c.leg = nil
 		return &lost{"the eNB says that the UE context is released"}
+	case *s1ap.InitialContextSetupResponse, *s1ap.InitialContextSetupFailure:
+		return c.setupAnswered(in)
 	case *s1ap.UECapabilityInfoIndication:
 		c.ue.learnRadio(m)
 		return nil
@@ -82,6 +84,18 @@ func (c *conn) interrupt(in inbound) error {
 		c.leg.enb.unsupported(m)
 	}
 	return nil
+}
+
+// setupAnswered keeps the outcome of a context setup for the procedure that goes on
+// with it.
+func (c *conn) setupAnswered(in inbound) error {
+	s := c.opening()
+	if s == nil || s.done {
+		c.leg.enb.unsupported(in.msg.(s1ap.Message))
+		return nil
+	}
+	_, err := s.answer(in)
+	return err
 }
 
 // interruptNAS judges a NAS message that nobody waits for.

@@ -28,7 +28,7 @@ func (c *conn) update(req *eps.TrackingAreaUpdateRequest, in inbound) error {
 	if req.Bearers.OK {
 		c.synchronise(req.Bearers.V)
 	}
-	active := req.Type.Active() || c.dataWaiting || c.sms.waiting != nil
+	active := req.Type.Active() || c.dataWaiting || c.sms.waiting != nil || c.opening() != nil
 	if err := c.renew(); err != nil && (active || !homeAway(err)) {
 		c.dismiss(err)
 		return err
