@@ -27,7 +27,7 @@ func (g *Gateway) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 		if m.Type.Answer() == 0 {
 			return nil
 		}
-		return gtpc.New(m.Type.Answer(), 0, gtpc.CauseIE(err))
+		return gtpc.New(m.Type.Answer(), 0, gtpc.CauseIE(err), g.ep.Recovery()) // a restart may be why (TS 23.007 §16.1A.2)
 	}
 	var res *gtpc.Message
 	var err error

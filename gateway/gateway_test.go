@@ -311,6 +311,19 @@ func TestRestartedMMELosesItsSessions(t *testing.T) {
 	})
 }
 
+// An MME that asks about a session of the gateway's earlier run learns with the refusal
+// that there has been a restart (TS 23.007 §16.1A.2), and not by the next echo.
+func TestRefusalTellsOfRestart(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s, err := r.mme.Restore(s11.State{Session: s11.Session{EBI: 5}, Local: 9, Remote: 7777, Peer: netip.AddrPortFrom(gwIP, 2123), Run: 1 + 5})
+		r.must(err)
+		refusedWith(t, r.mme.Release(t.Context(), s), gtpc.ContextNotFound)
+		if r.lost != 1 {
+			t.Errorf("%d sessions are known to be lost, want 1", r.lost)
+		}
+	})
+}
+
 func TestMuchTrafficIsReportedAtOnceAndFailuresAreRepeated(t *testing.T) {
 	inBubble(t, func(o *gateway.Options) { o.ReportEvery = time.Hour }, func(t *testing.T, r *rig) {
 		s := r.attach(phone1, 1)
