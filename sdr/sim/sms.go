@@ -76,6 +76,12 @@ func (p *Phone) SendSMS(ctx context.Context, m sms.RP) (sms.RP, error) {
 	case c == nil:
 		return nil, errors.New("sim: no connection for a short message")
 	}
+	return p.exchangeCP(ctx, c, ti, user, in, freed)
+}
+
+// exchangeCP sends CP-DATA until it is acknowledged and gives what the network
+// answers to it (TS 24.011 §5.3.2).
+func (p *Phone) exchangeCP(ctx context.Context, c *conn, ti sms.TI, user []byte, in <-chan sms.CP, freed <-chan struct{}) (sms.RP, error) {
 	for sends := 0; ; {
 		var again <-chan time.Time
 		if sends >= 0 {
