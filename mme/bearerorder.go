@@ -82,12 +82,13 @@ func (m *MME) BearerRequest(r *s11.BearerRequest) {
 	}
 	if r.Type == gtpc.DeleteBearerRequest {
 		last := m.known.endIdle(u, r)
+		if !last {
+			u.show(u.showBearers) // before somebody claims the phone
+		}
 		m.known.mu.Unlock()
 		order.answer(allEnded(r))
 		if last {
 			m.lostIdle(u, []*s11.Session{r.Session})
-		} else {
-			u.show(u.showBearers)
 		}
 		return
 	}
