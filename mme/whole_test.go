@@ -55,10 +55,8 @@ type wires struct {
 
 func (x *wires) Listen(uint16) (sctp.Listener, error) { return x, nil }
 func (x *wires) Shutdown(context.Context) error       { return nil }
-func (x *wires) Dial(_ context.Context, to netip.AddrPort, _ sctp.DialOptions) (sctp.Association, error) {
-	a, b := sctp.Pipe(sctp.PipeOptions{A: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.12"), 50000), B: to})
-	x.mme.ch <- b
-	return a, nil
+func (x *wires) Dial(ctx context.Context, to netip.AddrPort, _ sctp.DialOptions) (sctp.Association, error) {
+	return x.mme.dial(ctx, sctp.PipeOptions{A: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.12"), 50000), B: to})
 }
 
 // run serves until the test ends.
@@ -81,10 +79,8 @@ func (w *world) site(t *testing.T, all *sync.WaitGroup, ctx context.Context, n u
 	s.enb = must(sim.NewENB(sim.ENBOptions{ID: id.GlobalENBID{PLMN: testPLMN, Type: id.MacroENB, ID: n}, TAI: id.TAI{PLMN: testPLMN, TAC: tac}, Cell: id.ECI(n<<8 | 1),
 		GTPU: netip.AddrPortFrom(enb, 2152)}))
 	run(t, all, ctx, func(ctx context.Context) error {
-		return s.enb.Serve(ctx, func(context.Context) (sctp.Association, error) {
-			a, b := sctp.Pipe(sctp.PipeOptions{A: netip.AddrPortFrom(enb, 36412), B: x.Addr()})
-			x.ch <- b
-			return a, nil
+		return s.enb.Serve(ctx, func(ctx context.Context) (sctp.Association, error) {
+			return x.dial(ctx, sctp.PipeOptions{A: netip.AddrPortFrom(enb, 36412), B: x.Addr()})
 		})
 	})
 	return s

@@ -203,7 +203,20 @@ func (l *listener) Accept(ctx context.Context) (sctp.Association, error) {
 	}
 }
 func (l *listener) Addr() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.20:36412") }
-func (l *listener) Close() error         { l.once.Do(func() { close(l.closed) }); return nil }
+
+// dial makes the association whose other end Accept returns.
+func (l *listener) dial(ctx context.Context, o sctp.PipeOptions) (sctp.Association, error) {
+	a, b := sctp.Pipe(o)
+	select {
+	case l.ch <- b:
+		return a, nil
+	case <-l.closed:
+		return nil, sctp.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+func (l *listener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
 
 // enbPeer is the eNB's end of an association.
 type enbPeer struct {
