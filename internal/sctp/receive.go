@@ -28,7 +28,7 @@ type receiver struct {
 	slab  []byte // room for the user data of the packet being processed
 	left  int    // bytes of that packet not yet looked at
 	frags map[uint32]fragment
-	held  map[uint32]Message // complete, waiting for an earlier message of the stream: stream<<16 | SSN
+	held  map[uint32]waiting // complete, waiting for an earlier message of the stream: stream<<16 | SSN
 	next  []uint16           // SSN expected, by stream
 	ready ring[Message]
 	used  int // bytes charged for frags, held and ready
@@ -47,9 +47,15 @@ type fragment struct {
 	size        int    // bytes of the run
 }
 
+// waiting is a message that came before its turn, and the first and last TSN of it.
+type waiting struct {
+	Message
+	first, last uint32
+}
+
 func (r *receiver) init() {
 	r.arrived = make(chan struct{}, 1)
-	r.frags, r.held = map[uint32]fragment{}, map[uint32]Message{}
+	r.frags, r.held = map[uint32]fragment{}, map[uint32]waiting{}
 }
 
 func (r *receiver) bit(tsn uint32) (*uint64, uint64) {
@@ -95,7 +101,7 @@ func (a *assoc) onData(c chunk) {
 	a.advertised -= len(f.data)
 	f.data = a.keep(f.data)
 	if f.flags&(flagB|flagE) == flagB|flagE {
-		a.order(f.stream, f.ssn, f.flags, Message{f.stream, f.ppid, f.data})
+		a.order(f.ssn, f.flags, waiting{Message{f.stream, f.ppid, f.data}, tsn, tsn})
 		return
 	}
 	a.frags[tsn] = f
@@ -130,7 +136,8 @@ func (a *assoc) hasBuffer(tsn uint32, n int) bool {
 		limit *= 2
 	}
 	if a.used+n+chunkOverhead <= limit {
-		if n+chunkOverhead <= a.e.room(a.used) {
+		fits := func() bool { return n+chunkOverhead <= a.e.room(a.used) }
+		if fits() || tsn == a.cum+1 && a.ready.n == 0 && a.renege() && fits() {
 			return true
 		}
 		a.e.count.drop(dropMemory)
@@ -141,6 +148,37 @@ func (a *assoc) hasBuffer(tsn uint32, n int) bool {
 		a.abort(CauseOutOfResource, "", nil)
 	}
 	return false
+}
+
+// renege gives up what came before its turn (RFC 9260 §6.2), where others have since used the memory that it and the chunk it waits for need
+// together: else neither ever reached the user. It reports whether there was anything; the peer sends it again.
+func (a *assoc) renege() bool {
+	was := a.used
+	forget := func(first, last uint32, size int) {
+		for t := first; !before(last, t); t++ {
+			w, m := a.bit(t)
+			*w &^= m
+		}
+		a.charge(-size - chunkOverhead)
+	}
+	for tsn, f := range a.frags {
+		if before(a.cum, tsn) {
+			forget(tsn, tsn, len(f.data))
+			delete(a.frags, tsn)
+		}
+	}
+	for k, m := range a.held {
+		if before(a.cum, m.first) {
+			forget(m.first, m.last, len(m.Data))
+			delete(a.held, k)
+		}
+	}
+	for ; a.high != a.cum; a.high-- {
+		if w, m := a.bit(a.high); *w&m != 0 {
+			break
+		}
+	}
+	return a.used < was
 }
 
 // receivedTSN notes a TSN and moves the cumulative one.
@@ -230,13 +268,14 @@ func (a *assoc) reassemble(tsn uint32, f fragment) {
 		}
 	}
 	a.charge(-chunkOverhead * int(last-first))
-	a.order(f.stream, f.ssn, f.flags, Message{f.stream, f.ppid, data})
+	a.order(f.ssn, f.flags, waiting{Message{f.stream, f.ppid, data}, first, last})
 }
 
 // order hands a complete message to the user, or holds it until its turn in the stream (RFC 9260 §6.6).
-func (a *assoc) order(stream, ssn uint16, flags uint8, m Message) {
+func (a *assoc) order(ssn uint16, flags uint8, m waiting) {
+	stream := m.Stream
 	if flags&flagU != 0 {
-		a.ready.push(m)
+		a.ready.push(m.Message)
 		wake(a.arrived)
 		return
 	}
@@ -255,7 +294,7 @@ func (a *assoc) order(stream, ssn uint16, flags uint8, m Message) {
 		a.held[k] = m
 		return
 	}
-	a.ready.push(m)
+	a.ready.push(m.Message)
 	*next++
 	for len(a.held) > 0 {
 		m, ok := a.held[key()]
@@ -263,7 +302,7 @@ func (a *assoc) order(stream, ssn uint16, flags uint8, m Message) {
 			break
 		}
 		delete(a.held, key())
-		a.ready.push(m)
+		a.ready.push(m.Message)
 		*next++
 	}
 	wake(a.arrived)
