@@ -148,8 +148,9 @@ func TestServiceRequestWithoutBearer(t *testing.T) {
 	})
 }
 
-// An eNB that never confirms a release, and one that releases by itself.
-func TestReleaseUnconfirmed(t *testing.T) {
+// TS 36.413 §8.3.3.2: an eNB that never confirms a release, and one that releases by
+// itself.
+func TestAbnormal_36413_8_3_3_2_Unconfirmed(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.attach()

@@ -322,9 +322,9 @@ func TestHandoverStatusAndForwarding(t *testing.T) {
 	})
 }
 
-// What the phone says and is told during a handover waits (TS 23.401
-// §5.5.1.2.1); what did not reach it is told again, wherever it is then.
-func TestHandoverDuringProcedure(t *testing.T) {
+// TS 24.301 §5.5.3.2.7 f: what the phone is told during a handover and did not reach
+// it is told again, at the target, or at the source if the handover fails.
+func TestAbnormal_5_5_3_2_7_f_Handover(t *testing.T) {
 	for _, succeeds := range []bool{true, false} {
 		play(t, func(o *Options) { o.GUTIAge = time.Hour }, func(w *world) {
 			e, f := w.tower(0x19b), w.towerIn(0x19c, 8)

@@ -13,8 +13,9 @@ import (
 	"campanile.network/3gpp/s1ap"
 )
 
-// A message that names another eNB's phone does not reach it (TS 36.413 §10.6).
-func TestAnotherENBsUE(t *testing.T) {
+// TS 36.413 §10.6: a message with another eNB's MME UE S1AP ID does not reach that
+// phone; ids of the eNB's own phones that do not belong together end both.
+func TestAbnormal_36413_10_6_Pair(t *testing.T) {
 	play(t, strangers, func(w *world) {
 		e, f := w.tower(0x19b), w.tower(0x19c)
 		p := w.phone(e)
@@ -54,8 +55,8 @@ func TestAnotherENBsUE(t *testing.T) {
 	})
 }
 
-// TS 36.413 §10.2, §10.3: what cannot be decoded or understood is answered.
-func TestBrokenS1AP(t *testing.T) {
+// TS 36.413 §10.2: what cannot be decoded is answered, and the phone does not notice.
+func TestAbnormal_36413_10_2(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
@@ -94,9 +95,9 @@ func TestBrokenS1AP(t *testing.T) {
 	})
 }
 
-// An id that was not in a message is not told as zero, which may be another
-// phone's (TS 36.413 §10.6), and a message of nobody is nobody's.
-func TestMessagesWithoutIDs(t *testing.T) {
+// TS 36.413 §10.3.5: an id that was not in a message is not told as zero, which may
+// be another phone's, and a message of nobody is nobody's.
+func TestAbnormal_36413_10_3_5_IDs(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
@@ -132,8 +133,8 @@ func TestMessagesWithoutIDs(t *testing.T) {
 	})
 }
 
-// A setup that cannot be read is refused with its diagnostics.
-func TestBrokenS1Setup(t *testing.T) {
+// TS 36.413 §10.3.5: S1 Setup without its tracking areas is refused with diagnostics.
+func TestAbnormal_36413_10_3_5_S1Setup(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.dial()
 		b := must(s1ap.Append(nil, e.setupRequest(0x19b)))

@@ -121,7 +121,7 @@ func TestResetOfUnconfirmedRelease(t *testing.T) {
 
 // TS 36.413 §10.3.4.1: procedures this MME does not have are answered as their
 // criticality asks.
-func TestUnsupportedProcedures(t *testing.T) {
+func TestAbnormal_36413_10_3_4_1(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)
@@ -169,9 +169,9 @@ func TestUnsupportedAboutAPhone(t *testing.T) {
 	})
 }
 
-// Error Indications are not answered, whatever is wrong with them: two that
-// answer each other would never end (TS 36.413 §10.5).
-func TestErrorIndicationsAreNotAnswered(t *testing.T) {
+// TS 36.413 §10.5: Error Indications are not answered, whatever is wrong with them:
+// two that answer each other would never end.
+func TestAbnormal_36413_10_5(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)

@@ -208,7 +208,7 @@ func TestPathSwitchWithoutBearers(t *testing.T) {
 	})
 }
 
-// TS 23.401 §5.5.1.1.2: a gateway that does not take the new path has lost the
+// TS 36.413 §8.4.4.3, TS 23.401 §5.5.1.1.2: a gateway that does not take the new path has lost the
 // phone, which is detached and comes back.
 func TestAbnormal_36413_8_4_4_3_GatewayRefuses(t *testing.T) {
 	play(t, nil, func(w *world) {

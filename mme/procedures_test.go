@@ -262,9 +262,9 @@ func (p *phone) idleAndBack() {
 	}
 }
 
-// A procedure that only an MME begins, begun by an eNB and with nothing in it: at most
-// an Error Indication (TS 36.413 §10.3.5), and nothing else comes of it.
-func TestProceduresOfMMEByENB(t *testing.T) {
+// TS 36.413 §10.3.5: a procedure that only an MME begins, begun by an eNB and with
+// nothing in it: at most an Error Indication, and nothing else comes of it.
+func TestAbnormal_36413_10_3_5_ByENB(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)

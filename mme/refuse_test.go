@@ -331,8 +331,9 @@ func TestIPv4v6GetsIPv4(t *testing.T) {
 	})
 }
 
-// The eNB cannot set up the context: the attach fails and nothing stays.
-func TestContextSetupFails(t *testing.T) {
+// TS 36.413 §8.3.1.3: the eNB cannot set up the context: the attach fails and nothing
+// stays.
+func TestAbnormal_36413_8_3_1_3(t *testing.T) {
 	play(t, nil, func(w *world) {
 		p := w.phone(w.tower(0x19b))
 		p.initial(p.attachRequest())

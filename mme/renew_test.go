@@ -86,8 +86,9 @@ func TestLeaseEndsWhileConnected(t *testing.T) {
 	})
 }
 
-// An eNB that cannot change keys loses the phone, which comes back.
-func TestRenewalWithoutContextModification(t *testing.T) {
+// TS 36.413 §8.3.4.3: an eNB that cannot change keys, or does not answer, loses the
+// phone, which comes back.
+func TestAbnormal_36413_8_3_4_3(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		answer func(*phone)

@@ -33,7 +33,7 @@ func (s lateTowers) Admit(ctx context.Context, g id.GlobalENBID, tais []id.TAI) 
 }
 
 // TS 36.413 §8.7.3.3: why S1 Setup fails, and how long the eNB is to wait.
-func TestS1SetupFailures(t *testing.T) {
+func TestAbnormal_36413_8_7_3_3(t *testing.T) {
 	asked := 0
 	for _, c := range []struct {
 		name   string
@@ -165,8 +165,8 @@ func TestENBConfigurationUpdate(t *testing.T) {
 	})
 }
 
-// TS 36.413 §8.7.4.3: what is refused changes nothing.
-func TestENBConfigurationUpdateFailure(t *testing.T) {
+// TS 36.413 §8.7.4.3: an eNB configuration update that is refused changes nothing.
+func TestAbnormal_36413_8_7_4_3(t *testing.T) {
 	asked := 0
 	play(t, func(o *Options) { o.Towers = lateTowers{o.Towers, time.Second, &asked} }, func(w *world) {
 		e := w.tower(0x19b)
@@ -233,8 +233,9 @@ func TestMMEConfigurationUpdate(t *testing.T) {
 	})
 }
 
-// TS 36.413 §8.7.5.3: a failure with Time to wait is waited out; one without ends it.
-func TestMMEConfigurationUpdateFailure(t *testing.T) {
+// TS 36.413 §8.7.5.3: an MME configuration update that fails with Time to wait is
+// sent again after it; one that fails without is not.
+func TestAbnormal_36413_8_7_5_3(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		_ = w.m.Reconfigure(Configuration{Name: "a", Capacity: 1})

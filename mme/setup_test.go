@@ -151,9 +151,9 @@ func TestReset(t *testing.T) {
 	})
 }
 
-// Error Indication by the eNB for ids it does not know ends the connection
-// (TS 36.413 §10.6).
-func TestErrorIndicationByENB(t *testing.T) {
+// TS 36.413 §10.6: an Error Indication by the eNB for ids that it does not know ends
+// the connection.
+func TestAbnormal_36413_10_6_ByENB(t *testing.T) {
 	play(t, nil, func(w *world) {
 		e := w.tower(0x19b)
 		p := w.phone(e)

@@ -20,7 +20,7 @@ import (
 var measured = []struct{ procedure, name, says, spec string }{
 	{"attach", "mm_eps_attach", "EPS attach procedures", "TS 32.426 §4.1.1, MM.EpsAttach"},
 	{"detach", "mm_eps_detach_ue", "EPS detach procedures begun by phones", "TS 32.426 §4.1.2, MM.EpsDetachUe"},
-	{"network detach", "mm_eps_detach_mme", "EPS detach procedures begun by the MME", "TS 32.426 §4.1.3, MM.EpsDetachMme"},
+	{"network detach", "mm_eps_detach_mme", "EPS detach procedures begun by the MME", "TS 32.426 §4.1.3, MM.EpsDetachMME"},
 	{"tracking area update", "mm_tau_intra_sgw", "tracking area updates without change of serving gateway", "TS 32.426 §4.1.6, MM.TauIntraSgw"},
 	{"paging", "mm_paging_eps", "EPS paging procedures", "TS 32.426 §4.1.7, MM.PagingEps"},
 	{"service request", "mm_eps_service_req", "EPS service requests", "MM.EpsServiceReq"},
