@@ -128,6 +128,9 @@ func (g *Gateway) modifyOne(u *ue, ies []*ie.IE, private gtpc.Private) (id.EBI, 
 			return ebi, s, err
 		}
 		t = datapath.Tunnel{Peer: enb.Addr.Unmap(), TEID: enb.TEID}
+		if t.TEID == 0 || t.Peer.IsUnspecified() || t.Peer.IsMulticast() || t.Peer == g.o.S1U.Unmap() { // its packets would come back as uplink
+			return ebi, s, gtpc.Refuse(gtpc.MandatoryIEIncorrect, ie.FullyQualifiedTEID, "no eNB has the tunnel end %v@%v", t.TEID, t.Peer)
+		}
 	}
 	if len(private.Ticket) > 0 {
 		l, err := g.newLease(private.Ticket)

@@ -195,6 +195,21 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// An eNB that has its tunnel end at the gateway itself would have it send packets round
+// for ever.
+func TestTunnelEndThatIsNone(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.attach(phone1, 1)
+		for _, bad := range []s11.FTEID{{Addr: gwIP, TEID: s.SGW.TEID}, {Addr: netip.IPv4Unspecified(), TEID: 1}, {Addr: netip.MustParseAddr("224.0.0.1"), TEID: 1}, {Addr: towerIP}} {
+			refusedWith(t, r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: bad, Segment: r.segment(1, 2)}), gtpc.MandatoryIEIncorrect)
+		}
+		r.dl(s, 200) // it goes where it went
+		if n, teid := r.towerReads(); n != 200 || teid != enb.TEID {
+			t.Errorf("%d octets to %v", n, teid)
+		}
+	})
+}
+
 func TestIPv4v6GetsIPv4(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {
 		q := request(t, phone1, r.ticket(1, 1))

@@ -86,10 +86,9 @@ func (c *conn) erabSetUp(in inbound, b *bearer, done *erabs) (verdict, error) {
 	case *s1ap.ERABSetupResponse:
 		for i := range m.ERABSetupListBearerSURes {
 			item := &m.ERABSetupListBearerSURes[i]
-			addr, err := item.TransportLayerAddress.Addr()
-			if id.EBI(item.ERABID) == b.ebi && err == nil && item.GTPTEID.ID() != 0 {
-				b.enb = s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}
-				done.radio = true
+			end, ok := tunnelEnd(&item.TransportLayerAddress, item.GTPTEID, b.sgw.Addr)
+			if id.EBI(item.ERABID) == b.ebi && ok {
+				b.enb, done.radio = end, true
 				return done.heard(), nil
 			}
 		}

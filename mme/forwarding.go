@@ -2,6 +2,7 @@ package mme
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -30,24 +31,23 @@ func (m *MME) forwarder() Forwarder {
 // forwarding gives the ends to which the source sends what reaches it too late:
 // the target's own where it reaches them, else the gateway's. A gateway that
 // refuses, or is slow about it, does not hold the handover up.
-func (h *handover) forwarding() (list s1ap.ERABSubjecttoDataForwardingList) {
+func (h *handover) forwarding() s1ap.ERABSubjecttoDataForwardingList {
 	var wanted []s11.Forwarding
 	for i := range h.ready.ERABAdmittedList {
 		item := &h.ready.ERABAdmittedList[i]
-		if item.DLGTPTEID == nil && item.ULGTPTEID == nil {
-			continue
+		gateway := h.c.ue.gatewayEnd(id.EBI(item.ERABID))
+		f := s11.Forwarding{EBI: id.EBI(item.ERABID),
+			DL: forwardEnd(&item.DLTransportLayerAddress, item.DLGTPTEID, gateway), UL: forwardEnd(&item.ULTransportLayerAddress, item.ULGTPTEID, gateway)}
+		if f.DL != (s11.FTEID{}) || f.UL != (s11.FTEID{}) {
+			wanted = append(wanted, f)
 		}
-		list = append(list, s1ap.ERABDataForwardingItem{ERABID: item.ERABID,
-			DLTransportLayerAddress: item.DLTransportLayerAddress, DLGTPTEID: item.DLGTPTEID, ULTransportLayerAddress: item.ULTransportLayerAddress, ULGTPTEID: item.ULGTPTEID})
-		wanted = append(wanted, s11.Forwarding{EBI: id.EBI(item.ERABID),
-			DL: forwardEnd(&item.DLTransportLayerAddress, item.DLGTPTEID), UL: forwardEnd(&item.ULTransportLayerAddress, item.ULGTPTEID)})
 	}
 	g := h.c.m.forwarder()
-	if h.direct() || len(wanted) == 0 || g == nil {
-		if !h.direct() {
-			list = nil
-		}
-		return list
+	switch {
+	case h.direct():
+		return forwardList(wanted)
+	case len(wanted) == 0 || g == nil:
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(h.c.m.ctx, forwardAskWait)
 	defer cancel()
@@ -57,7 +57,11 @@ func (h *handover) forwarding() (list s1ap.ERABSubjecttoDataForwardingList) {
 		h.c.m.log.Info("no forwarding by the gateway", "imsi", h.c.ue.imsi, "err", err)
 		return nil
 	}
-	list = nil
+	return forwardList(ends)
+}
+
+// forwardList says where the source is to send what.
+func forwardList(ends []s11.Forwarding) (list s1ap.ERABSubjecttoDataForwardingList) {
 	for _, f := range ends {
 		item := s1ap.ERABDataForwardingItem{ERABID: s1ap.ERABID(f.EBI)}
 		if f.DL != (s11.FTEID{}) {
@@ -72,15 +76,12 @@ func (h *handover) forwarding() (list s1ap.ERABSubjecttoDataForwardingList) {
 }
 
 // forwardEnd reads an end of the target; zero if there is none that can be one.
-func forwardEnd(a *s1ap.TransportLayerAddress, teid *s1ap.GTPTEID) s11.FTEID {
+func forwardEnd(a *s1ap.TransportLayerAddress, teid *s1ap.GTPTEID, gateway netip.Addr) s11.FTEID {
 	if teid == nil {
 		return s11.FTEID{}
 	}
-	addr, err := a.Addr()
-	if err != nil {
-		return s11.FTEID{}
-	}
-	return s11.FTEID{Addr: addr, TEID: teid.ID()}
+	end, _ := tunnelEnd(a, *teid, gateway)
+	return end
 }
 
 // endForwarding has the gateway end its tunnels, after a while (TS 23.401

@@ -242,9 +242,8 @@ func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) (failed []id.EBI) {
 	u.noTunnels()
 	for i := range m.ERABSetupListCtxtSURes {
 		item := &m.ERABSetupListCtxtSURes[i]
-		addr, err := item.TransportLayerAddress.Addr()
-		if _, b := u.bearer(id.EBI(item.ERABID)); b != nil && err == nil && item.GTPTEID.ID() != 0 {
-			b.enb = s11.FTEID{Addr: addr, TEID: item.GTPTEID.ID()}
+		if _, b := u.bearer(id.EBI(item.ERABID)); b != nil {
+			b.enb, _ = tunnelEnd(&item.TransportLayerAddress, item.GTPTEID, b.sgw.Addr)
 		}
 	}
 	for _, b := range u.bearersOf() {

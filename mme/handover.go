@@ -159,8 +159,8 @@ func (h *handover) admitted() error {
 	h.ends = tunnelEnds{}
 	for i := range h.ready.ERABAdmittedList {
 		item := &h.ready.ERABAdmittedList[i]
-		if _, b := h.c.ue.bearer(id.EBI(item.ERABID)); b == nil || !h.ends.add(item.ERABID, &item.TransportLayerAddress, item.GTPTEID) {
-			return &handoverFailed{s1ap.CauseRadioNetworkHoFailureInTargetEPCENBOrTargetSystem.Cause(), fmt.Sprintf("the target admits E-RAB %d, which is none, or without usable tunnel end", item.ERABID)}
+		if _, b := h.c.ue.bearer(id.EBI(item.ERABID)); b == nil || b.enb == (s11.FTEID{}) || !h.ends.add(h.c.ue, item.ERABID, &item.TransportLayerAddress, item.GTPTEID) {
+			return &handoverFailed{s1ap.CauseRadioNetworkHoFailureInTargetEPCENBOrTargetSystem.Cause(), fmt.Sprintf("the target admits E-RAB %d, which it was not asked for, or without usable tunnel end", item.ERABID)}
 		}
 	}
 	if !h.ends.some(h.c.ue) { // TS 23.401 §5.5.1.2.3

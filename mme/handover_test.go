@@ -288,16 +288,10 @@ func TestHandoverStatusAndForwarding(t *testing.T) {
 		e, f := w.tower(0x19b), w.towerIn(0x19c, 8)
 		p := w.phone(e)
 		p.attach()
-		r := p.required(f)
-		r.DirectForwardingPathAvailability = new(s1ap.DirectForwardingPathAvailabilityDirectPathAvailable)
-		e.send(r)
-		q := expect[*s1ap.HandoverRequest](f)
+		m, q := p.prepareDirect(f)
 		if x := q.ERABToBeSetupListHOReq[0].IEExtensions; x != nil {
 			t.Errorf("forwarding is said not to be possible: %+v", x)
 		}
-		m := &moving{p, *p}
-		f.lastID++
-		m.there.e, m.there.mmeID, m.there.enbID, m.there.teid = f, q.MMEUES1APID, f.lastID, 7
 		a := m.ready()
 		a.ERABAdmittedList[0].DLTransportLayerAddress, a.ERABAdmittedList[0].DLGTPTEID = s1ap.FromAddr(f.addr), new(s1ap.FromTEID(77))
 		f.send(a)

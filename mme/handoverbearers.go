@@ -11,14 +11,13 @@ import (
 // tunnelEnds are an eNB's ends of bearers that it has taken over.
 type tunnelEnds map[id.EBI]s11.FTEID
 
-// add notes an end; false if it cannot be one.
-func (t tunnelEnds) add(b s1ap.ERABID, a *s1ap.TransportLayerAddress, teid s1ap.GTPTEID) bool {
-	addr, err := a.Addr()
-	if err != nil || teid.ID() == 0 {
-		return false
+// add notes the end of a bearer of u; false if it cannot be one.
+func (t tunnelEnds) add(u *ue, b s1ap.ERABID, a *s1ap.TransportLayerAddress, teid s1ap.GTPTEID) bool {
+	end, ok := tunnelEnd(a, teid, u.gatewayEnd(id.EBI(b)))
+	if ok {
+		t[id.EBI(b)] = end
 	}
-	t[id.EBI(b)] = s11.FTEID{Addr: addr, TEID: teid.ID()}
-	return true
+	return ok
 }
 
 // some says that a default bearer of the phone is among them (TS 23.401

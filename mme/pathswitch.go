@@ -208,7 +208,7 @@ func (c *conn) switched(m *s1ap.PathSwitchRequest) (ends tunnelEnds, cause s1ap.
 		if _, twice := ends[id.EBI(item.ERABID)]; twice { // TS 36.413 §8.4.4.4
 			return nil, s1ap.CauseRadioNetworkMultipleERABIDInstances.Cause(), fmt.Sprintf("E-RAB %d is named twice", item.ERABID)
 		}
-		if !ends.add(item.ERABID, &item.TransportLayerAddress, item.GTPTEID) {
+		if !ends.add(c.ue, item.ERABID, &item.TransportLayerAddress, item.GTPTEID) {
 			return nil, s1ap.CauseTransportUnspecified.Cause(), fmt.Sprintf("no usable tunnel end for E-RAB %d", item.ERABID)
 		}
 	}

@@ -132,10 +132,11 @@ func (c *conn) remove(ebi id.EBI) bool {
 	return true
 }
 
-// s1u is the eNB's address on S1-U.
+// s1u is the eNB's address on S1-U; without a user plane it is one at which nobody
+// is, on whatever host: an MME need not take the unspecified address.
 func (e *ENB) s1u() netip.Addr {
 	if e.user == nil {
-		return netip.IPv4Unspecified()
+		return netip.AddrFrom4([4]byte{127, 255, 255, 254})
 	}
 	return e.o.GTPU.Addr()
 }
