@@ -15,12 +15,14 @@ func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 	if err := c.m.known.assign(u, c.m.trackingAreas(c.leg, req.LastTAI)); err != nil {
 		return refuse(eps.EMMCauseNetworkFailure, err)
 	}
-	nas, err := c.attachAccept(req, pti, p)
-	if err != nil {
-		return refuse(eps.EMMCauseNetworkFailure, err)
-	}
-	u.accepted = true
-	s, err := c.openContext(nas)
+	s, err := c.openContext(func() ([]byte, error) {
+		u.accepted = true
+		nas, err := c.attachAccept(req, pti, p)
+		if err != nil {
+			err = refuse(eps.EMMCauseNetworkFailure, err)
+		}
+		return nas, err
+	})
 	if err != nil {
 		return err
 	}

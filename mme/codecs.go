@@ -141,9 +141,11 @@ func keysetCodec() codec[*keyset] {
 	c := nested(keysetRows)
 	return codec[*keyset]{func(b []byte, k *keyset) []byte {
 		s := k.State()
+		k.kept = true
 		return c.put(b, &keyset{folded: s, mark: max(k.mark, s.DL), grant: k.grant})
 	}, func(r *tlvReader) *keyset {
 		k := c.get(r)
+		k.kept = true
 		s := &k.folded
 		s.Role, s.DL = nassec.Network, k.mark
 		if s.EIA == nassec.EIA0 && !s.AllowNullIntegrity || s.EIA != nassec.EIA0 && s.KASME.Equal(secret.Key256{}) {

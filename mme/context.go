@@ -31,11 +31,11 @@ func (c *conn) opening() *contextSetup {
 	return c.setup
 }
 
-// openContext signs the segment and sends Initial Context Setup Request, with a
-// NAS message or none. What a procedure has asked for that was interrupted is gone
+// openContext signs the segment and sends Initial Context Setup Request, with the
+// NAS message that answer makes, or none. All of it is on disk by one write. What a procedure has asked for that was interrupted is gone
 // on with: an S1 connection has one context setup.
-func (c *conn) openContext(nas []byte) (*contextSetup, error) {
-	if s := c.opening(); s != nil && nas == nil {
+func (c *conn) openContext(answer func() ([]byte, error)) (*contextSetup, error) {
+	if s := c.opening(); s != nil && answer == nil {
 		return s, nil
 	}
 	u := c.ue
@@ -44,6 +44,12 @@ func (c *conn) openContext(nas []byte) (*contextSetup, error) {
 		return nil, err
 	}
 	u.served = true // soon
+	var nas []byte
+	if answer != nil {
+		if nas, err = answer(); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.commit(); err != nil {
 		return nil, err
 	}

@@ -271,27 +271,38 @@ func (c *crash) react(e *enbPeer, m s1ap.Message) {
 
 // leaves checks what leaves towards the phone, heard or not: no COUNT twice.
 func (c *crash) leaves(pdu []byte) {
+	m := c.clear(pdu)
+	if _, ok := m.(*eps.EMMInformation); ok {
+		return // it answers nothing
+	}
 	if k := c.h.sec; k != nil && len(pdu) > 0 {
 		c.answered[k.State().KASME] = k.UL()
 	} else if k != nil { // a context setup answers what K_eNB derives from
 		c.answered[k.State().KASME] = max(c.h.start+1, c.answered[k.State().KASME])
 	}
-	if len(pdu) == 0 || must(nassec.TypeOf(pdu)) == nassec.Plain {
-		return
-	}
-	if must(nassec.TypeOf(pdu)) == nassec.IntegrityNewContext && c.told[c.h.kasme] == nil {
+}
+
+// clear gives what a NAS message says, nil if there is none.
+func (c *crash) clear(pdu []byte) eps.Message {
+	switch {
+	case len(pdu) == 0:
+		return nil
+	case must(nassec.TypeOf(pdu)) == nassec.Plain:
+		return must(eps.Parse(eps.Downlink, pdu))
+	case must(nassec.TypeOf(pdu)) == nassec.IntegrityNewContext && c.told[c.h.kasme] == nil:
 		c.told[c.h.kasme] = c.h.context(pdu)
 	}
 	for _, k := range c.told {
-		switch _, err := k.Unprotect(nil, pdu); {
+		switch r, err := k.Unprotect(nil, pdu); {
 		case err == nil:
-			return
+			return must(eps.Parse(eps.Downlink, r.Plain))
 		case errors.Is(err, nassec.ErrReplay):
 			c.w.t.Error("a downlink NAS COUNT is used twice")
-			return
+			return nil
 		}
 	}
 	c.w.t.Errorf("protected with keys the phone never had: %x", pdu)
+	return nil
 }
 
 // page is a gateway that has data for the phone until it comes.

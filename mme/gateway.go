@@ -42,7 +42,7 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 		TAI: tai, ECGI: cell, PCO: w.pco, Ticket: told.raw, Address: w.address(),
 	}
 	u.opening = u.opening.With(ebi)
-	if err := c.commit(); err != nil {
+	if err := c.intend(); err != nil {
 		return nil, err
 	}
 	if len(u.pdns) > 0 {

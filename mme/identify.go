@@ -133,7 +133,7 @@ func (c *conn) enter() error {
 			c.changed(func(i *UEInfo) { i.State, i.Reason = Attaching, "" })
 			c.m.evicted(p.evicted)
 			c.ue.entered, c.ue.opening = true, c.ue.opening.With(firstEBI)
-			c.submit(true) // it will be on disk when the gateway is asked
+			c.submit(true) // it will be on disk when the gateway is asked, see intend
 			return c.closeAll(p.pdns)
 		}
 		if err := c.evict(p.owner); err != nil {

@@ -7,7 +7,10 @@ import (
 )
 
 // inform is the EMM information procedure (TS 24.301 §5.4.5): the network's
-// names and the time where it is. A phone may show them and answers nothing.
+// names and the time where it is. A phone may show them and answers nothing. Nor does
+// the message answer anything: it goes without the ATTACH COMPLETE on disk. An MME
+// that was killed meanwhile knows the phone as one that was accepted; the same ATTACH
+// COMPLETE once more begins nothing there.
 func (c *conn) inform() error {
 	o := &c.m.o
 	if o.NetworkName == "" && o.NetworkShortName == "" {
@@ -23,7 +26,7 @@ func (c *conn) inform() error {
 	if o.NetworkShortName != "" {
 		m.ShortName = eps.Some(eps.NewNetworkName(o.NetworkShortName))
 	}
-	return c.send(m)
+	return c.mention(m)
 }
 
 // daylightSaving is by how much the zone of t is adjusted, which its offset

@@ -20,6 +20,7 @@ type keyset struct {
 	open   *nassec.Context // nil while folded
 	mark   nassec.Count    // downlink COUNTs below it are on disk as used
 	grant  *lease          // of the unconfirmed ones: what the home granted with them
+	kept   bool            // a record has them
 }
 
 // newKeyset checks a state, which use may then open.
@@ -60,6 +61,9 @@ func (k *keyset) fold() {
 		k.folded, k.open = k.open.State(), nil
 	}
 }
+
+// isKept says that a record has, or may have, the context.
+func (k *keyset) isKept() bool { return k != nil && k.kept }
 
 // State gives the whole context.
 func (k *keyset) State() nassec.State {

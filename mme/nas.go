@@ -161,6 +161,26 @@ func (c *conn) send(m eps.Message) error {
 	return c.transport(b)
 }
 
+// mention sends a NAS message that answers nothing and rests on nothing but its
+// COUNT, which is reserved mostly.
+func (c *conn) mention(m eps.Message) error {
+	c.ue.secMu.Lock()
+	short := c.ue.sec == nil || c.ue.sec.short()
+	c.ue.secMu.Unlock()
+	if short || !c.secured {
+		return c.send(m)
+	}
+	plain, err := eps.Append(make([]byte, 0, 128), m)
+	if err != nil {
+		return err
+	}
+	b, err := c.seal(c.ue.sec, nassec.IntegrityCiphered, plain)
+	if err != nil {
+		return err
+	}
+	return c.transport(b)
+}
+
 // encode makes a NAS PDU, protected once exchange is secure.
 func (c *conn) encode(m eps.Message) ([]byte, error) {
 	plain, err := eps.Append(make([]byte, 0, 128), m)
@@ -173,9 +193,14 @@ func (c *conn) encode(m eps.Message) ([]byte, error) {
 
 // protect makes a protected NAS message, once what it rests on is on disk.
 func (c *conn) protect(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, error) {
-	if err := c.commit(); err != nil {
+	if err := c.commitNAS(); err != nil {
 		return nil, err
 	}
+	return c.seal(k, h, plain)
+}
+
+// seal makes a protected NAS message.
+func (c *conn) seal(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, error) {
 	c.tapNAS(c.leg, false, plain, headerName(h))
 	c.ue.secMu.Lock()
 	defer c.ue.secMu.Unlock()

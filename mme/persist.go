@@ -3,11 +3,8 @@ package mme
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -26,6 +23,10 @@ import (
 //   - before Create Session Request and Delete Session Request leave, so that the
 //     session is not left behind at the gateway;
 //   - without anybody waiting, when the phone becomes idle or is detached.
+//
+// So an attach is two writes that it waits for and one that it does not: the session
+// that is to be opened, with the new keys; all that Attach Accept and Initial Context
+// Setup Request promise; the idle phone.
 //
 // A procedure that a crash has interrupted is not kept: the phone's timer repeats
 // it. What waits, waits for one write of all who wait.
@@ -47,183 +48,6 @@ type Change struct {
 	Record []byte // nil: none is kept
 }
 
-// commitWait is for how long a phone waits for the disk before it is told
-// network failure.
-const commitWait = 2 * time.Second
-
-// errStorage says that what an answer rests on could not be written.
-var errStorage = errors.New("the store does not take the phone's record")
-
-// batch is changes that are written together.
-type batch struct {
-	changes []Change
-	at      map[id.IMSI]int // in changes
-	done    chan struct{}   // closed when it is on disk, or err says why not
-	err     error
-}
-
-func newBatch() *batch { return &batch{at: map[id.IMSI]int{}, done: make(chan struct{})} }
-
-// put adds a change, or replaces the one of the same phone.
-func (b *batch) put(c Change) {
-	if i, ok := b.at[c.IMSI]; ok {
-		b.changes[i] = c
-		return
-	}
-	b.at[c.IMSI] = len(b.changes)
-	b.changes = append(b.changes, c)
-}
-
-// wait waits until the batch is on disk.
-func (k *keeper) wait(b *batch) error {
-	select {
-	case <-b.done:
-		return b.err
-	default:
-	}
-	t := time.NewTimer(commitWait)
-	defer t.Stop()
-	select {
-	case <-b.done:
-		return b.err
-	case <-t.C:
-		err := fmt.Errorf("%w: nothing written in %v", errStorage, commitWait)
-		k.failed(err)
-		return err
-	}
-}
-
-// keeper writes records: one goroutine, one Commit for all that came meanwhile.
-type keeper struct {
-	store Store
-	m     *MME
-	wake  chan struct{}
-
-	mu    sync.Mutex
-	next  *batch
-	count StoreStats
-}
-
-// StoreStats are what became of phones' records since the start.
-type StoreStats struct {
-	Loaded  int    // phones known from before
-	Lost    int    // records that could not be read: those phones attach anew
-	Records uint64 // written
-	Commits uint64 // writes, of one or more records
-	Refused uint64 // writes that the disk did not take
-	Failing string // why nothing can be written at present; empty: all is well
-}
-
-func newKeeper(m *MME, s Store) *keeper {
-	return &keeper{store: s, m: m, wake: make(chan struct{}, 1), next: newBatch()}
-}
-
-// submit hands a change over to be written.
-func (k *keeper) submit(c Change) *batch {
-	k.mu.Lock()
-	b := k.next
-	b.put(c)
-	k.mu.Unlock()
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-	return b
-}
-
-// retryEvery is how often a disk that refuses is tried without cause.
-const retryEvery = time.Second
-
-// lastWords is for how long the disk may take what is left when the MME stops.
-const lastWords = 3 * time.Second
-
-// run writes until ctx ends and nothing is left. What the disk refuses is tried
-// again with what comes next: of each phone the newest.
-func (k *keeper) run(ctx context.Context) {
-	if k == nil {
-		return
-	}
-	writing, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		late := time.NewTimer(lastWords)
-		defer late.Stop()
-		select {
-		case <-late.C:
-			cancel()
-		case <-writing.Done():
-		}
-	})()
-	for {
-		var retry <-chan time.Time
-		if k.stats().Failing != "" {
-			retry = time.After(retryEvery)
-		}
-		select {
-		case <-k.wake:
-		case <-retry:
-		case <-ctx.Done():
-			k.write(writing)
-			return
-		}
-		k.write(writing)
-	}
-}
-
-// write is one Commit.
-func (k *keeper) write(ctx context.Context) {
-	k.mu.Lock()
-	b := k.next
-	if len(b.changes) == 0 {
-		k.mu.Unlock()
-		return
-	}
-	k.next = newBatch()
-	k.mu.Unlock()
-	err := k.store.Commit(ctx, b.changes)
-	if err != nil {
-		k.failed(err)
-	} else {
-		k.m.poolChanged(b.changes)
-	}
-	k.mu.Lock()
-	was := k.count.Failing
-	if err != nil {
-		b.err = fmt.Errorf("%w: %w", errStorage, err)
-		k.count.Refused++
-		for _, c := range k.next.changes {
-			b.put(c)
-		}
-		k.next.changes, k.next.at = b.changes, b.at
-	} else {
-		k.count.Commits++
-		k.count.Records += uint64(len(b.changes))
-		k.count.Failing = ""
-	}
-	close(b.done)
-	k.mu.Unlock()
-	if err == nil && was != "" {
-		k.m.log.Warn("phones' records are written again", "records", len(b.changes))
-	}
-}
-
-// failed notes that nothing is written at present, and says so once.
-func (k *keeper) failed(err error) {
-	k.mu.Lock()
-	was := k.count.Failing
-	k.count.Failing = err.Error()
-	k.mu.Unlock()
-	if was == "" {
-		k.m.log.Error("phones' records cannot be written: phones are refused until they can", "err", err)
-	}
-}
-
-func (k *keeper) stats() StoreStats {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.count
-}
-
 // essence is what of a phone must be on disk before an answer leaves. The rest of
 // the record goes with it.
 type essence struct {
@@ -242,6 +66,7 @@ type essence struct {
 type saved struct {
 	essence
 	batch *batch // nil: nothing yet
+	first bool   // no record before this one has keys that the phone has
 }
 
 // essence is called by the owner.
@@ -273,8 +98,10 @@ func (u *ue) reserve(anyway bool) {
 }
 
 // commit returns when what the phone's next message rests on is on disk.
-func (c *conn) commit() error {
-	b := c.submit(true)
+func (c *conn) commit() error { return c.written(c.submit(true)) }
+
+// written returns when a batch is on disk.
+func (c *conn) written(b *batch) error {
 	if b == nil {
 		return nil
 	}
@@ -283,6 +110,27 @@ func (c *conn) commit() error {
 		c.saved.batch = nil
 	}
 	return err
+}
+
+// commitNAS is commit before a NAS message. It does not wait for the first record
+// that has the phone's keys: if that is lost, the next MME knows none of them,
+// accepts nothing under them and says nothing; if it is not, all that the phone was
+// answered is in it. What is accepted or said beyond that is in another record.
+func (c *conn) commitNAS() error {
+	b := c.submit(true)
+	if c.saved.first {
+		return nil
+	}
+	return c.written(b)
+}
+
+// intend is commit before a request to the gateway that opens a session: that it
+// may be there is on disk, and the keys of its phone.
+func (c *conn) intend() error {
+	if s := c.saved; s.batch != nil && s.of == c.ue && s.opening == c.ue.opening {
+		return c.written(s.batch)
+	}
+	return c.commit()
 }
 
 // submit hands the phone's record to the keeper, unless nothing of its essence has
@@ -297,7 +145,8 @@ func (c *conn) submit(send bool) *batch {
 		c.ue.reserve(changed)
 	}
 	if e := c.ue.essence(); changed || e != c.saved.essence {
-		c.saved = saved{e, k.submit(Change{c.ue.imsi, c.m.write(c.ue)})}
+		first := c.ue.fresh()
+		c.saved = saved{e, k.submit(Change{c.ue.imsi, c.m.write(c.ue)}), first}
 	}
 	return c.saved.batch
 }
@@ -306,8 +155,15 @@ func (c *conn) submit(send bool) *batch {
 func (c *conn) keep() {
 	if k := c.m.keeper; k != nil && c.ue.entered {
 		c.saved = saved{}
-		k.submit(Change{c.ue.imsi, c.ue.record()})
+		k.leave(Change{c.ue.imsi, c.ue.record()})
 	}
+}
+
+// fresh says that no record has keys that the phone has.
+func (u *ue) fresh() bool {
+	u.secMu.Lock()
+	defer u.secMu.Unlock()
+	return !u.sec.isKept() && !u.next.isKept()
 }
 
 // keepIdle is keep for a phone that nobody owns, with sessions that were just

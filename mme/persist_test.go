@@ -192,7 +192,7 @@ func TestDiskFails(t *testing.T) {
 		p.initialRaw(must(p.sec.AppendServiceRequest(nil)))
 		p.mmeID = expect[*s1ap.DownlinkNASTransport](e).MMEUES1APID
 		p.released()
-		if s := w.m.Stats().Store; !strings.Contains(s.Failing, "nothing written in 2s") {
+		if s := w.m.Stats().Store; !strings.Contains(s.Failing, "nothing written in 4s") {
 			t.Errorf("%+v", s)
 		}
 		d.mu.Lock()
