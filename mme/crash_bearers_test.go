@@ -150,6 +150,7 @@ func TestRestartKeepsBearers(t *testing.T) {
 		s := w.gw.session(ims)
 		p.dedicated(s, 0x700)
 		p.idle()
+		time.Sleep(2 * leftWait)
 		before := w.info(p.imsi)
 		w.again(d)
 		p.e = w.tower(0x19b)

@@ -154,7 +154,7 @@ func (w *world) told(ch <-chan s11.BearerAnswer, want gtpc.Cause) s11.BearerAnsw
 		default:
 		}
 		return a
-	case <-time.After(writeEvery): // of the store, if there is one
+	case <-time.After(2 * writeEvery): // of the store, if there is one
 		w.t.Fatalf("the gateway is not answered, want %v", want)
 	}
 	return s11.BearerAnswer{}
