@@ -149,7 +149,7 @@ func (g *Gateway) modifyOne(u *ue, ies []*ie.IE, private gtpc.Private) (id.EBI, 
 	}
 	s.tunnel, s.reached, s.errored = t, s.reached || t.Active(), false
 	if t.Active() {
-		g.beginSegment(s, segment, c)
+		g.beginSegment(s, segment, c.Count)
 	}
 	g.log.Debug("gateway: bearer modified", logs.IMSI, u.imsi, logs.TEID, s.teid, logs.Peer, t.Peer)
 	return ebi, s, nil

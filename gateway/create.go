@@ -134,7 +134,7 @@ func (g *Gateway) admit(ctrl id.TEID, r createRequest) (*session, error) {
 	g.lastID++
 	g.charging++
 	s.id, s.charge = datapath.SessionID(g.lastID), g.charging
-	if err := g.path.PutBearer(datapath.Bearer{TEID: s.teid, Session: s.id, UE: s.addr}); err != nil {
+	if err := g.put(s); err != nil {
 		g.pool.release(s.addr)
 		g.teids.Free(s.teid)
 		return nil, gtpc.Refuse(gtpc.SystemFailure, 0, "data path: %v", err)
@@ -147,6 +147,18 @@ func (g *Gateway) admit(ctrl id.TEID, r createRequest) (*session, error) {
 	g.sessions[s.id] = s
 	g.take(s, l)
 	return s, nil
+}
+
+// put makes the session known to the data path.
+func (g *Gateway) put(s *session) error {
+	if err := g.path.PutSession(datapath.Session{ID: s.id, IPv4: s.addr, Open: true}); err != nil {
+		return err
+	}
+	err := g.path.PutBearer(datapath.Bearer{TEID: s.teid, Session: s.id, Default: true})
+	if err != nil {
+		g.path.RemoveSession(s.id)
+	}
+	return err
 }
 
 // context finds or makes the phone's context. Without a TEID the phone attaches

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -199,7 +200,7 @@ func BenchmarkFetchThroughTheGateway(b *testing.B) {
 	w := newWhole(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(chunk) }))
 	tower, ue := loopback.Addr(b), netip.MustParseAddr("10.45.200.2")
 	const teid = 1<<datapath.SlotBits | 999
-	if err := w.path.PutBearer(datapath.Bearer{TEID: teid, Session: 1, UE: ue, Tunnel: datapath.Tunnel{Peer: tower, TEID: 0x42}}); err != nil {
+	if err := errors.Join(w.path.PutSession(datapath.Session{ID: 1, IPv4: ue}), w.path.PutBearer(datapath.Bearer{TEID: teid, Session: 1, Default: true, Tunnel: datapath.Tunnel{Peer: tower, TEID: 0x42}})); err != nil {
 		b.Fatal(err)
 	}
 	h := newHandset(b, tower, &s11.Session{Address: ue, SGW: s11.FTEID{Addr: w.addr, TEID: teid}}, 0x42)

@@ -292,7 +292,7 @@ func (g *Gateway) Sessions() []SessionInfo {
 			continue
 		}
 		c, _ := g.path.Usage(s.teid)
-		all = append(all, SessionInfo{uint64(s.id), s.ue.imsi, s.apn, s.addr, s.teid, s.tunnel, s.lease != nil, c})
+		all = append(all, SessionInfo{uint64(s.id), s.ue.imsi, s.apn, s.addr, s.teid, s.tunnel, s.lease != nil, c.Count})
 	}
 	return all
 }

@@ -56,7 +56,7 @@ func (g *Gateway) drained(now time.Time) time.Duration {
 			g.finish(d.s)
 		case d.s.open == d.seg && !d.s.ended && !d.s.tunnel.Active():
 			if c, err := g.path.Usage(d.s.teid); err == nil {
-				g.endSegment(d.s, c)
+				g.endSegment(d.s, c.Count)
 			}
 		}
 	}
@@ -84,11 +84,12 @@ func (g *Gateway) gather(all bool) []told {
 		if s.open == nil {
 			return
 		}
-		c, err := g.path.Usage(s.teid)
+		u, err := g.path.Usage(s.teid)
 		if err != nil {
 			return
 		}
-		if c = c.Sub(s.open.base); !s.open.toldAny || c != s.open.told {
+		c := u.Sub(s.open.base)
+		if !s.open.toldAny || c != s.open.told {
 			out = append(out, s.open.record(c, now))
 		}
 	}
@@ -107,9 +108,10 @@ func (g *Gateway) gather(all bool) []told {
 
 func (seg *segment) record(c datapath.Count, now time.Time) told {
 	s := seg.session
+	ul, packets := c.Arrived() // what the tower has brought, lost here or not
 	return told{seg, usage.Record{
 		Session: uint64(s.id), Ticket: seg.ticket, Segment: seg.bytes, TEID: s.teid,
-		UL: c.ULOctets, DL: c.DLOctets, ULPackets: c.ULPackets, DLPackets: c.DLPackets, Closed: seg.closed, At: now,
+		UL: ul, DL: c.DLOctets, ULPackets: packets, DLPackets: c.DLPackets, Closed: seg.closed, At: now,
 	}, c}
 }
 

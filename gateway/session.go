@@ -125,7 +125,7 @@ func (g *Gateway) openTicket(raw []byte) (proof.Ticket, error) {
 // other sessions under it. Any other session that is still under it gets no more.
 func (g *Gateway) take(s *session, l *lease) {
 	c, _ := g.path.Usage(s.teid)
-	g.giveBack(s, c)
+	g.giveBack(s, c.Count)
 	s.lease, s.leaseBase = l, c.Octets()
 	if l == nil {
 		g.bound(s, sum(s.leaseBase, g.o.UnsettledQuota))
@@ -182,7 +182,7 @@ func sum(used, more uint64) uint64 {
 
 func (g *Gateway) bound(s *session, quota uint64) {
 	s.quota = quota
-	g.path.SetQuota(s.id, quota)
+	g.path.SetQuota(s.id, datapath.Quota{Octets: quota})
 }
 
 // maxPacket is the most that one packet may need of a quota, octets.
@@ -345,10 +345,15 @@ func (g *Gateway) finish(s *session) {
 	if g.sessions[s.id] != s {
 		return
 	}
-	c, err := g.path.RemoveBearer(s.teid)
+	u, err := g.path.RemoveBearer(s.teid)
+	c := u.Count
+	if err == nil {
+		err = g.path.RemoveSession(s.id)
+	} else {
+		c = s.base
+	}
 	if err != nil {
 		g.log.Error("gateway: bearer vanished from the data path", logs.TEID, s.teid, logs.Error, err)
-		c = s.base
 	}
 	if s.open == nil && c != s.base {
 		s.open = &segment{session: s, base: s.base, ticket: s.ticketBytes()}

@@ -23,10 +23,12 @@ func Slot(t id.TEID) uint32 { return uint32(t) & slotMask }
 // packet or a confused peer finds no stranger's bearer. The slot freed longest
 // ago is used first. It is safe for concurrent use.
 type TEIDs struct {
-	mu   sync.Mutex
-	gen  []uint16
-	free []uint32 // queue
-	live []bool
+	mu     sync.Mutex
+	gen    []uint16
+	free   []uint32 // queue; those of slots that were taken since are skipped
+	queued []bool   // is in it
+	live   []bool
+	used   int
 }
 
 // NewTEIDs makes an allocator of that many slots, at most 1<<SlotBits. first
@@ -36,9 +38,9 @@ func NewTEIDs(slots int, first uint8) (*TEIDs, error) {
 	if slots < 1 || slots > 1<<SlotBits {
 		return nil, fmt.Errorf("datapath: %d TEID slots: want 1 to %d", slots, 1<<SlotBits)
 	}
-	a := &TEIDs{gen: make([]uint16, slots), free: make([]uint32, slots), live: make([]bool, slots)}
+	a := &TEIDs{gen: make([]uint16, slots), free: make([]uint32, slots), queued: make([]bool, slots), live: make([]bool, slots)}
 	for i := range slots {
-		a.gen[i], a.free[i] = uint16(first)<<4, uint32(i)
+		a.gen[i], a.free[i], a.queued[i] = uint16(first)<<4, uint32(i), true
 	}
 	return a, nil
 }
@@ -47,14 +49,18 @@ func NewTEIDs(slots int, first uint8) (*TEIDs, error) {
 func (a *TEIDs) Alloc() (t id.TEID, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.free) == 0 {
-		return 0, false
+	for len(a.free) > 0 {
+		s := a.free[0]
+		a.free, a.queued[s] = a.free[1:], false
+		if a.live[s] {
+			continue
+		}
+		a.gen[s] = a.gen[s]%lastGeneration + 1
+		a.live[s] = true
+		a.used++
+		return id.TEID(uint32(a.gen[s])<<SlotBits | s), true
 	}
-	s := a.free[0]
-	a.free = a.free[1:]
-	a.gen[s] = a.gen[s]%lastGeneration + 1
-	a.live[s] = true
-	return id.TEID(uint32(a.gen[s])<<SlotBits | s), true
+	return 0, false
 }
 
 // Free gives a TEID back; one that is not in use is ignored.
@@ -66,12 +72,30 @@ func (a *TEIDs) Free(t id.TEID) {
 		return
 	}
 	a.live[s] = false
-	a.free = append(a.free, s)
+	a.used--
+	if !a.queued[s] {
+		a.free, a.queued[s] = append(a.free, s), true
+	}
 }
 
 // InUse is the number of TEIDs given out.
 func (a *TEIDs) InUse() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.gen) - len(a.free)
+	return a.used
+}
+
+// Take gives out a TEID of an earlier run that is still in use; false when its
+// slot is taken or beyond the table.
+func (a *TEIDs) Take(t id.TEID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := Slot(t)
+	gen := uint16(uint32(t) >> SlotBits)
+	if int(s) >= len(a.gen) || a.live[s] || gen == 0 {
+		return false
+	}
+	a.live[s], a.gen[s] = true, gen
+	a.used++
+	return true
 }

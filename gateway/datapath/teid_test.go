@@ -73,3 +73,26 @@ func TestTEIDsWrap(t *testing.T) {
 		a.Free(v)
 	}
 }
+
+func TestTEIDsOfAnEarlierRunAreTaken(t *testing.T) {
+	a, _ := NewTEIDs(3, 2)
+	old := id.TEID(7<<SlotBits | 1)
+	if !a.Take(old) || a.Take(old) || a.Take(9<<SlotBits|1) || a.Take(3) || a.Take(1<<SlotBits|3) {
+		t.Error("want the slot taken once, and nothing of generation 0 or beyond the table")
+	}
+	for range 2 {
+		if v, ok := a.Alloc(); !ok || Slot(v) == 1 {
+			t.Errorf("%v, %v", v, ok)
+		}
+	}
+	if v, ok := a.Alloc(); ok || a.InUse() != 3 {
+		t.Errorf("%v of three slots in use, %d", v, a.InUse())
+	}
+	a.Free(old)
+	if v, ok := a.Alloc(); !ok || Slot(v) != 1 || v == old {
+		t.Errorf("%v, %v", v, ok)
+	}
+	if _, ok := a.Alloc(); ok {
+		t.Error("a fourth")
+	}
+}

@@ -59,23 +59,23 @@ func padding(t *testing.T, r *Rig) {
 
 func refused(t *testing.T, r *Rig) {
 	f := setup(t, r)
-	r.Path.SetQuota(f.b.Session, 250)
+	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 250})
 	r.NetRefuses(true)
 	f.ul(100)
 	f.dropped(datapath.ULPort, 1)
-	if c := f.usage(); c.ULOctets != 100 || c.ULPackets != 1 { // the tower has brought it
+	if c := f.usage(); c != (datapath.Count{LostOctets: 100, LostPackets: 1}) { // the tower has brought it
 		t.Errorf("charged %+v", c)
 	}
 	r.NetRefuses(false)
 	f.ul(150)
-	if c := f.usage(); c.ULOctets != 250 || len(f.NetGot()) != 1 {
+	if c := f.usage(); c.ULOctets != 150 || c.Octets() != 250 || len(f.NetGot()) != 1 {
 		t.Errorf("charged %+v", c)
 	}
 }
 
 func quota(t *testing.T, r *Rig) {
 	f := setup(t, r)
-	if err := r.Path.SetQuota(f.b.Session, 100_000); err != nil {
+	if err := r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 100_000}); err != nil {
 		t.Fatal(err)
 	}
 	for range 250 {
@@ -93,13 +93,13 @@ func quota(t *testing.T, r *Rig) {
 	if ev := f.quotaEvents(); ev != 1 {
 		t.Errorf("%d events, want one", ev)
 	}
-	r.Path.SetQuota(f.b.Session, 100_600)
+	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 100_600})
 	f.ul(512)
 	f.ul(512)
 	if c := f.usage(); c.ULOctets != 100_512 || f.quotaEvents() != 1 {
 		t.Errorf("after a new quota: %+v", c)
 	}
-	if err := r.Path.SetQuota(99, 1); !errors.Is(err, datapath.ErrUnknown) {
+	if err := r.Path.SetQuota(99, datapath.Quota{Octets: 1}); !errors.Is(err, datapath.ErrUnknown) {
 		t.Errorf("unknown session: %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func (f *fixture) quotaEvents() (n int) {
 
 func quotaShared(t *testing.T, r *Rig) {
 	f := setup(t, r)
-	r.Path.SetQuota(f.b.Session, 50_000)
+	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 50_000})
 	for range 100 { // both at once: the data path may use two goroutines or cores
 		f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(ue1, server, 1000)))
 		f.NetSend(Packet(server, ue1, 1000))
@@ -135,9 +135,8 @@ func spoofed(t *testing.T, r *Rig) {
 	v6[0], v6[6] = 0x60, 59
 	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, v6))
 	f.Settle()
-	f.dropped(datapath.ULSpoofed, 1)
-	f.dropped(datapath.ULMalformed, 1)
-	if got := f.NetGot(); len(got) != 0 || f.usage() != (datapath.Count{ULOctets: 140, ULPackets: 2}) {
+	f.dropped(datapath.ULSpoofed, 2)
+	if got := f.NetGot(); len(got) != 0 || f.usage() != (datapath.Count{LostOctets: 140, LostPackets: 2}) {
 		t.Errorf("forwarded %d, counted %+v, want 140 octets", len(got), f.usage())
 	}
 	f.NetSend(Packet(server, ue2, 60))
@@ -177,8 +176,8 @@ func generation(t *testing.T, r *Rig) {
 	if _, err := r.Path.RemoveBearer(old); err != nil {
 		t.Fatal(err)
 	}
-	f.b.TEID, f.b.UE, f.b.Session = old+1<<datapath.SlotBits, ue2, 8
-	if err := r.Path.PutBearer(f.b); err != nil {
+	f.b.TEID, f.b.Session, f.ue = old+1<<datapath.SlotBits, 8, ue2
+	if err := errors.Join(r.Path.PutSession(datapath.Session{ID: 8, IPv4: ue2}), r.Path.PutBearer(f.b)); err != nil {
 		t.Fatal(err)
 	}
 	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, old, Packet(ue1, server, 100)))

@@ -37,7 +37,7 @@ func removal(t *testing.T, r *Rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c != (datapath.Count{ULOctets: 5000, ULPackets: 50, DLOctets: 10_000, DLPackets: 50}) {
+	if c.Count != (datapath.Count{ULOctets: 5000, ULPackets: 50, DLOctets: 10_000, DLPackets: 50}) {
 		t.Errorf("final count %+v", c)
 	}
 	up := len(f.NetGot())
@@ -48,12 +48,15 @@ func removal(t *testing.T, r *Rig) {
 		t.Errorf("%d packets before, %d after removal", up, n)
 	}
 	f.dropped(datapath.ULUnknown, 1)
-	f.dropped(datapath.DLUnknown, 1)
+	f.dropped(datapath.DLNoBearer, 1)
 	if _, err := r.Path.RemoveBearer(f.b.TEID); !errors.Is(err, datapath.ErrUnknown) {
 		t.Errorf("second removal: %v", err)
 	}
-	if err := r.Path.SetQuota(f.b.Session, 1); !errors.Is(err, datapath.ErrUnknown) {
-		t.Errorf("quota of a session without bearers: %v", err)
+	if err := r.Path.RemoveSession(f.b.Session); err != nil {
+		t.Error(err)
+	}
+	if err := r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 1}); !errors.Is(err, datapath.ErrUnknown) {
+		t.Errorf("quota of a session that has ended: %v", err)
 	}
 }
 
@@ -174,18 +177,30 @@ func garbage(t *testing.T, r *Rig) {
 
 func taken(t *testing.T, r *Rig) {
 	f := setup(t, r)
-	other := f.b
-	other.TEID++
-	if err := r.Path.PutBearer(other); !errors.Is(err, datapath.ErrTaken) {
+	if err := r.Path.PutSession(datapath.Session{ID: 8, IPv4: ue1}); !errors.Is(err, datapath.ErrTaken) {
 		t.Errorf("same address: %v", err)
 	}
-	other = f.b
-	other.UE = ue2
-	if err := r.Path.PutBearer(other); !errors.Is(err, datapath.ErrTaken) {
-		t.Errorf("same slot: %v", err)
+	if err := r.Path.PutSession(datapath.Session{ID: f.b.Session, IPv4: ue2}); !errors.Is(err, datapath.ErrTaken) {
+		t.Errorf("same session: %v", err)
 	}
-	other.TEID = 0
-	if err := r.Path.PutBearer(other); !errors.Is(err, datapath.ErrSlot) {
-		t.Errorf("TEID 0: %v", err)
+	for _, c := range []struct {
+		why    string
+		change func(*datapath.Bearer)
+		want   error
+	}{
+		{"same slot", func(b *datapath.Bearer) { b.TEID += 1 << datapath.SlotBits }, datapath.ErrTaken},
+		{"second default bearer", func(b *datapath.Bearer) { b.TEID++ }, datapath.ErrTaken},
+		{"no session", func(b *datapath.Bearer) { b.TEID++; b.Session = 99 }, datapath.ErrUnknown},
+		{"TEID 0", func(b *datapath.Bearer) { b.TEID = 0 }, datapath.ErrSlot},
+		{"half an upstream tunnel", func(b *datapath.Bearer) { b.TEID++; b.Default = false; b.UpstreamTEID = b.TEID + 1 }, datapath.ErrInvalid},
+	} {
+		b := f.b
+		c.change(&b)
+		if err := r.Path.PutBearer(b); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.why, err, c.want)
+		}
+	}
+	if err := r.Path.RemoveSession(f.b.Session); !errors.Is(err, datapath.ErrBusy) {
+		t.Errorf("a session with a bearer: %v", err)
 	}
 }

@@ -103,18 +103,29 @@ func Packet(src, dst netip.Addr, size int) []byte {
 	return b
 }
 
-// fixture is a rig with one bearer, active at TowerA.
+// fixture is a rig with an open session and its default bearer, active at TowerA.
 type fixture struct {
 	*Rig
-	t *testing.T
-	b datapath.Bearer
+	t  *testing.T
+	b  datapath.Bearer
+	ue netip.Addr
 }
 
 const enbTEID = id.TEID(0x1001)
 
 func setup(t *testing.T, r *Rig) *fixture {
 	t.Helper()
-	f := &fixture{r, t, datapath.Bearer{TEID: 1<<datapath.SlotBits | 5, Session: 7, UE: ue1, Tunnel: datapath.Tunnel{Peer: TowerA, TEID: enbTEID}}}
+	return setupSession(t, r, datapath.Session{IPv4: ue1, Open: true})
+}
+
+// setupSession is setup with another session.
+func setupSession(t *testing.T, r *Rig, s datapath.Session) *fixture {
+	t.Helper()
+	s.ID = 7
+	f := &fixture{r, t, datapath.Bearer{TEID: 1<<datapath.SlotBits | 5, Session: s.ID, Default: true, Tunnel: datapath.Tunnel{Peer: TowerA, TEID: enbTEID}}, s.IPv4}
+	if err := r.Path.PutSession(s); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Path.PutBearer(f.b); err != nil {
 		t.Fatal(err)
 	}
@@ -123,33 +134,33 @@ func setup(t *testing.T, r *Rig) *fixture {
 
 // ul sends one packet of the phone and settles.
 func (f *fixture) ul(size int) {
-	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(f.b.UE, server, size)))
+	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(f.ue, server, size)))
 	f.Settle()
 }
 
 // dl injects one packet for the phone and settles.
 func (f *fixture) dl(size int) {
-	f.NetSend(Packet(server, f.b.UE, size))
+	f.NetSend(Packet(server, f.ue, size))
 	f.Settle()
 }
 
 func (f *fixture) usage() datapath.Count {
 	f.t.Helper()
-	c, err := f.Path.Usage(f.b.TEID)
+	u, err := f.Path.Usage(f.b.TEID)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return c
+	return u.Count
 }
 
 func (f *fixture) update(tun datapath.Tunnel) datapath.Count {
 	f.t.Helper()
-	c, err := f.Path.UpdateBearer(f.b.TEID, tun)
+	u, err := f.Path.UpdateBearer(f.b.TEID, tun)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.Settle()
-	return c
+	return u.Count
 }
 
 func (f *fixture) dropped(d datapath.Drop, want uint64) {

@@ -5,194 +5,212 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/table"
 )
 
-// session is what bearers of one PDN session share.
-type session struct {
-	id       datapath.SessionID
-	bearers  int // guarded by Path.mu
-	used     atomic.Uint64
-	quota    atomic.Uint64
-	reported atomic.Uint64 // used when ReportDue was last told
-	out      atomic.Bool   // QuotaExhausted was told for this quota
+// end is this side's end of a tunnel: a bearer's towards the tower or upstream,
+// or that of a forward.
+type end struct {
+	teid     id.TEID
+	b        *bearer
+	upstream bool
+	forward  *peer
 }
 
-// charge adds n octets if the quota allows; the check and the addition are one
-// step, so bearers on two cores cannot overshoot together.
-func (s *session) charge(n uint64) bool {
-	for {
-		used := s.used.Load()
-		if quota := s.quota.Load(); used >= quota || n > quota-used {
-			return false
-		}
-		if s.used.CompareAndSwap(used, used+n) {
-			return true
-		}
+// peer is the other side of a tunnel.
+type peer struct {
+	datapath.Tunnel
+	at  netip.AddrPort
+	oob []byte // control message that marks what is sent
+}
+
+func newPeer(t datapath.Tunnel, dscp uint8) peer {
+	p := peer{Tunnel: t}
+	if t.Active() {
+		p.at, p.oob = netip.AddrPortFrom(t.Peer, gtpu.Port), marking(t.Peer, dscp)
 	}
+	return p
 }
-
-// refund takes back what was charged for a packet that was not handed on.
-func (s *session) refund(n uint64) { s.used.Add(-n) }
 
 // bearer has a lock for each direction, held while a packet is handed on: who
 // holds both sees a count that nothing in flight can change.
 type bearer struct {
-	teid id.TEID
-	ue   netip.Addr
-	sess *session
+	teid      id.TEID
+	slot      uint32
+	isDefault bool
+	sess      *session
+	rec       *table.Bearer
+	policy    atomic.Pointer[datapath.Policy]
+	capture   atomic.Pointer[func(datapath.Direction, []byte)]
+	down, up  end
 
 	source atomic.Pointer[netip.AddrPort] // whence a tower behind a NAT sends; nil: not behind one
 
 	ul     sync.Mutex
 	ulGone bool
-	ulSum  sum
+	uppeer peer // S5/S8
 
 	dl       sync.Mutex
 	dlGone   bool
-	dlSum    sum
-	tunnel   datapath.Tunnel
-	peer     netip.AddrPort
+	peer     peer
 	buffer   [][]byte // whole IP packets, oldest first
-	notified time.Time
+	notified uint64   // ticks; 0: not
 }
 
-type sum struct{ octets, packets uint64 }
-
-func (s *sum) add(n int) {
-	s.octets += uint64(n)
-	s.packets++
-}
-
-// count reads both directions; the caller holds both locks.
-func (b *bearer) count() datapath.Count {
-	return datapath.Count{ULOctets: b.ulSum.octets, ULPackets: b.ulSum.packets, DLOctets: b.dlSum.octets, DLPackets: b.dlSum.packets}
+// policers are those that hold the bearer's rates: its own where it has one, or
+// the session's.
+func (b *bearer) policer(own, shared *table.Policer) *table.Policer {
+	if own.Bounds() {
+		return own
+	}
+	return shared
 }
 
 // index finds bearers by tunnel for error indications; the caller holds mu.
 func (p *Path) index(b *bearer, old, t datapath.Tunnel) {
-	if p.byENB[old] == b {
-		delete(p.byENB, old)
+	if p.byPeer[old] == b {
+		delete(p.byPeer, old)
 	}
 	if t.Active() {
-		p.byENB[t] = b
+		p.byPeer[t] = b
 	}
 }
 
 // setTunnel changes the tunnel; the caller holds dl, and then may take mu.
 func (p *Path) setTunnel(b *bearer, t datapath.Tunnel) {
 	p.mu.Lock()
-	p.index(b, b.tunnel, t)
+	p.index(b, b.peer.Tunnel, t)
 	p.mu.Unlock()
 	b.setTunnel(t)
 }
 
 func (b *bearer) setTunnel(t datapath.Tunnel) {
-	b.tunnel, b.peer = t, netip.AddrPort{}
-	if t.Active() {
-		b.peer = netip.AddrPortFrom(t.Peer, gtpu.Port)
-		if s := b.source.Load(); s != nil && s.Addr() == t.Peer {
-			b.peer = *s
-		}
+	b.peer = newPeer(t, b.policy.Load().DSCP)
+	if s := b.source.Load(); s != nil && t.Active() && s.Addr() == t.Peer {
+		b.peer.at = *s
 	}
-	b.notified = time.Time{}
+	b.notified = 0
 }
 
 // PutBearer implements datapath.Path.
 func (p *Path) PutBearer(d datapath.Bearer) error {
-	if !d.UE.Is4() {
-		return fmt.Errorf("userspace: bearer %v: UE address %v is not IPv4", d.TEID, d.UE)
+	if err := d.Check(); err != nil {
+		return err
 	}
 	slot := datapath.Slot(d.TEID)
-	if d.TEID == 0 || int(slot) >= len(p.slots) {
-		return fmt.Errorf("%w: %v", datapath.ErrSlot, d.TEID)
+	if int(slot) >= len(p.ends) || int(datapath.Slot(d.UpstreamTEID)) >= len(p.ends) {
+		return fmt.Errorf("%w: %v, %v", datapath.ErrSlot, d.TEID, d.UpstreamTEID)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.slots[slot].Load() != nil || p.byUE[d.UE] != nil {
-		return fmt.Errorf("%w: %v, %v", datapath.ErrTaken, d.TEID, d.UE)
-	}
 	s := p.sess[d.Session]
 	if s == nil {
-		s = &session{id: d.Session}
-		s.quota.Store(datapath.NoQuota)
-		p.sess[d.Session] = s
+		return fmt.Errorf("%w: session %d", datapath.ErrUnknown, d.Session)
 	}
-	s.bearers++
-	b := &bearer{teid: d.TEID, ue: d.UE, sess: s}
+	core := &p.ends[datapath.Slot(d.UpstreamTEID)]
+	if p.ends[slot].Load() != nil || d.UpstreamTEID != 0 && (core.Load() != nil || core == &p.ends[slot]) || d.Default && s.plan.Load().def != nil {
+		return fmt.Errorf("%w: bearer %v of session %d", datapath.ErrTaken, d.TEID, d.Session)
+	}
+	b := &bearer{teid: d.TEID, slot: slot, isDefault: d.Default, sess: s, rec: p.tab.TakeBearer(slot, uint32(d.TEID), s.slot, d.Resume)}
+	b.setPolicy(d.Policy)
 	b.setTunnel(d.Tunnel)
+	b.uppeer = newPeer(d.Upstream, d.DSCP)
+	b.down, b.up = end{teid: d.TEID, b: b}, end{teid: d.UpstreamTEID, b: b, upstream: true}
 	p.index(b, datapath.Tunnel{}, d.Tunnel)
-	p.byUE[d.UE] = b
-	p.slots[slot].Store(b)
+	s.bearers = append(s.bearers, b)
+	s.replan()
+	p.bearers++
+	if d.UpstreamTEID != 0 {
+		core.Store(&b.up)
+	}
+	p.ends[slot].Store(&b.down)
+	return nil
+}
+
+func (b *bearer) setPolicy(d datapath.Policy) {
+	b.policy.Store(&d)
+	b.rec.UL.SetRate(d.MBR.UL)
+	b.rec.DL.SetRate(d.MBR.DL)
+}
+
+// UpdatePolicy implements datapath.Path.
+func (p *Path) UpdatePolicy(teid id.TEID, d datapath.Policy) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	b, err := p.bearer(teid)
+	if err != nil {
+		return err
+	}
+	b.dl.Lock()
+	defer b.dl.Unlock()
+	if b.dlGone {
+		return fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
+	}
+	b.setPolicy(d)
+	b.peer.oob = marking(b.peer.Peer, d.DSCP)
+	p.mu.Lock()
+	b.sess.replan()
+	p.mu.Unlock()
 	return nil
 }
 
 // UpdateBearer implements datapath.Path.
-func (p *Path) UpdateBearer(teid id.TEID, t datapath.Tunnel) (datapath.Count, error) {
-	b := p.lookup(teid)
-	if b == nil {
-		return datapath.Count{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
+func (p *Path) UpdateBearer(teid id.TEID, t datapath.Tunnel) (datapath.Usage, error) {
+	b, err := p.bearer(teid)
+	if err != nil {
+		return datapath.Usage{}, err
 	}
 	b.ul.Lock()
 	b.dl.Lock()
 	defer b.dl.Unlock()
-	gone, c := b.dlGone, b.count()
+	gone, u := b.dlGone, p.tab.Usage(b.slot)
 	b.ul.Unlock()
 	if gone {
-		return datapath.Count{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
+		return datapath.Usage{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
 	}
-	if b.tunnel == t {
+	if b.peer.Tunnel == t {
 		if !t.Active() {
-			b.notified = time.Time{}
+			b.notified = 0
 		}
-		return c, nil
+		return u, nil
 	}
-	if b.tunnel.Active() && t.Active() {
-		p.send(gtpu.AppendEndMarker(nil, b.tunnel.TEID), b.peer)
+	if b.peer.Active() && t.Active() {
+		p.send(gtpu.AppendEndMarker(nil, b.peer.TEID), b.peer.at)
 	}
 	p.setTunnel(b, t)
 	if t.Active() {
 		p.flush(b)
+		p.advertiseAgain(b)
 	}
-	return c, nil
-}
-
-// flush sends what was buffered; the caller holds dl.
-func (p *Path) flush(b *bearer) {
-	frame := make([]byte, gtpu.HeaderLen, 2048)
-	for _, pkt := range b.buffer {
-		frame = append(frame[:gtpu.HeaderLen], pkt...)
-		p.sendDown(b, frame)
-	}
-	p.empty(b)
-}
-
-// empty forgets the buffer and its share of the bounds; the caller holds dl.
-func (p *Path) empty(b *bearer) {
-	for _, pkt := range b.buffer {
-		p.waiting.Add(-int64(len(pkt)))
-	}
-	p.queued.Add(-int64(len(b.buffer)))
-	b.buffer = nil
+	return u, nil
 }
 
 // RemoveBearer implements datapath.Path.
-func (p *Path) RemoveBearer(teid id.TEID) (datapath.Count, error) {
+func (p *Path) RemoveBearer(teid id.TEID) (datapath.Usage, error) {
 	p.mu.Lock()
-	b := p.lookup(teid)
-	if b == nil {
+	e := p.lookup(teid)
+	if e == nil || e.b == nil || e.upstream {
 		p.mu.Unlock()
-		return datapath.Count{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
+		return datapath.Usage{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
 	}
-	p.slots[datapath.Slot(teid)].Store(nil)
-	delete(p.byUE, b.ue)
-	if b.sess.bearers--; b.sess.bearers == 0 {
-		delete(p.sess, b.sess.id)
+	b := e.b
+	p.ends[b.slot].Store(nil)
+	if b.up.teid != 0 {
+		p.ends[datapath.Slot(b.up.teid)].Store(nil)
 	}
+	for i, other := range b.sess.bearers {
+		if other == b {
+			b.sess.bearers = append(b.sess.bearers[:i:i], b.sess.bearers[i+1:]...)
+			break
+		}
+	}
+	b.sess.replan()
+	p.bearers--
 	p.mu.Unlock()
 	b.ul.Lock()
 	defer b.ul.Unlock()
@@ -202,46 +220,89 @@ func (p *Path) RemoveBearer(teid id.TEID) (datapath.Count, error) {
 	p.setTunnel(b, datapath.Tunnel{})
 	p.drops[datapath.DLBuffer].Add(uint64(len(b.buffer)))
 	p.empty(b)
-	return b.count(), nil
-}
-
-// DropBuffered implements datapath.Path.
-func (p *Path) DropBuffered(teid id.TEID) error {
-	b := p.lookup(teid)
-	if b == nil {
-		return fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
-	}
-	b.dl.Lock()
-	defer b.dl.Unlock()
-	p.drops[datapath.DLBuffer].Add(uint64(len(b.buffer)))
-	p.empty(b)
-	return nil
+	return p.tab.Usage(b.slot), nil
 }
 
 // Usage implements datapath.Path.
-func (p *Path) Usage(teid id.TEID) (datapath.Count, error) {
-	b := p.lookup(teid)
-	if b == nil {
-		return datapath.Count{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
+func (p *Path) Usage(teid id.TEID) (datapath.Usage, error) {
+	b, err := p.bearer(teid)
+	if err != nil {
+		return datapath.Usage{}, err
 	}
 	b.ul.Lock()
 	defer b.ul.Unlock()
 	b.dl.Lock()
 	defer b.dl.Unlock()
-	return b.count(), nil
+	return p.tab.Usage(b.slot), nil
 }
 
-// SetQuota implements datapath.Path.
-func (p *Path) SetQuota(id datapath.SessionID, octets uint64) error {
-	p.mu.RLock()
-	s := p.sess[id]
-	p.mu.RUnlock()
-	if s == nil {
-		return fmt.Errorf("%w: session %d", datapath.ErrUnknown, id)
+// Capture implements datapath.Path.
+func (p *Path) Capture(teid id.TEID, to func(datapath.Direction, []byte)) error {
+	b, err := p.bearer(teid)
+	switch {
+	case err != nil:
+	case to == nil:
+		b.capture.Store(nil)
+	default:
+		b.capture.Store(&to)
 	}
-	s.quota.Store(octets)
-	s.out.Store(false)
+	return err
+}
+
+func (b *bearer) show(d datapath.Direction, pkt []byte) {
+	if to := b.capture.Load(); to != nil {
+		(*to)(d, pkt)
+	}
+}
+
+// PutForward implements datapath.Path.
+func (p *Path) PutForward(teid id.TEID, to datapath.Tunnel) error {
+	switch slot := datapath.Slot(teid); {
+	case teid == 0 || int(slot) >= len(p.ends):
+		return fmt.Errorf("%w: %v", datapath.ErrSlot, teid)
+	case !to.Active():
+		return fmt.Errorf("%w: forward %v to nobody", datapath.ErrInvalid, teid)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	place := &p.ends[datapath.Slot(teid)]
+	if e := place.Load(); e != nil && (e.teid != teid || e.forward == nil) {
+		return fmt.Errorf("%w: %v", datapath.ErrTaken, teid)
+	}
+	next := newPeer(to, 0)
+	place.Store(&end{teid: teid, forward: &next})
 	return nil
+}
+
+// RemoveForward implements datapath.Path.
+func (p *Path) RemoveForward(teid id.TEID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.lookup(teid); e == nil || e.forward == nil {
+		return fmt.Errorf("%w: forward %v", datapath.ErrUnknown, teid)
+	}
+	p.ends[datapath.Slot(teid)].Store(nil)
+	return nil
+}
+
+// lookup finds the tunnel end with exactly that TEID, generation included.
+func (p *Path) lookup(t id.TEID) *end {
+	s := datapath.Slot(t)
+	if int(s) >= len(p.ends) {
+		return nil
+	}
+	if e := p.ends[s].Load(); e != nil && e.teid == t {
+		return e
+	}
+	return nil
+}
+
+// bearer finds a bearer by the TEID it was put with.
+func (p *Path) bearer(t id.TEID) (*bearer, error) {
+	if e := p.lookup(t); e != nil && e.b != nil && !e.upstream {
+		return e.b, nil
+	}
+	return nil, fmt.Errorf("%w: %v", datapath.ErrUnknown, t)
 }
 
 // shown takes in whence a tower behind a NAT sends: it says so with a G-PDU that
@@ -252,8 +313,8 @@ func (p *Path) shown(b *bearer, from netip.AddrPort) {
 	b.dl.Lock()
 	defer b.dl.Unlock()
 	b.source.Store(&from)
-	if b.tunnel.Active() && from.Addr() == b.tunnel.Peer && b.peer != from {
-		b.peer = from
+	if b.peer.Active() && from.Addr() == b.peer.Peer && b.peer.at != from {
+		b.peer.at = from
 		p.moved.Add(1)
 	}
 }

@@ -1,6 +1,7 @@
 package userspace
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -34,9 +35,7 @@ func TestTowerBehindNAT(t *testing.T) {
 	}
 	tower, elsewhere := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.8")
 	ue := netip.AddrFrom4([4]byte{10, 45, 0, 2})
-	if err := p.PutBearer(datapath.Bearer{TEID: 1, Session: 1, UE: ue}); err != nil {
-		t.Fatal(err)
-	}
+	put(t, p, 1, ue, datapath.Tunnel{})
 	ip := func(src, dst netip.Addr) []byte {
 		b := make([]byte, 20)
 		b[0], b[3] = 0x45, 20
@@ -50,7 +49,7 @@ func TestTowerBehindNAT(t *testing.T) {
 	down := func(want netip.AddrPort) {
 		t.Helper()
 		s.to = netip.AddrPort{}
-		p.downlink(append(make([]byte, gtpu.HeaderLen), ip(elsewhere, ue)...))
+		p.downlink(append(make([]byte, gtpu.HeaderLen), ip(elsewhere, ue)...), false)
 		if s.to != want {
 			t.Errorf("downlink goes to %v, want %v", s.to, want)
 		}
@@ -97,5 +96,14 @@ func TestErrorIndicationThroughNAT(t *testing.T) {
 	p.datagram(gtpu.AppendGPDU(nil, 7, make([]byte, 20)), from)
 	if want := netip.AddrPortFrom(from.Addr(), gtpu.Port); s.to != want {
 		t.Errorf("to another: %v", s.to)
+	}
+}
+
+// put makes an open session 1 with its default bearer.
+func put(t testing.TB, p *Path, teid id.TEID, ue netip.Addr, tunnel datapath.Tunnel) {
+	t.Helper()
+	err := errors.Join(p.PutSession(datapath.Session{ID: 1, IPv4: ue, Open: true}), p.PutBearer(datapath.Bearer{TEID: teid, Session: 1, Default: true, Tunnel: tunnel}))
+	if err != nil {
+		t.Fatal(err)
 	}
 }

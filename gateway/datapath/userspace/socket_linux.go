@@ -1,15 +1,19 @@
 package userspace
 
 import (
+	"encoding/binary"
 	"net"
+	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// growBuffers asks for large socket buffers: past the system's limit with
-// privilege, up to it without. A burst that does not fit is lost, so more is
-// better; failing to get it is no error.
-func growBuffers(c *net.UDPConn, size int) {
+// tune asks for large socket buffers: past the system's limit with privilege, up
+// to it without. A burst that does not fit is lost, so more is better; failing to
+// get it is no error. Datagrams too big for the way are fragmented there and not
+// refused.
+func tune(c *net.UDPConn, size int) {
 	c.SetReadBuffer(size)
 	c.SetWriteBuffer(size)
 	raw, err := c.SyscallConn()
@@ -19,5 +23,25 @@ func growBuffers(c *net.UDPConn, size int) {
 	raw.Control(func(fd uintptr) {
 		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size)
 		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, size)
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
 	})
+}
+
+// marking is the control message that gives a datagram a DSCP (RFC 2474); nil for
+// the best effort.
+func marking(to netip.Addr, dscp uint8) []byte {
+	if dscp == 0 {
+		return nil
+	}
+	level, kind := int32(unix.IPPROTO_IP), int32(unix.IP_TOS)
+	if to.Is6() {
+		level, kind = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	b := make([]byte, unix.CmsgSpace(4))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = level, kind
+	h.SetLen(unix.CmsgLen(4))
+	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], uint32(dscp)<<2)
+	return b
 }

@@ -2,9 +2,14 @@
 
 package userspace
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
-func growBuffers(c *net.UDPConn, size int) {
+func tune(c *net.UDPConn, size int) {
 	c.SetReadBuffer(size)
 	c.SetWriteBuffer(size)
 }
+
+func marking(netip.Addr, uint8) []byte { return nil }

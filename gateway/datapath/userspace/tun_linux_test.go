@@ -73,8 +73,8 @@ func TestThroughTheKernel(t *testing.T) {
 			return
 		}
 		ue := netip.MustParseAddr("10.45.0.2")
-		b := datapath.Bearer{TEID: 1<<datapath.SlotBits | 1, Session: 1, UE: ue, Tunnel: datapath.Tunnel{Peer: tower.Addr(), TEID: 0x77}}
-		if err := p.PutBearer(b); err != nil {
+		b := datapath.Bearer{TEID: 1<<datapath.SlotBits | 1, Session: 1, Default: true, Tunnel: datapath.Tunnel{Peer: tower.Addr(), TEID: 0x77}}
+		if err := errors.Join(p.PutSession(datapath.Session{ID: 1, IPv4: ue}), p.PutBearer(b)); err != nil {
 			t.Error(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -83,7 +83,7 @@ func TestThroughTheKernel(t *testing.T) {
 		for _, c := range []*net.UDPConn{server, eNB} {
 			c.SetDeadline(time.Now().Add(10 * time.Second))
 		}
-		exchange(t, p, b, server, eNB, s1u)
+		exchange(t, p, ue, b, server, eNB, s1u)
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Serve: %v", err)
@@ -91,15 +91,15 @@ func TestThroughTheKernel(t *testing.T) {
 	})
 }
 
-func exchange(t *testing.T, p *Path, b datapath.Bearer, server, eNB *net.UDPConn, s1u netip.AddrPort) {
+func exchange(t *testing.T, p *Path, ue netip.Addr, b datapath.Bearer, server, eNB *net.UDPConn, s1u netip.AddrPort) {
 	msg := bytes.Repeat([]byte("bell"), 100)
-	pkt := dptest.Packet(b.UE, netip.MustParseAddr("10.45.0.1"), 28+len(msg))
+	pkt := dptest.Packet(ue, netip.MustParseAddr("10.45.0.1"), 28+len(msg))
 	copy(pkt[20:], []byte{0x30, 0, 0, 7, byte((8 + len(msg)) >> 8), byte(8 + len(msg)), 0, 0}) // UDP 12288 -> 7, no checksum
 	copy(pkt[28:], msg)
 	eNB.WriteToUDPAddrPort(gtpu.AppendGPDU(nil, b.TEID, pkt), s1u)
 	buf := make([]byte, 2000)
 	n, from, err := server.ReadFromUDPAddrPort(buf)
-	if err != nil || !bytes.Equal(buf[:n], msg) || from.Addr() != b.UE {
+	if err != nil || !bytes.Equal(buf[:n], msg) || from.Addr() != ue {
 		t.Errorf("server got %d octets from %v: %v", n, from, err)
 		return
 	}
@@ -114,7 +114,7 @@ func exchange(t *testing.T, p *Path, b datapath.Bearer, server, eNB *net.UDPConn
 		t.Errorf("tower got %v, %d octets, %v", m.TEID, len(m.Payload), err)
 	}
 	c, err := p.RemoveBearer(b.TEID)
-	if want := (datapath.Count{ULOctets: 428, ULPackets: 1, DLOctets: 128, DLPackets: 1}); err != nil || c != want {
+	if want := (datapath.Count{ULOctets: 428, ULPackets: 1, DLOctets: 128, DLPackets: 1}); err != nil || c.Count != want {
 		t.Errorf("counted %+v, want %+v", c, want)
 	}
 }

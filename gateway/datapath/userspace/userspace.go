@@ -1,7 +1,7 @@
-// Package userspace is the data path without kernel help: GTP-U on a UDP
-// socket at one side, whole IP packets through a Port at the other, one
-// goroutine for each direction. It is the portable back end and the slow path
-// of faster ones; with one system call a packet it is not the fast one.
+// Package userspace is the data path without kernel help: GTP-U on UDP sockets
+// at one side, whole IP packets through a Port at the other. It is the portable
+// back end and the slow path of faster ones, which give it their table and their
+// flows to charge; with a system call a packet it is not the fast one.
 package userspace
 
 import (
@@ -13,16 +13,14 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"campanile.network/3gpp/gtpu"
-	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/table"
 )
 
 // Port is the packet network's side. TUN and internal/ipstack's Forwarder are
 // such ports. ReadPacket fails once Close was called; WritePacket does not keep
-// b and must not block for long.
+// b and must not block for long. Both are for several goroutines.
 type Port interface {
 	ReadPacket(b []byte) (int, error)
 	WritePacket(b []byte) error
@@ -30,7 +28,8 @@ type Port interface {
 	Close() error
 }
 
-// PacketConn is the part of *net.UDPConn the data path uses.
+// PacketConn is the part of *net.UDPConn the data path uses. One that also has
+// its WriteMsgUDPAddrPort marks what it sends (Policy.DSCP).
 type PacketConn interface {
 	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
 	WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
@@ -40,14 +39,43 @@ type PacketConn interface {
 
 // Options for New; zero values give the defaults named.
 type Options struct {
-	// Local address of S1-U when Conn is nil; port 0 means 2152.
+	// Local address of GTP-U when Conn is nil; port 0 means 2152.
 	Local netip.AddrPort
 	// Conn to use instead of a UDP socket bound to Local.
 	Conn PacketConn
+	// Local6 is a second address, of the other IP version, and Conn6 its socket;
+	// without both there is none.
+	Local6 netip.AddrPort
+	Conn6  PacketConn
 	// Port to the packet network; required. Serve closes it.
 	Port Port
+	// Table to charge; its records bound sessions and bearers. nil is one in memory
+	// for MaxBearers of each. It is the caller's to close, after the Path is done
+	// with.
+	Table *table.Table
 	// MaxBearers bounds the table: 65536, at most 1<<datapath.SlotBits.
 	MaxBearers int
+	// Flows that phones have opened; nil keeps them here, at most MaxFlows (1<<20)
+	// and FlowsPerSession (2048).
+	Flows                     Flows
+	MaxFlows, FlowsPerSession int
+	// Towers are who may send G-PDUs: eNBs and gateways. Empty: anybody.
+	Towers []netip.Prefix
+	// Neighbours lets phones reach each other.
+	Neighbours bool
+	// Services are counted apart; the first that fits a packet has it.
+	Services []datapath.Service
+	// Router is the address ICMP errors come from; DNS what router advertisements
+	// name as name servers (RFC 8106).
+	Router netip.Addr
+	DNS    []netip.Addr
+	// MTU of the tunnels for packets that must not be fragmented: Port's.
+	MTU int
+	// Redirect answers the web requests of sessions whose quota is used up and that
+	// are redirected; Portal is what else they reach: the page they are sent to, name
+	// servers. Serve closes Redirect.
+	Redirect Port
+	Portal   []netip.AddrPort
 	// BufferPackets bounds what waits for one idle phone: 64.
 	BufferPackets int
 	// BufferOctets bounds what waits for all idle phones: 16 MiB.
@@ -58,108 +86,126 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// renotify is the time after which a downlink packet for a phone that is still
-// idle is an event again: the MME may have lost the first.
-const renotify = 10 * time.Second
-
 // Path implements datapath.Path.
 type Path struct {
 	o      Options
-	conn   PacketConn
+	conns  []PacketConn // one, or one of each IP version
+	locals []netip.Addr
 	port   Port
-	local  netip.Addr
 	log    *slog.Logger
 	events chan datapath.Event
+	tab    *table.Table
+	flows  Flows
 
-	slots []atomic.Pointer[bearer]
-	mu    sync.RWMutex // guards the maps
-	byUE  map[netip.Addr]*bearer
-	byENB map[datapath.Tunnel]*bearer
-	sess  map[datapath.SessionID]*session
+	ends []atomic.Pointer[end] // by slot of the TEID
 
+	mu      sync.RWMutex // guards what follows
+	byV4    map[[4]byte]*session
+	byV6    map[[8]byte]*session
+	byPeer  map[datapath.Tunnel]*bearer
+	sess    map[datapath.SessionID]*session
+	slots   freeSlots
+	bearers int
+
+	frags   fragments
+	errs    limiter      // error indications
+	icmps   limiter      // ICMP errors
 	waiting atomic.Int64 // octets in idle phones' buffers
 	queued  atomic.Int64 // packets there
-	errTime atomic.Int64 // second in which error indications are counted
-	errSent atomic.Int64 // error indications in that second
 	ul, dl  atomic.Uint64
 	echoes  atomic.Uint64
-	ends    atomic.Uint64
+	markers atomic.Uint64
 	errors  atomic.Uint64
 	moved   atomic.Uint64 // downlink ports learned
+	sentOn  atomic.Uint64
+	adverts atomic.Uint64
+	portals atomic.Uint64
 	drops   [datapath.Drops]atomic.Uint64
 }
 
 var _ datapath.Path = (*Path)(nil)
 
-// New binds the socket; Serve moves packets.
+// New binds the sockets; Serve moves packets.
 func New(o Options) (*Path, error) {
 	if o.Port == nil || o.Logger == nil {
 		return nil, errors.New("userspace: Options need a Port and a Logger")
 	}
-	if o.MaxBearers == 0 {
-		o.MaxBearers = 1 << 16
+	if err := o.defaults(); err != nil {
+		return nil, err
 	}
-	if o.MaxBearers < 1 || o.MaxBearers > 1<<datapath.SlotBits {
-		return nil, fmt.Errorf("userspace: MaxBearers %d: want 1 to %d", o.MaxBearers, 1<<datapath.SlotBits)
-	}
-	if o.BufferPackets == 0 {
-		o.BufferPackets = 64
-	}
-	if o.BufferOctets == 0 {
-		o.BufferOctets = 16 << 20
-	}
-	if o.ReportOctets == 0 {
-		o.ReportOctets = 256 << 10
-	}
-	conn := o.Conn
-	if conn == nil {
-		c, err := listen(o.Local)
-		if err != nil {
-			return nil, err
-		}
-		conn = c
+	conns, err := o.sockets()
+	if err != nil {
+		return nil, err
 	}
 	p := &Path{
-		o: o, conn: conn, port: o.Port, log: o.Logger,
+		o: o, conns: conns, port: o.Port, log: o.Logger, tab: o.Table, flows: o.Flows,
 		events: make(chan datapath.Event, 4096),
-		slots:  make([]atomic.Pointer[bearer], o.MaxBearers),
-		byUE:   make(map[netip.Addr]*bearer),
-		byENB:  make(map[datapath.Tunnel]*bearer),
+		ends:   make([]atomic.Pointer[end], o.Table.Bearers()),
+		byV4:   make(map[[4]byte]*session),
+		byV6:   make(map[[8]byte]*session),
+		byPeer: make(map[datapath.Tunnel]*bearer),
 		sess:   make(map[datapath.SessionID]*session),
 	}
-	if a, ok := conn.LocalAddr().(*net.UDPAddr); ok {
-		p.local = a.AddrPort().Addr().Unmap()
+	p.slots.begin(o.Table)
+	for _, c := range conns {
+		if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
+			p.locals = append(p.locals, a.AddrPort().Addr().Unmap())
+		} else {
+			p.locals = append(p.locals, netip.Addr{})
+		}
 	}
 	return p, nil
 }
 
-func listen(local netip.AddrPort) (*net.UDPConn, error) {
-	if !local.IsValid() {
-		return nil, errors.New("userspace: Options name neither Local nor Conn")
+func (o *Options) defaults() error {
+	if o.MaxBearers == 0 {
+		o.MaxBearers = 1 << 16
 	}
-	if local.Port() == 0 {
-		local = netip.AddrPortFrom(local.Addr(), gtpu.Port)
+	if o.MaxBearers < 1 || o.MaxBearers > 1<<datapath.SlotBits {
+		return fmt.Errorf("userspace: MaxBearers %d: want 1 to %d", o.MaxBearers, 1<<datapath.SlotBits)
 	}
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
-	if err != nil {
-		return nil, fmt.Errorf("userspace: cannot bind GTP-U %v: %w", local, err)
+	for _, s := range o.Services {
+		if err := s.Check(); err != nil {
+			return fmt.Errorf("userspace: %w", err)
+		}
 	}
-	growBuffers(c, 8<<20)
-	return c, nil
+	for v, normal := range map[*int]int{&o.BufferPackets: 64, &o.BufferOctets: 16 << 20, &o.MTU: o.Port.MTU(), &o.MaxFlows: 1 << 20, &o.FlowsPerSession: 2048} {
+		if *v == 0 {
+			*v = normal
+		}
+	}
+	if o.ReportOctets == 0 {
+		o.ReportOctets = 256 << 10
+	}
+	if o.Table == nil {
+		o.Table = table.New(o.MaxBearers, o.MaxBearers, len(o.Services) > 0)
+	}
+	if o.Flows == nil {
+		o.Flows = newFlows(o.Table.Sessions(), o.MaxFlows, o.FlowsPerSession)
+	}
+	return nil
 }
 
-// LocalAddr is the address of S1-U.
-func (p *Path) LocalAddr() netip.Addr { return p.local }
+// LocalAddr is the address of GTP-U.
+func (p *Path) LocalAddr() netip.Addr { return p.locals[0] }
 
 // Serve implements datapath.Path.
 func (p *Path) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	errs := make(chan error, 2)
-	go func() { errs <- p.uplinks(ctx) }()
-	go func() { errs <- p.downlinks(ctx) }()
+	loops := []func(context.Context) error{p.housekeeping, p.downlinks}
+	for _, c := range p.conns {
+		loops = append(loops, func(ctx context.Context) error { return p.uplinks(ctx, c) })
+	}
+	if p.o.Redirect != nil {
+		loops = append(loops, p.redirects)
+	}
+	errs := make(chan error, len(loops))
+	for _, f := range loops {
+		go func() { errs <- f(ctx) }()
+	}
 	var first error
-	running := 2
+	running := len(loops)
 	select {
 	case <-ctx.Done():
 	case first = <-errs:
@@ -175,9 +221,16 @@ func (p *Path) Serve(ctx context.Context) error {
 	return first
 }
 
-// Close frees the socket and closes the port; a running Serve ends.
+// Close frees the sockets and closes the ports; a running Serve ends.
 func (p *Path) Close() error {
-	return errors.Join(p.conn.Close(), p.port.Close())
+	err := p.port.Close()
+	for _, c := range p.conns {
+		err = errors.Join(err, c.Close())
+	}
+	if p.o.Redirect != nil {
+		err = errors.Join(err, p.o.Redirect.Close())
+	}
+	return err
 }
 
 // Events implements datapath.Path.
@@ -203,11 +256,12 @@ func (p *Path) drop(d datapath.Drop) { p.drops[d].Add(1) }
 // Stats implements datapath.Path.
 func (p *Path) Stats() datapath.Stats {
 	p.mu.RLock()
-	n := len(p.byUE)
+	sessions, bearers := len(p.sess), p.bearers
 	p.mu.RUnlock()
 	s := datapath.Stats{
-		ULPackets: p.ul.Load(), DLPackets: p.dl.Load(), Bearers: n, Buffered: int(p.queued.Load()),
-		Echoes: p.echoes.Load(), EndMarkers: p.ends.Load(), ErrorIndications: p.errors.Load(),
+		ULPackets: p.ul.Load(), DLPackets: p.dl.Load(), Sessions: sessions, Bearers: bearers, Flows: p.flows.Len(), Buffered: int(p.queued.Load()),
+		Forwarded: p.sentOn.Load(), Redirected: p.portals.Load(), Advertised: p.adverts.Load(),
+		Echoes: p.echoes.Load(), EndMarkers: p.markers.Load(), ErrorIndications: p.errors.Load(),
 	}
 	for i := range s.Dropped {
 		s.Dropped[i] = p.drops[i].Load()
@@ -218,15 +272,3 @@ func (p *Path) Stats() datapath.Stats {
 // Moved counts how often downlink was sent to another port from then on,
 // because a NAT has the tower there.
 func (p *Path) Moved() uint64 { return p.moved.Load() }
-
-// lookup finds the bearer with exactly that TEID, generation included.
-func (p *Path) lookup(t id.TEID) *bearer {
-	s := datapath.Slot(t)
-	if int(s) >= len(p.slots) {
-		return nil
-	}
-	if b := p.slots[s].Load(); b != nil && b.teid == t {
-		return b
-	}
-	return nil
-}

@@ -1,0 +1,211 @@
+package userspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/table"
+)
+
+// downlinks reads the port until it is closed.
+func (p *Path) downlinks(ctx context.Context) error { return p.packets(ctx, p.port, false) }
+
+// redirects reads what the redirect answers.
+func (p *Path) redirects(ctx context.Context) error { return p.packets(ctx, p.o.Redirect, true) }
+
+func (p *Path) packets(ctx context.Context, port Port, redirected bool) error {
+	buf := make([]byte, gtpu.HeaderLen+maxDatagram)
+	for {
+		n, err := port.ReadPacket(buf[gtpu.HeaderLen:])
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("userspace: read from packet network: %w", err)
+		}
+		p.downlink(buf[:gtpu.HeaderLen+n], redirected)
+	}
+}
+
+// down is a downlink packet that has found its bearer.
+type down struct {
+	load
+	frame      []byte // room for a GTP-U header and the packet
+	redirected bool   // is the redirect's: uncharged
+}
+
+// downlink takes a packet to the phone it is for; frame has room for a GTP-U
+// header in front of it.
+func (p *Path) downlink(frame []byte, redirected bool) {
+	pkt, err := datapath.ParsePacket(frame[gtpu.HeaderLen:])
+	if err != nil || pkt.Size > 0xffff-gtpu.HeaderLen-28 {
+		p.drop(datapath.DLMalformed)
+		return
+	}
+	s := p.byAddress(pkt.Dst)
+	if s == nil {
+		p.drop(datapath.DLUnknown)
+		return
+	}
+	now := p.tab.Now()
+	frame = frame[:gtpu.HeaderLen+pkt.Size]
+	b, why := p.wanted(s, &pkt, frame[gtpu.HeaderLen:], redirected, now)
+	switch {
+	case b == nil:
+		p.drop(why)
+		return
+	case pkt.Size > p.o.MTU && pkt.DontFragment:
+		p.tooBig(&pkt, frame[gtpu.HeaderLen:])
+		p.drop(datapath.DLTooBig)
+		return
+	}
+	d := down{frame: frame, redirected: redirected, load: load{n: uint64(pkt.Size)}}
+	p.classify(&pkt, datapath.Downlink, &d.load)
+	p.deliver(b, &d, &pkt, now)
+}
+
+// wanted chooses the bearer of a packet that the phone has asked for.
+func (p *Path) wanted(s *session, pkt *datapath.Packet, b []byte, redirected bool, now uint64) (*bearer, datapath.Drop) {
+	if pkt.Later { // of a datagram whose first fragment was let in, by the way it went
+		if teid, ok := p.frags.find(pkt, now); ok {
+			for _, x := range s.plan.Load().all {
+				if x.teid == teid {
+					return x, 0
+				}
+			}
+		}
+		if !s.open.Load() {
+			return nil, datapath.DLUnsolicited
+		}
+	} else if !s.open.Load() && !redirected && !p.flows.Wanted(s.slot, pkt, b, now) {
+		return nil, datapath.DLUnsolicited
+	}
+	x := s.choose(pkt)
+	if x == nil {
+		return nil, datapath.DLNoBearer
+	}
+	if pkt.Fragment && !pkt.Later {
+		p.frags.note(pkt, x.teid, now)
+	}
+	return x, 0
+}
+
+// fromUpstream takes what the PGW sends for a bearer to its tower.
+func (p *Path) fromUpstream(b *bearer, datagram []byte, m *gtpu.Message) {
+	pkt, err := datapath.ParsePacket(m.Payload)
+	if err != nil {
+		p.drop(datapath.DLMalformed)
+		return
+	}
+	d := down{frame: frameOf(datagram, m.Payload, pkt.Size), load: load{n: uint64(pkt.Size)}}
+	p.classify(&pkt, datapath.Downlink, &d.load)
+	p.deliver(b, &d, &pkt, p.tab.Now())
+}
+
+// deliver sends or keeps a packet. The rate is held where packets arrive: what
+// has waited for the phone goes to it at once.
+func (p *Path) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
+	b.dl.Lock()
+	defer b.dl.Unlock()
+	switch {
+	case b.dlGone:
+		p.drop(datapath.DLUnknown)
+	case b.peer.Active():
+		d.from = b.policer(&b.rec.DL, &b.sess.rec.DL)
+		p.sendDown(b, d, pkt, now)
+	default:
+		p.keep(b, d.frame[gtpu.HeaderLen:], now)
+	}
+}
+
+// sendDown charges, encapsulates and sends; the caller holds dl.
+func (p *Path) sendDown(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
+	v := free
+	if d.redirected {
+		d.from = nil
+	} else if v = p.admit(b, &d.load, now); v == noCredit && pkt != nil && p.excused(b, pkt, datapath.Downlink) {
+		v, d.from = free, nil
+	}
+	switch v {
+	case policed:
+		p.drop(datapath.DLPolice)
+		return
+	case noCredit:
+		p.drop(datapath.DLQuota)
+		return
+	}
+	gtpu.PutHeader((*[gtpu.HeaderLen]byte)(d.frame), b.peer.TEID, int(d.n))
+	if p.write(d.frame, &b.peer) != nil {
+		p.refund(b, &d.load, v)
+		p.drop(datapath.DLSend)
+		return
+	}
+	b.show(datapath.Downlink, d.frame[gtpu.HeaderLen:])
+	p.dl.Add(1)
+	p.count(b, &d.load, table.DLOctets)
+}
+
+// renotify is the time after which a downlink packet for a phone that is still
+// idle is an event again: the MME may have lost the first.
+const renotify = uint64(10*time.Second) * table.TicksPerNano
+
+// keep buffers a packet for an idle phone and tells of the first; the caller
+// holds dl.
+func (p *Path) keep(b *bearer, pkt []byte, now uint64) {
+	if len(b.buffer) >= p.o.BufferPackets || p.waiting.Load()+int64(len(pkt)) > int64(p.o.BufferOctets) {
+		p.drop(datapath.DLBuffer)
+	} else {
+		b.buffer = append(b.buffer, append([]byte(nil), pkt...))
+		p.waiting.Add(int64(len(pkt)))
+		p.queued.Add(1)
+	}
+	if b.notified == 0 || now-b.notified >= renotify {
+		if p.emit(datapath.DownlinkData, b) {
+			b.notified = max(now, 1)
+		}
+	}
+}
+
+// flush sends what was buffered; the caller holds dl.
+func (p *Path) flush(b *bearer) {
+	frame := make([]byte, gtpu.HeaderLen, 2048)
+	for _, kept := range b.buffer {
+		frame = append(frame[:gtpu.HeaderLen], kept...)
+		d := down{frame: frame, load: load{n: uint64(len(kept))}}
+		pkt, err := datapath.ParsePacket(kept)
+		if err != nil {
+			continue
+		}
+		p.classify(&pkt, datapath.Downlink, &d.load)
+		p.sendDown(b, &d, &pkt, 0)
+	}
+	p.empty(b)
+}
+
+// empty forgets the buffer and its share of the bounds; the caller holds dl.
+func (p *Path) empty(b *bearer) {
+	for _, pkt := range b.buffer {
+		p.waiting.Add(-int64(len(pkt)))
+	}
+	p.queued.Add(-int64(len(b.buffer)))
+	b.buffer = nil
+}
+
+// DropBuffered implements datapath.Path.
+func (p *Path) DropBuffered(teid id.TEID) error {
+	b, err := p.bearer(teid)
+	if err != nil {
+		return err
+	}
+	b.dl.Lock()
+	defer b.dl.Unlock()
+	p.drops[datapath.DLBuffer].Add(uint64(len(b.buffer)))
+	p.empty(b)
+	return nil
+}

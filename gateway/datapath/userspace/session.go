@@ -1,0 +1,240 @@
+package userspace
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/table"
+)
+
+// session is what the bearers of one PDN session share.
+type session struct {
+	id   datapath.SessionID
+	slot uint32
+	rec  *table.Session
+	v4   netip.Addr
+	v6   netip.Prefix
+	plan atomic.Pointer[plan]
+
+	open       atomic.Bool
+	redirect   atomic.Bool
+	reported   atomic.Uint64 // used when ReportDue was last told
+	out        atomic.Bool   // QuotaExhausted was told for this quota
+	warned     atomic.Bool   // QuotaThreshold was told for this quota
+	advertised atomic.Uint64 // when the last router advertisement went, ticks; 0: never
+
+	bearers []*bearer // guarded by Path.mu
+}
+
+// plan says which bearer takes a downlink packet. It is never changed, only
+// replaced.
+type plan struct {
+	all   []*bearer
+	rules []rule // by precedence
+	def   *bearer
+}
+
+type rule struct {
+	filter datapath.Filter
+	b      *bearer
+}
+
+// choose gives the bearer of a downlink packet, or nil.
+func (s *session) choose(pkt *datapath.Packet) *bearer {
+	p := s.plan.Load()
+	for i := range p.rules {
+		if p.rules[i].filter.Match(pkt, datapath.Downlink) {
+			return p.rules[i].b
+		}
+	}
+	return p.def
+}
+
+// replan makes the plan anew; the caller holds Path.mu.
+func (s *session) replan() {
+	p := plan{all: slices.Clone(s.bearers)}
+	for _, b := range s.bearers {
+		if b.isDefault {
+			p.def = b
+		}
+		for _, f := range b.policy.Load().Filters {
+			p.rules = append(p.rules, rule{f, b})
+		}
+	}
+	slices.SortStableFunc(p.rules, func(a, b rule) int { return cmp.Compare(a.filter.Precedence, b.filter.Precedence) })
+	s.plan.Store(&p)
+}
+
+// owns says that an address is the phone's.
+func (s *session) owns(a netip.Addr) bool {
+	if a.Is4() {
+		return a == s.v4
+	}
+	return s.v6.Contains(a)
+}
+
+func low64(a netip.Addr) [8]byte  { b := a.As16(); return [8]byte(b[8:]) }
+func high64(a netip.Addr) [8]byte { b := a.As16(); return [8]byte(b[:8]) }
+
+// byAddress finds the session of a phone's address.
+func (p *Path) byAddress(a netip.Addr) *session {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if a.Is4() {
+		return p.byV4[a.As4()]
+	}
+	return p.byV6[high64(a)]
+}
+
+// PutSession implements datapath.Path.
+func (p *Path) PutSession(d datapath.Session) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if d.ID == 0 {
+		return fmt.Errorf("%w: session 0", datapath.ErrInvalid)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.sess[d.ID] != nil,
+		d.IPv4.IsValid() && p.byV4[d.IPv4.As4()] != nil,
+		d.IPv6.IsValid() && p.byV6[high64(d.IPv6.Addr())] != nil:
+		return fmt.Errorf("%w: session %d, %v, %v", datapath.ErrTaken, d.ID, d.IPv4, d.IPv6)
+	}
+	slot, ok := p.slots.take(uint64(d.ID))
+	if !ok {
+		return fmt.Errorf("%w: %d sessions are open", datapath.ErrSlot, len(p.sess))
+	}
+	s := &session{id: d.ID, slot: slot, v4: d.IPv4, v6: d.IPv6, rec: p.tab.TakeSession(slot, uint64(d.ID), d.Resume)}
+	s.reported.Store(s.rec.Charged())
+	s.set(d)
+	s.replan()
+	p.sess[d.ID] = s
+	if s.v4.IsValid() {
+		p.byV4[s.v4.As4()] = s
+	}
+	if s.v6.IsValid() {
+		p.byV6[high64(s.v6.Addr())] = s
+	}
+	return nil
+}
+
+func (s *session) set(d datapath.Session) {
+	s.open.Store(d.Open)
+	s.rec.UL.SetRate(d.AMBR.UL)
+	s.rec.DL.SetRate(d.AMBR.DL)
+}
+
+func (p *Path) session(id datapath.SessionID) (*session, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if s := p.sess[id]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: session %d", datapath.ErrUnknown, id)
+}
+
+// SessionSlot is the place of the session's record in the table.
+func (p *Path) SessionSlot(id datapath.SessionID) (slot uint32, ok bool) {
+	s, err := p.session(id)
+	if err != nil {
+		return 0, false
+	}
+	return s.slot, true
+}
+
+// UpdateSession implements datapath.Path.
+func (p *Path) UpdateSession(d datapath.Session) error {
+	s, err := p.session(d.ID)
+	if err == nil {
+		s.set(d)
+	}
+	return err
+}
+
+// RemoveSession implements datapath.Path.
+func (p *Path) RemoveSession(id datapath.SessionID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.sess[id]
+	switch {
+	case s == nil:
+		return fmt.Errorf("%w: session %d", datapath.ErrUnknown, id)
+	case len(s.bearers) > 0:
+		return fmt.Errorf("%w: session %d, %d bearers", datapath.ErrBusy, id, len(s.bearers))
+	}
+	delete(p.sess, id)
+	if s.v4.IsValid() {
+		delete(p.byV4, s.v4.As4())
+	}
+	if s.v6.IsValid() {
+		delete(p.byV6, high64(s.v6.Addr()))
+	}
+	p.flows.Forget(s.slot)
+	p.slots.give(s.slot)
+	return nil
+}
+
+// SetQuota implements datapath.Path.
+func (p *Path) SetQuota(id datapath.SessionID, q datapath.Quota) error {
+	s, err := p.session(id)
+	if err != nil {
+		return err
+	}
+	s.redirect.Store(q.Redirect)
+	s.rec.SetQuota(q.Octets, q.Threshold)
+	s.out.Store(false)
+	s.warned.Store(false)
+	return nil
+}
+
+// Charged implements datapath.Path.
+func (p *Path) Charged(id datapath.SessionID) (uint64, error) {
+	s, err := p.session(id)
+	if err != nil {
+		return 0, err
+	}
+	return s.rec.Charged(), nil
+}
+
+// freeSlots are the session records that nobody has: those that never had an
+// owner or lost it first, then those of an earlier run that was not resumed.
+type freeSlots struct {
+	free []uint32
+	old  map[uint64]uint32 // by session
+}
+
+func (f *freeSlots) begin(t *table.Table) {
+	f.old = make(map[uint64]uint32)
+	for i := range uint32(t.Sessions()) {
+		if owner := t.Session(i).Owner(); owner != 0 {
+			f.old[owner] = i
+		} else {
+			f.free = append(f.free, i)
+		}
+	}
+}
+
+func (f *freeSlots) take(owner uint64) (uint32, bool) {
+	if s, ok := f.old[owner]; ok {
+		delete(f.old, owner)
+		return s, true
+	}
+	if len(f.free) > 0 {
+		s := f.free[0]
+		f.free = f.free[1:]
+		return s, true
+	}
+	for k, s := range f.old {
+		delete(f.old, k)
+		return s, true
+	}
+	return 0, false
+}
+
+func (f *freeSlots) give(s uint32) { f.free = append(f.free, s) }
