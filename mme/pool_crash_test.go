@@ -71,6 +71,7 @@ func tellPoolStory(t *testing.T, s story, k int) (n int, anew bool) {
 		c.all.Go(func() {
 			select {
 			case <-a.x.ended:
+				time.Sleep(time.Nanosecond) // until the other member has what is written
 				w.cut(codeA, codeB)
 				c.lock(func() { c.w.m, c.w.open = b.m, b.open })
 				a.stop()
