@@ -12,6 +12,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/sctp"
+	"campanile.network/internal/verify"
 	"campanile.network/wire/proof"
 )
 
@@ -33,6 +34,7 @@ type MME struct {
 	count    counters
 	busy     *load
 	numbers  atomic.Uint64 // of phones given
+	homes    verify.Keys   // that sign tickets
 
 	// The three ends of the MME: nothing new is begun, phones' goroutines end,
 	// all of them have ended.

@@ -29,7 +29,7 @@ var errTicket = errors.New("home's ticket")
 // valid now, and that the profile can be served. Whether the node belongs to the
 // home is the payer's question.
 func (m *MME) openLease(l home.Lease, now time.Time) (*lease, error) {
-	t, err := proof.OpenTicket(m.o.ChainID, l.Ticket)
+	t, err := proof.OpenTicketWith(m.homes.Verify, m.o.ChainID, l.Ticket)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errTicket, err)

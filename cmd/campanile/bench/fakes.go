@@ -19,7 +19,7 @@ import (
 
 const chainID = "campanile-bench"
 
-// ticketLife is how long the one ticket of a run is good for: longer than a run.
+// ticketLife is how long the tickets of a run are good for: longer than a run.
 const ticketLife = 24 * time.Hour
 
 // anyTower admits every eNB.
@@ -29,11 +29,13 @@ func (anyTower) Admit(_ context.Context, g id.GlobalENBID, _ []id.TAI) (proof.To
 	return proof.TowerKey{1, byte(g.ID >> 16), byte(g.ID >> 8), byte(g.ID)}, nil
 }
 
-// testHome answers for every IMSI, with one key and one ticket.
+// testHome answers for every IMSI, with one key. Its tickets are signed before it
+// begins, for that is not the MME's work; no two that follow each other are the same.
 type testHome struct {
 	serving proof.OperatorKey
 	alg     *milenage.Cipher
-	lease   home.Lease
+	profile home.Profile
+	tickets [1024][]byte
 
 	mu   sync.Mutex
 	seq  uint64 // of the last vector of anybody
@@ -44,6 +46,7 @@ type testHome struct {
 type open struct {
 	plmn id.PLMN
 	v    aka.Vector
+	no   int
 }
 
 func newHome(o Options, serving proof.OperatorKey) (*testHome, error) {
@@ -53,14 +56,17 @@ func newHome(o Options, serving proof.OperatorKey) (*testHome, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := proof.Ticket{ChainID: chainID, ID: proof.TicketID{1}, Home: proof.OperatorKey{3}, Node: node.Public(), Serving: serving, Class: proof.Proven,
+	h := &testHome{serving: serving, alg: milenage.New(o.K, o.OPc), open: map[home.ChallengeID]open{},
+		profile: home.Profile{APN: apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps}}
+	t := proof.Ticket{ChainID: chainID, Home: proof.OperatorKey{3}, Node: node.Public(), Serving: serving, Class: proof.Proven,
 		NotBefore: now, NotAfter: now.Add(ticketLife), ByteCap: 1 << 40}
-	signed, err := t.Sign(node)
-	if err != nil {
-		return nil, err
+	for i := range h.tickets {
+		t.ID = proof.TicketID{byte(i >> 8), byte(i)}
+		if h.tickets[i], err = t.Sign(node); err != nil {
+			return nil, err
+		}
 	}
-	return &testHome{serving: serving, alg: milenage.New(o.K, o.OPc), open: map[home.ChallengeID]open{},
-		lease: home.Lease{Ticket: signed, Profile: home.Profile{APN: apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps}}}, nil
+	return h, nil
 }
 
 // challengeLife is how long a challenge lives, as with real homes.
@@ -83,7 +89,7 @@ func (h *testHome) Challenge(_ context.Context, r home.ChallengeRequest) (home.C
 	c.AUTN, c.Expires = v.AUTN, now.Add(challengeLife)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open[c.ID] = open{r.PLMN, v}
+	h.open[c.ID] = open{r.PLMN, v, int(h.seq)}
 	for h.last = append(h.last, c); now.After(h.last[0].Expires); h.last = h.last[1:] {
 		delete(h.open, h.last[0].ID)
 	}
@@ -101,9 +107,7 @@ func (h *testHome) Prove(_ context.Context, r home.ProveRequest) (home.Lease, er
 	case !c.v.XRES.Equal(r.RES):
 		return home.Lease{}, &home.Error{Code: home.WrongRES}
 	}
-	l := h.lease
-	l.KASME = c.v.KASME(c.plmn)
-	return l, nil
+	return home.Lease{Ticket: h.tickets[c.no%len(h.tickets)], Profile: h.profile, KASME: c.v.KASME(c.plmn)}, nil
 }
 
 // gateway has sessions and no packets.

@@ -10,6 +10,7 @@ import (
 	"campanile.network/billing/settle"
 	"campanile.network/hss-chain/client"
 	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/verify"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
@@ -66,8 +67,9 @@ func (h homes) Void(ctx context.Context, r home.VoidRequest) ([]home.Voided, err
 
 // openTicket verifies tickets for the gateway.
 func openTicket(m *ledger.Model, chainID string, self proof.OperatorKey) func([]byte) (proof.Ticket, error) {
+	var nodes verify.Keys
 	return func(b []byte) (proof.Ticket, error) {
-		t, err := proof.OpenTicket(chainID, b)
+		t, err := proof.OpenTicketWith(nodes.Verify, chainID, b)
 		if err != nil {
 			return t, err
 		}
