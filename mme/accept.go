@@ -1,6 +1,7 @@
 package mme
 
 import (
+	"cmp"
 	"slices"
 
 	"campanile.network/3gpp/eps"
@@ -53,20 +54,25 @@ func (c *conn) accept(req *eps.AttachRequest, pti eps.PTI, p *pdn) error {
 					return taken, send()
 				}
 			}
-			v, err := s.answer(in)
+			v, err := c.setupAnswer(s, in)
 			if v == finished {
 				v = both(complete, s.done)
 			}
 			return v, err
 		})
-	if err != nil {
+	if err != nil && !c.overtaken(err, s.leg) {
 		return err
 	}
-	c.m.known.confirmed(u)
+	if err == nil {
+		c.m.known.confirmed(u)
+	}
 	c.m.known.setRegistered(u, true)
 	c.alert = true
 	u.accepted = false
-	return c.useContext(s)
+	if err != nil && !c.standing() {
+		return err
+	}
+	return cmp.Or(c.useContext(s), err)
 }
 
 // both says whether two answers are there.

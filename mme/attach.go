@@ -99,7 +99,7 @@ func (c *conn) prove(req *eps.AttachRequest, in inbound) error {
 // detachOn leaves nothing of an attach that failed: the phone is deregistered,
 // its session deleted. Its security context stays (TS 24.301 §4.4.2.1).
 func (c *conn) detachOn(err *error) {
-	if *err == nil {
+	if *err == nil || shown(*err) {
 		return
 	}
 	c.m.known.setRegistered(c.ue, false)

@@ -20,6 +20,7 @@ type conn struct {
 
 	leg    *leg       // the S1 connection in use; nil once it is gone
 	target *leg       // where a handover is to bring the phone; nil without one
+	former *leg       // from which it has gone by X2 before its context was in use; NAS may come there still
 	held   []inbound  // what waits for the end of a handover
 	access accessKeys // of the S1 connection, since its context setup
 	said   [4][]byte  // the last NAS PDUs that went by Downlink NAS Transport
@@ -66,7 +67,10 @@ var (
 )
 
 // collision ends a procedure because the phone began another.
-type collision struct{ in inbound }
+type collision struct {
+	in    inbound
+	shown bool // by which it shows that it has what the procedure gave it, see overtaken
+}
 
 func (e *collision) Error() string { return "interrupted by " + e.in.name() }
 
@@ -171,6 +175,7 @@ func (c *conn) end() {
 	if c.leg != nil {
 		c.m.legs.close(c.leg)
 	}
+	c.forgetFormer()
 	c.ue.served = c.served
 	c.keep()
 	c.ue.fold()
@@ -246,7 +251,7 @@ func (c *conn) admit(in *inbound) bool {
 	if in.nas != nil { // it has waited
 		return true
 	}
-	if in.leg != nil && in.leg != c.leg && !c.isTarget(in) {
+	if in.leg != nil && in.leg != c.leg && !c.isTarget(in) && !c.isFormer(in) {
 		if _, word := in.msg.(legGone); !word {
 			c.m.count.drop(dropStaleLeg)
 		}
@@ -264,6 +269,12 @@ func (c *conn) admit(in *inbound) bool {
 func (c *conn) isTarget(in *inbound) bool {
 	_, arrives := in.msg.(*s1ap.PathSwitchRequest)
 	return arrives || in.leg == c.target
+}
+
+// isFormer says that a NAS message has been overtaken by the phone's X2 handover.
+func (c *conn) isFormer(in *inbound) bool {
+	_, nas := in.msg.(*s1ap.UplinkNASTransport)
+	return nas && in.leg == c.former
 }
 
 // poll takes what has waited for the end of a handover, or else the next from the

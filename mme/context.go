@@ -132,8 +132,9 @@ func retention(a gtpc.ARP) s1ap.AllocationAndRetentionPriority {
 	return p
 }
 
-// answer takes the eNB's outcome of the setup.
-func (s *contextSetup) answer(in inbound) (verdict, error) {
+// setupAnswer takes the eNB's outcome of the setup. One to which the phone has gone by
+// X2 may be faster with its word: then the context stood.
+func (c *conn) setupAnswer(s *contextSetup, in inbound) (verdict, error) {
 	switch m := in.msg.(type) {
 	case *s1ap.InitialContextSetupResponse:
 		s.response, s.done = m, true
@@ -142,26 +143,48 @@ func (s *contextSetup) answer(in inbound) (verdict, error) {
 		return finished, silent(fmt.Errorf("the eNB could not set up the context: %v", m.Cause))
 	case *s1ap.ErrorIndication:
 		return finished, silent(fmt.Errorf("the eNB indicates an error: %v", m.Cause))
+	case *s1ap.PathSwitchRequest:
+		err := c.switchPath(in.leg, m)
+		if s.done = s.done || c.standing(); s.done || err != nil {
+			return finished, err
+		}
+		return taken, nil
 	}
 	return notMine, nil
 }
 
-// noted is answer for who waits for something else besides; s may be nil.
-func (s *contextSetup) noted(in inbound) (verdict, error) {
+// noted is setupAnswer for who waits for something else besides; s may be nil.
+func (c *conn) noted(s *contextSetup, in inbound) (verdict, error) {
 	if s == nil {
 		return notMine, nil
 	}
-	v, err := s.answer(in)
+	v, err := c.setupAnswer(s, in)
 	if v == finished && err == nil {
 		v = taken
 	}
 	return v, err
 }
 
-// useContext opens the downlink: the gateway learns the eNB's tunnel end and
-// the segment.
+// useContext opens the downlink, unless the phone has gone to another eNB by now,
+// which did that.
 func (c *conn) useContext(s *contextSetup) error {
 	c.setup = nil
+	c.forgetFormer()
+	if !c.standing() {
+		if err := c.openPath(s); err != nil {
+			return err
+		}
+	}
+	c.bearers, c.under = c.leg, s.under
+	c.changed(func(i *UEInfo) {
+		i.State, i.Reason = Connected, ""
+		c.ue.showBearers(i)
+	})
+	return nil
+}
+
+// openPath tells the gateway the eNB's tunnel ends and the segment.
+func (c *conn) openPath(s *contextSetup) error {
 	failed := c.ue.tunnels(s.response)
 	why := "no tunnel in the eNB's response"
 	for i := range s.response.ERABFailedToSetupListCtxtSURes {
@@ -179,18 +202,11 @@ func (c *conn) useContext(s *contextSetup) error {
 			return err
 		}
 	}
-	if err := c.modifyBearers(segment); err != nil {
-		if err == errStopping {
-			return err
-		}
+	err := c.modifyBearers(segment)
+	if err != nil && err != errStopping {
 		return reattach(err)
 	}
-	c.bearers, c.under = c.leg, s.under
-	c.changed(func(i *UEInfo) {
-		i.State, i.Reason = Connected, ""
-		c.ue.showBearers(i)
-	})
-	return nil
+	return err
 }
 
 // changed shows and announces a change of the phone, if it is known.

@@ -129,7 +129,7 @@ func (c *conn) during(in inbound, p *pdn, ebi id.EBI, pti eps.PTI, m eps.Message
 		switch {
 		case n.Linked != p.linked() || n.EBI != 0 || n.PTI == noPTI || n.PTI == reservedPTI || sameRequest(in, c.proc.asked):
 		case !deactivates:
-			return finished, &collision{in}
+			return finished, &collision{in: in}
 		case ebi == p.linked(): // TS 24.301 §6.4.4.5: it is what is being done
 			c.m.count.drop(dropNASUnexpected)
 			return taken, nil

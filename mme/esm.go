@@ -115,7 +115,7 @@ func (c *conn) askedESM(in inbound) error {
 		return c.rejectESM(in.nas, eps.ESMCauseServiceOptionTemporarilyOutOfOrder)
 	}
 	if c.proc == nil && len(c.later) == 0 {
-		return &collision{in}
+		return &collision{in: in}
 	}
 	for _, other := range append(c.later, c.underWay()...) {
 		switch {

@@ -29,6 +29,7 @@ func (c *conn) reallocate() error {
 		return err
 	}
 	command := &eps.GUTIReallocationCommand{GUTI: eps.FromGUTI(id.GUTI{GUMMEI: c.gummei(), TMSI: u.tmsi}), TAIs: eps.Some(eps.NewTAIList(u.tais...))}
+	at := c.leg
 	err := c.exchange(t3450,
 		func() error { return c.send(command) },
 		func(in inbound) (verdict, error) {
@@ -43,6 +44,7 @@ func (c *conn) reallocate() error {
 		return nil
 	}
 	if err != nil {
+		c.overtaken(err, at)
 		return err
 	}
 	c.m.known.confirmed(u)

@@ -50,6 +50,9 @@ func (c *conn) handOver(m *s1ap.HandoverRequired) error {
 	defer func() { c.proc = outer }()
 	c.proc = begun(handoverName, inbound{leg: c.leg, msg: m})
 	h := &handover{c: c, source: c.leg, required: m}
+	if s := c.opening(); s != nil && s.done {
+		c.ue.tunnels(s.response)
+	}
 	err := h.prepare()
 	if err == nil {
 		err = h.execute()
@@ -105,7 +108,7 @@ func (h *handover) choose() (*enb, error) {
 	switch {
 	case m.HandoverType != s1ap.HandoverTypeIntralte:
 		return nil, &handoverFailed{s1ap.CauseRadioNetworkHoTargetNotAllowed.Cause(), fmt.Sprintf("handover type %v: there is no other radio here", m.HandoverType)}
-	case !h.c.movable():
+	case !h.c.movable() || h.c.opening() != nil && !h.c.opening().done:
 		return nil, &handoverFailed{s1ap.CauseRadioNetworkInteractionWithOtherProcedure.Cause(), "the phone has no bearers now"}
 	case !h.c.access.more():
 		return nil, &handoverFailed{s1ap.CauseRadioNetworkHoTargetNotAllowed.Cause(), "too many handovers failed: the phone needs a new key first"}

@@ -105,9 +105,10 @@ func TestCrowdOfHandovers(t *testing.T) {
 					t.Errorf("attach: %v", err)
 					return
 				}
-				time.Sleep(time.Second)
 				for n := 1; n <= 20; n++ {
-					time.Sleep(time.Duration(1+rnd.IntN(1000)) * time.Millisecond) // at once it would be before its own Attach Complete
+					if n > 1 { // the first at once, before Attach Complete has come
+						time.Sleep(time.Duration(1+rnd.IntN(1000)) * time.Millisecond)
+					}
 					var err error
 					switch to := enbs[(i+n)%2]; rnd.IntN(5) {
 					case 0, 1:
@@ -144,8 +145,9 @@ func TestCrowdOfHandovers(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		for _, e := range enbs {
-			if st := e.Stats(); st.KeyMismatch.Load()+st.SyntaxErrors.Load()+st.ErrorIndications.Load() != 0 {
-				t.Errorf("eNB: %d keys, %d syntax errors, %d error indications", st.KeyMismatch.Load(), st.SyntaxErrors.Load(), st.ErrorIndications.Load())
+			// What the phone has overtaken is answered with Error Indication (TS 36.413 §10.6).
+			if st := e.Stats(); st.KeyMismatch.Load()+st.SyntaxErrors.Load() != 0 {
+				t.Errorf("eNB: %d keys, %d syntax errors", st.KeyMismatch.Load(), st.SyntaxErrors.Load())
 			}
 		}
 		w.gw.none(w)

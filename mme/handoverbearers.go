@@ -26,9 +26,11 @@ func (t tunnelEnds) some(u *ue) bool {
 	return slices.ContainsFunc(u.pdns, func(p *pdn) bool { return t[p.linked()] != s11.FTEID{} })
 }
 
-// movable says that the phone has what an eNB can hand over.
+// movable says that the phone has what an eNB can hand over: bearers, though they may
+// not be in use yet. One that has its context goes where the radio is better, whatever
+// NAS still waits for.
 func (c *conn) movable() bool {
-	return c.standing() && len(c.ue.pdns) > 0 && c.ue.lease != nil && !c.access.changing
+	return (c.standing() || c.opening() != nil) && len(c.ue.pdns) > 0 && c.ue.lease != nil && !c.access.changing
 }
 
 // takePath gives the gateway the eNB's tunnel ends, with segments at the tower
@@ -44,7 +46,7 @@ func (c *conn) takePath(ends tunnelEnds) error {
 		}
 	}
 	c.gone("not taken over by the eNB", without...)
-	u.served = true
+	u.served, c.served = true, true
 	segment, err := c.signed()
 	if err != nil {
 		return silent(err)
@@ -53,8 +55,14 @@ func (c *conn) takePath(ends tunnelEnds) error {
 		return err
 	}
 	c.bearers = c.leg
+	if c.setup != nil { // of which the phone has not waited for the end
+		c.under, c.setup = c.setup.under, nil
+	}
 	c.showPlace()
 	c.changed(func(i *UEInfo) {
+		if u.registered {
+			i.State, i.Reason = Connected, ""
+		}
 		i.Segment = u.lease.segments
 		u.showBearers(i)
 	})

@@ -13,7 +13,7 @@ import (
 func (c *conn) interrupt(in inbound) error {
 	switch m := in.msg.(type) {
 	case newLeg:
-		return &collision{in}
+		return &collision{in: in}
 	case legGone:
 		c.m.legs.close(c.leg)
 		c.leg = nil
@@ -40,7 +40,7 @@ func (c *conn) interrupt(in inbound) error {
 		return c.sendLine(m)
 	case bearerOrder:
 		if c.proc == nil && c.standing() {
-			return &collision{in}
+			return &collision{in: in}
 		}
 		return c.postpone(in)
 	case sessionLost:
@@ -94,7 +94,7 @@ func (c *conn) setupAnswered(in inbound) error {
 		c.leg.enb.unsupported(in.msg.(s1ap.Message))
 		return nil
 	}
-	_, err := s.answer(in)
+	_, err := c.setupAnswer(s, in)
 	return err
 }
 
@@ -105,12 +105,12 @@ func (c *conn) interruptNAS(in inbound) error {
 		if c.proc != nil && bytes.Equal(in.plain, c.proc.asked.plain) {
 			return nil // TS 24.301 §5.5.1.2.7 e: the same again, go on with the first
 		}
-		return &collision{in}
+		return &collision{in: in}
 	case *eps.DetachRequest:
-		return &collision{in} // TS 24.301 §5.5.1.2.7 h, §5.5.3.2.7 g
+		return &collision{in: in} // TS 24.301 §5.5.1.2.7 h, §5.5.3.2.7 g
 	case *eps.TrackingAreaUpdateRequest, *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
 		if c.proc.yields(in) {
-			return &collision{in}
+			return &collision{in: in}
 		}
 	case *eps.UplinkNASTransport:
 		return c.uplinkSMS(m)

@@ -143,14 +143,17 @@ func (t *legTable) arrive(e *enb, from *leg, n id.ENBUEID) (l, former *leg) {
 	return t.make(e, from.mmeID, n), former
 }
 
-// moved puts to in the place of from; false if it is closed by now.
-func (t *legTable) moved(from, to *leg) bool {
+// moved puts to in the place of from; false if it is closed by now. from is closed,
+// unless it is to be heard still.
+func (t *legTable) moved(from, to *leg, heard bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byENB[to.enb][to.enbID] != to {
 		return false
 	}
-	t.remove(from)
+	if !heard {
+		t.remove(from)
+	}
 	t.byMME[to.mmeID] = to
 	return true
 }
@@ -170,8 +173,12 @@ func (c *conn) switchPath(l *leg, m *s1ap.PathSwitchRequest) error {
 		c.m.legs.close(l)
 		return nil
 	}
-	if !c.m.legs.moved(c.leg, l) {
+	if !c.m.legs.moved(c.leg, l, !c.standing()) {
 		return nil // its eNB is gone again
+	}
+	c.forgetFormer()
+	if !c.standing() {
+		c.former = c.leg
 	}
 	c.leg = l
 	err := c.takePath(ends)

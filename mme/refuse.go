@@ -78,7 +78,11 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 			err = silent(err) // TS 24.301 §5.4.2.7 b, §5.4.3.7 b, §5.4.4.6 b, §5.5.1.2.7 c
 		}
 	}
-	c.report(err)
+	if shown(err) {
+		c.report(nil)
+	} else {
+		c.report(err)
+	}
 	p := c.proc
 	c.proc = nil
 	switch e := err.(type) {

@@ -138,10 +138,12 @@ func (s *liveStorm) population(ctx context.Context) (all []*citizen) {
 func (s *liveStorm) live(ctx context.Context, p *citizen, rnd *rand.Rand) {
 	s.attach(p)
 	for ctx.Err() == nil {
-		select {
-		case <-time.After(time.Duration(rnd.IntN(400)) * time.Millisecond):
-		case <-ctx.Done():
-			return
+		if rnd.IntN(4) > 0 { // else at once: by another eNB it may overtake what was said before
+			select {
+			case <-time.After(time.Duration(rnd.IntN(400)) * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
 		}
 		switch rnd.IntN(10) {
 		case 0, 1, 2:
@@ -168,11 +170,8 @@ func (s *liveStorm) live(ctx context.Context, p *citizen, rnd *rand.Rand) {
 	}
 }
 
-// attach returns when all eNBs' messages of it have been heard: one that comes by
-// another eNB before that begins something new.
 func (s *liveStorm) attach(p *citizen) {
 	s.try("attach", p, func(ctx context.Context) error { _, err := p.Attach(ctx); return err })
-	s.try("data", p, func(ctx context.Context) error { return s.data(ctx, p) })
 }
 
 // serve brings a phone's bearers up, if they are not.

@@ -37,7 +37,7 @@ func (h *handover) meanwhile(in inbound, t *time.Timer) error {
 	c := h.c
 	switch m := in.msg.(type) {
 	case newLeg:
-		return &collision{in}
+		return &collision{in: in}
 	case evicted:
 		return errEvicted
 	case dataWaiting:

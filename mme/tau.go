@@ -129,6 +129,7 @@ func (c *conn) acceptUpdate(req *eps.TrackingAreaUpdateRequest, bearers bool) (s
 		return nil, refuse(eps.EMMCauseNetworkFailure, err)
 	}
 	c.showPlace()
+	at := c.leg
 	accept := c.updateAccept(req, !complete)
 	if err := c.send(accept); err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (c *conn) acceptUpdate(req *eps.TrackingAreaUpdateRequest, bearers bool) (s
 				return taken, c.send(accept)
 			}
 		}
-		return s.noted(in)
+		return c.noted(s, in)
 	}
 	if !complete {
 		sent := false // the first went before the Initial Context Setup Request
@@ -160,6 +161,7 @@ func (c *conn) acceptUpdate(req *eps.TrackingAreaUpdateRequest, bearers bool) (s
 			return c.send(accept)
 		}
 		if err := c.exchange(t3450, again, answer); err != nil {
+			c.overtaken(err, at)
 			return nil, err
 		}
 		c.m.known.confirmed(u)
@@ -196,7 +198,7 @@ func (c *conn) contextAnswer(s *contextSetup) error {
 	if s == nil || s.done {
 		return nil
 	}
-	err := c.await(contextSetupWait, s.answer)
+	err := c.await(contextSetupWait, func(in inbound) (verdict, error) { return c.setupAnswer(s, in) })
 	if err == errTimer {
 		return silent(fmt.Errorf("no Initial Context Setup Response in %v", contextSetupWait))
 	}
