@@ -18,14 +18,15 @@ type conn struct {
 	in   *mailbox
 	done chan struct{} // closed when run has ended
 
-	leg    *leg       // the S1 connection in use; nil once it is gone
-	target *leg       // where a handover is to bring the phone; nil without one
-	former *leg       // from which it has gone by X2 before its context was in use; NAS may come there still
-	held   []inbound  // what waits for the end of a handover
-	access accessKeys // of the S1 connection, since its context setup
-	said   [4][]byte  // the last NAS PDUs that went by Downlink NAS Transport
-	missed [][]byte   // of these, what the eNB gave back because of a handover
-	ue     *ue        // never nil; one that no registry has until the SIM has answered
+	leg    *leg                // the S1 connection in use; nil once it is gone
+	target *leg                // where a handover is to bring the phone; nil without one
+	former *leg                // from which it has gone by X2 before its context was in use; NAS may come there still
+	held   []inbound           // what waits for the end of a handover
+	access accessKeys          // of the S1 connection, since its context setup
+	radio  func() s1ap.Message // what an eNB that the phone leaves has to say to the E-RAB procedure under way; nil without one
+	said   [4][]byte           // the last NAS PDUs that went by Downlink NAS Transport
+	missed [][]byte            // of these, what the eNB gave back because of a handover
+	ue     *ue                 // never nil; one that no registry has until the SIM has answered
 
 	secured     bool           // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
 	start       nassec.Count   // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)

@@ -38,6 +38,10 @@ func (c *conn) twice(first s1ap.Message, m eps.Message) func() error {
 // (TS 24.301 §6.4.1.2, §6.4.2.2, TS 36.413 §8.2.1). What fails leaves no radio
 // bearer.
 func (c *conn) activate(p *pdn, b *bearer, m eps.ESM) error {
+	return c.wherever(func() error { return c.activateHere(p, b, m) })
+}
+
+func (c *conn) activateHere(p *pdn, b *bearer, m eps.ESM) error {
 	_, pti := m.Header()
 	nas, err := c.encode(m)
 	if err != nil {
@@ -52,7 +56,7 @@ func (c *conn) activate(p *pdn, b *bearer, m eps.ESM) error {
 		}},
 	}
 	var done erabs
-	err = c.exchange(t3485, c.twice(setup, m), func(in inbound) (verdict, error) {
+	answer := func(in inbound) (verdict, error) {
 		if v, err := c.erabSetUp(in, b, &done); v != notMine {
 			return v, err
 		}
@@ -72,7 +76,8 @@ func (c *conn) activate(p *pdn, b *bearer, m eps.ESM) error {
 			}
 		}
 		return c.during(in, p, b.ebi, pti, m)
-	})
+	}
+	err = c.onRadio(func() s1ap.Message { return c.setUpLeft(b) }, func() error { return c.exchange(t3485, c.twice(setup, m), answer) })
 	if err != nil && b.enb != (s11.FTEID{}) && c.leg != nil {
 		_ = c.toENB(c.releaseERABs([]*bearer{b}, nil))
 		b.enb = s11.FTEID{}
@@ -94,6 +99,7 @@ func (c *conn) erabSetUp(in inbound, b *bearer, done *erabs) (verdict, error) {
 		}
 		for i := range m.ERABFailedToSetupListBearerSURes {
 			if item := &m.ERABFailedToSetupListBearerSURes[i]; id.EBI(item.ERABID) == b.ebi {
+				b.enb = s11.FTEID{}
 				return finished, radioRefuses(item.Cause)
 			}
 		}
@@ -160,6 +166,10 @@ func noAnswer(err error) error {
 // E-RAB Modify with the message inside, or the message alone (TS 24.301 §6.4.3.2,
 // TS 36.413 §8.2.2). The bearer is to be as as.
 func (c *conn) modify(p *pdn, b *bearer, radio bool, as bearer, m eps.ESM) error {
+	return c.wherever(func() error { return c.modifyHere(p, b, radio, as, m) })
+}
+
+func (c *conn) modifyHere(p *pdn, b *bearer, radio bool, as bearer, m eps.ESM) error {
 	_, pti := m.Header()
 	done := erabs{radio: !radio}
 	send := func() error { return c.send(m) }
@@ -176,7 +186,7 @@ func (c *conn) modify(p *pdn, b *bearer, radio bool, as bearer, m eps.ESM) error
 			}},
 		}, m)
 	}
-	return noAnswer(c.exchange(t3486, send, func(in inbound) (verdict, error) {
+	answer := func(in inbound) (verdict, error) {
 		if r, ok := in.msg.(*s1ap.ERABModifyResponse); ok && radio {
 			for i := range r.ERABFailedToModifyList {
 				if item := &r.ERABFailedToModifyList[i]; id.EBI(item.ERABID) == b.ebi {
@@ -198,7 +208,12 @@ func (c *conn) modify(p *pdn, b *bearer, radio bool, as bearer, m eps.ESM) error
 			}
 		}
 		return c.during(in, p, b.ebi, pti, m)
-	}))
+	}
+	var left func() s1ap.Message
+	if radio {
+		left = func() s1ap.Message { return &s1ap.ERABModifyResponse{ERABFailedToModifyList: leftBehind(b.ebi)} }
+	}
+	return noAnswer(c.onRadio(left, func() error { return c.exchange(t3486, send, answer) }))
 }
 
 // deactivate ends bearers at eNB and phone: E-RAB Release with the message inside,
@@ -218,7 +233,7 @@ func (c *conn) deactivate(p *pdn, bearers []*bearer, m *eps.DeactivateEPSBearerC
 		}
 		send = c.twice(c.releaseERABs(bearers, nas), m)
 	}
-	err := c.exchange(t3495, send, func(in inbound) (verdict, error) {
+	answer := func(in inbound) (verdict, error) {
 		if _, ok := in.msg.(*s1ap.ERABReleaseResponse); ok && radio {
 			done.radio = true
 			return done.heard(), nil
@@ -228,7 +243,8 @@ func (c *conn) deactivate(p *pdn, bearers []*bearer, m *eps.DeactivateEPSBearerC
 			return done.heard(), nil
 		}
 		return c.during(in, p, m.EBI, m.PTI, m)
-	})
+	}
+	err := c.onRadio(func() s1ap.Message { return &s1ap.ERABReleaseResponse{} }, func() error { return c.exchange(t3495, send, answer) })
 	if f, ok := noAnswer(err).(*esmFailure); ok && f.quiet { // TS 24.301 §6.4.4.5 a, §6.7: it ends without the phone's answer
 		c.m.count.procedure("bearer deactivation", "no answer")
 		return nil

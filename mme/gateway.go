@@ -115,6 +115,9 @@ func (c *conn) modifyBearers(segment []byte) error {
 	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 	defer cancel()
 	for i, p := range c.ue.pdns {
+		if p.asked && p.first().enb == (s11.FTEID{}) { // it is being set up
+			continue
+		}
 		if i > 0 { // every session has a segment of its own
 			var err error
 			if segment, err = c.signed(); err != nil {

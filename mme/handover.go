@@ -239,31 +239,6 @@ func (h *handover) arrived(m *s1ap.HandoverNotify) {
 	h.target.seen(tai, cell)
 	c.leg, c.target = h.target, nil
 	c.access.arrived()
-	for i := range c.held {
-		c.held[i] = triggered(c.held[i], c.leg)
-	}
-}
-
-// triggered makes of the source's answer about an E-RAB that the target has been
-// told nothing of a failure, so that it is tried again (TS 23.401 §5.5.1.2.1).
-func triggered(in inbound, l *leg) inbound {
-	var failed s1ap.ERABList
-	fail := func(e s1ap.ERABID) {
-		failed = append(failed, s1ap.ERABItem{ERABID: e, Cause: s1ap.CauseRadioNetworkS1IntraSystemHandoverTriggered.Cause()})
-	}
-	switch m := in.msg.(type) {
-	case *s1ap.ERABSetupResponse:
-		for i := range m.ERABSetupListBearerSURes {
-			fail(m.ERABSetupListBearerSURes[i].ERABID)
-		}
-		return inbound{leg: l, msg: &s1ap.ERABSetupResponse{ERABFailedToSetupListBearerSURes: append(failed, m.ERABFailedToSetupListBearerSURes...)}}
-	case *s1ap.ERABModifyResponse:
-		for i := range m.ERABModifyListBearerModRes {
-			fail(m.ERABModifyListBearerModRes[i].ERABID)
-		}
-		return inbound{leg: l, msg: &s1ap.ERABModifyResponse{ERABFailedToModifyList: append(failed, m.ERABFailedToModifyList...)}}
-	}
-	return in
 }
 
 // complete moves the path to where the phone is (TS 23.401 §5.5.1.2.2 steps 15
@@ -271,6 +246,10 @@ func triggered(in inbound, l *leg) inbound {
 func (h *handover) complete() error {
 	c := h.c
 	err := c.takePath(h.ends)
+	if err == nil {
+		h.released()
+		c.radioLeft()
+	}
 	hold := time.Duration(0)
 	if h.forwards && h.leaves == nil && err == nil {
 		hold = forwardWait

@@ -3,12 +3,9 @@ package mme
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 
-	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
-	"campanile.network/wire/gtpc"
 )
 
 // threeBearers is a phone with a dedicated bearer (6) on its first PDN connection
@@ -135,39 +132,4 @@ func TestPathSwitchPartial(t *testing.T) {
 		p.e, p.enbID = f, r.ENBUES1APID
 		p.moved("drop [6]", 2, 5, 7)
 	})
-}
-
-// A bearer that was to be set up when the phone left: the gateway may ask again
-// (TS 23.401 §5.5.1.2.1).
-func TestHandoverDuringBearerSetup(t *testing.T) {
-	for _, done := range []bool{true, false} {
-		play(t, nil, func(w *world) {
-			p := w.attached()
-			f := w.towerIn(0x19c, 8)
-			s, _ := w.gw.only(w)
-			ch := w.creates(s, voice(0x700))
-			item, _ := setUp[*eps.ActivateDedicatedEPSBearerContextRequest](p)
-			m, r := p.prepare(f)
-			if len(r.ERABToBeSetupListHOReq) != 1 {
-				t.Errorf("%+v", r.ERABToBeSetupListHOReq)
-			}
-			if done {
-				p.standing(item.ERABID)
-			} else {
-				p.e.send(&s1ap.ERABSetupResponse{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID,
-					ERABFailedToSetupListBearerSURes: s1ap.ERABList{{ERABID: item.ERABID, Cause: s1ap.CauseRadioNetworkS1IntraSystemHandoverTriggered.Cause()}}})
-			}
-			synctest.Wait()
-			w.untold(ch)
-			m.commanded()
-			m.notify()
-			m.left()
-			w.told(ch, busyMoving)
-			ch = w.creates(s, voice(0x701))
-			again, d := setUp[*eps.ActivateDedicatedEPSBearerContextRequest](p)
-			p.standing(again.ERABID)
-			p.uplink(&eps.ActivateDedicatedEPSBearerContextAccept{EBI: d.EBI})
-			w.told(ch, gtpc.Accepted)
-		})
-	}
 }

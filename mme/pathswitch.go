@@ -183,6 +183,7 @@ func (c *conn) switchPath(l *leg, m *s1ap.PathSwitchRequest) error {
 	c.leg = l
 	err := c.takePath(ends)
 	if err == nil {
+		c.radioLeft()
 		err = c.toENB(c.switchAnswer(m))
 	}
 	c.report(err)
