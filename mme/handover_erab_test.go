@@ -22,8 +22,8 @@ const (
 	saidFailed                   // because of the handover
 )
 
-// leave is an S1 handover to f with something of the source in between.
-func (p *phone) leave(f *enbPeer, bearers int, source func()) {
+// movesTo is an S1 handover to f with something of the source in between.
+func (p *phone) movesTo(f *enbPeer, bearers int, source func()) {
 	p.w.t.Helper()
 	m, r := p.prepare(f)
 	if len(r.ERABToBeSetupListHOReq) != bearers {
@@ -79,7 +79,7 @@ func TestAbnormal_36413_8_2_1_4_HandoverDuringSetup(t *testing.T) {
 			session, _ := w.gw.only(w)
 			ch := w.creates(session, voice(0x700))
 			setUp[*eps.ActivateDedicatedEPSBearerContextRequest](p)
-			p.leave(f, 1, func() {
+			p.movesTo(f, 1, func() {
 				switch s {
 				case saidDone:
 					p.standing(6)
@@ -170,7 +170,7 @@ func TestAbnormal_36413_8_2_2_4_HandoverDuringModify(t *testing.T) {
 					synctest.Wait()
 					p.goes(f, 6)
 				} else {
-					p.leave(f, 2, answer)
+					p.movesTo(f, 2, answer)
 				}
 				w.untold(ch)
 				m := expect[*s1ap.ERABModifyRequest](p.e).ERABToBeModifiedListBearerModReq[0]
@@ -201,7 +201,7 @@ func TestAbnormal_36413_8_2_3_4_HandoverDuringRelease(t *testing.T) {
 					t.Errorf("%+v", ack)
 				}
 			} else {
-				p.leave(f, 1, func() {})
+				p.movesTo(f, 1, func() {})
 			}
 			w.untold(ch)
 			p.uplink(&eps.DeactivateEPSBearerContextAccept{EBI: 6})
@@ -230,7 +230,7 @@ func TestHandoverDuringReleaseIndication(t *testing.T) {
 				f.send(&s1ap.HandoverFailure{MMEUES1APID: m.there.mmeID, Cause: s1ap.CauseRadioNetworkNoRadioResourcesAvailableInTargetCell.Cause()})
 				p.failed()
 			} else {
-				p.leave(f, 2, gone)
+				p.movesTo(f, 2, gone)
 				if r := expect[*s1ap.ERABReleaseCommand](f); len(r.ERABToBeReleasedList) != 1 || r.ERABToBeReleasedList[0].ERABID != 6 {
 					t.Errorf("%+v", r)
 				}
