@@ -65,9 +65,7 @@ func (c *conn) interrupt(in inbound) error {
 	case locate:
 		return c.askLocation(m.mode)
 	case *s1ap.NASNonDeliveryIndication:
-		c.m.count.procedure("NAS non delivery", m.Cause.String())
-		c.undelivered(m)
-		return nil // the procedure's timer repeats (TS 24.301 §5.4.2.7 and the like)
+		return c.undelivered(m)
 	case *s1ap.PathSwitchRequest:
 		return c.switchPath(in.leg, m)
 	case *s1ap.ERABReleaseResponse: // of bearers that nobody waits for

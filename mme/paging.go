@@ -27,7 +27,7 @@ type PagingWhere uint8
 
 // The places.
 const (
-	PageLast  PagingWhere = iota // the eNB where it was last
+	PageLast  PagingWhere = iota // the eNB where it was last, and those that this one has recommended
 	PageAreas                    // those of its tracking areas
 	PageAll                      // every eNB, though the phone would have told
 )
@@ -119,7 +119,8 @@ type page struct {
 	tais     []id.TAI
 	last     id.GlobalENBID
 	help     pagingHelp
-	priority uint8 // 1 to 8; 0: none
+	attempts []attempt // of the stage; may be none
+	priority uint8     // 1 to 8; 0: none
 }
 
 // areas are the tracking areas in which the phone may be without having told.
@@ -139,7 +140,9 @@ func (u *ue) areas() []id.TAI {
 func (m *MME) page(ctx context.Context, p page) {
 	began := time.Now()
 	m.count.begins("paging")
-	for _, s := range m.o.Paging {
+	numbered := attempts(m.o.Paging)
+	for i, s := range m.o.Paging {
+		p.attempts = numbered[i]
 		m.pageStage(ctx, p, s)
 	}
 	m.known.mu.Lock()
@@ -175,7 +178,11 @@ func (m *MME) page(ctx context.Context, p page) {
 // pageStage pages and waits as often as a stage says, at the times when the phone
 // listens. A stage with no eNB takes no time.
 func (m *MME) pageStage(ctx context.Context, p page, s PagingStage) {
-	for range s.Times {
+	for n := range s.Times {
+		var a attempt
+		if n < len(p.attempts) {
+			a = p.attempts[n]
+		}
 		sent := false
 		for _, t := range p.names() {
 			if !pause(ctx, p.asleep(t, m.o.HyperFrames)) {
@@ -183,7 +190,7 @@ func (m *MME) pageStage(ctx context.Context, p page, s PagingStage) {
 			}
 			for _, e := range m.legs.all() {
 				if tais := p.at(s.Where, e.show()); len(tais) > 0 {
-					_ = e.send(0, p.message(m.o.GUMMEI.Code, t, tais))
+					_ = e.send(0, p.message(m.o.GUMMEI.Code, t, tais, a))
 					sent = true
 				}
 			}
@@ -219,14 +226,14 @@ func (p *page) at(where PagingWhere, e ENBInfo) []id.TAI {
 	if where == PageAll {
 		return e.TAIs
 	}
-	if where == PageLast && e.ID != p.last || !slices.ContainsFunc(e.TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
+	if where == PageLast && e.ID != p.last && !p.help.recommends(e) || !slices.ContainsFunc(e.TAIs, func(t id.TAI) bool { return slices.Contains(p.tais, t) }) {
 		return nil
 	}
 	return p.tais
 }
 
 // message makes the Paging message (TS 36.413 §9.1.6).
-func (p *page) message(code id.MMECode, t id.MTMSI, tais []id.TAI) *s1ap.Paging {
+func (p *page) message(code id.MMECode, t id.MTMSI, tais []id.TAI, a attempt) *s1ap.Paging {
 	msg := &s1ap.Paging{
 		UEIdentityIndexValue: pagingIndex(p.imsi), CNDomain: s1ap.CNDomainPs, PagingDRX: pagingDRX(p.drx), PagingEDRXInformation: pagingEDRX(p.edrx),
 		UEPagingID: s1ap.UEPagingID{Choice: s1ap.UEPagingIDChoiceSTMSI, STMSI: s1ap.FromSTMSI(id.STMSI{Code: code, TMSI: t})},
@@ -237,7 +244,7 @@ func (p *page) message(code id.MMECode, t id.MTMSI, tais []id.TAI) *s1ap.Paging 
 	if p.priority >= 1 && p.priority <= 8 {
 		msg.PagingPriority = new(s1ap.PagingPriority(p.priority - 1))
 	}
-	msg.UERadioCapabilityForPaging, msg.AssistanceDataForPaging = p.help.radioPaging, p.help.assistance()
+	msg.UERadioCapabilityForPaging, msg.AssistanceDataForPaging = p.help.radioPaging, p.help.assistance(a)
 	for _, t := range tais {
 		msg.TAIList = append(msg.TAIList, s1ap.TAIItem{TAI: s1ap.FromTAI(t)})
 	}

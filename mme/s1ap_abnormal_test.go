@@ -120,24 +120,6 @@ func TestAbnormal_36413_8_6_2_1(t *testing.T) {
 	})
 }
 
-// TS 36.413 §8.6.2.4: a NAS PDU that was not delivered because the radio link is lost
-// is not sent again; what waits for an answer has its timer.
-func TestAbnormal_36413_8_6_2_4(t *testing.T) {
-	play(t, nil, func(w *world) {
-		p := w.phone(w.tower(0x19b))
-		p.initial(p.attachRequest())
-		m := expect[*s1ap.DownlinkNASTransport](p.e)
-		p.mmeID = m.MMEUES1APID
-		lost := s1ap.CauseRadioNetworkRadioConnectionWithUeLost.Cause()
-		p.e.send(&s1ap.NASNonDeliveryIndication{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, NASPDU: m.NASPDU, Cause: lost})
-		p.e.silent(5 * time.Second)
-		w.counted("NAS non delivery "+lost.String(), 1)
-		if again := expect[*s1ap.DownlinkNASTransport](p.e); !bytes.Equal(again.NASPDU, m.NASPDU) {
-			t.Error("T3460 has sent something else")
-		}
-	})
-}
-
 // TS 36.413 §8.7.4.4: an eNB that has heard no answer sends its configuration update
 // again: it is acknowledged again.
 func TestAbnormal_36413_8_7_4_4(t *testing.T) {

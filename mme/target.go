@@ -62,7 +62,11 @@ func (h *handover) meanwhile(in inbound, t *time.Timer) error {
 		in.leg.enb.unsupported(m)
 	case *s1ap.PathSwitchRequest:
 		c.refuseSwitch(in.leg, m)
-	case *s1ap.UECapabilityInfoIndication, *s1ap.NASNonDeliveryIndication:
+	case *s1ap.NASNonDeliveryIndication:
+		if err := c.undelivered(m); err != nil {
+			return h.without(in.leg, err, t)
+		}
+	case *s1ap.UECapabilityInfoIndication:
 		return c.interrupt(in)
 	default:
 		if len(c.held) >= c.m.o.Inbox {
