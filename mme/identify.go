@@ -125,6 +125,7 @@ func (c *conn) enter() error {
 		return nil
 	}
 	for {
+		c.ue.epoch = max(c.ue.epoch, c.m.elsewhere(c.ue.imsi))
 		p, err := c.m.known.enter(c.ue, c)
 		if errors.Is(err, errFull) {
 			return refuse(eps.EMMCauseCongestion, err)

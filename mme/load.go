@@ -133,6 +133,9 @@ const tidyWidth = 32
 // that were connected are released, sessions that belong to nobody deleted. A
 // phone that comes meanwhile goes first.
 func (m *MME) tidy() {
+	if len(m.untidy) > 0 {
+		m.hearPool()
+	}
 	for list := m.untidy; len(list) > 0 && m.leaving.Err() == nil; {
 		var (
 			wait  sync.WaitGroup

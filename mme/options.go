@@ -198,7 +198,7 @@ func (o Options) complete() (Options, error) {
 	if o.Emergency != nil {
 		errs = append(errs, o.Emergency.check())
 	}
-	errs = append(errs, Configuration{o.Name, o.Capacity, o.Shared}.check(o.GUMMEI.PLMN))
+	errs = append(errs, Configuration{o.Name, o.Capacity, o.Shared}.Check(o.GUMMEI.PLMN))
 	return o, errors.Join(append(errs, checkAreas(o.Areas), checkPaging(o.Paging))...)
 }
 

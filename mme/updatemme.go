@@ -20,7 +20,8 @@ type Configuration struct {
 // maxServedPLMNs bounds the PLMNs of one MME (TS 36.413 §9.3.6 maxnoofPLMNsPerMME).
 const maxServedPLMNs = 32
 
-func (c Configuration) check(own id.PLMN) error {
+// Check says what is wrong with a configuration of an MME whose own PLMN is own; nil: nothing.
+func (c Configuration) Check(own id.PLMN) error {
 	switch {
 	case len(c.Name) > 150 || !printable(c.Name):
 		return fmt.Errorf("mme: Name %q is no PrintableString of at most 150 characters", c.Name)
@@ -48,7 +49,7 @@ func (m *MME) Configuration() Configuration {
 // Update (TS 36.413 §8.7.5), as often as it takes. It does not wait for them. Phones
 // that are here stay, also those of a PLMN that is served no more.
 func (m *MME) Reconfigure(c Configuration) error {
-	if err := c.check(m.o.GUMMEI.PLMN); err != nil {
+	if err := c.Check(m.o.GUMMEI.PLMN); err != nil {
 		return err
 	}
 	c.Shared = slices.Clone(c.Shared)

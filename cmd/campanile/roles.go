@@ -29,8 +29,11 @@ func roleCommands(g *globals) []*cobra.Command {
 				"its campanile.toml. An eNB, or campanile sim --mme with agent.radio's address,\nthen connects to the agent.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, g, r.name) },
 		})
-		if r.name == "enb-agent" {
-			radioFlag(out[len(out)-1])
+		switch c := out[len(out)-1]; r.name {
+		case "enb-agent":
+			radioFlag(c)
+		case "mme":
+			c.AddCommand(mmeCommands(g)...)
 		}
 	}
 	return out
@@ -52,6 +55,9 @@ func run(cmd *cobra.Command, g *globals, role string) error {
 		log.Info("ready: "+role, "listening", t.Listening())
 		if a := t.Console(); a != "" {
 			log.Info("console: open http://" + a + " in a browser; Ctrl-C stops")
+		}
+		if role == "mme" {
+			defer onHangup(t.Reload)()
 		}
 		err = t.Wait(cmd.Context())
 		log.Info("stopping")

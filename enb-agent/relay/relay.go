@@ -16,13 +16,14 @@ import (
 	"campanile.network/internal/sctp"
 )
 
-// Options make a Relay. All but the last four are required.
+// Options make a Relay. All but MoreMMEs and the last four are required.
 type Options struct {
-	Radio     sctp.Listener  // where eNBs come to; the relay closes it
-	Core      sctp.Endpoint  // whence the MME is reached
-	MME       netip.AddrPort // its IP address and SCTP port
-	RadioUser PacketConn     // GTP-U towards eNBs; the relay closes it
-	CoreUser  PacketConn     // GTP-U towards gateways; the relay closes it
+	Radio     sctp.Listener    // where eNBs come to; the relay closes it
+	Core      sctp.Endpoint    // whence the MME is reached
+	MME       netip.AddrPort   // its IP address and SCTP port
+	MoreMMEs  []netip.AddrPort // of its pool, to the first of which that answers an eNB is brought when the MME does not; may be none
+	RadioUser PacketConn       // GTP-U towards eNBs; the relay closes it
+	CoreUser  PacketConn       // GTP-U towards gateways; the relay closes it
 
 	Dial     sctp.DialOptions // for the MME
 	Port     uint16           // GTP-U port of the neighbours; 0 means 2152

@@ -34,6 +34,8 @@ type desk struct {
 	deaf  bool                  // the MME does not answer
 	none  atomic.Int32          // so many dials are refused
 	pipe  sctp.PipeOptions      // towards the MME
+
+	silent, refusing netip.AddrPort // one of several MMEs
 }
 
 func (d *desk) Accept(ctx context.Context) (sctp.Association, error) {
@@ -51,11 +53,11 @@ func (d *desk) Shutdown(context.Context) error       { return nil }
 func (d *desk) Listen(uint16) (sctp.Listener, error) { return d, nil }
 
 func (d *desk) Dial(ctx context.Context, to netip.AddrPort, _ sctp.DialOptions) (sctp.Association, error) {
-	if d.deaf {
+	if d.deaf || to == d.silent {
 		<-ctx.Done()
 		return nil, sctp.ErrNoAnswer
 	}
-	if d.none.Add(-1) >= 0 {
+	if d.none.Add(-1) >= 0 || to == d.refusing {
 		return nil, &sctp.AbortError{Reason: "nobody listens"}
 	}
 	o := d.pipe

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"campanile.network/3gpp/s1ap"
@@ -33,11 +34,11 @@ func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
 		}
 		return
 	}
-	mme, err := r.reach(ctx, enb)
+	mme, at, err := r.reach(ctx, enb)
 	if err != nil {
 		r.sentAway.Add(1)
 		r.notReached.Store(new(err.Error()))
-		log.Warn("MME not reached: eNB sent away", "mme", r.MME, "err", err)
+		log.Warn("MME not reached: eNB sent away", "mme", r.MME, "more", len(r.MoreMMEs), "err", err)
 		return
 	}
 	r.notReached.Store(nil)
@@ -45,7 +46,7 @@ func (r *Relay) serve(ctx context.Context, enb sctp.Association) {
 	r.mu.Lock()
 	r.conns[c] = true
 	r.mu.Unlock()
-	log.Info("eNB connected", "mme", r.MME)
+	log.Info("eNB connected", "mme", at)
 	err = c.relayUntilEnd(ctx, first)
 	var ended *endedError
 	if errors.As(err, &ended) && ended.side == Core && ctx.Err() == nil {
@@ -79,8 +80,9 @@ func greeting(ctx context.Context, enb sctp.Association) (sctp.Message, error) {
 	return m, nil
 }
 
-// reach dials the MME again and again for as long as the eNB is held.
-func (r *Relay) reach(ctx context.Context, enb sctp.Association) (sctp.Association, error) {
+// reach dials the MME again and again for as long as the eNB is held, in turn with the
+// others of its pool: each has an equal part of the time to answer, at least.
+func (r *Relay) reach(ctx context.Context, enb sctp.Association) (mme sctp.Association, at netip.AddrPort, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DialTime)
 	defer cancel()
 	stop := make(chan struct{})
@@ -93,18 +95,26 @@ func (r *Relay) reach(ctx context.Context, enb sctp.Association) (sctp.Associati
 		case <-ctx.Done():
 		}
 	}()
-	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		mme, err := r.Core.Dial(ctx, r.MME, r.Dial)
+	all := append([]netip.AddrPort{r.MME}, r.MoreMMEs...)
+	for i, pause := 0, minPause; ; i++ {
+		at = all[i%len(all)]
+		try, done := context.WithTimeout(ctx, r.DialTime/time.Duration(len(all)))
+		mme, err = r.Core.Dial(try, at, r.Dial)
+		done()
 		if err == nil {
-			return mme, nil
+			return mme, at, nil
+		}
+		if (i+1)%len(all) != 0 && ctx.Err() == nil {
+			continue
 		}
 		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return nil, err
+			return nil, at, err
 		}
+		pause = min(2*pause, maxPause)
 	}
 }
 

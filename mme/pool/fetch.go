@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"campanile.network/3gpp/id"
@@ -11,7 +12,16 @@ import (
 // Fetch gives the record of the phone that names itself by an M-TMSI of the member
 // with that code, and has sent this NAS message: its owner is asked if it is there, and knows best;
 // else there is the copy here or, if this member has come later, that of another.
-func (n *Node) Fetch(ctx context.Context, code id.MMECode, t id.MTMSI, nas []byte) ([]byte, error) {
+func (n *Node) Fetch(ctx context.Context, code id.MMECode, t id.MTMSI, nas []byte) (record []byte, err error) {
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if err == nil {
+			n.count.Fetched++
+		} else {
+			n.count.Missed++
+		}
+	}()
 	for _, m := range n.present() {
 		if m.Code == code {
 			if b, err := ask(ctx, m, code, t, nas); err == nil || errors.Is(err, ErrForeign) {
@@ -35,14 +45,18 @@ func (n *Node) Fetch(ctx context.Context, code id.MMECode, t id.MTMSI, nas []byt
 func ask(ctx context.Context, m Member, code id.MMECode, t id.MTMSI, nas []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchWait)
 	defer cancel()
-	return m.Link.Fetch(ctx, code, t, nas)
+	b, err := m.Link.Fetch(ctx, code, t, nas)
+	if err == nil && (len(b) == 0 || len(b) > recordMost) {
+		return nil, fmt.Errorf("pool: a record of %d octets, want 1 to %d", len(b), recordMost)
+	}
+	return b, err
 }
 
 // present are the members that are followed now.
 func (n *Node) present() []Member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(n.o.Members), func(m Member) bool { return !n.up[m.Code] })
+	return slices.DeleteFunc(slices.Clone(n.o.Members), func(m Member) bool { return !n.others[m.Code].up })
 }
 
 // copyOf gives the copy of another member's phone; nil if there is none.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,30 +27,71 @@ const maxNAS = 8192
 // maxNames bounds the names of one phone: there are two while one is being changed.
 const maxNames = 4
 
-// NewServer makes a gRPC server on which the members with these keys reach n. It shows
-// key; whoever has another key than theirs does not get past TLS.
-func NewServer(n *Node, key ed25519.PrivateKey, members [][32]byte) (*grpc.Server, error) {
-	config, err := peertls.Server(key, func(peer [32]byte) error {
+// Check says whether a member with one of these keys is there: for the TLS of a server.
+func Check(members [][32]byte) peertls.Check {
+	return func(peer [32]byte) error {
 		if !slices.Contains(members, peer) {
 			return errors.New("pool: not the key of a member")
 		}
 		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(config)), grpc.MaxConcurrentStreams(64))
-	poolpb.RegisterPoolServer(s, &server{link: n.Link()})
-	return s, nil
 }
+
+// Register has a gRPC server answer for n, whose TLS lets in nobody but members, see [Check].
+func Register(s *grpc.Server, n *Node) {
+	poolpb.RegisterPoolServer(s, &server{link: n.Link(), followers: map[[32]byte]context.CancelCauseFunc{}})
+}
+
+// MaxRequest is how large a request of a member may be, in octets.
+const MaxRequest = 16 << 10
+
+// maxReply bounds what a member says at once, in octets: a batch, and what comes with its records.
+const maxReply = 2 * batchBytes
 
 type server struct {
 	poolpb.UnimplementedPoolServer
 	link Link
+
+	mu        sync.Mutex
+	followers map[[32]byte]context.CancelCauseFunc // by key
+}
+
+var errFollowsAnew = status.Error(codes.Aborted, "the same member follows anew")
+
+// follower is ctx for a member that begins to follow: it follows once at a time, and the last time
+// counts.
+func (s *server) follower(ctx context.Context) (context.Context, func(), error) {
+	key, err := peertls.PeerKey(ctx)
+	if err != nil {
+		return nil, nil, status.Error(codes.PermissionDenied, err.Error())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if former := s.followers[key]; former != nil {
+		former(errFollowsAnew)
+	}
+	s.followers[key] = cancel
+	return ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if context.Cause(ctx) != errFollowsAnew {
+			delete(s.followers, key)
+		}
+		cancel(nil)
+	}, nil
 }
 
 func (s *server) Follow(m *poolpb.FollowRequest, stream grpc.ServerStreamingServer[poolpb.Batch]) error {
-	return s.link.Follow(stream.Context(), Position{m.Run, m.Seq}, func(b Batch) error {
+	ctx, end, err := s.follower(stream.Context())
+	if err != nil {
+		return err
+	}
+	defer end()
+	return s.link.Follow(ctx, Position{m.Run, m.Seq}, func(b Batch) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		out := &poolpb.Batch{Run: b.Run, Seq: b.Seq}
 		for _, c := range b.Changes {
 			p := &poolpb.Change{Imsi: c.IMSI.Digits(), Epoch: c.Epoch, Record: c.Record}
@@ -81,7 +123,7 @@ func Dial(address string, key ed25519.PrivateKey, want [32]byte) (Link, io.Close
 		return nil, nil, err
 	}
 	c, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: silence}))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)), grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: silence}))
 	if err != nil {
 		return nil, nil, fmt.Errorf("pool: %w", err)
 	}
@@ -102,11 +144,11 @@ func (l *client) Follow(ctx context.Context, from Position, f func(Batch) error)
 		}
 		b := Batch{Position: Position{m.Run, m.Seq}}
 		for _, c := range m.Changes {
-			change, err := read(c)
-			if err != nil {
-				return err
+			if change, ok := read(c); ok {
+				b.Changes = append(b.Changes, change)
+			} else {
+				b.Refused++
 			}
-			b.Changes = append(b.Changes, change)
 		}
 		if err := f(b); err != nil {
 			return err
@@ -114,19 +156,21 @@ func (l *client) Follow(ctx context.Context, from Position, f func(Batch) error)
 	}
 }
 
-// read checks a change.
-func read(c *poolpb.Change) (out Change, err error) {
-	if out.IMSI, err = id.ParseIMSI(c.Imsi); err != nil || len(c.Tmsis) > maxNames {
-		return out, fmt.Errorf("pool: change of IMSI with %d digits and %d names: %w", len(c.Imsi), len(c.Tmsis), err)
+// read checks a change. One that is wrong is passed over: the link, and what else comes by
+// it, is more.
+func read(c *poolpb.Change) (out Change, ok bool) {
+	imsi, err := id.ParseIMSI(c.Imsi)
+	if err != nil || len(c.Tmsis) > maxNames || len(c.Record) > recordMost {
+		return out, false
 	}
+	out.IMSI, out.Epoch = imsi, c.Epoch
 	for _, t := range c.Tmsis {
 		out.TMSIs = append(out.TMSIs, id.MTMSI(t))
 	}
 	if len(c.Record) > 0 {
 		out.Record = c.Record
 	}
-	out.Epoch = c.Epoch
-	return out, nil
+	return out, true
 }
 
 func (l *client) Fetch(ctx context.Context, code id.MMECode, t id.MTMSI, nas []byte) ([]byte, error) {

@@ -25,14 +25,19 @@ import (
 
 // Bounds and times.
 const (
-	ringSize   = 1 << 16          // changes kept for members that lag; one that lags more begins anew
+	ringMost   = 1 << 16          // changes kept for members that lag; one that lags more begins anew
+	ringOctets = 64 << 20         // and octets of their records
 	batchMost  = 256              // changes in a batch
 	batchBytes = 1 << 20          // octets of records in a batch, beyond which it takes no more
+	recordMost = 1 << 15          // octets of a record; a larger one is not kept
+	epochMost  = 1 << 62          // of a change: beyond it there would be none that is higher
 	heartbeat  = 2 * time.Second  // of a member with no news
 	silence    = 7 * time.Second  // after which a link is given up
 	retryFirst = time.Second      // until a broken link is tried again; doubled each time
 	retryMost  = 10 * time.Second // at most
 	fetchWait  = time.Second      // for a member's answer
+	sweepWait  = time.Minute      // after all that a member has, until what it no more has is dropped
+	clockMost  = time.Minute      // by which members' clocks may differ without a word
 )
 
 // Link is the way to a member: [Node.Link] in one process, [Dial] to another.
@@ -53,6 +58,7 @@ type Position struct{ Run, Seq uint64 }
 type Batch struct {
 	Position
 	Changes []Change
+	Refused int // changes that could not be read
 }
 
 // Member is another MME of the pool.
@@ -90,6 +96,7 @@ type Options struct {
 	Code        id.MMECode
 	Members     []Member     // the others
 	MaxReplicas int          // phones of others that are kept; 1<<20
+	MaxOctets   int          // of their records; 512 MiB
 	Logger      *slog.Logger // nil discards
 }
 
@@ -100,20 +107,33 @@ type Node struct {
 	ready chan struct{} // closed when owner is set
 	owner Owner
 
-	mu       sync.Mutex
-	news     chan struct{} // closed at the next change
-	ring     []Change      // of seq first+1 and on
-	first    uint64
-	copies   map[id.IMSI]*replica
-	names    map[name]*replica
-	up       map[id.MMECode]bool
-	received uint64
+	mu     sync.Mutex
+	news   chan struct{} // closed at the next change
+	ring   []Change      // of seq first+1 and on
+	octets int           // of its records
+	first  uint64
+	copies map[id.IMSI]*replica
+	names  map[name]*replica
+	others map[id.MMECode]*other
+	held   int // octets of the copies' records
+	count  Counts
+}
+
+// other is what is known of another member.
+type other struct {
+	up     bool
+	since  time.Time // that it is so
+	why    string    // it is not
+	heard  chan struct{}
+	ahead  time.Duration // of this clock: the most that an epoch of its was
+	copies map[id.IMSI]*replica
 }
 
 // replica is a phone of another member as that one last said.
 type replica struct {
 	Change
 	owner id.MMECode
+	said  time.Time
 }
 
 type name struct {
@@ -123,10 +143,33 @@ type name struct {
 
 // Stats are what a node has.
 type Stats struct {
-	Replicas int      // phones of others
-	Up       []string // members that are followed now, by code in hexadecimal
-	Down     []string // and those that are not
-	Received uint64   // changes, since the start
+	Members  []MemberStats // the others, in the order of the options
+	Replicas int           // phones of others
+	Octets   int           // of their records
+	Kept     int           // changes for members that lag
+	KeptSize int           // octets of their records
+	Counts
+}
+
+// Counts are since the start.
+type Counts struct {
+	Received  uint64 // changes that members said
+	Refused   uint64 // of them those that could not be read, or were too large
+	Evicted   uint64 // copies that made room for others
+	Swept     uint64 // copies whose phones their member had no more
+	Snapshots uint64 // times that a member had to be told all, for it did not know where it was, or lagged too far
+	Fetched   uint64 // phones that were found in the pool
+	Missed    uint64 // and those that were not
+}
+
+// MemberStats are what is known of another member.
+type MemberStats struct {
+	Code     id.MMECode
+	Up       bool          // it is followed
+	Since    time.Time     // that it is so; zero: since the start
+	Why      string        // it is not, the last time it was tried; may be empty
+	Ahead    time.Duration // how far its clock, or that of who had its phones before, is ahead of this one, if it is seen to be
+	Replicas int           // its phones that are kept
 }
 
 // New checks the options.
@@ -134,18 +177,21 @@ func New(o Options) (*Node, error) {
 	if o.MaxReplicas == 0 {
 		o.MaxReplicas = 1 << 20
 	}
+	if o.MaxOctets == 0 {
+		o.MaxOctets = 512 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	seen := map[id.MMECode]bool{o.Code: true}
+	n := &Node{o: o, run: rand.Uint64() | 1, ready: make(chan struct{}), news: make(chan struct{}), copies: map[id.IMSI]*replica{}, names: map[name]*replica{},
+		others: map[id.MMECode]*other{}}
 	for _, m := range o.Members {
-		if seen[m.Code] {
+		if n.others[m.Code] != nil || m.Code == o.Code {
 			return nil, fmt.Errorf("pool: MME code %d is there twice", m.Code)
 		}
-		seen[m.Code] = true
+		n.others[m.Code] = &other{heard: make(chan struct{}), copies: map[id.IMSI]*replica{}}
 	}
-	return &Node{o: o, run: rand.Uint64() | 1, ready: make(chan struct{}), news: make(chan struct{}), copies: map[id.IMSI]*replica{}, names: map[name]*replica{},
-		up: map[id.MMECode]bool{}}, nil
+	return n, nil
 }
 
 // Serve follows the other members for an MME until ctx ends. A node serves once.
@@ -165,14 +211,10 @@ func (n *Node) Serve(ctx context.Context, owner Owner) error {
 func (n *Node) Stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := Stats{Replicas: len(n.copies), Received: n.received}
+	s := Stats{Replicas: len(n.copies), Octets: n.held, Kept: len(n.ring), KeptSize: n.octets, Counts: n.count}
 	for _, m := range n.o.Members {
-		code := fmt.Sprintf("%02x", uint8(m.Code))
-		if n.up[m.Code] {
-			s.Up = append(s.Up, code)
-		} else {
-			s.Down = append(s.Down, code)
-		}
+		o := n.others[m.Code]
+		s.Members = append(s.Members, MemberStats{m.Code, o.up, o.since, o.why, o.ahead, len(o.copies)})
 	}
 	return s
 }
@@ -182,197 +224,43 @@ func (n *Node) Changed(changes []Change) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ring = append(n.ring, changes...)
-	if over := len(n.ring) - ringSize; over > ringSize/4 { // not each time: the rest is copied
-		n.ring = slices.Clone(n.ring[over:])
-		n.first += uint64(over)
-	}
 	for _, c := range changes {
+		n.octets += len(c.Record)
 		if r := n.copies[c.IMSI]; r != nil && c.Record != nil && c.Epoch > r.Epoch {
 			n.drop(r) // it is this MME's now
 		}
+	}
+	if len(n.ring) > ringMost+ringMost/4 || n.octets > ringOctets+ringOctets/4 { // not each time: the rest is copied
+		k := 0
+		for ; len(n.ring)-k > ringMost || n.octets > ringOctets; k++ {
+			n.octets -= len(n.ring[k].Record)
+		}
+		n.ring = slices.Clone(n.ring[k:])
+		n.first += uint64(k)
 	}
 	close(n.news)
 	n.news = make(chan struct{})
 }
 
-// feed is Follow for the other members.
-func (n *Node) feed(ctx context.Context, from Position, f func(Batch) error) error {
-	select {
-	case <-n.ready:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
-	known := from.Run == n.run
-	at := from.Seq
-	for {
-		changes, news, ok := n.after(at)
-		if !known || !ok {
-			var err error
-			if at, err = n.everything(f); err != nil {
-				return err
-			}
-			known = true
-			continue
-		}
-		for list := range batches(changes) {
-			at += uint64(len(list))
-			if err := f(Batch{Position{n.run, at}, list}); err != nil {
-				return err
-			}
-		}
-		if len(changes) > 0 {
-			continue
-		}
-		select {
-		case <-news:
-		case <-beat.C:
-			if err := f(Batch{Position: Position{n.run, at}}); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// after gives the changes after a position, or what ends with the next one; not ok: they
-// are forgotten, or were never.
-func (n *Node) after(seq uint64) (changes []Change, news <-chan struct{}, ok bool) {
+// Epoch gives that of a phone's copy, 0 without one: who takes the phone, or has it attach,
+// goes beyond it.
+func (n *Node) Epoch(imsi id.IMSI) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if seq < n.first || seq > n.first+uint64(len(n.ring)) {
-		return nil, nil, false
+	if r := n.copies[imsi]; r != nil {
+		return r.Epoch
 	}
-	return slices.Clip(n.ring[seq-n.first:]), n.news, true
+	return 0
 }
 
-// everything gives f all records, and the position from which on there is more.
-func (n *Node) everything(f func(Batch) error) (seq uint64, err error) {
-	n.mu.Lock()
-	seq = n.first + uint64(len(n.ring))
-	n.mu.Unlock()
-	var all []Change
-	n.owner.Records(func(c Change) { all = append(all, c) })
-	for list := range batches(all) {
-		if err := f(Batch{Position{0, 0}, list}); err != nil {
-			return 0, err
-		}
-	}
-	return seq, f(Batch{Position: Position{n.run, seq}})
-}
-
-// batches cuts changes into pieces that may be sent.
-func batches(changes []Change) func(yield func([]Change) bool) {
-	return func(yield func([]Change) bool) {
-		for len(changes) > 0 {
-			k, octets := 0, 0
-			for k < len(changes) && k < batchMost && octets < batchBytes {
-				octets += len(changes[k].Record)
-				k++
-			}
-			if !yield(changes[:k]) {
-				return
-			}
-			changes = changes[k:]
-		}
-	}
-}
-
-// follow follows a member for as long as ctx lasts.
-func (n *Node) follow(ctx context.Context, m Member) {
-	var at Position
-	wait := retryFirst
-	for ctx.Err() == nil {
-		err := n.followOnce(ctx, m, &at, func() { wait = retryFirst })
-		n.mu.Lock()
-		was := n.up[m.Code]
-		n.up[m.Code] = false
-		n.mu.Unlock()
-		if was {
-			n.o.Logger.Warn("MME of the pool is away", "code", uint8(m.Code), "err", err)
-		}
+// Heard returns when every other member has said all it has since the start, or
+// when ctx ends.
+func (n *Node) Heard(ctx context.Context) {
+	for _, m := range n.o.Members {
 		select {
+		case <-n.others[m.Code].heard:
 		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, retryMost)
-	}
-}
-
-var errSilent = errors.New("pool: the member is silent")
-
-func (n *Node) followOnce(ctx context.Context, m Member, at *Position, came func()) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	quiet := time.AfterFunc(silence, func() { cancel(errSilent) })
-	defer quiet.Stop()
-	return m.Link.Follow(ctx, *at, func(b Batch) error {
-		quiet.Reset(silence)
-		came()
-		n.take(m.Code, b.Changes)
-		if b.Run != 0 {
-			*at = b.Position
-		}
-		n.mu.Lock()
-		was := n.up[m.Code]
-		n.up[m.Code] = true
-		n.mu.Unlock()
-		if !was {
-			n.o.Logger.Info("MME of the pool is there", "code", uint8(m.Code))
-		}
-		return ctx.Err()
-	})
-}
-
-// take takes what a member says of its phones.
-func (n *Node) take(owner id.MMECode, changes []Change) {
-	for _, c := range changes {
-		if n.keep(owner, c) {
-			n.owner.Disowned(c.IMSI, c.Epoch)
-		}
-	}
-}
-
-// keep keeps a copy, unless there is one of a later epoch.
-func (n *Node) keep(owner id.MMECode, c Change) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.received++
-	had := n.copies[c.IMSI]
-	switch {
-	case c.Record == nil:
-		if had != nil && had.owner == owner {
-			n.drop(had)
-		}
-		return false
-	case had != nil && had.Epoch > c.Epoch:
-		return false
-	case had != nil:
-		n.drop(had)
-	case len(n.copies) >= n.o.MaxReplicas:
-		for _, some := range n.copies {
-			n.drop(some)
-			break
-		}
-	}
-	r := &replica{c, owner}
-	n.copies[c.IMSI] = r
-	for _, t := range c.TMSIs {
-		n.names[name{owner, t}] = r
-	}
-	return true
-}
-
-// drop forgets a copy. The caller holds mu.
-func (n *Node) drop(r *replica) {
-	if n.copies[r.IMSI] == r {
-		delete(n.copies, r.IMSI)
-	}
-	for _, t := range r.TMSIs {
-		if k := (name{r.owner, t}); n.names[k] == r {
-			delete(n.names, k)
+			return
 		}
 	}
 }

@@ -1538,6 +1538,94 @@ func (x *PhoneActionReply) GetText() string {
 	return ""
 }
 
+type ManageMMERequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Verb          string                 `protobuf:"bytes,1,opt,name=verb,proto3" json:"verb,omitempty"` // drain, undrain or reload
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ManageMMERequest) Reset() {
+	*x = ManageMMERequest{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ManageMMERequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ManageMMERequest) ProtoMessage() {}
+
+func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ManageMMERequest.ProtoReflect.Descriptor instead.
+func (*ManageMMERequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ManageMMERequest) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+type ManageMMEReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ManageMMEReply) Reset() {
+	*x = ManageMMEReply{}
+	mi := &file_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ManageMMEReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ManageMMEReply) ProtoMessage() {}
+
+func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ManageMMEReply.ProtoReflect.Descriptor instead.
+func (*ManageMMEReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ManageMMEReply) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type TracePhoneRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Phone         string                 `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"`
@@ -1553,7 +1641,7 @@ type TracePhoneRequest struct {
 
 func (x *TracePhoneRequest) Reset() {
 	*x = TracePhoneRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1653,7 @@ func (x *TracePhoneRequest) String() string {
 func (*TracePhoneRequest) ProtoMessage() {}
 
 func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1666,7 @@ func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
 func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TracePhoneRequest) GetPhone() string {
@@ -1641,7 +1729,7 @@ type TraceReply struct {
 
 func (x *TraceReply) Reset() {
 	*x = TraceReply{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1741,7 @@ func (x *TraceReply) String() string {
 func (*TraceReply) ProtoMessage() {}
 
 func (x *TraceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1754,7 @@ func (x *TraceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
 func (*TraceReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TraceReply) GetText() string {
@@ -1804,6 +1892,10 @@ const file_admin_proto_rawDesc = "" +
 	"\breattach\x18\x02 \x01(\bR\breattach\x12\x14\n" +
 	"\x05cause\x18\x03 \x01(\rR\x05cause\"&\n" +
 	"\x10PhoneActionReply\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"&\n" +
+	"\x10ManageMMERequest\x12\x12\n" +
+	"\x04verb\x18\x01 \x01(\tR\x04verb\"$\n" +
+	"\x0eManageMMEReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"\xbe\x01\n" +
 	"\x11TracePhoneRequest\x12\x14\n" +
 	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x18\n" +
@@ -1817,7 +1909,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"TraceReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xbe\b\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\x95\t\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -1833,7 +1925,8 @@ const file_admin_proto_rawDesc = "" +
 	"\vDetachPhone\x12&.campanile.admin.v1.DetachPhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12S\n" +
 	"\tPagePhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12U\n" +
 	"\n" +
-	"TracePhone\x12%.campanile.admin.v1.TracePhoneRequest\x1a\x1e.campanile.admin.v1.TraceReply0\x01B\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"TracePhone\x12%.campanile.admin.v1.TracePhoneRequest\x1a\x1e.campanile.admin.v1.TraceReply0\x01\x12U\n" +
+	"\tManageMME\x12$.campanile.admin.v1.ManageMMERequest\x1a\".campanile.admin.v1.ManageMMEReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -1847,7 +1940,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_admin_proto_goTypes = []any{
 	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
 	(*AddSubscribersRequest)(nil),  // 1: campanile.admin.v1.AddSubscribersRequest
@@ -1873,8 +1966,10 @@ var file_admin_proto_goTypes = []any{
 	(*PhoneRequest)(nil),           // 21: campanile.admin.v1.PhoneRequest
 	(*DetachPhoneRequest)(nil),     // 22: campanile.admin.v1.DetachPhoneRequest
 	(*PhoneActionReply)(nil),       // 23: campanile.admin.v1.PhoneActionReply
-	(*TracePhoneRequest)(nil),      // 24: campanile.admin.v1.TracePhoneRequest
-	(*TraceReply)(nil),             // 25: campanile.admin.v1.TraceReply
+	(*ManageMMERequest)(nil),       // 24: campanile.admin.v1.ManageMMERequest
+	(*ManageMMEReply)(nil),         // 25: campanile.admin.v1.ManageMMEReply
+	(*TracePhoneRequest)(nil),      // 26: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 27: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
@@ -1893,21 +1988,23 @@ var file_admin_proto_depIdxs = []int32{
 	21, // 13: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
 	22, // 14: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
 	21, // 15: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
-	24, // 16: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	2,  // 17: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	5,  // 18: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	7,  // 19: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	9,  // 20: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	13, // 21: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	15, // 22: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	17, // 23: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	20, // 24: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	20, // 25: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	23, // 26: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	23, // 27: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	25, // 28: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	17, // [17:29] is the sub-list for method output_type
-	5,  // [5:17] is the sub-list for method input_type
+	26, // 16: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	24, // 17: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	2,  // 18: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	5,  // 19: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	7,  // 20: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	9,  // 21: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	13, // 22: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	15, // 23: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	17, // 24: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	20, // 25: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	20, // 26: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	23, // 27: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	23, // 28: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	27, // 29: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	25, // 30: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	18, // [18:31] is the sub-list for method output_type
+	5,  // [5:18] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -1924,7 +2021,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

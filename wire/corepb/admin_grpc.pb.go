@@ -34,6 +34,7 @@ const (
 	Admin_DetachPhone_FullMethodName     = "/campanile.admin.v1.Admin/DetachPhone"
 	Admin_PagePhone_FullMethodName       = "/campanile.admin.v1.Admin/PagePhone"
 	Admin_TracePhone_FullMethodName      = "/campanile.admin.v1.Admin/TracePhone"
+	Admin_ManageMME_FullMethodName       = "/campanile.admin.v1.Admin/ManageMME"
 )
 
 // AdminClient is the client API for Admin service.
@@ -53,6 +54,8 @@ type AdminClient interface {
 	DetachPhone(ctx context.Context, in *DetachPhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
 	PagePhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
 	TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error)
+	// Of the MME itself, where it runs.
+	ManageMME(ctx context.Context, in *ManageMMERequest, opts ...grpc.CallOption) (*ManageMMEReply, error)
 }
 
 type adminClient struct {
@@ -192,6 +195,16 @@ func (c *adminClient) TracePhone(ctx context.Context, in *TracePhoneRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_TracePhoneClient = grpc.ServerStreamingClient[TraceReply]
 
+func (c *adminClient) ManageMME(ctx context.Context, in *ManageMMERequest, opts ...grpc.CallOption) (*ManageMMEReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ManageMMEReply)
+	err := c.cc.Invoke(ctx, Admin_ManageMME_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -209,6 +222,8 @@ type AdminServer interface {
 	DetachPhone(context.Context, *DetachPhoneRequest) (*PhoneActionReply, error)
 	PagePhone(context.Context, *PhoneRequest) (*PhoneActionReply, error)
 	TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error
+	// Of the MME itself, where it runs.
+	ManageMME(context.Context, *ManageMMERequest) (*ManageMMEReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -254,6 +269,9 @@ func (UnimplementedAdminServer) PagePhone(context.Context, *PhoneRequest) (*Phon
 }
 func (UnimplementedAdminServer) TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error {
 	return status.Error(codes.Unimplemented, "method TracePhone not implemented")
+}
+func (UnimplementedAdminServer) ManageMME(context.Context, *ManageMMERequest) (*ManageMMEReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ManageMME not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -485,6 +503,24 @@ func _Admin_TracePhone_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_TracePhoneServer = grpc.ServerStreamingServer[TraceReply]
 
+func _Admin_ManageMME_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ManageMMERequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ManageMME(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ManageMME_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ManageMME(ctx, req.(*ManageMMERequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -535,6 +571,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PagePhone",
 			Handler:    _Admin_PagePhone_Handler,
+		},
+		{
+			MethodName: "ManageMME",
+			Handler:    _Admin_ManageMME_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -27,6 +27,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if c.s.S11 != nil {
 		o.gtpc("mme", c.s.S11())
 	}
+	if c.s.Pool != nil {
+		o.pool(c.s.Pool())
+	}
 	for _, end := range slices.Sorted(maps.Keys(c.s.SCTP)) {
 		o.sctp(end, c.s.SCTP[end]())
 	}

@@ -27,6 +27,7 @@ import (
 	"campanile.network/hss-chain/hss"
 	"campanile.network/internal/sctp"
 	"campanile.network/mme"
+	"campanile.network/mme/pool"
 	"campanile.network/wire/gtpc"
 )
 
@@ -37,6 +38,7 @@ type Sources struct {
 
 	MME     func() mme.Stats
 	S11     func() gtpc.Stats // of the MME
+	Pool    func() pool.Stats // of the MME, if it is in one
 	SCTP    map[string]func() sctp.Stats
 	Home    *HomeWatch
 	HSS     func() hss.Stats

@@ -27,6 +27,7 @@ type Config struct {
 	Tower    TowerConfig   `toml:"tower" comment:"The tower of this machine."`
 	Radio    RadioConfig   `toml:"radio" comment:"What is on the air."`
 	MME      MMEConfig     `toml:"mme"`
+	Pool     PoolConfig    `toml:"pool" comment:"Other MMEs of this network, which take over phones of one that dies."`
 	Gateway  GatewayConfig `toml:"gateway"`
 	Agent    AgentConfig   `toml:"agent" comment:"The agent stands at the tower, between eNB and core."`
 	HSS      HSSConfig     `toml:"hss"`
@@ -123,13 +124,14 @@ type MetricsConfig struct {
 
 // PeersConfig is for roles on their own.
 type PeersConfig struct {
-	HSS         string `toml:"hss" comment:"Address and port of hss-chain."`
-	Billing     string `toml:"billing" comment:"Address and port of billing."`
-	MME         string `toml:"mme" comment:"Address of the MME; empty: mme.address."`
-	Gateway     string `toml:"gateway" comment:"Address of the gateway; empty: gateway.address."`
-	OperatorKey string `toml:"operator_key" comment:"The operator's public key; empty: that of keys/operator."`
-	HSSKey      string `toml:"hss_key" comment:"The authentication centre's public key; empty: that of keys/hss."`
-	Pass        string `toml:"pass" comment:"The operator's word for this gateway's own key; empty where keys/operator is."`
+	HSS         string   `toml:"hss" comment:"Address and port of hss-chain."`
+	Billing     string   `toml:"billing" comment:"Address and port of billing."`
+	MME         string   `toml:"mme" comment:"Address of the MME; empty: mme.address."`
+	MoreMMEs    []string `toml:"more_mmes" comment:"Addresses of the further MMEs of a pool, for gateway and towers: a tower's eNB is brought to the first that answers, peers.mme before these."`
+	Gateway     string   `toml:"gateway" comment:"Address of the gateway; empty: gateway.address."`
+	OperatorKey string   `toml:"operator_key" comment:"The operator's public key; empty: that of keys/operator."`
+	HSSKey      string   `toml:"hss_key" comment:"The authentication centre's public key; empty: that of keys/hss."`
+	Pass        string   `toml:"pass" comment:"The operator's word for this gateway's own key; empty where keys/operator is."`
 }
 
 // DefaultConfig is what campanile init writes.
@@ -148,7 +150,8 @@ func DefaultConfig() Config {
 		Chain:   ChainConfig{BlockInterval: config.Duration(time.Second), GRPC: "127.0.0.1:9090"},
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
 		Metrics: MetricsConfig{Listen: "127.0.0.1:9100"},
-		Peers:   PeersConfig{HSS: "127.0.0.1:7100", Billing: "127.0.0.1:7101"},
+		Pool:    PoolConfig{Members: []string{}},
+		Peers:   PeersConfig{HSS: "127.0.0.1:7100", Billing: "127.0.0.1:7101", MoreMMEs: []string{}},
 	}
 }
 
@@ -185,8 +188,11 @@ type settings struct {
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
 	operatorKey, hssKey                      [32]byte   // zero: of the files
 	s1ap, toENB, toMME, fromENB              sctpEnd
-	emergency                                id.APN      // zero: there are no emergency sessions
-	mmeOptions                               mme.Options // what [mme] says, and nothing else
+	emergency                                id.APN         // zero: there are no emergency sessions
+	mmeOptions                               mme.Options    // what [mme] says, and nothing else
+	poolListen                               netip.AddrPort // zero: there is no pool of MMEs
+	poolMembers                              []poolMember
+	moreMMEs                                 []netip.Addr // beside toMMEAt
 	pool                                     netip.Prefix
 	router                                   netip.Addr
 }
@@ -262,6 +268,9 @@ func (c *Config) resolve() (s settings, err error) {
 	if s.mmeOptions, err = c.MME.options(s, bad); err != nil {
 		return s, err
 	}
+	if err := c.resolvePool(&s, bad); err != nil {
+		return s, err
+	}
 	if err := c.resolveSCTP(&s, bad); err != nil {
 		return s, err
 	}
@@ -269,6 +278,14 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, err
 	}
 	return s, c.checkRadio(s)
+}
+
+// mmes are the addresses from which the gateway takes S11.
+func (s *settings) mmes() (out []netip.Prefix) {
+	for _, a := range append([]netip.Addr{s.toMMEAt}, s.moreMMEs...) {
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out
 }
 
 // foundOut is an address that is not known before: unspecified.

@@ -212,7 +212,7 @@ func (t *Town) startGateway(context.Context) error {
 		return t.portTaken(err, "gateway.address")
 	}
 	t.serve("data path", path.Serve)
-	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: []netip.Prefix{netip.PrefixFrom(t.set.toMMEAt, t.set.toMMEAt.BitLen())}, S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
+	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: t.set.mmes(), S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
 		APNs: t.set.apns(), Emergency: t.set.emergency, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.operatorKey),
 		Sink: t.sink, Logger: t.role("gateway")})
 	if err != nil {
@@ -308,17 +308,26 @@ func (t *Town) startMME(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "mme.address")
 	}
+	if err := t.openPool(); err != nil {
+		return err
+	}
 	o := t.set.mmeOptions
-	o.Name, o.ChainID, o.Operator, o.Home, o.Gateway, o.Towers = "campanile", t.chainID, t.keys.operator, t.watchedHome(), c, towers{t.model}
+	if t.pool != nil {
+		o.Pool = t.pool
+	}
+	o.ChainID, o.Operator, o.Home, o.Gateway, o.Towers = t.chainID, t.keys.operator, t.watchedHome(), c, towers{t.model}
 	o.PathSwitch, o.Store, o.Memory, o.Dialer, o.Messages = towers{t.model}.pathSwitch(t.cfg.MME.X2), kept, kept, ep, &mme.LocalMessages{}
 	o.NetworkName, o.Trace, o.Events, o.Logger = t.cfg.Network.Name, t.tracer(), t.mmeEvent, t.role("mme")
 	m, err = mme.New(o)
 	if err != nil {
 		return err
 	}
-	t.mme, t.sources.S11 = m, c.Stats
+	t.mme, t.sources.S11, t.live.conf = m, c.Stats, m.Configuration()
 	t.bound = append(t.bound, fmt.Sprintf("S1AP %v", l.Addr()))
 	t.serve("S11", c.Serve)
+	if err := t.startPool(m); err != nil {
+		return err
+	}
 	t.serve("MME", func(ctx context.Context) error { return m.Serve(ctx, l) })
 	t.serve("barring", t.detachBarred)
 	return nil

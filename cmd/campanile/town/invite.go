@@ -331,7 +331,15 @@ const registerFile = "register-tower.txt"
 func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) error {
 	defer func() { r.Next = append(r.Next, fmt.Sprintf("campanile %s --home %s", r.Role, r.Home)) }()
 	switch r.Role {
-	case "billing", "mme":
+	case "mme":
+		if _, err := ownKey(r.Home, "pool"); err != nil {
+			return err
+		}
+		defer func() {
+			r.Next = append(r.Next, "for a pool of several MMEs: set pool.listen and mme.code in "+c.file+", then campanile mme member --home "+r.Home+" prints the line for the others' pool.members")
+		}()
+		fallthrough
+	case "billing":
 		r.Next = append(r.Next, "copy keys/operator from the main home to "+keyFile(r.Home, "operator")+" by a safe way, mode 0600: "+r.Role+" signs with it")
 	case "enb-agent":
 		sign := keyproof.Sign(own.Ed25519(), keyproof.Tower, i.ChainID, i.Owner)

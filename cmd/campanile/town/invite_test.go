@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -18,14 +19,14 @@ func TestInviteDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := ParseInvite(text + "\n"); err != nil || out != in {
+	if out, err := ParseInvite(text + "\n"); err != nil || !reflect.DeepEqual(out, in) {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	file := filepath.Join(t.TempDir(), "line")
 	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := ParseInvite(file); err != nil || out != in {
+	if out, err := ParseInvite(file); err != nil || !reflect.DeepEqual(out, in) {
 		t.Fatalf("of a file: %+v, %v", out, err)
 	}
 	for i := len(inviteHead); i < len(text); i++ {

@@ -21,6 +21,8 @@ type MMEConfig struct {
 	More    []string `toml:"more_addresses" comment:"Further addresses of this machine for S1AP (multi-homing); kernel only."`
 	Group   uint16   `toml:"group" comment:"MME group id."`
 	Code    uint8    `toml:"code" comment:"MME code."`
+	Name    string   `toml:"name" comment:"Name of the MME, as eNBs show it; name, capacity and shared are read again while it runs, by campanile mme reload or SIGHUP."`
+	Shared  []string `toml:"shared" comment:"Further PLMNs that this MME serves, at eNBs that broadcast several."`
 
 	Ciphering      []string        `toml:"ciphering" comment:"Algorithms for NAS, best first; without EEA0 a phone that ciphers with none of them is refused."`
 	Integrity      []string        `toml:"integrity" comment:"Algorithms that protect NAS, best first."`
@@ -45,7 +47,7 @@ type MMEConfig struct {
 
 func defaultMME() MMEConfig {
 	return MMEConfig{
-		Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1,
+		Address: "127.0.0.20", SCTP: "udp", More: []string{}, Group: 1, Code: 1, Name: "campanile", Shared: []string{},
 		Ciphering: []string{"128-EEA2", "128-EEA1", "128-EEA3", "EEA0"}, Integrity: []string{"128-EIA2", "128-EIA1", "128-EIA3"}, X2: x2SameOwner, PeriodicUpdate: config.Duration(54 * time.Minute),
 		Capacity: 255, Areas: [][]int{}, Paging: []string{"last 1 3s", "areas 2 5s", "all 1 5s"}, PagingPriority: []int{}, HyperFrames: time.Unix(0, 0).UTC(),
 		Emergency: emergencySubscribers, EmergencyQCI: 5, EmergencyARP: 1, EmergencyMbps: 1,
@@ -65,14 +67,30 @@ type mistake func(key string, err error, remedy string) error
 // names.
 func (m MMEConfig) options(s settings, bad mistake) (o mme.Options, err error) {
 	o = mme.Options{
-		GUMMEI:   id.GUMMEI{PLMN: s.plmn, Group: id.MMEGroupID(m.Group), Code: id.MMECode(m.Code)},
-		Capacity: uint8(m.Capacity), T3412: m.t3412(), PSM: time.Duration(m.PSM), EDRX: time.Duration(m.EDRX), HyperFrames: m.HyperFrames,
+		GUMMEI: id.GUMMEI{PLMN: s.plmn, Group: id.MMEGroupID(m.Group), Code: id.MMECode(m.Code)},
+		Name:   m.Name, Capacity: uint8(m.Capacity), T3412: m.t3412(), PSM: time.Duration(m.PSM), EDRX: time.Duration(m.EDRX), HyperFrames: m.HyperFrames,
 	}
 	if k := m.X2; k != x2SameOwner && k != x2All && k != x2None {
 		return o, bad("mme.x2", fmt.Errorf("%q is unknown", k), `write "same owner", "all" or "none"`)
 	}
 	if m.Capacity < 1 || m.Capacity > 255 { // TS 36.413 §9.2.3.17; to 0 eNBs would bring no phone
 		return o, bad("mme.capacity", fmt.Errorf("%d", m.Capacity), "write 1 to 255")
+	}
+	if o.Name == "" {
+		return o, bad("mme.name", errors.New("it is empty"), "write the MME's name")
+	}
+	if err := (mme.Configuration{Name: m.Name}).Check(s.plmn); err != nil {
+		return o, bad("mme.name", err, "write letters, digits and blanks")
+	}
+	for _, text := range m.Shared {
+		p, err := id.ParsePLMN(text)
+		if err != nil {
+			return o, bad("mme.shared", err, "write country and network code, such as 999/71")
+		}
+		o.Shared = append(o.Shared, p)
+	}
+	if err := (mme.Configuration{Shared: o.Shared}).Check(s.plmn); err != nil {
+		return o, bad("mme.shared", err, "write each further PLMN once, without network.plmn, and at most 31")
 	}
 	if o.Security, err = m.policy(bad); err != nil {
 		return o, err

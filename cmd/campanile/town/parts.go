@@ -21,11 +21,11 @@ type rolePart struct {
 // hss-chain; gateway and tower have their own.
 func roleParts() map[string]rolePart {
 	return map[string]rolePart{
-		"up":        {[]string{"network", "tower", "radio", "mme", "gateway", "agent", "hss", "billing", "chain", "console", "metrics", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
+		"up":        {[]string{"network", "tower", "radio", "mme", "pool", "gateway", "agent", "hss", "billing", "chain", "console", "metrics", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
 		"hss-chain": {[]string{"network", "hss", "chain", "metrics", "peers"}, []string{"operator", "hss", "hss-hpke"}, "the ledger's node and the authentication centre: the operator's main home"},
 		"billing":   {[]string{"billing", "metrics", "peers"}, []string{"operator"}, "meter and towers' links"},
 		"gateway":   {[]string{"network", "gateway", "metrics", "peers"}, []string{"gateway"}, "SGW and PGW"},
-		"mme":       {[]string{"network", "mme", "metrics", "peers"}, []string{"operator"}, "MME"},
+		"mme":       {[]string{"network", "mme", "pool", "metrics", "peers"}, []string{"operator"}, "MME"},
 		"enb-agent": {[]string{"network", "tower", "radio", "agent", "metrics", "peers"}, []string{"tower"}, "a tower's agent"},
 	}
 }
@@ -70,6 +70,7 @@ func (c *Config) partOf(role string) any {
 		Tower   *TowerConfig   `toml:"tower" comment:"The tower of this machine, as the operator has registered it."`
 		Radio   *RadioConfig   `toml:"radio" comment:"What is on the air."`
 		MME     *MMEConfig     `toml:"mme"`
+		Pool    *PoolConfig    `toml:"pool" comment:"Other MMEs of this network, which take over phones of one that dies."`
 		Gateway *GatewayConfig `toml:"gateway"`
 		Agent   *AgentConfig   `toml:"agent" comment:"The agent stands at the tower, between eNB and core."`
 		HSS     *HSSConfig     `toml:"hss"`
@@ -86,7 +87,7 @@ func (c *Config) partOf(role string) any {
 		set  func()
 	}{
 		{"network", func() { p.Network = &c.Network }}, {"tower", func() { p.Tower = &c.Tower }}, {"radio", func() { p.Radio = &c.Radio }},
-		{"mme", func() { p.MME = &c.MME }}, {"gateway", func() { p.Gateway = &c.Gateway }}, {"agent", func() { p.Agent = &c.Agent }},
+		{"mme", func() { p.MME = &c.MME }}, {"pool", func() { p.Pool = &c.Pool }}, {"gateway", func() { p.Gateway = &c.Gateway }}, {"agent", func() { p.Agent = &c.Agent }},
 		{"hss", func() { p.HSS = &c.HSS }}, {"billing", func() { p.Billing = &c.Billing }}, {"chain", func() { p.Chain = &c.Chain }},
 		{"console", func() { p.Console = &c.Console }}, {"metrics", func() { p.Metrics = &c.Metrics }}, {"peers", func() { p.Peers = &c.Peers }},
 	} {

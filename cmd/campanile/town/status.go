@@ -60,6 +60,7 @@ func (t *Town) status() *pb.StatusReply {
 	if text := t.storeText(); text != "" {
 		say("phones kept", "%s", text)
 	}
+	t.sayPool(say)
 	for _, u := range t.ues() {
 		if u.State == mme.Idle || u.State == mme.Connected {
 			out.PhonesRegistered++

@@ -127,7 +127,11 @@ func (t *Town) openRelay(w *way) (*relay.Relay, error) {
 	if err != nil {
 		return nil, t.portTaken(err, "agent.radio")
 	}
-	return relay.New(relay.Options{Radio: l, Core: wayEndpoint{w}, MME: netip.AddrPortFrom(t.set.toMMEAt, s1apPort), RadioUser: user, CoreUser: wayUser{w}, Logger: t.role("tower")})
+	var more []netip.AddrPort
+	for _, a := range t.set.moreMMEs {
+		more = append(more, netip.AddrPortFrom(a, s1apPort))
+	}
+	return relay.New(relay.Options{Radio: l, Core: wayEndpoint{w}, MME: netip.AddrPortFrom(t.set.toMMEAt, s1apPort), MoreMMEs: more, RadioUser: user, CoreUser: wayUser{w}, Logger: t.role("tower")})
 }
 
 // payee is the ledger as enb-agent/agent asks it.

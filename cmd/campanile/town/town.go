@@ -68,6 +68,7 @@ type Town struct {
 	cash    bank       // the chain, or the way to it
 	gateway *gateway.Gateway
 	mme     *mme.MME
+	poolEnd
 	agent   *agent.Agent
 	relay   *relay.Relay
 	settler *settle.Settler
