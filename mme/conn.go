@@ -104,12 +104,9 @@ func (in *inbound) name() string {
 func (m *MME) connect(l *leg, in inbound) {
 	c := &conn{m: m, in: newMailbox(m.o.Inbox), done: make(chan struct{}), leg: l, ue: &ue{}}
 	l.own(c)
-	if !m.spawn(func() { c.run(in) }) {
+	if !m.spawn(func() { c.run(in); c.givenUp() }) {
 		m.legs.close(l)
 		close(c.done)
-		if c.takenBy > 0 {
-			c.m.Disowned(c.ue.imsi, c.takenBy)
-		}
 	}
 }
 

@@ -22,6 +22,7 @@ func (c *conn) interrupt(in inbound) error {
 		return errEvicted
 	case disowned:
 		if c.ue.entered && c.ue.epoch < m.epoch {
+			c.takenBy = max(c.takenBy, m.epoch) // also when what this ends does not look at why
 			return errDisowned
 		}
 		return nil

@@ -172,6 +172,7 @@ func (m *MME) tidyUp(u *ue) bool {
 	if !known || owner != nil { // another has its IMSI, and has closed what it had; or it is here
 		return !known
 	}
+	defer c.givenUp()
 	return c.tidy()
 }
 

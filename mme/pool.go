@@ -139,21 +139,25 @@ func (m *MME) Hand(t id.MTMSI, nas []byte) ([]byte, error) {
 	return u.record(), nil
 }
 
-// Records gives every phone's record to f, for a member that has none of them yet.
-// Those of phones in connected mode come by Pool.Changed soon.
+// Records gives every phone's record to f, for a member that has none of them yet: those
+// of phones in connected mode as they were last written, and anew by Pool.Changed soon.
 func (m *MME) Records(f func(pool.Change)) {
 	for _, u := range m.known.all() {
 		m.known.mu.Lock()
 		owner := u.owner
 		var c Change
-		if owner == nil && m.known.byIMSI[u.imsi] == u && u.entered && !u.guest {
+		switch {
+		case m.known.byIMSI[u.imsi] != u || u.guest:
+		case owner != nil:
+			c = Change{u.imsi, u.written}
+		case u.entered:
 			c = Change{u.imsi, u.record()}
 		}
 		m.known.mu.Unlock()
-		switch {
-		case owner != nil:
+		if owner != nil {
 			owner.in.put(inbound{msg: replicate{}}, true)
-		case c.Record != nil:
+		}
+		if c.Record != nil {
 			f(poolChange(c))
 		}
 	}
@@ -211,6 +215,14 @@ func (c *conn) disown() {
 	pdns := c.m.known.remove(u)
 	c.m.known.mu.Unlock()
 	c.m.lose(u, pdns)
+}
+
+// givenUp forgets the phone when the connection has ended, if another owner was heard of while
+// it did.
+func (c *conn) givenUp() {
+	if c.takenBy > 0 {
+		c.m.Disowned(c.ue.imsi, c.takenBy)
+	}
 }
 
 // nextEpoch is higher than those before, and than those that other members had of

@@ -102,9 +102,16 @@ func browseOn(ctx context.Context, o sim.LoadOptions, n int, url string) error {
 		case <-ctx.Done():
 			bye, done := context.WithTimeout(context.Background(), 5*time.Second)
 			defer done()
-			return p.Detach(bye, false)
+			err := p.Detach(bye, false)
+			fmt.Println(n, "refused", refused(p.Stats()), "messages of the network")
+			return err
 		}
 	}
+}
+
+// refused is how often a phone would not accept what came from the network.
+func refused(s *sim.PhoneStats) uint64 {
+	return s.MAC.Load() + s.Replayed.Load() + s.Plain.Load() + s.Capabilities.Load() + s.Changed.Load() + s.Undecodable.Load()
 }
 
 func get(web *http.Client, url string) (int64, error) {

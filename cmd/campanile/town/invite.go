@@ -315,7 +315,7 @@ func (c *Config) takeInvite(i Invite, address string) error {
 	case "billing":
 		c.Billing.Listen = netip.AddrPortFrom(a, 7101).String()
 	case "mme":
-		c.MME.Address, c.MME.SCTP, c.Peers.MME = address, i.SCTP, ""
+		c.MME.Address, c.MME.SCTP, c.Peers.MME, c.Peers.MoreMMEs = address, i.SCTP, "", []string{}
 	case "gateway":
 		c.Gateway.Address, c.Peers.Gateway = address, ""
 	case "enb-agent":
