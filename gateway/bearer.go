@@ -21,8 +21,11 @@ func (g *Gateway) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 		return res
 	}
 	u := g.ues[m.TEID]
-	if u == nil {
-		err := gtpc.Refuse(gtpc.ContextNotFound, 0, "no phone has control TEID %v", m.TEID)
+	err := gtpc.Refuse(gtpc.ContextNotFound, 0, "no phone has control TEID %v", m.TEID)
+	if u != nil {
+		err = u.isWith(peer.Addr().Unmap(), m)
+	}
+	if err != nil {
 		g.refusal(peer, m, err)
 		if m.Type.Answer() == 0 {
 			return nil
@@ -30,7 +33,6 @@ func (g *Gateway) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 		return gtpc.New(m.Type.Answer(), 0, gtpc.CauseIE(err), g.ep.Recovery()) // a restart may be why (TS 23.007 §16.1A.2)
 	}
 	var res *gtpc.Message
-	var err error
 	switch m.Type {
 	case gtpc.ModifyBearerRequest:
 		res, err = g.modify(u, m)
@@ -79,7 +81,7 @@ func (g *Gateway) modify(u *ue, m *gtpc.Message) (*gtpc.Message, error) {
 		if err != nil {
 			return fail(err)
 		}
-		u.mme = mme
+		u.movesTo(mme)
 	}
 	var contexts []*ie.IE
 	done, asked := 0, 0

@@ -173,7 +173,7 @@ func (g *Gateway) context(ctrl id.TEID, r createRequest) (*ue, error) {
 		if old := u.sessions[r.ebi]; old != nil {
 			return nil, gtpc.Refuse(gtpc.RequestRejected, 0, "bearer %d is in use", r.ebi)
 		}
-		u.mme = r.mme
+		u.movesTo(r.mme)
 		return u, nil
 	}
 	if old := g.byIMSI[r.imsi]; old != nil {

@@ -18,8 +18,9 @@ import (
 // (TS 29.274 §4.1).
 type ue struct {
 	imsi     id.IMSI
-	ctrl     id.TEID    // ours
-	mme      gtpc.FTEID // the MME's
+	ctrl     id.TEID      // ours
+	mme      gtpc.FTEID   // the MME's
+	former   []netip.Addr // of MMEs that had the phone before
 	sessions map[id.EBI]*session
 }
 

@@ -159,6 +159,7 @@ func (n *Node) keep(owner id.MMECode, c Change) bool {
 	r := &replica{c, owner, now}
 	n.copies[c.IMSI], n.others[owner].copies[c.IMSI] = r, r
 	n.held += len(c.Record)
+	n.others[owner].octets += len(c.Record)
 	for _, t := range c.TMSIs {
 		n.names[name{owner, t}] = r
 	}
@@ -172,7 +173,7 @@ func (n *Node) room(octets int) {
 	for len(n.copies) > 0 && (len(n.copies) >= n.o.MaxReplicas || n.held+octets > n.o.MaxOctets) {
 		var most *other
 		for _, o := range n.others {
-			if most == nil || len(o.copies) > len(most.copies) {
+			if most == nil || o.octets > most.octets {
 				most = o
 			}
 		}
@@ -203,6 +204,7 @@ func (n *Node) drop(r *replica) {
 		delete(n.copies, r.IMSI)
 		delete(n.others[r.owner].copies, r.IMSI)
 		n.held -= len(r.Record)
+		n.others[r.owner].octets -= len(r.Record)
 	}
 	for _, t := range r.TMSIs {
 		if k := (name{r.owner, t}); n.names[k] == r {

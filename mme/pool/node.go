@@ -127,6 +127,7 @@ type other struct {
 	heard  chan struct{}
 	ahead  time.Duration // of this clock: the most that an epoch of its was
 	copies map[id.IMSI]*replica
+	octets int // of their records
 }
 
 // replica is a phone of another member as that one last said.

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -308,7 +309,7 @@ func serverOf(t *testing.T, n *Node, key ed25519.PrivateKey, members ...[32]byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(config)))
+	s := grpc.NewServer(credsOf(config), grpc.MaxRecvMsgSize(MaxRequest))
 	Register(s, n)
 	return s
 }
@@ -321,3 +322,5 @@ func TestOptions(t *testing.T) {
 		t.Error("its own code is taken")
 	}
 }
+
+func credsOf(config *tls.Config) grpc.ServerOption { return grpc.Creds(credentials.NewTLS(config)) }
