@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"campanile.network/internal/config"
+	"campanile.network/internal/logs"
 	"campanile.network/internal/peertls"
 	"campanile.network/mme"
 	"campanile.network/mme/pool"
@@ -169,7 +170,7 @@ func (t *Town) Reload() {
 	}
 	text, err := t.manage("reload")
 	if err != nil {
-		t.role("mme").Error("configuration is not taken, all stays as it is", "err", err)
+		t.role("mme").Error("configuration is not taken, all stays as it is", logs.Error, err)
 		return
 	}
 	t.role("mme").Info("configuration read again: " + text)
