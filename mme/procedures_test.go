@@ -83,8 +83,8 @@ func byENB() []begins {
 			return &s1ap.ErrorIndication{MMEUES1APID: &p.mmeID, ENBUES1APID: &p.enbID, Cause: new(s1ap.CauseProtocolUnspecified.Cause())}
 		}, false, "", Connected, ""},
 		{s1ap.ProcedureNASNonDeliveryIndication, func(p *phone) s1ap.Message {
-			return &s1ap.NASNonDeliveryIndication{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, NASPDU: []byte{1, 2, 3}, Cause: radio}
-		}, true, "", Connected, "NAS non delivery " + radio.String()},
+			return &s1ap.NASNonDeliveryIndication{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, NASPDU: []byte{1, 2, 3}, Cause: s1ap.CauseRadioNetworkUnspecified.Cause()}
+		}, true, "", Connected, "NAS non delivery " + s1ap.CauseRadioNetworkUnspecified.Cause().String()},
 		{s1ap.ProcedureS1Setup, func(p *phone) s1ap.Message { return p.e.setupRequest(0x19b) }, false, "S1SetupResponse", Idle, ""},
 		{s1ap.ProcedureUEContextReleaseRequest, func(p *phone) s1ap.Message {
 			return &s1ap.UEContextReleaseRequest{MMEUES1APID: p.mmeID, ENBUES1APID: p.enbID, Cause: radio}
