@@ -4,20 +4,31 @@
 package dptest
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
-	"campanile.network/3gpp/gtpu"
-	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 )
 
-// Rig is a data path between towers and a packet network that a test plays.
+// Config is what a case wants the data path built with, besides the sizes that a
+// Rig tells.
+type Config struct {
+	Services   []datapath.Service
+	Neighbours bool // phones reach each other
+	Towers     []netip.Prefix
+	Portal     []netip.AddrPort // what sessions reach that are redirected
+	// File has the counts outlive the rig: the next rig with it goes on with them.
+	File string
+}
+
+// Rig is a data path between towers and a packet network that a test plays. Its
+// functions are for several goroutines.
 type Rig struct {
 	Path datapath.Path
-	// Local is the data path's GTP-U address.
-	Local netip.Addr
+	// Local is the data path's GTP-U address, Local6 the one of IPv6; invalid if it
+	// has none.
+	Local, Local6 netip.Addr
 	// TowerSend has the tower at an address (port 2152) send a datagram.
 	TowerSend func(tower netip.Addr, b []byte)
 	// TowerGot gives the datagrams that arrived there since it was last asked.
@@ -26,191 +37,124 @@ type Rig struct {
 	NetSend func(b []byte)
 	// NetGot gives the packets the data path handed on since it was last asked.
 	NetGot func() [][]byte
-	// NetRefuses makes the packet network take nothing, or take packets again.
+	// NetRefuses makes the packet network take nothing, or take packets again; nil
+	// where it cannot be made to.
 	NetRefuses func(bool)
+	// RedirectGot and RedirectSend are as NetGot and NetSend for what answers phones
+	// without quota.
+	RedirectGot  func() [][]byte
+	RedirectSend func(b []byte)
 	// Settle waits until all that was sent has been dealt with.
 	Settle func()
-	// BufferPackets and ReportOctets are what the back end was configured with.
+	// Wait lets time pass.
+	Wait func(time.Duration)
+	// Virtual says that hours pass as fast as milliseconds.
+	Virtual bool
+	// BufferPackets, ReportOctets and MTU are what the back end was configured with.
 	BufferPackets int
 	ReportOctets  uint64
+	MTU           int
 }
 
-// Towers that a rig must let TowerSend and TowerGot speak for.
+// With makes a fresh, served rig, calls body and ends the rig; it may wrap body in
+// a synctest bubble. A configuration that the back end cannot have is skipped.
+type With func(t *testing.T, c Config, body func(*testing.T, *Rig))
+
+// Addresses that a rig must let TowerSend and TowerGot speak for, the router, and
+// servers in the packet network. Phones are in 10.45.0.0/16 and 2001:db8:45::/48.
 var (
-	TowerA = netip.MustParseAddr("127.77.0.1")
-	TowerB = netip.MustParseAddr("127.77.0.2")
+	TowerA  = netip.MustParseAddr("127.77.0.1")
+	TowerB  = netip.MustParseAddr("127.77.0.2")
+	TowerC  = netip.MustParseAddr("fd77::3") // where the rig has Local6
+	Router  = netip.MustParseAddr("10.45.0.1")
+	server  = netip.MustParseAddr("93.184.216.34")
+	server6 = netip.MustParseAddr("2001:500:88:200::8")
+	ue1     = netip.MustParseAddr("10.45.0.2")
+	ue2     = netip.MustParseAddr("10.45.0.3")
+	net6    = netip.MustParsePrefix("2001:db8:45:2::/64")
+	ue6     = netip.MustParseAddr("2001:db8:45:2:1:2:3:4")
 )
 
-var (
-	ue1    = netip.MustParseAddr("10.45.0.2")
-	ue2    = netip.MustParseAddr("10.45.0.3")
-	server = netip.MustParseAddr("93.184.216.34")
-)
-
-// Run runs the suite. with makes a fresh, served rig, calls body and ends the
-// rig; it may wrap body in a synctest bubble.
-func Run(t *testing.T, with func(t *testing.T, body func(*testing.T, *Rig))) {
-	for _, c := range []struct {
-		name string
-		body func(*testing.T, *Rig)
-	}{
-		{"CountsAreExact", exact},
-		{"PaddingIsNeitherChargedNorForwarded", padding},
-		{"WhatIsNotHandedOnIsNotCharged", refused},
-		{"QuotaIsNeverOvershot", quota},
-		{"QuotaIsSharedByBothDirections", quotaShared},
-		{"SpoofedSourceIsDropped", spoofed},
-		{"UnknownTEIDGetsErrorIndication", unknownTEID},
-		{"OldGenerationMeansNothing", generation},
-		{"IdlePhoneIsBufferedAndToldOnce", idle},
-		{"BufferIsBounded", bounded},
-		{"DropBufferedForgets", dropBuffered},
-		{"UpdateSplitsTheCount", split},
-		{"ReplacedTunnelGetsEndMarker", endMarker},
-		{"RemovalIsFinal", removal},
-		{"ErrorIndicationMakesIdle", errorIndication},
-		{"StrangersErrorIndicationDoesNot", strangersError},
-		{"EchoIsAnswered", echo},
-		{"OptionalHeadersAreUnderstood", headers},
-		{"ReportIsDue", report},
-		{"GarbageDoesNothing", garbage},
-		{"TakenSlotAndAddressAreRefused", taken},
-	} {
-		t.Run(c.name, func(t *testing.T) { with(t, c.body) })
+// Run runs the suite.
+func Run(t *testing.T, with With) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { with(t, c.config, c.body) })
+	}
+	for _, c := range lives {
+		t.Run(c.name, func(t *testing.T) { c.body(t, with) })
 	}
 }
 
-// Packet makes an IPv4 packet of size octets, at least 20; with 28 and more it
-// is a UDP datagram without checksum.
-func Packet(src, dst netip.Addr, size int) []byte {
-	b := make([]byte, size)
-	b[0], b[8], b[9] = 0x45, 64, 17
-	binary.BigEndian.PutUint16(b[2:], uint16(size))
-	copy(b[12:], src.AsSlice())
-	copy(b[16:], dst.AsSlice())
-	var sum uint32
-	for i := 0; i < 20; i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	for sum>>16 != 0 {
-		sum = sum>>16 + sum&0xffff
-	}
-	binary.BigEndian.PutUint16(b[10:], ^uint16(sum))
-	if size >= 28 {
-		copy(b[20:], []byte{0x30, 0x39, 0x00, 0x09})
-		binary.BigEndian.PutUint16(b[24:], uint16(size-20))
-	}
-	return b
+var lan = Config{Neighbours: true}
+
+var cases = []struct {
+	name   string
+	config Config
+	body   func(*testing.T, *Rig)
+}{
+	{"CountsAreExact", Config{}, exact},
+	{"PaddingIsNeitherChargedNorForwarded", Config{}, padding},
+	{"WhatIsNotHandedOnIsNotCharged", Config{}, refused},
+	{"QuotaIsNeverOvershot", Config{}, quota},
+	{"QuotaIsSharedByBothDirections", Config{}, quotaShared},
+	{"ThresholdIsToldOnce", Config{}, threshold},
+	{"SpoofedSourceIsDropped", Config{}, spoofed},
+	{"UnknownTEIDGetsErrorIndication", Config{}, unknownTEID},
+	{"OldGenerationMeansNothing", Config{}, generation},
+	{"IdlePhoneIsBufferedAndToldOnce", Config{}, idle},
+	{"BufferIsBounded", Config{}, bounded},
+	{"DropBufferedForgets", Config{}, dropBuffered},
+	{"UpdateSplitsTheCount", Config{}, split},
+	{"ReplacedTunnelGetsEndMarker", Config{}, endMarker},
+	{"RemovalIsFinal", Config{}, removal},
+	{"ErrorIndicationMakesIdle", Config{}, errorIndication},
+	{"StrangersErrorIndicationDoesNot", Config{}, strangersError},
+	{"EchoIsAnswered", Config{}, echo},
+	{"OptionalHeadersAreUnderstood", Config{}, headers},
+	{"ReportIsDue", Config{}, report},
+	{"GarbageDoesNothing", Config{}, garbage},
+	{"TakenSlotAndAddressAreRefused", Config{}, taken},
+	{"IPv6CountsAreExact", Config{}, exact6},
+	{"DualStackHasOneCount", Config{}, dual},
+	{"OuterIPv6", Config{}, outer6},
+	{"RouterIsAdvertised", Config{}, advertised},
+	{"LinkLocalIsNotForwarded", Config{}, linkLocal},
+	{"UnsolicitedIsDropped", Config{}, unsolicited},
+	{"UnsolicitedIPv6IsDropped", Config{}, unsolicited6},
+	{"ErrorsOfOwnFlowsPass", Config{}, flowErrors},
+	{"FlowsEnd", Config{}, flowsEnd},
+	{"LaterFragmentsFollowTheFirst", Config{}, fragmentsFollow},
+	{"UplinkFragmentsPass", Config{}, fragmentsUp},
+	{"PhonesAreApart", Config{}, apart},
+	{"PhonesReachEachOther", lan, together},
+	{"HopsAreCounted", lan, hops},
+	{"TooBigIsSaid", Config{}, tooBig},
+	{"FiltersChooseTheBearer", Config{}, filters},
+	{"SessionIsHeldToItsRate", Config{}, ambr},
+	{"BearerIsHeldToItsOwnRate", Config{}, mbr},
+	{"ServicesAreCountedApart", priced, services},
+	{"SpentSessionIsRedirected", spent, redirected},
+	{"UpstreamTunnel", Config{}, upstream},
+	{"ForwardedTunnel", Config{}, forwarded},
+	{"CaptureShowsWhatIsCharged", Config{}, capture},
+	{"TwoSendersOnOneBearer", Config{}, twoSenders},
+	{"AThousandBearers", Config{}, thousand},
+	{"DeletionUnderLoad", Config{}, deletionUnderLoad},
+	{"HandoverUnderLoad", Config{}, handoverUnderLoad},
+	{"QuotaUnderLoad", Config{}, quotaUnderLoad},
+	{"StrangersAreNotHeard", ours, strangers},
+	{"MalformedFlood", Config{}, malformedFlood},
+	{"UnknownTEIDFlood", Config{}, teidFlood},
+	{"EchoFlood", Config{}, echoFlood},
+	{"GTPInGTP", Config{}, gtpInGTP},
+	{"FlowFlood", Config{}, flowFlood},
 }
 
-// fixture is a rig with an open session and its default bearer, active at TowerA.
-type fixture struct {
-	*Rig
-	t  *testing.T
-	b  datapath.Bearer
-	ue netip.Addr
-}
-
-const enbTEID = id.TEID(0x1001)
-
-func setup(t *testing.T, r *Rig) *fixture {
-	t.Helper()
-	return setupSession(t, r, datapath.Session{IPv4: ue1, Open: true})
-}
-
-// setupSession is setup with another session.
-func setupSession(t *testing.T, r *Rig, s datapath.Session) *fixture {
-	t.Helper()
-	s.ID = 7
-	f := &fixture{r, t, datapath.Bearer{TEID: 1<<datapath.SlotBits | 5, Session: s.ID, Default: true, Tunnel: datapath.Tunnel{Peer: TowerA, TEID: enbTEID}}, s.IPv4}
-	if err := r.Path.PutSession(s); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Path.PutBearer(f.b); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// ul sends one packet of the phone and settles.
-func (f *fixture) ul(size int) {
-	f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(f.ue, server, size)))
-	f.Settle()
-}
-
-// dl injects one packet for the phone and settles.
-func (f *fixture) dl(size int) {
-	f.NetSend(Packet(server, f.ue, size))
-	f.Settle()
-}
-
-func (f *fixture) usage() datapath.Count {
-	f.t.Helper()
-	u, err := f.Path.Usage(f.b.TEID)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return u.Count
-}
-
-func (f *fixture) update(tun datapath.Tunnel) datapath.Count {
-	f.t.Helper()
-	u, err := f.Path.UpdateBearer(f.b.TEID, tun)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.Settle()
-	return u.Count
-}
-
-func (f *fixture) dropped(d datapath.Drop, want uint64) {
-	f.t.Helper()
-	if got := f.Path.Stats().Dropped[d]; got != want {
-		f.t.Errorf("dropped %v: %d, want %d", d, got, want)
-	}
-}
-
-// events takes what waits.
-func (f *fixture) events() []datapath.Event {
-	var all []datapath.Event
-	for {
-		select {
-		case e := <-f.Path.Events():
-			all = append(all, e)
-		default:
-			return all
-		}
-	}
-}
-
-// only fails unless events are exactly those kinds, all of the fixture.
-func (f *fixture) only(kinds ...datapath.Kind) {
-	f.t.Helper()
-	got := f.events()
-	ok := len(got) == len(kinds)
-	for i := 0; ok && i < len(got); i++ {
-		want := datapath.Event{Kind: kinds[i], TEID: f.b.TEID, Session: f.b.Session}
-		if want.Kind == datapath.ErrorIndication {
-			want.Tunnel = f.b.Tunnel
-		}
-		ok = got[i] == want
-	}
-	if !ok {
-		f.t.Errorf("events %v, want %v", got, kinds)
-	}
-}
-
-// payloads parses datagrams at a tower: all must be G-PDUs to teid.
-func (f *fixture) payloads(tower netip.Addr, teid id.TEID) (sizes []int, octets uint64) {
-	f.t.Helper()
-	for _, d := range f.TowerGot(tower) {
-		m, err := gtpu.Parse(d)
-		if err != nil || m.Type != gtpu.GPDU || m.TEID != teid {
-			f.t.Errorf("tower got %v for %v (%v), want a G-PDU for %v", m.Type, m.TEID, err, teid)
-			continue
-		}
-		sizes = append(sizes, len(m.Payload))
-		octets += uint64(len(m.Payload))
-	}
-	return sizes, octets
+// lives are cases of several rigs in turn.
+var lives = []struct {
+	name string
+	body func(*testing.T, With)
+}{
+	{"RestartGoesOnCounting", restart},
+	{"RestartUnderLoad", restartUnderLoad},
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/id"
@@ -91,51 +90,6 @@ func (i *inbox) take() [][]byte {
 	got := i.got
 	i.got = nil
 	return got
-}
-
-func TestConformance(t *testing.T) {
-	dptest.Run(t, func(t *testing.T, body func(*testing.T, *dptest.Rig)) {
-		synctest.Test(t, func(t *testing.T) {
-			n := memnet.New(nil)
-			local := netip.MustParseAddrPort("127.77.0.9:2152")
-			listen := func(a netip.AddrPort) *memnet.Conn {
-				c, err := n.Listen(a)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			}
-			w := newWire()
-			p, err := New(Options{Conn: listen(local), Port: w, BufferPackets: 8, ReportOctets: 10_000, Logger: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			towers := map[netip.Addr]*inbox{}
-			for _, a := range []netip.Addr{dptest.TowerA, dptest.TowerB} {
-				towers[a] = &inbox{conn: listen(netip.AddrPortFrom(a, gtpu.Port))}
-				go towers[a].run()
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- p.Serve(ctx) }()
-			body(t, &dptest.Rig{
-				Path: p, Local: local.Addr(), BufferPackets: 8, ReportOctets: 10_000,
-				TowerSend:  func(a netip.Addr, b []byte) { towers[a].conn.WriteToUDPAddrPort(b, local) },
-				TowerGot:   func(a netip.Addr) [][]byte { return towers[a].take() },
-				NetSend:    func(b []byte) { w.in <- append([]byte(nil), b...) },
-				NetGot:     w.take,
-				NetRefuses: func(v bool) { w.mu.Lock(); w.refuses = v; w.mu.Unlock() },
-				Settle:     synctest.Wait,
-			})
-			cancel()
-			if err := <-done; err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-			for _, i := range towers {
-				i.conn.Close()
-			}
-		})
-	})
 }
 
 // null takes everything and gives nothing.
