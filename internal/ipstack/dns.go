@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 )
 
 // maxQueries bounds DNS queries on their way to the machine's name servers.
 const maxQueries = 256
 
-// serveDNS answers at Router port 53: Names itself, the rest by Resolve.
-func (f *Forwarder) serveDNS(ctx context.Context) {
-	defer f.drop(f.dns)
+// serveDNS answers at a router's port 53: Names itself, the rest by Resolve.
+func (f *Forwarder) serveDNS(ctx context.Context, c *gonet.UDPConn) {
+	defer f.drop(c)
 	slots := make(chan struct{}, maxQueries)
 	buf := make([]byte, 4096)
 	for {
-		n, from, err := f.dns.ReadFrom(buf)
+		n, from, err := c.ReadFrom(buf)
 		if err != nil {
 			return
 		}
 		q := append([]byte(nil), buf[:n]...)
 		if res, ok := f.known(q); ok {
 			if res != nil {
-				f.dns.WriteTo(res, from)
+				c.WriteTo(res, from)
 			}
 			continue
 		}
@@ -39,7 +40,7 @@ func (f *Forwarder) serveDNS(ctx context.Context) {
 		}
 		if !f.start(func() {
 			defer func() { <-slots }()
-			f.ask(ctx, q, from)
+			f.ask(ctx, c, q, from)
 		}) {
 			return
 		}
@@ -47,7 +48,7 @@ func (f *Forwarder) serveDNS(ctx context.Context) {
 }
 
 // ask answers one query by Resolve, SERVFAIL when that fails.
-func (f *Forwarder) ask(ctx context.Context, q []byte, from net.Addr) {
+func (f *Forwarder) ask(ctx context.Context, c net.PacketConn, q []byte, from net.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	res, err := f.resolve(ctx, q)
@@ -56,7 +57,7 @@ func (f *Forwarder) ask(ctx context.Context, q []byte, from net.Addr) {
 		res = failure(q)
 	}
 	if res != nil {
-		f.dns.WriteTo(res, from)
+		c.WriteTo(res, from)
 	}
 }
 
@@ -79,8 +80,15 @@ func (f *Forwarder) known(query []byte) (res []byte, ok bool) {
 	b.StartQuestions()
 	b.Question(q)
 	b.StartAnswers()
-	if q.Type == dnsmessage.TypeA && q.Class == dnsmessage.ClassINET {
-		b.AResource(dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}, dnsmessage.AResource{A: addr.As4()})
+	head := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60}
+	switch {
+	case q.Class != dnsmessage.ClassINET:
+	case q.Type == dnsmessage.TypeA && addr.Is4():
+		b.AResource(head, dnsmessage.AResource{A: addr.As4()})
+	case q.Type == dnsmessage.TypeAAAA && addr.Is6():
+		b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: addr.As16()})
+	case q.Type == dnsmessage.TypeAAAA && addr == f.o.Router && f.o.Router6.IsValid():
+		b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: f.o.Router6.As16()})
 	}
 	res, err = b.Finish()
 	if err != nil {

@@ -20,7 +20,7 @@ func query(t testing.TB, name string, typ dnsmessage.Type) []byte {
 }
 
 func TestNamesAreAnsweredHere(t *testing.T) {
-	f := &Forwarder{o: ForwarderOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1")}}}
+	f := &Forwarder{o: ForwarderOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1"), "six.campanile": netip.MustParseAddr("2001:db8::1")}}}
 	for _, c := range []struct {
 		name    string
 		typ     dnsmessage.Type
@@ -30,6 +30,8 @@ func TestNamesAreAnsweredHere(t *testing.T) {
 		{"web.campanile.", dnsmessage.TypeA, true, 1},
 		{"WEB.Campanile.", dnsmessage.TypeA, true, 1},
 		{"web.campanile.", dnsmessage.TypeAAAA, true, 0}, // exists, has no such address
+		{"six.campanile.", dnsmessage.TypeAAAA, true, 1},
+		{"six.campanile.", dnsmessage.TypeA, true, 0},
 		{"example.org.", dnsmessage.TypeA, false, 0},
 	} {
 		b, ok := f.known(query(t, c.name, c.typ))

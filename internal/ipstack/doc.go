@@ -1,4 +1,4 @@
-// Package ipstack runs IPv4 hosts in user space on gVisor's netstack: Host is
+// Package ipstack runs IP hosts in user space on gVisor's netstack: Host is
 // a phone's side of a bearer, Forwarder the packet network behind a gateway
 // where there is no root for a TUN device. Both exchange whole IP packets
 // through ReadPacket and WritePacket.

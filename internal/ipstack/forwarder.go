@@ -15,7 +15,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -25,14 +25,15 @@ import (
 // ForwarderOptions say what the packet network is like; zero values give the
 // defaults named.
 type ForwarderOptions struct {
-	// Router is the network's own address; it answers ICMP echo.
-	Router netip.Addr
+	// Router is the network's own address; it answers ICMP echo. Router6 is another
+	// of its, of IPv6; without it there is no IPv6.
+	Router, Router6 netip.Addr
 	// MTU of the link, octets: DefaultMTU.
 	MTU int
 	// HTTP is served in this process at ports of Router.
 	HTTP map[uint16]http.Handler
 	// Names are answered by the name server at Router port 53 itself; keys are
-	// lower case without a final dot.
+	// lower case without a final dot. Those of Router are of Router6 too.
 	Names map[string]netip.Addr
 	// Resolve answers other DNS queries, message to message; nil asks the
 	// machine's own first name server.
@@ -62,8 +63,8 @@ type Forwarder struct {
 	wg     sync.WaitGroup // flows and servers
 	conns  map[net.Conn]struct{}
 
-	listeners map[uint16]net.Listener
-	dns       *gonet.UDPConn
+	listeners map[netip.AddrPort]net.Listener
+	dns       []*gonet.UDPConn
 
 	stats forwarderCounters
 }
@@ -103,11 +104,11 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	if o.IdleUDP == 0 {
 		o.IdleUDP = time.Minute
 	}
-	l, err := newLink(o.Router, o.MTU)
+	l, err := newLink(o.MTU, ipv6.Options{}, o.routers()...)
 	if err != nil {
 		return nil, err
 	}
-	f := &Forwarder{link: l, o: o, log: o.Logger, flows: flows{most: o.MaxFlows, each: o.MaxPerPhone, by: make(map[tcpip.Address]int)}, conns: make(map[net.Conn]struct{}), listeners: make(map[uint16]net.Listener)}
+	f := &Forwarder{link: l, o: o, log: o.Logger, flows: flows{most: o.MaxFlows, each: o.MaxPerPhone, by: make(map[tcpip.Address]int)}, conns: make(map[net.Conn]struct{}), listeners: make(map[netip.AddrPort]net.Listener)}
 	for _, e := range []tcpip.Error{l.stack.SetPromiscuousMode(nic, true), l.stack.SetSpoofing(nic, true)} {
 		if e != nil {
 			l.close()
@@ -123,28 +124,50 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	return f, nil
 }
 
-// WritePacket hands one IPv4 packet of a phone to the network. ICMP is taken
-// for Router only: nobody else's echo may be answered here.
+// routers are the network's own addresses.
+func (o *ForwarderOptions) routers() []netip.Addr {
+	if o.Router6.IsValid() {
+		return []netip.Addr{o.Router, o.Router6}
+	}
+	return []netip.Addr{o.Router}
+}
+
+// WritePacket hands one IP packet of a phone to the network. ICMP is taken for
+// its own addresses only: nobody else's echo may be answered here.
 func (f *Forwarder) WritePacket(b []byte) error {
-	if len(b) >= header.IPv4MinimumSize && b[9] == byte(header.ICMPv4ProtocolNumber) && netip.AddrFrom4([4]byte(b[16:20])) != f.o.Router {
+	if foreignICMP(b, f.o.Router, f.o.Router6) {
 		f.stats.icmp.Add(1)
 		return nil
 	}
 	return f.link.WritePacket(b)
 }
 
+// foreignICMP says that a packet is of ICMP or ICMPv6 and not for a router; what
+// hides ICMPv6 behind extension headers is taken for it.
+func foreignICMP(b []byte, router, router6 netip.Addr) bool {
+	switch {
+	case len(b) >= header.IPv4MinimumSize && b[0]>>4 == 4:
+		return b[9] == byte(header.ICMPv4ProtocolNumber) && netip.AddrFrom4([4]byte(b[16:20])) != router
+	case len(b) >= header.IPv6MinimumSize && b[0]>>4 == 6:
+		return b[6] != byte(header.TCPProtocolNumber) && b[6] != byte(header.UDPProtocolNumber) && netip.AddrFrom16([16]byte(b[24:40])) != router6
+	}
+	return false
+}
+
 // Serve runs the servers at Router until ctx ends, then closes the network.
 func (f *Forwarder) Serve(ctx context.Context) error {
 	defer f.Close()
-	for port, ln := range f.listeners {
-		srv := &http.Server{Handler: f.waited(f.o.HTTP[port]), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)}
+	for at, ln := range f.listeners {
+		srv := &http.Server{Handler: f.waited(f.o.HTTP[at.Port()]), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)}
 		if !f.start(func() { srv.Serve(ln) }) {
 			return net.ErrClosed
 		}
 		defer srv.Close()
 	}
-	if !f.start(func() { f.serveDNS(ctx) }) {
-		return net.ErrClosed
+	for _, c := range f.dns {
+		if !f.start(func() { f.serveDNS(ctx, c) }) {
+			return net.ErrClosed
+		}
 	}
 	select {
 	case <-ctx.Done():
@@ -155,21 +178,23 @@ func (f *Forwarder) Serve(ctx context.Context) error {
 
 // listen opens what Serve serves, so that a phone may come first.
 func (f *Forwarder) listen() error {
-	at := func(port uint16) tcpip.FullAddress { return full(netip.AddrPortFrom(f.o.Router, port)) }
-	for port := range f.o.HTTP {
-		ln, err := gonet.ListenTCP(f.stack, at(port), ipv4.ProtocolNumber)
-		if err != nil {
-			return fmt.Errorf("ipstack: listen on %v port %d: %w", f.o.Router, port, err)
+	for _, router := range f.o.routers() {
+		for port := range f.o.HTTP {
+			at := netip.AddrPortFrom(router, port)
+			ln, err := gonet.ListenTCP(f.stack, full(at), protocol(router))
+			if err != nil {
+				return fmt.Errorf("ipstack: listen on %v: %w", at, err)
+			}
+			f.listeners[at] = ln
 		}
-		f.listeners[port] = ln
+		local := full(netip.AddrPortFrom(router, 53))
+		c, err := gonet.DialUDP(f.stack, &local, nil, protocol(router))
+		if err != nil {
+			return fmt.Errorf("ipstack: name server at %v: %w", router, err)
+		}
+		f.dns = append(f.dns, c)
+		f.conns[c] = struct{}{}
 	}
-	local := at(53)
-	c, err := gonet.DialUDP(f.stack, &local, nil, ipv4.ProtocolNumber)
-	if err != nil {
-		return fmt.Errorf("ipstack: name server at %v: %w", f.o.Router, err)
-	}
-	f.dns = c
-	f.conns[c] = struct{}{}
 	return nil
 }
 
@@ -259,12 +284,20 @@ func local(id stack.TransportEndpointID) netip.AddrPort {
 
 // allowed applies the policy; a port of Router that nobody serves is closed.
 func (f *Forwarder) allowed(to netip.AddrPort) bool {
-	if to.Addr() == f.o.Router || !f.o.Allow(to) {
+	if to.Addr() == f.o.Router || to.Addr() == f.o.Router6 || to.Addr().Is6() && !f.o.Router6.IsValid() || !f.o.Allow(to) {
 		f.stats.denied.Add(1)
 		f.log.Debug("ipstack: destination denied", "destination", to)
 		return false
 	}
 	return true
+}
+
+// network is the name a dialler has for a destination's.
+func network(kind string, to netip.AddrPort) string {
+	if to.Addr().Is4() {
+		return kind + "4"
+	}
+	return kind + "6"
 }
 
 // tcp is called on a goroutine of its own for every new flow. The outside is
@@ -286,7 +319,7 @@ func (f *Forwarder) tcp(r *tcp.ForwarderRequest) {
 }
 
 func (f *Forwarder) tcpFlow(r *tcp.ForwarderRequest, to netip.AddrPort) {
-	out, err := f.o.Dial(f.ctx, "tcp4", to.String())
+	out, err := f.o.Dial(f.ctx, network("tcp", to), to.String())
 	if err != nil {
 		f.stats.failed.Add(1)
 		f.log.Debug("ipstack: cannot connect", "destination", to, "error", err)
@@ -332,7 +365,7 @@ func (f *Forwarder) udp(r *udp.ForwarderRequest) bool {
 }
 
 func (f *Forwarder) udpFlow(in net.Conn, to netip.AddrPort) {
-	out, err := f.o.Dial(f.ctx, "udp4", to.String())
+	out, err := f.o.Dial(f.ctx, network("udp", to), to.String())
 	if err != nil {
 		f.stats.failed.Add(1)
 		in.Close()

@@ -13,6 +13,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -28,8 +29,8 @@ const queue = 2048
 
 const nic = tcpip.NICID(1)
 
-// ErrPacket says that WritePacket was given something that is no IPv4 packet.
-var ErrPacket = errors.New("ipstack: not an IPv4 packet")
+// ErrPacket says that WritePacket was given something that is no IP packet.
+var ErrPacket = errors.New("ipstack: not an IP packet")
 
 // Counters are IP octets, headers included, and packets at one link.
 type Counters struct {
@@ -48,19 +49,23 @@ type link struct {
 	outOctets, outPackets, inOctets, inPackets atomic.Uint64
 }
 
-func newLink(addr netip.Addr, mtu int) (*link, error) {
-	if !addr.Is4() {
-		return nil, fmt.Errorf("ipstack: address %v is not IPv4", addr)
-	}
+// newLink makes a stack with those addresses, IPv4 or IPv6. config is its IPv6
+// host's, by default one that nobody advertises to.
+func newLink(mtu int, config ipv6.Options, addrs ...netip.Addr) (*link, error) {
 	if mtu == 0 {
 		mtu = DefaultMTU
 	}
 	if mtu < 576 || mtu > 65535 {
 		return nil, fmt.Errorf("ipstack: MTU %d: want 576 to 65535", mtu)
 	}
+	for _, a := range addrs {
+		if !a.IsValid() || a.Is4In6() || a.IsUnspecified() {
+			return nil, fmt.Errorf("ipstack: address %v is neither IPv4 nor IPv6", a)
+		}
+	}
 	s := stack.New(stack.Options{
-		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocolWithOptions(config)},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 	})
 	sack := tcpip.TCPSACKEnabled(true)
 	s.SetTransportProtocolOption(tcp.ProtocolNumber, &sack)
@@ -80,12 +85,26 @@ func newLink(addr netip.Addr, mtu int) (*link, error) {
 	if err := s.CreateNIC(nic, l.ep); err != nil {
 		return fail("interface", err)
 	}
-	pa := tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddrFromSlice(addr.AsSlice()).WithPrefix()}
-	if err := s.AddProtocolAddress(nic, pa, stack.AddressProperties{}); err != nil {
-		return fail("address "+addr.String(), err)
+	for _, a := range addrs {
+		if err := l.add(a); err != nil {
+			return fail("address "+a.String(), err)
+		}
 	}
-	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nic}})
+	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nic}, {Destination: header.IPv6EmptySubnet, NIC: nic}})
 	return l, nil
+}
+
+// protocol is the network protocol of an address.
+func protocol(a netip.Addr) tcpip.NetworkProtocolNumber {
+	if a.Is4() {
+		return ipv4.ProtocolNumber
+	}
+	return ipv6.ProtocolNumber
+}
+
+func (l *link) add(a netip.Addr) tcpip.Error {
+	pa := tcpip.ProtocolAddress{Protocol: protocol(a), AddressWithPrefix: tcpip.AddrFromSlice(a.AsSlice()).WithPrefix()}
+	return l.stack.AddProtocolAddress(nic, pa, stack.AddressProperties{})
 }
 
 // close ends reads, aborts what is open and waits for the stack's goroutines.
@@ -120,10 +139,15 @@ func (l *link) ReadPacket(b []byte) (int, error) {
 	return n, nil
 }
 
-// WritePacket hands one IPv4 packet to the stack; b is not kept. It fails with
+// WritePacket hands one IP packet to the stack; b is not kept. It fails with
 // ErrPacket or, after Close, net.ErrClosed.
 func (l *link) WritePacket(b []byte) error {
-	if len(b) < header.IPv4MinimumSize || b[0]>>4 != 4 {
+	version := header.IPv4ProtocolNumber
+	switch {
+	case len(b) >= header.IPv4MinimumSize && b[0]>>4 == 4:
+	case len(b) >= header.IPv6MinimumSize && b[0]>>4 == 6:
+		version = header.IPv6ProtocolNumber
+	default:
 		return ErrPacket
 	}
 	if l.ctx.Err() != nil {
@@ -132,7 +156,7 @@ func (l *link) WritePacket(b []byte) error {
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b)})
 	l.inOctets.Add(uint64(len(b)))
 	l.inPackets.Add(1)
-	l.ep.InjectInbound(header.IPv4ProtocolNumber, pkt)
+	l.ep.InjectInbound(version, pkt)
 	pkt.DecRef()
 	return nil
 }

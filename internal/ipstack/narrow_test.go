@@ -14,6 +14,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 )
 
 // cell is a way for packets as a cell is: so many bit/s, a queue that drops what
@@ -68,7 +69,7 @@ func BenchmarkNarrowCell(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	phone, err := newLink(netip.MustParseAddr("10.45.0.2"), 0)
+	phone, err := newLink(0, ipv6.Options{}, netip.MustParseAddr("10.45.0.2"))
 	if err != nil {
 		b.Fatal(err)
 	}

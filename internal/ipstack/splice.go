@@ -66,19 +66,23 @@ func isTimeout(err error) bool {
 }
 
 // notPublic are the blocks that are no place for a phone's packets besides
-// those netip has a word for (IANA special-purpose address registry).
+// those netip has a word for (IANA special-purpose address registries). Of IPv6
+// only 2000::/3 is public at all.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("3fff::/20"),
 }
+
+var unicast6 = netip.MustParsePrefix("2000::/3")
 
 // Public says that a destination is an ordinary address of the internet: not
 // loopback, private, link-local, multicast, unspecified or reserved. A phone
 // must not reach the machines around its gateway.
 func Public(to netip.AddrPort) bool {
 	a := to.Addr().Unmap()
-	if !a.Is4() || a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+	if a.Is6() && !unicast6.Contains(a) || a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
 		return false
 	}
 	for _, p := range notPublic {
