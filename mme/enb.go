@@ -38,7 +38,7 @@ type enb struct {
 	resets          resets
 	announcing      announcement  // of the MME's configuration
 	errors, errands allowance     // Error Indications, and what is passed on for the eNB
-	misses          misses        // path switches that named what they must not
+	warnings        allowance     // lines in the log about what it says
 	probing         sync.Mutex    // held by who asks whether the eNB answers
 	heard           chan struct{} // holds one token when it has said something
 
@@ -200,6 +200,14 @@ func (e *enb) errorIndication(m *s1ap.ErrorIndication) {
 	}
 	if e.send(stream, m) == nil {
 		e.log.Warn("error indication sent", "cause", m.Cause.String())
+	}
+}
+
+// warn logs what is wrong with what the eNB says. One that is wrong all the time does
+// not fill the log: what is dropped is counted.
+func (e *enb) warn(msg string, args ...any) {
+	if e.warnings.take() {
+		e.log.Warn(msg, args...)
 	}
 }
 

@@ -82,7 +82,7 @@ func (c *conn) identify(req *eps.AttachRequest) error {
 		return nil
 	}
 	if g, ok := req.Identity.GUTI(); ok && c.m.own(g.GUMMEI) {
-		if u := c.m.known.find(g.TMSI); u != nil {
+		if u := c.m.known.find(g.TMSI); u != nil && !u.guest {
 			c.ue.imsi, c.byGUTI = u.imsi, true
 			return nil
 		}

@@ -50,6 +50,7 @@ type mailbox struct {
 	mu     sync.Mutex
 	queue  []inbound
 	limit  int
+	data   bool // a dataWaiting is in queue
 	closed bool
 	wake   chan struct{} // holds one token while there is something to take
 }
@@ -69,13 +70,17 @@ const (
 func (b *mailbox) put(in inbound, always bool) putResult {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	_, data := in.msg.(dataWaiting)
 	switch {
 	case b.closed:
 		return putClosed
+	case data && b.data: // once is enough, however often a gateway says it
+		return putOK
 	case !always && len(b.queue) >= b.limit:
 		return putFull
 	}
 	b.queue = append(b.queue, in)
+	b.data = b.data || data
 	b.signal()
 	return putOK
 }
@@ -98,6 +103,9 @@ func (b *mailbox) take() (inbound, bool) {
 	in := b.queue[0]
 	b.queue[0] = inbound{}
 	b.queue = b.queue[1:]
+	if _, data := in.msg.(dataWaiting); data {
+		b.data = false
+	}
 	if len(b.queue) > 0 {
 		b.signal()
 	} else {

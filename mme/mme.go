@@ -33,6 +33,7 @@ type MME struct {
 	legs     *legTable
 	count    counters
 	busy     *load
+	misses   misses        // path switches that named what they must not
 	numbers  atomic.Uint64 // of phones given
 	homes    verify.Keys   // that sign tickets
 

@@ -59,6 +59,7 @@ type load struct {
 
 	mu          sync.Mutex
 	attaches    int
+	of          map[*enb]int // attaches
 	home, store latency
 	steer       steering
 	pressure    float64
@@ -67,7 +68,7 @@ type load struct {
 }
 
 func newLoad(o Options) *load {
-	l := &load{most: o.MaxAttaches, memoryLimit: o.MemoryLimit, homeLimit: o.HomeTimeout / 2}
+	l := &load{most: o.MaxAttaches, of: map[*enb]int{}, memoryLimit: o.MemoryLimit, homeLimit: o.HomeTimeout / 2}
 	if l.memoryLimit == 0 {
 		if n := debug.SetMemoryLimit(-1); n != math.MaxInt64 {
 			l.memoryLimit = uint64(n)
@@ -77,22 +78,28 @@ func newLoad(o Options) *load {
 	return l
 }
 
-// begin counts an attach in; false: there are too many.
-func (l *load) begin() bool {
+// begin counts an attach at one of so many eNBs in; false: there are too many. One eNB
+// alone cannot take them all, nor enough of them that the others hold phones back.
+func (l *load) begin(e *enb, enbs int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.attaches >= l.most || l.steer.beyond() {
+	enbs = max(enbs, 1)
+	if l.attaches >= l.most || l.of[e] >= l.most-l.most/2*(enbs-1)/enbs || l.steer.beyond() {
 		l.refused++
 		return false
 	}
 	l.attaches++
+	l.of[e]++
 	return true
 }
 
-func (l *load) end() {
+func (l *load) end(e *enb) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.attaches--
-	l.mu.Unlock()
+	if l.of[e]--; l.of[e] == 0 {
+		delete(l.of, e)
+	}
 }
 
 func (l *load) stats() LoadStats {
@@ -282,10 +289,15 @@ func (c *conn) attachIfRoom(m *eps.AttachRequest, in inbound) error {
 	if m.Type == eps.AttachTypeEmergency || m.Type == eps.AttachTypeRLOS {
 		return c.attach(m, in)
 	}
-	if !c.m.busy.begin() {
+	if c.leg == nil {
+		return &lost{"no S1 connection"}
+	}
+	e := c.leg.enb // where it began
+	enbs, _ := c.m.legs.size()
+	if !c.m.busy.begin(e, enbs) {
 		return &failure{cause: eps.EMMCauseCongestion, wait: c.m.backoff(), why: errOverload}
 	}
-	defer c.m.busy.end()
+	defer c.m.busy.end(e)
 	return c.attach(m, in)
 }
 

@@ -189,7 +189,7 @@ func (m *MME) pageStage(ctx context.Context, p page, s PagingStage) {
 				return
 			}
 			for _, e := range m.legs.all() {
-				if tais := p.at(s.Where, e.show()); len(tais) > 0 {
+				for tais := range slices.Chunk(p.at(s.Where, e.show()), maxPagedTAIs) {
 					_ = e.send(0, p.message(m.o.GUMMEI.Code, t, tais, a))
 					sent = true
 				}
@@ -200,6 +200,10 @@ func (m *MME) pageStage(ctx context.Context, p page, s PagingStage) {
 		}
 	}
 }
+
+// maxPagedTAIs is how many tracking areas one Paging names (TS 36.413 §9.3.6
+// maxnoofTAIs).
+const maxPagedTAIs = 256
 
 // pause waits; false when ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {

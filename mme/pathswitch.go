@@ -2,18 +2,21 @@ package mme
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/wire/proof"
 )
 
 // A Path Switch Request comes from an eNB that the MME knows nothing of beside
 // this phone, and names it by the MME UE S1AP ID alone: TS 36.413 §8.4.4 gives
 // nothing by which it could be told from a lie. What stands against one:
 //
-//   - the id is random among 2^32, and an eNB that names ids nobody has, or whose
-//     tower is not believed, is heard no more for a while after maxMisses;
+//   - the id is random among 2^32, and a tower whose eNB names ids nobody has, or that
+//     is not believed, is heard no more for a while after maxMisses, by whatever
+//     association;
 //   - Options.PathSwitch says which towers are believed of which;
 //   - the eNB that has the phone is told with its next message that the phone is
 //     gone, and the phone comes back by a service request, which only its SIM's
@@ -22,26 +25,33 @@ import (
 //   - the {NH, NCC} that the liar was told protects nothing: it is never given
 //     to another eNB, and what comes after it needs K_ASME (TS 33.401 §7.2.8.4).
 
-// maxMisses is how many path switches of an eNB are refused for what they name
+// maxMisses is how many path switches to a tower are refused for what they name
 // before all are, for missWhile from the first.
 const (
 	maxMisses = 16
 	missWhile = time.Minute
 )
 
-// misses belong to the goroutine of their eNB.
+// misses are those of all towers: to set up S1 anew is no way to more of them.
 type misses struct {
-	n     int
-	since time.Time
+	mu    sync.Mutex
+	since time.Time // of what is in tower; before it nobody has missed
+	tower map[proof.TowerKey]int
 }
 
-func (s *misses) many() bool { return s.n >= maxMisses && time.Since(s.since) < missWhile }
+func (s *misses) many(t proof.TowerKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tower[t] >= maxMisses && time.Since(s.since) < missWhile
+}
 
-func (s *misses) add() {
-	if s.n == 0 || time.Since(s.since) >= missWhile {
-		s.n, s.since = 0, time.Now()
+func (s *misses) add(t proof.TowerKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.since) >= missWhile {
+		s.since, s.tower = time.Now(), map[proof.TowerKey]int{}
 	}
-	s.n++
+	s.tower[t]++
 }
 
 // pathSwitch takes a Path Switch Request to the goroutine of the phone it names
@@ -49,7 +59,7 @@ func (s *misses) add() {
 func (e *enb) pathSwitch(m *s1ap.PathSwitchRequest) {
 	from, cause, why := e.switchable(m)
 	if from == nil {
-		e.misses.add()
+		e.m.misses.add(e.show().Tower)
 		e.refuseSwitch(m, cause, why)
 		return
 	}
@@ -81,7 +91,7 @@ func (e *enb) pathSwitch(m *s1ap.PathSwitchRequest) {
 // switchable gives the leg that a Path Switch Request names, if it may.
 func (e *enb) switchable(m *s1ap.PathSwitchRequest) (from *leg, cause s1ap.Cause, why string) {
 	unknown := s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause()
-	if e.misses.many() {
+	if e.m.misses.many(e.show().Tower) {
 		return nil, unknown, fmt.Sprintf("%d were refused in %v", maxMisses, missWhile)
 	}
 	if g := m.SourceMMEGUMMEI; g != nil {
@@ -102,7 +112,7 @@ func (e *enb) switchable(m *s1ap.PathSwitchRequest) (from *leg, cause s1ap.Cause
 func (e *enb) refuseSwitch(m *s1ap.PathSwitchRequest, cause s1ap.Cause, why string) {
 	e.m.count.drop(dropPathSwitch)
 	e.m.count.procedure(pathSwitchName, "S1AP cause "+cause.String())
-	e.log.Warn("path switch refused", "mme_ue", uint32(m.SourceMMEUES1APID), "enb_ue", uint32(m.ENBUES1APID), "cause", cause.String(), "reason", why)
+	e.warn("path switch refused", "mme_ue", uint32(m.SourceMMEUES1APID), "enb_ue", uint32(m.ENBUES1APID), "cause", cause.String(), "reason", why)
 	_ = e.send(e.ueStream(id.MMEUEID(m.SourceMMEUES1APID)), &s1ap.PathSwitchRequestFailure{
 		MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID, Cause: cause})
 }

@@ -58,7 +58,7 @@ func (e *enb) errorIndicated(m *s1ap.ErrorIndication) {
 		}
 	}
 	e.m.count.procedure("error indication by eNB", cause)
-	e.log.Warn("error indication by the eNB", "cause", cause)
+	e.warn("error indication by the eNB", "cause", cause)
 	for _, l := range e.exactly(m.MMEUES1APID, m.ENBUES1APID) {
 		if gone {
 			e.m.legs.close(l)

@@ -15,7 +15,7 @@ func (e *enb) handle(data []byte) {
 	fault, goOn := s1ap.Continuable(err)
 	if fault != nil && !goOn {
 		e.m.count.drop(dropSyntax)
-		e.log.Warn("S1AP message not understood", "err", fault)
+		e.warn("S1AP message not understood", "err", fault)
 	}
 	if fault != nil && fault.Report() && !e.answersItself(pdu.Message, goOn) {
 		ind := &s1ap.ErrorIndication{Cause: new(fault.Cause()), CriticalityDiagnostics: fault.CriticalityDiagnostics()}
@@ -147,7 +147,7 @@ func (e *enb) deliver(m s1ap.Message, mmeID s1ap.MMEUES1APID, enbID s1ap.ENBUES1
 		reason, cause = dropPairUE, s1ap.CauseRadioNetworkUnknownPairUeS1apId
 	}
 	e.m.count.drop(reason)
-	e.log.Warn("S1AP message refused", "message", m.Header().Name, "mme_ue", uint32(mmeID), "enb_ue", uint32(enbID), "reason", reason.String())
+	e.warn("S1AP message refused", "message", m.Header().Name, "mme_ue", uint32(mmeID), "enb_ue", uint32(enbID), "reason", reason.String())
 	e.errorIndication(&s1ap.ErrorIndication{MMEUES1APID: &mmeID, ENBUES1APID: &enbID, Cause: new(cause.Cause())})
 	for _, l := range e.m.legs.named(e, new(id.MMEUEID(mmeID)), new(id.ENBUEID(enbID))) {
 		e.m.legs.close(l)
@@ -183,7 +183,7 @@ func (e *enb) initial(m *s1ap.InitialUEMessage) {
 	}
 	if l == nil {
 		e.m.count.drop(dropTooManyUEs)
-		e.log.Warn("phone refused", "reason", dropTooManyUEs.String(), "limit", e.m.o.MaxUEs)
+		e.warn("phone refused", "reason", dropTooManyUEs.String(), "limit", e.m.o.MaxUEs)
 		e.errorIndication(&s1ap.ErrorIndication{ENBUES1APID: new(m.ENBUES1APID), Cause: new(s1ap.CauseMiscControlProcessingOverload.Cause())})
 		return
 	}

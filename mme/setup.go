@@ -137,7 +137,7 @@ func (e *enb) refuse(m *s1ap.S1SetupRequest, cause s1ap.Cause, wait *s1ap.TimeTo
 	if g, err := m.GlobalENBID.ID(); err == nil {
 		name = g.String()
 	}
-	e.log.Warn("S1 setup refused", "enb", name, "cause", cause.String(), "reason", why, "took", time.Since(began))
+	e.warn("S1 setup refused", "enb", name, "cause", cause.String(), "reason", why, "took", time.Since(began))
 }
 
 // refuseBroken answers a setup that could not be read (TS 36.413 §10.3.5).

@@ -61,6 +61,9 @@ func (c *conn) newLine(ti sms.TI) *smsLine {
 
 // terminating is a line for a short message to the phone.
 func (c *conn) terminating() *smsLine {
+	if former := c.sms.mt; former != nil { // whom it was for may have given up before it came
+		former.end()
+	}
 	c.sms.lastMT = (c.sms.lastMT + 1) % 7
 	c.sms.mt = c.newLine(sms.TI{Value: c.sms.lastMT})
 	return c.sms.mt
@@ -81,7 +84,7 @@ func (c *conn) cutLines() {
 // uplinkSMS takes an Uplink NAS Transport: a CP message goes to its transaction,
 // or begins one (TS 24.011 §5.3, §9.2).
 func (c *conn) uplinkSMS(m *eps.UplinkNASTransport) error {
-	if c.m.o.Messages == nil || !c.ue.registered {
+	if c.m.o.Messages == nil || !c.ue.registered || c.ue.guest { // nobody knows who a guest is
 		return c.status(inbound{nas: m})
 	}
 	cp, err := sms.ParseCP(m.Container)

@@ -87,7 +87,7 @@ func (e *enb) reconfigured(next ENBInfo, fault *s1ap.SyntaxError, began time.Tim
 func (e *enb) refuseUpdate(cause s1ap.Cause, wait *s1ap.TimeToWait, why string, fault *s1ap.SyntaxError, began time.Time) {
 	_ = e.send(0, &s1ap.ENBConfigurationUpdateFailure{Cause: cause, TimeToWait: wait, CriticalityDiagnostics: diagnostics(fault)})
 	e.m.count.procedure("eNB configuration update", "S1AP cause "+cause.String())
-	e.log.Warn("eNB configuration update refused", "cause", cause.String(), "reason", why, "took", time.Since(began))
+	e.warn("eNB configuration update refused", "cause", cause.String(), "reason", why, "took", time.Since(began))
 }
 
 // drxOf is a paging cycle in radio frames of 10 ms (TS 36.413 §9.2.1.16); 0: one of
