@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/sctp"
@@ -65,6 +66,7 @@ func newPoolWorld(t testing.TB, n int, change func(*Options)) *poolWorld {
 	for _, x := range w.members {
 		x.start(newLife(0))
 	}
+	time.Sleep(2 * time.Second) // who has started first has found nobody, and tries again
 	synctest.Wait()
 	return w
 }
