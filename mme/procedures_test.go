@@ -291,5 +291,8 @@ func (e *enbPeer) maybe(d time.Duration) s1ap.Message {
 	if err != nil {
 		return nil
 	}
+	if e.w.record != nil {
+		e.w.record(in.Data)
+	}
 	return must(s1ap.Parse(in.Data)).Message
 }

@@ -31,9 +31,11 @@ type world struct {
 	gw     *gtpc.Endpoint
 }
 
-func inBubble(t *testing.T, o s11.Options, body func(*world)) {
+func inBubble(t *testing.T, o s11.Options, body func(*world)) { inBubbleOn(t, nil, o, body) }
+
+func inBubbleOn(t *testing.T, rule memnet.Rule, o s11.Options, body func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: memnet.New(nil), answer: accept}
+		w := &world{T: t, net: memnet.New(rule), answer: accept}
 		o.Conn, o.Gateway, o.Logger = w.listen(mmeAddr), netip.AddrPortFrom(gwAddr.Addr(), 0), quiet
 		var err error
 		if w.client, err = s11.New(o); err != nil {
