@@ -92,9 +92,20 @@ func (s *Server) serveClaim(w http.ResponseWriter, r *http.Request) {
 
 // strangeClaim says why a claim does not come from our page on this machine.
 func strangeClaim(r *http.Request) string {
+	if why := stranger(r); why != "" {
+		return why
+	}
+	if r.ContentLength != 0 {
+		return "the request has a body"
+	}
+	return ""
+}
+
+// stranger says why what changes something is not asked by our page on this machine.
+func stranger(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !remote.Addr().Unmap().IsLoopback() {
-		return "claims are taken from this machine only"
+		return "this is done from this machine only"
 	}
 	if r.Header.Get(ClaimHeader) != "1" {
 		return "the request lacks " + ClaimHeader + ": 1"
@@ -104,9 +115,6 @@ func strangeClaim(r *http.Request) string {
 	}
 	if http.NewCrossOriginProtection().Check(r) != nil {
 		return "the request comes from another page"
-	}
-	if r.ContentLength != 0 {
-		return "the request has a body"
 	}
 	return ""
 }

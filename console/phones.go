@@ -1,12 +1,15 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -79,6 +82,9 @@ type PhoneDetail struct {
 	EDRX string `json:"edrx"`       // granted extended DRX
 	PSM  string `json:"psm"`        // granted power saving mode
 
+	// APNs are the access points of the subscription, the default one first, in words
+	// such as ims,qci=5; none where the subscribers are elsewhere.
+	APNs    []string      `json:"apns,omitempty"`
 	Bearers []PhoneBearer `json:"bearers"`
 	History []Procedure   `json:"history"` // newest first, at most 32
 }
@@ -119,6 +125,36 @@ func (s *Server) servePhone(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, p)
 }
 
+// serveAPNs gives a phone other access points: words in the body, asked by this page
+// only, from this machine only.
+func (s *Server) serveAPNs(w http.ResponseWriter, r *http.Request) {
+	if s.o.SetAPNs == nil {
+		answer(w, http.StatusNotFound, "", "access points are set where the subscribers are")
+		return
+	}
+	if why := stranger(r); why != "" {
+		s.log.Warn("console: access points refused", "reason", why, "remote", r.RemoteAddr)
+		answer(w, http.StatusForbidden, "", why)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWords))
+	if err != nil {
+		answer(w, http.StatusRequestEntityTooLarge, "", fmt.Sprintf("more than %d octets", maxWords))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), claimWithin)
+	defer cancel()
+	text, err := s.o.SetAPNs(ctx, r.PathValue("id"), strings.Fields(string(body)))
+	if err != nil {
+		answer(w, http.StatusBadRequest, "", err.Error())
+		return
+	}
+	answer(w, http.StatusOK, text, "")
+}
+
+// maxWords bounds the body of serveAPNs, in octets.
+const maxWords = 8 << 10
+
 // problem is what an answer other than 200 has.
 type problem struct {
 	Error string `json:"error"`
@@ -145,7 +181,7 @@ func phoneQuery(r *http.Request) (q PhoneQuery, err error) {
 // Check says what is wrong with a query.
 func (q PhoneQuery) Check() error {
 	if states := []string{"", "deregistered", "attaching", "connected", "idle"}; !slices.Contains(states, q.State) {
-		return fmt.Errorf("state %q: want one of %q", q.State, states[1:])
+		return fmt.Errorf("state %q: want %s", q.State, strings.Join(states[1:], ", "))
 	}
 	if q.Limit < 0 || q.Limit > MaxPage {
 		return fmt.Errorf("limit %d: want 1 to %d", q.Limit, MaxPage)

@@ -47,6 +47,11 @@ type Options struct {
 	Phones func(PhoneQuery) (PhoneList, error)
 	Phone  func(id string) (PhoneDetail, bool)
 
+	// SetAPNs gives a phone's subscriber other access points, in words such as
+	// ims,qci=5, the default one first, and returns a line for people. Nil: they
+	// are not to be set here.
+	SetAPNs func(ctx context.Context, id string, words []string) (text string, err error)
+
 	Logger *slog.Logger // nil: silent
 }
 
@@ -148,6 +153,7 @@ func (s *Server) newHandler() (http.Handler, error) {
 	if s.o.Phones != nil && s.o.Phone != nil {
 		mux.HandleFunc("GET /api/v1/phones", s.servePhones)
 		mux.HandleFunc("GET /api/v1/phones/{id}", s.servePhone)
+		mux.HandleFunc("POST /api/v1/phones/{id}/apns", s.serveAPNs)
 	}
 	return s.guard(mux), nil
 }

@@ -42,6 +42,9 @@ func (m *MME) openLease(l home.Lease, now time.Time) (*lease, error) {
 	if p.APN.IsZero() || p.QCI == 0 || p.ARP < 1 || p.ARP > 15 || p.AMBRUL == 0 || p.AMBRDL == 0 {
 		return nil, fmt.Errorf("home's profile: APN %q, QCI %d, ARP %d, AMBR %v up %v down: none may be missing, ARP is 1 to 15", p.APN, p.QCI, p.ARP, p.AMBRUL, p.AMBRDL)
 	}
+	if p.APN == id.AnyAPN {
+		return nil, errors.New("home's profile: the default APN is the wildcard")
+	}
 	for _, a := range p.APNs {
 		if a.Name.IsZero() || a.QCI == 0 || a.ARP < 1 || a.ARP > 15 || a.AMBRUL == 0 || a.AMBRDL == 0 {
 			return nil, fmt.Errorf("home's profile: APN %q, QCI %d, ARP %d, AMBR %v up %v down: none may be missing, ARP is 1 to 15", a.Name, a.QCI, a.ARP, a.AMBRUL, a.AMBRDL)

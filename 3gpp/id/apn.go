@@ -10,8 +10,15 @@ import (
 // octets on the wire (TS 23.003 §9.1). The zero value is no APN.
 type APN struct{ s string }
 
-// ParseAPN checks labels of 1 to 63 letters, digits and hyphens.
+// AnyAPN is the wildcard that a subscription may have in the place of names, and no
+// phone may ask for (TS 23.003 §9.2.1).
+var AnyAPN = APN{"*"}
+
+// ParseAPN checks labels of 1 to 63 letters, digits and hyphens; "*" alone is AnyAPN.
 func ParseAPN(s string) (APN, error) {
+	if s == AnyAPN.s {
+		return AnyAPN, nil
+	}
 	if len(s) == 0 || len(s) > 99 {
 		return APN{}, fmt.Errorf("APN of %d characters, want 1 to 99", len(s))
 	}
@@ -46,7 +53,11 @@ func DecodeAPN(b []byte) (APN, error) {
 		parts = append(parts, string(b[i+1:i+1+n]))
 		i += 1 + n
 	}
-	return ParseAPN(strings.Join(parts, "."))
+	a, err := ParseAPN(strings.Join(parts, "."))
+	if a == AnyAPN {
+		return APN{}, fmt.Errorf("APN %x is the wildcard of subscriptions", b)
+	}
+	return a, err
 }
 
 // AppendTo appends length-prefixed labels.

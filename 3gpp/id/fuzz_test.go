@@ -29,7 +29,7 @@ func FuzzText(f *testing.F) {
 				t.Errorf("eNB id %q is %v, then %v, %v", s, g, again, err)
 			}
 		}
-		if a, err := id.ParseAPN(s); brief(t, err) {
+		if a, err := id.ParseAPN(s); brief(t, err) && a != id.AnyAPN {
 			b, err := id.DecodeAPN(a.AppendTo(nil))
 			if err != nil || b != a || !strings.EqualFold(a.String(), s) {
 				t.Errorf("APN %q is %v, then %v, %v", s, a, b, err)

@@ -128,7 +128,7 @@ func printStatus(w io.Writer, s *pb.StatusReply) {
 
 func subscriberCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "subscriber", GroupID: "operate", Short: "Add, list, bar and erase subscribers"}
-	cmd.AddCommand(subscriberAdd(g), subscriberList(g))
+	cmd.AddCommand(subscriberAdd(g), subscriberList(g), subscriberSet(g))
 	for verb, state := range map[string]string{"bar": "barred", "unbar": "active", "erase": "erased"} {
 		short := map[string]string{"bar": "Keep a subscriber out until he is let in again", "unbar": "Let a subscriber in again", "erase": "Forget a subscriber, for good"}[verb]
 		cmd.AddCommand(&cobra.Command{
@@ -155,6 +155,7 @@ func subscriberCommand(g *globals) *cobra.Command {
 func subscriberAdd(g *globals) *cobra.Command {
 	s := &pb.NewSubscriber{}
 	var keyFile, plan string
+	var apns []string
 	var up, down uint64
 	var count int
 	cmd := &cobra.Command{
@@ -163,6 +164,10 @@ func subscriberAdd(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := id.ParseIMSI(args[0]); err != nil {
 				return &usageError{err: err}
+			}
+			var err error
+			if s.Apns, err = town.ParseAccessPoints(apns); err != nil {
+				return &usageError{err: fmt.Errorf("--apn %w", err)}
 			}
 			k, err := config.Secret(keyFile, 32)
 			if err != nil {
@@ -185,7 +190,7 @@ func subscriberAdd(g *globals) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&keyFile, "key-file", "", "file with K and OPc (required)")
 	f.StringVar(&s.Msisdn, "msisdn", "", "telephone number")
-	f.StringVar(&s.Apn, "apn", "", "access point name; empty: the network's")
+	f.StringArrayVar(&apns, "apn", nil, apnHelp+"; none: the network's")
 	f.Uint32Var(&s.Qci, "qci", 9, "QoS class")
 	f.Uint32Var(&s.Arp, "arp", 8, "allocation priority, 1 (first) to 15")
 	f.Uint64Var(&s.Sqn, "seq", 0, "sequence number the card has reached")
@@ -245,9 +250,9 @@ func subscriberList(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "IMSI\tSTATE\tPLAN\tLEDGER ID", func(w io.Writer) {
+				table(w, "IMSI\tSTATE\tPLAN\tACCESS POINTS\tLEDGER ID", func(w io.Writer) {
 					for _, s := range r.Subscribers {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Imsi, s.State, s.Plan, s.Id)
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Imsi, s.State, s.Plan, accessPointNames(s.Apns), s.Id)
 					}
 				})
 			})

@@ -33,8 +33,8 @@ function fill(body, rows) {
 function facts(p) {
   const at = (t) => known(t) && moment(t);
   const rows = [
-    ['number', p.msisdn], ['IMEI', p.imei], ['M-TMSI', p.m_tmsi], ['tower', [p.tower, p.enb].filter(Boolean).join(' · ')], ['cell', p.cell], ['tracking area', p.tai],
-    ['security', p.security], ['ticket', p.ticket && `${p.ticket.slice(0, 8)}… until ${moment(p.ticket_until)}, segment ${p.segment}`, p.ticket],
+    ['number', p.msisdn], ['IMEI', p.imei], ['M-TMSI', p.m_tmsi, 'its temporary identity on the air'], ['tower', [p.tower, p.enb].filter(Boolean).join(' · ')], ['cell', p.cell], ['tracking area', p.tai],
+    ['security', p.security, 'ciphering and integrity of what it says to the network'], ['ticket', p.ticket && `${p.ticket.slice(0, 8)}… until ${moment(p.ticket_until)}, segment ${p.segment}`, p.ticket],
     ['last heard', at(p.heard)], ['next update due', at(p.update_due)], ['detached if silent', at(p.detach_at)],
     ['paging cycle', p.drx_frames > 0 && `${p.drx_frames * 10} ms`], ['eDRX', p.edrx], ['power saving', p.psm],
   ].filter(([, value]) => value);
@@ -55,6 +55,7 @@ function show(p, now) {
   $('summary').textContent = [`${p.state} for ${span(p.since, now)}`, p.address, p.apn, p.reason].filter(Boolean).join(' · ');
   tell($('notice'), p.notice);
   facts(p);
+  apns(p);
   fill($('bearers'), p.bearers.map((b) => ({ cells: [[`${b.ebi} · QCI ${b.qci}` + (b.linked === b.ebi ? '' : `, of ${b.linked}`)], [[b.apn, b.address].filter(Boolean).join(' · ')],
     [bytes(b.dl), octets(b.dl)], [bytes(b.ul), octets(b.ul)], [b.enb || 'no radio bearer', 'gateway ' + b.gateway]] })));
   $('no-bearers').hidden = p.bearers.length > 0;
@@ -63,6 +64,31 @@ function show(p, now) {
   $('none-done').hidden = p.history.length > 0;
   for (const body of [$('bearers'), $('done')]) body.parentElement.hidden = body.childElementCount === 0;
 }
+
+// apns shows the access points, unless somebody is writing others.
+function apns(p) {
+  $('subscription').hidden = !p.apns;
+  const now = (p.apns ?? []).join(' ');
+  if ($('apns').value === ($('apns').was ?? '')) $('apns').value = now;
+  $('apns').was = now;
+  $('save').disabled = $('apns').value.trim() === now;
+}
+
+$('apns').addEventListener('input', () => { $('save').disabled = $('apns').value.trim() === $('apns').was; });
+$('save').addEventListener('click', async () => {
+  $('save').disabled = true;
+  tell($('apns-said'), 'Asked the ledger; a block takes about a second.');
+  let said = 'The node did not answer; look at what is there before you try again.', ok = false;
+  try {
+    const r = await fetch(`/api/v1/phones/${encodeURIComponent(id)}/apns`, { method: 'POST', headers: { 'X-Campanile-Claim': '1' }, body: $('apns').value });
+    const a = await r.json();
+    [said, ok] = [a.text || a.error, r.ok];
+    if (ok) $('apns').was = $('apns').value;
+  } catch { /* said above */ }
+  $('save').disabled = ok;
+  $('apns-said').classList.toggle('bad', !ok);
+  tell($('apns-said'), said);
+});
 
 async function look() {
   try {

@@ -97,6 +97,7 @@ func (h *HSS) servable(imsi id.IMSI) (*subscriber, error) {
 	if s == nil {
 		return nil, refusal(home.UnknownSubscriber, "")
 	}
+	s = h.current(s)
 	r, ok := h.o.Registry.Subscriber(s.id)
 	switch {
 	case !ok || r.State == ledger.Erased:

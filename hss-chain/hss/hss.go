@@ -20,6 +20,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/hss-chain/ledger"
+	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
 
@@ -77,6 +78,7 @@ type subscriber struct {
 	epoch    uint64
 	cipher   *milenage.Cipher
 
+	next      []byte // blob that Amend made, until the ledger names it
 	dif       int64  // clock difference, ticks
 	last      uint64 // highest SEQ issued since the start
 	known     bucket // challenges for the home and the operator at ...
@@ -127,7 +129,14 @@ func (h *HSS) load() error {
 		return err
 	}
 	h.ids = ticketIDs{key}
-	return h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) })
+	if err := h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) }); err != nil {
+		return err
+	}
+	return h.store.nexts(func(v id.SubscriberID, b []byte) {
+		if s := h.byID[v]; s != nil {
+			s.next = b
+		}
+	})
 }
 
 // admit opens a blob and makes its subscriber answerable. dif is the clock
@@ -192,6 +201,8 @@ type Listing struct {
 	IMSI  id.IMSI                `json:"imsi"` // masked
 	State ledger.SubscriberState `json:"state"`
 	Plan  string                 `json:"plan"`
+
+	Profile home.Profile `json:"-"`
 }
 
 // Subscribers lists who is held here and on the ledger.
@@ -201,7 +212,7 @@ func (h *HSS) Subscribers() []Listing {
 	out := make([]Listing, 0, len(h.byID))
 	for _, s := range h.byID {
 		if r, ok := h.o.Registry.Subscriber(s.id); ok {
-			out = append(out, Listing{s.id, s.IMSI, r.State, r.Plan})
+			out = append(out, Listing{s.id, s.IMSI, r.State, r.Plan, h.current(s).Profile})
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package hss
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 // Buckets of the store.
 var (
 	bktBlobs  = []byte("blobs")  // subscriber id -> blob
+	bktNext   = []byte("next")   // subscriber id -> blob that the ledger does not name yet
 	bktHashes = []byte("hashes") // blob hash -> subscriber id
 	bktEpochs = []byte("epochs") // epoch -> key sealed to this node
 	bktDIFs   = []byte("difs")   // subscriber id -> clock difference after a resynchronisation
@@ -40,7 +42,7 @@ func openStore(path string, open opener) (*store, error) {
 		return nil, fmt.Errorf("store: %w (is another process using it?)", err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{bktBlobs, bktHashes, bktEpochs, bktDIFs, bktMeta} {
+		for _, b := range [][]byte{bktBlobs, bktNext, bktHashes, bktEpochs, bktDIFs, bktMeta} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
@@ -128,7 +130,27 @@ func (s *store) putBlobs(blobs [][]byte) error {
 	})
 }
 
+// putNext keeps a blob beside the one that stands, in the place of any such.
+func (s *store) putNext(v id.SubscriberID, blob []byte) error {
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bktNext).Put(v[:], blob) })
+}
+
+// nexts gives the blobs that putNext kept and putBlobs has not made the standing ones.
+func (s *store) nexts(f func(v id.SubscriberID, blob []byte)) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bktNext).ForEach(func(k, v []byte) error {
+			if len(k) == len(id.SubscriberID{}) {
+				f(id.SubscriberID(k), bytes.Clone(v))
+			}
+			return nil
+		})
+	})
+}
+
 func dropBlob(tx *bbolt.Tx, v id.SubscriberID) error {
+	if err := tx.Bucket(bktNext).Delete(v[:]); err != nil {
+		return err
+	}
 	old := tx.Bucket(bktBlobs).Get(v[:])
 	if old == nil {
 		return nil

@@ -36,6 +36,7 @@ type NewSubscriber struct {
 	Arp           uint32                 `protobuf:"varint,8,opt,name=arp,proto3" json:"arp,omitempty"`
 	AmbrUl        uint64                 `protobuf:"varint,9,opt,name=ambr_ul,json=ambrUl,proto3" json:"ambr_ul,omitempty"`  // bit/s
 	AmbrDl        uint64                 `protobuf:"varint,10,opt,name=ambr_dl,json=ambrDl,proto3" json:"ambr_dl,omitempty"` // bit/s
+	Apns          []*AccessPoint         `protobuf:"bytes,11,rep,name=apns,proto3" json:"apns,omitempty"`                    // the default one first, in the place of apn
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,6 +141,91 @@ func (x *NewSubscriber) GetAmbrDl() uint64 {
 	return 0
 }
 
+func (x *NewSubscriber) GetApns() []*AccessPoint {
+	if x != nil {
+		return x.Apns
+	}
+	return nil
+}
+
+// AccessPoint is what a subscriber may have at an access point. What is empty or
+// zero is the default one's.
+type AccessPoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "*": any other that the network has
+	Qci           uint32                 `protobuf:"varint,2,opt,name=qci,proto3" json:"qci,omitempty"`
+	Arp           uint32                 `protobuf:"varint,3,opt,name=arp,proto3" json:"arp,omitempty"`
+	Pdn           string                 `protobuf:"bytes,4,opt,name=pdn,proto3" json:"pdn,omitempty"`   // ipv4, ipv6, ipv4v6, either, or empty: any
+	Ipv4          string                 `protobuf:"bytes,5,opt,name=ipv4,proto3" json:"ipv4,omitempty"` // fixed address; empty: of the pool
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessPoint) Reset() {
+	*x = AccessPoint{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessPoint) ProtoMessage() {}
+
+func (x *AccessPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessPoint.ProtoReflect.Descriptor instead.
+func (*AccessPoint) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AccessPoint) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AccessPoint) GetQci() uint32 {
+	if x != nil {
+		return x.Qci
+	}
+	return 0
+}
+
+func (x *AccessPoint) GetArp() uint32 {
+	if x != nil {
+		return x.Arp
+	}
+	return 0
+}
+
+func (x *AccessPoint) GetPdn() string {
+	if x != nil {
+		return x.Pdn
+	}
+	return ""
+}
+
+func (x *AccessPoint) GetIpv4() string {
+	if x != nil {
+		return x.Ipv4
+	}
+	return ""
+}
+
 type AddSubscribersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscribers   []*NewSubscriber       `protobuf:"bytes,1,rep,name=subscribers,proto3" json:"subscribers,omitempty"`
@@ -150,7 +236,7 @@ type AddSubscribersRequest struct {
 
 func (x *AddSubscribersRequest) Reset() {
 	*x = AddSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +248,7 @@ func (x *AddSubscribersRequest) String() string {
 func (*AddSubscribersRequest) ProtoMessage() {}
 
 func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +261,7 @@ func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*AddSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *AddSubscribersRequest) GetSubscribers() []*NewSubscriber {
@@ -202,7 +288,7 @@ type AddSubscribersReply struct {
 
 func (x *AddSubscribersReply) Reset() {
 	*x = AddSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +300,7 @@ func (x *AddSubscribersReply) String() string {
 func (*AddSubscribersReply) ProtoMessage() {}
 
 func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +313,7 @@ func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersReply.ProtoReflect.Descriptor instead.
 func (*AddSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AddSubscribersReply) GetIds() []string {
@@ -252,7 +338,7 @@ type ListSubscribersRequest struct {
 
 func (x *ListSubscribersRequest) Reset() {
 	*x = ListSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +350,7 @@ func (x *ListSubscribersRequest) String() string {
 func (*ListSubscribersRequest) ProtoMessage() {}
 
 func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +363,7 @@ func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{4}
 }
 
 type Subscriber struct {
@@ -286,13 +372,14 @@ type Subscriber struct {
 	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"` // masked
 	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	Plan          string                 `protobuf:"bytes,4,opt,name=plan,proto3" json:"plan,omitempty"`
+	Apns          []*AccessPoint         `protobuf:"bytes,5,rep,name=apns,proto3" json:"apns,omitempty"` // the default one first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Subscriber) Reset() {
 	*x = Subscriber{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +391,7 @@ func (x *Subscriber) String() string {
 func (*Subscriber) ProtoMessage() {}
 
 func (x *Subscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +404,7 @@ func (x *Subscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscriber.ProtoReflect.Descriptor instead.
 func (*Subscriber) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Subscriber) GetId() string {
@@ -348,6 +435,13 @@ func (x *Subscriber) GetPlan() string {
 	return ""
 }
 
+func (x *Subscriber) GetApns() []*AccessPoint {
+	if x != nil {
+		return x.Apns
+	}
+	return nil
+}
+
 type ListSubscribersReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscribers   []*Subscriber          `protobuf:"bytes,1,rep,name=subscribers,proto3" json:"subscribers,omitempty"`
@@ -357,7 +451,7 @@ type ListSubscribersReply struct {
 
 func (x *ListSubscribersReply) Reset() {
 	*x = ListSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +463,7 @@ func (x *ListSubscribersReply) String() string {
 func (*ListSubscribersReply) ProtoMessage() {}
 
 func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +476,7 @@ func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersReply.ProtoReflect.Descriptor instead.
 func (*ListSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListSubscribersReply) GetSubscribers() []*Subscriber {
@@ -395,14 +489,15 @@ func (x *ListSubscribersReply) GetSubscribers() []*Subscriber {
 type SetSubscriberRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // active, barred or erased
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // active, barred or erased; empty: as it is
+	Apns          []*AccessPoint         `protobuf:"bytes,3,rep,name=apns,proto3" json:"apns,omitempty"`   // the default one first; none: as they are
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SetSubscriberRequest) Reset() {
 	*x = SetSubscriberRequest{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +509,7 @@ func (x *SetSubscriberRequest) String() string {
 func (*SetSubscriberRequest) ProtoMessage() {}
 
 func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +522,7 @@ func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberRequest.ProtoReflect.Descriptor instead.
 func (*SetSubscriberRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SetSubscriberRequest) GetImsi() string {
@@ -444,6 +539,13 @@ func (x *SetSubscriberRequest) GetState() string {
 	return ""
 }
 
+func (x *SetSubscriberRequest) GetApns() []*AccessPoint {
+	if x != nil {
+		return x.Apns
+	}
+	return nil
+}
+
 type SetSubscriberReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Height        int64                  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
@@ -453,7 +555,7 @@ type SetSubscriberReply struct {
 
 func (x *SetSubscriberReply) Reset() {
 	*x = SetSubscriberReply{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +567,7 @@ func (x *SetSubscriberReply) String() string {
 func (*SetSubscriberReply) ProtoMessage() {}
 
 func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +580,7 @@ func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberReply.ProtoReflect.Descriptor instead.
 func (*SetSubscriberReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetSubscriberReply) GetHeight() int64 {
@@ -504,7 +606,7 @@ type RegisterTowerRequest struct {
 
 func (x *RegisterTowerRequest) Reset() {
 	*x = RegisterTowerRequest{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +618,7 @@ func (x *RegisterTowerRequest) String() string {
 func (*RegisterTowerRequest) ProtoMessage() {}
 
 func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +631,7 @@ func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTowerRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegisterTowerRequest) GetName() string {
@@ -599,7 +701,7 @@ type RegisterTowerReply struct {
 
 func (x *RegisterTowerReply) Reset() {
 	*x = RegisterTowerReply{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +713,7 @@ func (x *RegisterTowerReply) String() string {
 func (*RegisterTowerReply) ProtoMessage() {}
 
 func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +726,7 @@ func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerReply.ProtoReflect.Descriptor instead.
 func (*RegisterTowerReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RegisterTowerReply) GetKey() string {
@@ -656,7 +758,7 @@ type ListTowersRequest struct {
 
 func (x *ListTowersRequest) Reset() {
 	*x = ListTowersRequest{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +770,7 @@ func (x *ListTowersRequest) String() string {
 func (*ListTowersRequest) ProtoMessage() {}
 
 func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +783,7 @@ func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersRequest.ProtoReflect.Descriptor instead.
 func (*ListTowersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 type Tower struct {
@@ -702,7 +804,7 @@ type Tower struct {
 
 func (x *Tower) Reset() {
 	*x = Tower{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +816,7 @@ func (x *Tower) String() string {
 func (*Tower) ProtoMessage() {}
 
 func (x *Tower) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +829,7 @@ func (x *Tower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tower.ProtoReflect.Descriptor instead.
 func (*Tower) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Tower) GetKey() string {
@@ -813,7 +915,7 @@ type TowerHealth struct {
 
 func (x *TowerHealth) Reset() {
 	*x = TowerHealth{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +927,7 @@ func (x *TowerHealth) String() string {
 func (*TowerHealth) ProtoMessage() {}
 
 func (x *TowerHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +940,7 @@ func (x *TowerHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerHealth.ProtoReflect.Descriptor instead.
 func (*TowerHealth) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TowerHealth) GetState() string {
@@ -878,7 +980,7 @@ type ListTowersReply struct {
 
 func (x *ListTowersReply) Reset() {
 	*x = ListTowersReply{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +992,7 @@ func (x *ListTowersReply) String() string {
 func (*ListTowersReply) ProtoMessage() {}
 
 func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1005,7 @@ func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersReply.ProtoReflect.Descriptor instead.
 func (*ListTowersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTowersReply) GetTowers() []*Tower {
@@ -921,7 +1023,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1035,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1048,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 type ClaimReply struct {
@@ -960,7 +1062,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1074,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1087,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClaimReply) GetAmount() string {
@@ -1017,7 +1119,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1131,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1144,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 type StatusReply struct {
@@ -1067,7 +1169,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1181,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1194,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatusReply) GetChainId() string {
@@ -1204,7 +1306,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1318,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1331,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Part) GetName() string {
@@ -1261,7 +1363,7 @@ type ListPhonesRequest struct {
 
 func (x *ListPhonesRequest) Reset() {
 	*x = ListPhonesRequest{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1375,7 @@ func (x *ListPhonesRequest) String() string {
 func (*ListPhonesRequest) ProtoMessage() {}
 
 func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1388,7 @@ func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPhonesRequest.ProtoReflect.Descriptor instead.
 func (*ListPhonesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListPhonesRequest) GetState() string {
@@ -1347,7 +1449,7 @@ type PhonesReply struct {
 
 func (x *PhonesReply) Reset() {
 	*x = PhonesReply{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1461,7 @@ func (x *PhonesReply) String() string {
 func (*PhonesReply) ProtoMessage() {}
 
 func (x *PhonesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1474,7 @@ func (x *PhonesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhonesReply.ProtoReflect.Descriptor instead.
 func (*PhonesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PhonesReply) GetJson() []byte {
@@ -1392,7 +1494,7 @@ type PhoneRequest struct {
 
 func (x *PhoneRequest) Reset() {
 	*x = PhoneRequest{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1506,7 @@ func (x *PhoneRequest) String() string {
 func (*PhoneRequest) ProtoMessage() {}
 
 func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1519,7 @@ func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneRequest.ProtoReflect.Descriptor instead.
 func (*PhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PhoneRequest) GetPhone() string {
@@ -1445,7 +1547,7 @@ type DetachPhoneRequest struct {
 
 func (x *DetachPhoneRequest) Reset() {
 	*x = DetachPhoneRequest{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1559,7 @@ func (x *DetachPhoneRequest) String() string {
 func (*DetachPhoneRequest) ProtoMessage() {}
 
 func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1572,7 @@ func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachPhoneRequest.ProtoReflect.Descriptor instead.
 func (*DetachPhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DetachPhoneRequest) GetPhone() string {
@@ -1503,7 +1605,7 @@ type PhoneActionReply struct {
 
 func (x *PhoneActionReply) Reset() {
 	*x = PhoneActionReply{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1617,7 @@ func (x *PhoneActionReply) String() string {
 func (*PhoneActionReply) ProtoMessage() {}
 
 func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1630,7 @@ func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneActionReply.ProtoReflect.Descriptor instead.
 func (*PhoneActionReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PhoneActionReply) GetText() string {
@@ -1547,7 +1649,7 @@ type ManageMMERequest struct {
 
 func (x *ManageMMERequest) Reset() {
 	*x = ManageMMERequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1661,7 @@ func (x *ManageMMERequest) String() string {
 func (*ManageMMERequest) ProtoMessage() {}
 
 func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1674,7 @@ func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMERequest.ProtoReflect.Descriptor instead.
 func (*ManageMMERequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ManageMMERequest) GetVerb() string {
@@ -1591,7 +1693,7 @@ type ManageMMEReply struct {
 
 func (x *ManageMMEReply) Reset() {
 	*x = ManageMMEReply{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1705,7 @@ func (x *ManageMMEReply) String() string {
 func (*ManageMMEReply) ProtoMessage() {}
 
 func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1718,7 @@ func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMEReply.ProtoReflect.Descriptor instead.
 func (*ManageMMEReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ManageMMEReply) GetText() string {
@@ -1641,7 +1743,7 @@ type TracePhoneRequest struct {
 
 func (x *TracePhoneRequest) Reset() {
 	*x = TracePhoneRequest{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1755,7 @@ func (x *TracePhoneRequest) String() string {
 func (*TracePhoneRequest) ProtoMessage() {}
 
 func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1768,7 @@ func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
 func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TracePhoneRequest) GetPhone() string {
@@ -1729,7 +1831,7 @@ type TraceReply struct {
 
 func (x *TraceReply) Reset() {
 	*x = TraceReply{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1843,7 @@ func (x *TraceReply) String() string {
 func (*TraceReply) ProtoMessage() {}
 
 func (x *TraceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1856,7 @@ func (x *TraceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
 func (*TraceReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TraceReply) GetText() string {
@@ -1775,7 +1877,7 @@ var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x12campanile.admin.v1\"\xd5\x01\n" +
+	"\vadmin.proto\x12\x12campanile.admin.v1\"\x8a\x02\n" +
 	"\rNewSubscriber\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
 	"\x06msisdn\x18\x02 \x01(\tR\x06msisdn\x12\f\n" +
@@ -1787,25 +1889,34 @@ const file_admin_proto_rawDesc = "" +
 	"\x03arp\x18\b \x01(\rR\x03arp\x12\x17\n" +
 	"\aambr_ul\x18\t \x01(\x04R\x06ambrUl\x12\x17\n" +
 	"\aambr_dl\x18\n" +
-	" \x01(\x04R\x06ambrDl\"p\n" +
+	" \x01(\x04R\x06ambrDl\x123\n" +
+	"\x04apns\x18\v \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\"k\n" +
+	"\vAccessPoint\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03qci\x18\x02 \x01(\rR\x03qci\x12\x10\n" +
+	"\x03arp\x18\x03 \x01(\rR\x03arp\x12\x10\n" +
+	"\x03pdn\x18\x04 \x01(\tR\x03pdn\x12\x12\n" +
+	"\x04ipv4\x18\x05 \x01(\tR\x04ipv4\"p\n" +
 	"\x15AddSubscribersRequest\x12C\n" +
 	"\vsubscribers\x18\x01 \x03(\v2!.campanile.admin.v1.NewSubscriberR\vsubscribers\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\"?\n" +
 	"\x13AddSubscribersReply\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x03R\x06height\"\x18\n" +
-	"\x16ListSubscribersRequest\"Z\n" +
+	"\x16ListSubscribersRequest\"\x8f\x01\n" +
 	"\n" +
 	"Subscriber\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
-	"\x04plan\x18\x04 \x01(\tR\x04plan\"X\n" +
+	"\x04plan\x18\x04 \x01(\tR\x04plan\x123\n" +
+	"\x04apns\x18\x05 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\"X\n" +
 	"\x14ListSubscribersReply\x12@\n" +
-	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"@\n" +
+	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"u\n" +
 	"\x14SetSubscriberRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\",\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x123\n" +
+	"\x04apns\x18\x03 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\",\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x03R\x06height\"\xd8\x01\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
@@ -1940,74 +2051,78 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_admin_proto_goTypes = []any{
 	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
-	(*AddSubscribersRequest)(nil),  // 1: campanile.admin.v1.AddSubscribersRequest
-	(*AddSubscribersReply)(nil),    // 2: campanile.admin.v1.AddSubscribersReply
-	(*ListSubscribersRequest)(nil), // 3: campanile.admin.v1.ListSubscribersRequest
-	(*Subscriber)(nil),             // 4: campanile.admin.v1.Subscriber
-	(*ListSubscribersReply)(nil),   // 5: campanile.admin.v1.ListSubscribersReply
-	(*SetSubscriberRequest)(nil),   // 6: campanile.admin.v1.SetSubscriberRequest
-	(*SetSubscriberReply)(nil),     // 7: campanile.admin.v1.SetSubscriberReply
-	(*RegisterTowerRequest)(nil),   // 8: campanile.admin.v1.RegisterTowerRequest
-	(*RegisterTowerReply)(nil),     // 9: campanile.admin.v1.RegisterTowerReply
-	(*ListTowersRequest)(nil),      // 10: campanile.admin.v1.ListTowersRequest
-	(*Tower)(nil),                  // 11: campanile.admin.v1.Tower
-	(*TowerHealth)(nil),            // 12: campanile.admin.v1.TowerHealth
-	(*ListTowersReply)(nil),        // 13: campanile.admin.v1.ListTowersReply
-	(*ClaimRequest)(nil),           // 14: campanile.admin.v1.ClaimRequest
-	(*ClaimReply)(nil),             // 15: campanile.admin.v1.ClaimReply
-	(*StatusRequest)(nil),          // 16: campanile.admin.v1.StatusRequest
-	(*StatusReply)(nil),            // 17: campanile.admin.v1.StatusReply
-	(*Part)(nil),                   // 18: campanile.admin.v1.Part
-	(*ListPhonesRequest)(nil),      // 19: campanile.admin.v1.ListPhonesRequest
-	(*PhonesReply)(nil),            // 20: campanile.admin.v1.PhonesReply
-	(*PhoneRequest)(nil),           // 21: campanile.admin.v1.PhoneRequest
-	(*DetachPhoneRequest)(nil),     // 22: campanile.admin.v1.DetachPhoneRequest
-	(*PhoneActionReply)(nil),       // 23: campanile.admin.v1.PhoneActionReply
-	(*ManageMMERequest)(nil),       // 24: campanile.admin.v1.ManageMMERequest
-	(*ManageMMEReply)(nil),         // 25: campanile.admin.v1.ManageMMEReply
-	(*TracePhoneRequest)(nil),      // 26: campanile.admin.v1.TracePhoneRequest
-	(*TraceReply)(nil),             // 27: campanile.admin.v1.TraceReply
+	(*AccessPoint)(nil),            // 1: campanile.admin.v1.AccessPoint
+	(*AddSubscribersRequest)(nil),  // 2: campanile.admin.v1.AddSubscribersRequest
+	(*AddSubscribersReply)(nil),    // 3: campanile.admin.v1.AddSubscribersReply
+	(*ListSubscribersRequest)(nil), // 4: campanile.admin.v1.ListSubscribersRequest
+	(*Subscriber)(nil),             // 5: campanile.admin.v1.Subscriber
+	(*ListSubscribersReply)(nil),   // 6: campanile.admin.v1.ListSubscribersReply
+	(*SetSubscriberRequest)(nil),   // 7: campanile.admin.v1.SetSubscriberRequest
+	(*SetSubscriberReply)(nil),     // 8: campanile.admin.v1.SetSubscriberReply
+	(*RegisterTowerRequest)(nil),   // 9: campanile.admin.v1.RegisterTowerRequest
+	(*RegisterTowerReply)(nil),     // 10: campanile.admin.v1.RegisterTowerReply
+	(*ListTowersRequest)(nil),      // 11: campanile.admin.v1.ListTowersRequest
+	(*Tower)(nil),                  // 12: campanile.admin.v1.Tower
+	(*TowerHealth)(nil),            // 13: campanile.admin.v1.TowerHealth
+	(*ListTowersReply)(nil),        // 14: campanile.admin.v1.ListTowersReply
+	(*ClaimRequest)(nil),           // 15: campanile.admin.v1.ClaimRequest
+	(*ClaimReply)(nil),             // 16: campanile.admin.v1.ClaimReply
+	(*StatusRequest)(nil),          // 17: campanile.admin.v1.StatusRequest
+	(*StatusReply)(nil),            // 18: campanile.admin.v1.StatusReply
+	(*Part)(nil),                   // 19: campanile.admin.v1.Part
+	(*ListPhonesRequest)(nil),      // 20: campanile.admin.v1.ListPhonesRequest
+	(*PhonesReply)(nil),            // 21: campanile.admin.v1.PhonesReply
+	(*PhoneRequest)(nil),           // 22: campanile.admin.v1.PhoneRequest
+	(*DetachPhoneRequest)(nil),     // 23: campanile.admin.v1.DetachPhoneRequest
+	(*PhoneActionReply)(nil),       // 24: campanile.admin.v1.PhoneActionReply
+	(*ManageMMERequest)(nil),       // 25: campanile.admin.v1.ManageMMERequest
+	(*ManageMMEReply)(nil),         // 26: campanile.admin.v1.ManageMMEReply
+	(*TracePhoneRequest)(nil),      // 27: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 28: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
-	0,  // 0: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
-	4,  // 1: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
-	12, // 2: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
-	11, // 3: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
-	18, // 4: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
-	1,  // 5: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
-	3,  // 6: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
-	6,  // 7: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
-	8,  // 8: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
-	10, // 9: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
-	14, // 10: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
-	16, // 11: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	19, // 12: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
-	21, // 13: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
-	22, // 14: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
-	21, // 15: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
-	26, // 16: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	24, // 17: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
-	2,  // 18: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	5,  // 19: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	7,  // 20: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	9,  // 21: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	13, // 22: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	15, // 23: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	17, // 24: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	20, // 25: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	20, // 26: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	23, // 27: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	23, // 28: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	27, // 29: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	25, // 30: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
-	18, // [18:31] is the sub-list for method output_type
-	5,  // [5:18] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	1,  // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	0,  // 1: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
+	1,  // 2: campanile.admin.v1.Subscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	5,  // 3: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
+	1,  // 4: campanile.admin.v1.SetSubscriberRequest.apns:type_name -> campanile.admin.v1.AccessPoint
+	13, // 5: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
+	12, // 6: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
+	19, // 7: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
+	2,  // 8: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
+	4,  // 9: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
+	7,  // 10: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
+	9,  // 11: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
+	11, // 12: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
+	15, // 13: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
+	17, // 14: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
+	20, // 15: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
+	22, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
+	23, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
+	22, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
+	27, // 19: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	25, // 20: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	3,  // 21: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	6,  // 22: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	8,  // 23: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	10, // 24: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	14, // 25: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	16, // 26: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	18, // 27: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	21, // 28: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	21, // 29: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	24, // 30: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	24, // 31: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	28, // 32: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	26, // 33: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	21, // [21:34] is the sub-list for method output_type
+	8,  // [8:21] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -2021,7 +2136,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

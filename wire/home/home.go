@@ -137,14 +137,23 @@ func (p Profile) Default() APN {
 	return APN{Name: p.APN, QCI: p.QCI, ARP: p.ARP, AMBRUL: p.AMBRUL, AMBRDL: p.AMBRDL, IPv4: p.IPv4, PDN: p.PDN}
 }
 
-// Find gives an APN of the subscription.
+// Find gives an APN of the subscription, which has it by name or by the wildcard
+// (TS 29.272 §7.3.35).
 func (p Profile) Find(name id.APN) (APN, bool) {
+	var wild APN
 	for _, a := range append([]APN{p.Default()}, p.APNs...) {
-		if a.Name == name {
-			return a, true
+		switch a.Name {
+		case name:
+			return a, name != id.AnyAPN
+		case id.AnyAPN:
+			wild = a
 		}
 	}
-	return APN{}, false
+	if wild.Name.IsZero() {
+		return APN{}, false
+	}
+	wild.Name = name
+	return wild, true
 }
 
 // Names gives the APNs of the subscription, the default one first.

@@ -1,6 +1,7 @@
 package town
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,11 +124,6 @@ func (t *Town) profileOf(s *pb.NewSubscriber) (p home.Profile, err error) {
 			return p, err
 		}
 	}
-	if s.Apn != "" {
-		if p.APN, err = id.ParseAPN(s.Apn); err != nil {
-			return p, err
-		}
-	}
 	if s.Qci > 254 || s.Arp > 15 {
 		return p, fmt.Errorf("QCI %d, ARP %d: want at most 254 and 15", s.Qci, s.Arp)
 	}
@@ -144,19 +140,23 @@ func (t *Town) profileOf(s *pb.NewSubscriber) (p home.Profile, err error) {
 			o.set()
 		}
 	}
-	return p, nil
+	list := s.Apns
+	if len(list) == 0 {
+		list = []*pb.AccessPoint{{Name: cmp.Or(s.Apn, p.APN.String())}}
+	}
+	return p, t.set.setAccessPoints(&p, list)
 }
 
 // ListSubscribers lists this home's subscribers.
 func (a *admin) ListSubscribers(context.Context, *pb.ListSubscribersRequest) (*pb.ListSubscribersReply, error) {
 	out := &pb.ListSubscribersReply{}
 	for _, s := range a.t.hss.Subscribers() {
-		out.Subscribers = append(out.Subscribers, &pb.Subscriber{Id: s.ID.String(), Imsi: s.IMSI.String(), State: s.State.String(), Plan: s.Plan})
+		out.Subscribers = append(out.Subscribers, &pb.Subscriber{Id: s.ID.String(), Imsi: s.IMSI.String(), State: s.State.String(), Plan: s.Plan, Apns: accessPoints(s.Profile)})
 	}
 	return out, nil
 }
 
-// SetSubscriber bars, unbars or erases.
+// SetSubscriber bars, unbars, erases, or gives access points.
 func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (*pb.SetSubscriberReply, error) {
 	imsi, err := id.ParseIMSI(q.Imsi)
 	if err != nil {
@@ -168,7 +168,23 @@ func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (
 		return nil, wrong("no subscriber has IMSI %v", imsi)
 	}
 	rec.Version++
+	if len(q.Apns) > 0 {
+		if rec.State == ledger.Erased || q.State == "erased" {
+			return nil, wrong("subscriber %v is erased", imsi)
+		}
+		p, _ := a.t.hss.Profile(imsi)
+		if err := a.t.set.setAccessPoints(&p, q.Apns); err != nil {
+			return nil, wrong("%v", err)
+		}
+		if rec.BlobHash, rec.Epoch, err = a.t.hss.Amend(imsi, p); err != nil {
+			return nil, err
+		}
+	}
 	switch q.State {
+	case "":
+		if len(q.Apns) == 0 {
+			return nil, wrong("nothing to set")
+		}
 	case "active":
 		rec.State = ledger.Active
 	case "barred":

@@ -47,6 +47,8 @@ type NetworkConfig struct {
 	Ranges []string `toml:"ranges" comment:"First digits of your subscribers' IMSIs; they begin with the PLMN."`
 	APN    string   `toml:"apn" comment:"Access point name that subscribers get."`
 
+	MoreAPNs []string `toml:"more_apns" comment:"Further access point names that the gateway serves, such as \"ims\"; who may use them is in each subscription."`
+
 	EmergencyAPN string `toml:"emergency_apn" comment:"Access point name of emergency sessions, \"sos\" is common; empty: there are none. Phones are told of it and look no further: name one only when it has a route to those who answer, and you have tried it. Gateway and MME need the same. See mme.emergency."`
 }
 
@@ -179,6 +181,7 @@ func LoadConfig(home string) (*Config, error) {
 type settings struct {
 	plmn                                     id.PLMN
 	apn                                      id.APN
+	moreAPNs                                 []id.APN
 	enb                                      id.GlobalENBID
 	cell                                     id.ECGI
 	tai                                      id.TAI
@@ -207,6 +210,9 @@ func (c *Config) resolve() (s settings, err error) {
 	}
 	if s.apn, err = id.ParseAPN(c.Network.APN); err != nil {
 		return s, bad("network.apn", err, "")
+	}
+	if s.moreAPNs, err = parseAPNs(c.Network.MoreAPNs, s.apn); err != nil {
+		return s, bad("network.more_apns", err, "name each once, such as \"ims\"")
 	}
 	if s.enb, err = id.ParseGlobalENBID(c.Tower.ENB); err != nil {
 		return s, bad("tower.enb", err, "")

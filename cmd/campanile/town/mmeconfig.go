@@ -254,8 +254,9 @@ func algorithms[A fmt.Stringer](names []string, all ...A) (out []A, err error) {
 
 // apns are the access points that the gateway serves.
 func (s *settings) apns() []id.APN {
-	if s.emergency.IsZero() {
-		return []id.APN{s.apn}
+	out := append([]id.APN{s.apn}, s.moreAPNs...)
+	if !s.emergency.IsZero() {
+		out = append(out, s.emergency)
 	}
-	return []id.APN{s.apn, s.emergency}
+	return out
 }

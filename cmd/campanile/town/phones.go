@@ -143,6 +143,11 @@ func (p phones) detail(d mme.Phone) console.PhoneDetail {
 	if !d.TicketUntil.IsZero() {
 		out.Ticket, out.TicketUntil = d.Ticket.String(), d.TicketUntil.UTC()
 	}
+	if p.t.hss != nil {
+		if s, ok := p.t.hss.Profile(d.IMSI); ok {
+			out.APNs = accessPointWords(s)
+		}
+	}
 	sessions := p.t.sessions()
 	for _, b := range d.Bearers {
 		s := sessions[b.Address]

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"campanile.network/cmd/campanile/town"
+	pb "campanile.network/wire/corepb"
+)
+
+const apnHelp = "access point name, with ,qci= ,arp= ,pdn=ipv4|ipv6|ipv4v6|either or ,ip= where it differs; may be repeated, the first is the default one, '*' is any other of the network's"
+
+func accessPointNames(list []*pb.AccessPoint) string {
+	var names []string
+	for _, a := range list {
+		name := a.Name
+		if a.Ipv4 != "" {
+			name += " (" + a.Ipv4 + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func subscriberSet(g *globals) *cobra.Command {
+	var words []string
+	cmd := &cobra.Command{
+		Use: "set IMSI", Args: cobra.ExactArgs(1), Short: "Give a subscriber other access points",
+		Long: "Give a subscriber other access points, in the place of those there are. A phone has\nthem when it attaches anew, or when its ticket is renewed; campanile ue detach\n--reattach makes it attach anew at once.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q := &pb.SetSubscriberRequest{Imsi: args[0]}
+			var err error
+			if q.Apns, err = town.ParseAccessPoints(words); err != nil {
+				return &usageError{err: fmt.Errorf("--apn %w", err)}
+			}
+			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.SetSubscriberReply, error) {
+				return c.SetSubscriber(ctx, q)
+			})
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
+				fmt.Fprintf(w, "%s since block %d; a phone that is attached has it from its next attach on\n", accessPointNames(q.Apns), r.Height)
+			})
+		},
+	}
+	cmd.Flags().StringArrayVar(&words, "apn", nil, apnHelp+" (required)")
+	cmd.MarkFlagRequired("apn")
+	return cmd
+}
