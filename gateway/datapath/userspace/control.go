@@ -67,6 +67,9 @@ func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 	hit := !b.dlGone && b.peer.Tunnel == t
 	if hit {
 		p.setTunnel(b, datapath.Tunnel{})
+		if p.o.Idle != nil {
+			p.o.Idle(b.teid)
+		}
 	}
 	b.dl.Unlock()
 	if hit {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 	"campanile.network/gateway/datapath/table"
 )
@@ -59,6 +60,9 @@ type Options struct {
 	// and FlowsPerSession (2048).
 	Flows                     Flows
 	MaxFlows, FlowsPerSession int
+	// Idle is told of bearers that an error indication has made idle, before the
+	// event is; it must not call this Path. nil: nobody is.
+	Idle func(teid id.TEID)
 	// Towers are who may send G-PDUs: eNBs and gateways. Empty: anybody.
 	Towers []netip.Prefix
 	// Neighbours lets phones reach each other.
