@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -25,7 +26,45 @@ func imsiCodec() codec[id.IMSI] {
 	}}
 }
 
-func apnCodec() codec[id.APN] { return parsed(id.APN.String, id.ParseAPN) }
+func apnCodec() codec[id.APN] {
+	return codec[id.APN]{func(b []byte, v id.APN) []byte { return append(b, v.String()...) }, func(r *tlvReader) id.APN {
+		v, err := r.restore.apns.parse(r.take(len(r.b)))
+		if err != nil {
+			r.fail("%w", err)
+		}
+		return v
+	}}
+}
+
+// apns are those that many phones have. Nil knows none.
+type apns struct {
+	mu    sync.RWMutex
+	known map[string]id.APN
+}
+
+// maxAPNs bounds what is known of them.
+const maxAPNs = 1024
+
+func (a *apns) parse(b []byte) (id.APN, error) {
+	if a == nil {
+		return id.ParseAPN(string(b))
+	}
+	a.mu.RLock()
+	v, ok := a.known[string(b)]
+	a.mu.RUnlock()
+	if ok {
+		return v, nil
+	}
+	v, err := id.ParseAPN(string(b))
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.known) < maxAPNs {
+			a.known[v.String()] = v
+		}
+	}
+	return v, err
+}
 
 func rateCodec() codec[id.BitRate] { return number[id.BitRate](1<<63 - 1) }
 

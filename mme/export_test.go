@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,9 +79,10 @@ func Fill(b *testing.B, s Store, n int) {
 func LoadAndPage(b *testing.B, s Store, n int) {
 	gw := &manyGateway{testGateway: newTestGateway()}
 	before := heap()
-	began := time.Now()
+	began, used := time.Now(), processor(b)
 	w := newWorld(b, func(o *Options) { quiet(o); o.Store, o.Gateway, o.MaxUEs = s, gw, n+10 })
 	took := time.Since(began)
+	b.ReportMetric((processor(b) - used).Seconds(), "cpu-s/load")
 	defer w.end()
 	if st := w.m.Stats(); st.Registered != n {
 		b.Fatalf("%d of %d phones are registered: %+v", st.Registered, n, st.Store)
@@ -102,4 +104,13 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// processor is what this process has used of it.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -3,6 +3,7 @@ package mme
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -17,13 +18,20 @@ import (
 // answered tries again (TS 24.301 §5.5.3.2.6), and a margin.
 const restartGrace = 12*time.Minute + implicitDetachWait
 
+// loadGC is GOGC while phones are loaded.
+const loadGC = 400
+
 // load takes in the phones of an earlier run. They are idle; what that run has left
 // undone at the gateway is noted for tidy.
 func (m *MME) load() error {
 	began := time.Now()
+	// What is read stays: to look for garbage in it again and again would take longer
+	// than to read it.
+	defer debug.SetGCPercent(debug.SetGCPercent(loadGC))
 	restore := restorer{
 		session: m.o.Gateway.Restore,
 		ticket:  m.restoreTicket,
+		apns:    &apns{known: map[string]id.APN{}},
 	}
 	var mu sync.Mutex
 	bad := 0

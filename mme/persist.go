@@ -38,7 +38,8 @@ type Store interface {
 	// at a time.
 	Commit(context.Context, []Change) error
 	// Load gives the record of every phone to f, which several goroutines may
-	// call at once. It counts those it could not read, and says why in its log.
+	// call at once and which does not keep it. It counts those it could not read,
+	// and says why in its log.
 	Load(f func(record []byte)) (lost int, err error)
 }
 

@@ -90,6 +90,7 @@ func (m *MME) restoreTicket(raw []byte) (proof.Ticket, error) {
 	if err == nil && t.Serving != m.operator {
 		err = errTicket
 	}
+	t.ChainID = m.o.ChainID // one for all
 	return t, err
 }
 

@@ -46,6 +46,7 @@ type tlvReader struct {
 type restorer struct {
 	ticket  func(raw []byte) (proof.Ticket, error)
 	session func(s11.State) (*s11.Session, error)
+	apns    *apns // of all records; may be nil
 }
 
 func (r *tlvReader) fail(format string, args ...any) {

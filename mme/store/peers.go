@@ -70,19 +70,17 @@ func (s *Store) Peers() ([]mme.Peer, error) {
 // loadPeers reads the eNBs. One that cannot be read is forgotten: it is not called back.
 func (s *Store) loadPeers() error {
 	s.peers = map[id.GlobalENBID]mme.Peer{}
-	return s.each(kindENB, maxPeers, func(list []sealed) {
-		for _, r := range list {
-			b, err := s.s.open(r.key, r.value)
-			var p mme.Peer
-			if err == nil {
-				p, err = parse(b)
-			}
-			if err != nil {
-				s.log.Warn("a remembered eNB cannot be read, it is not called back", "record", fmt.Sprintf("%x", r.key), "err", err)
-				continue
-			}
-			s.peers[p.ENB] = p
+	return s.each(kindENB, func(key, value []byte) {
+		b, err := s.s.open(nil, key, value)
+		var p mme.Peer
+		if err == nil {
+			p, err = parse(b)
 		}
+		if err != nil {
+			s.log.Warn("a remembered eNB cannot be read, it is not called back", "record", fmt.Sprintf("%x", key), "err", err)
+			return
+		}
+		s.peers[p.ENB] = p
 	})
 }
 

@@ -49,10 +49,11 @@ func (s *sealer) seal(key, value []byte) []byte {
 	return s.aead.Seal(b, b, value, key)
 }
 
-func (s *sealer) open(key, b []byte) ([]byte, error) {
+// open appends the value to dst.
+func (s *sealer) open(dst, key, b []byte) ([]byte, error) {
 	n := s.aead.NonceSize()
 	if len(b) < n {
 		return nil, fmt.Errorf("%w: %d octets", ErrDamaged, len(b))
 	}
-	return s.aead.Open(nil, b[:n], b[n:], key)
+	return s.aead.Open(dst, b[:n], b[n:], key)
 }

@@ -16,7 +16,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble"
@@ -245,58 +244,6 @@ func (s *Store) Commit(ctx context.Context, changes []mme.Change) error {
 		}
 	}
 	return s.apply(ctx, b)
-}
-
-// loadChunk is how many records a goroutine gets at a time to open and read.
-const loadChunk = 512
-
-type sealed struct{ key, value []byte }
-
-// Load implements [mme.Store].
-func (s *Store) Load(f func([]byte)) (lost int, err error) {
-	var bad atomic.Int64
-	var readers sync.WaitGroup
-	work := make(chan []sealed, runtime.GOMAXPROCS(0))
-	for range runtime.GOMAXPROCS(0) {
-		readers.Go(func() {
-			for chunk := range work {
-				for _, r := range chunk {
-					record, err := s.s.open(r.key, r.value)
-					if err != nil {
-						bad.Add(1)
-						s.log.Warn("a phone's record does not open: it was altered, or sealed under another key; the phone attaches anew", "record", fmt.Sprintf("%x", r.key))
-						continue
-					}
-					f(record)
-				}
-			}
-		})
-	}
-	err = s.each(kindPhone, loadChunk, func(chunk []sealed) { work <- chunk })
-	close(work)
-	readers.Wait()
-	return int(bad.Load()), err
-}
-
-// each gives all records of a kind, in chunks.
-func (s *Store) each(kind byte, chunk int, f func([]sealed)) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
-	if err != nil {
-		return why(err)
-	}
-	list := make([]sealed, 0, chunk)
-	for ok := it.First(); ok; ok = it.Next() {
-		list = append(list, sealed{bytes.Clone(it.Key()), bytes.Clone(it.Value())})
-		if len(list) == chunk {
-			f(list)
-			list = make([]sealed, 0, chunk)
-		}
-	}
-	f(list)
-	if err := it.Close(); err != nil {
-		return why(err)
-	}
-	return nil
 }
 
 // pebbleLog hears of Pebble. What it cannot go on after ends the goroutine it is in and the store, but not the process.
