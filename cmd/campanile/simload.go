@@ -80,9 +80,11 @@ type measured struct {
 	ENBs   int        `json:"enbs"`
 	Target string     `json:"target"`
 	Parts  []loadPart `json:"parts"`
-	// Memory of the target for each registered phone at rest, in octets.
+	// Memory of the target for each registered phone at rest, in octets. What the
+	// store holds of the heap, whatever the number of phones, is told apart.
 	HeapPerPhone float64 `json:"heap_per_phone"`
 	RSSPerPhone  float64 `json:"rss_per_phone"`
+	StoreHeap    float64 `json:"store_heap,omitempty"` // in all
 }
 
 // loadPart is the registration or the mix.
@@ -154,6 +156,7 @@ func (f *loadFlags) parts(ctx context.Context, t *target, fleet *sim.Fleet, weig
 	if n := full.Registered - empty.Registered; n > 0 {
 		m.HeapPerPhone = (float64(full.Heap) - float64(empty.Heap)) / float64(n)
 		m.RSSPerPhone = (float64(full.RSS) - float64(empty.RSS)) / float64(n)
+		m.StoreHeap = float64(full.StoreHeap) - float64(empty.StoreHeap)
 	}
 	if f.length == 0 {
 		return m, nil
@@ -292,4 +295,8 @@ func printMeasured(w io.Writer, m *measured) {
 		}
 	}
 	fmt.Fprintf(w, "\nmemory     %.0f octets of heap for each phone at rest, %.0f of the process\n", m.HeapPerPhone, m.RSSPerPhone)
+	if m.StoreHeap > 0 && m.Phones > 0 {
+		fmt.Fprintf(w, "           %.0f of the heap are each phone's own; %.1f MiB in all are the store's, which do not grow with phones\n",
+			m.HeapPerPhone-m.StoreHeap/float64(m.Phones), m.StoreHeap/(1<<20))
+	}
 }

@@ -125,6 +125,9 @@ func makeDir(f vfs.FS, dir string) error {
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
+// memTable is how much is held in memory before it is sorted into files: a phone's records of one attach become one there. Pebble keeps two or three.
+const memTable = 4 << 20
+
 // openDB opens Pebble. Values are sealed and do not compress; the keys of phones that come again and again are few octets.
 func (s *Store) openDB(dir string, f vfs.FS) (db *pebble.DB, err error) {
 	defer func() {
@@ -132,7 +135,7 @@ func (s *Store) openDB(dir string, f vfs.FS) (db *pebble.DB, err error) {
 			db, err = nil, fmt.Errorf("%w: %v", ErrDamaged, r)
 		}
 	}()
-	o := &pebble.Options{FS: patientFS{f, s.p}, Logger: (*pebbleLog)(s), FormatMajorVersion: pebble.FormatNewest, MemTableSize: 16 << 20, MaxOpenFiles: 256}
+	o := &pebble.Options{FS: patientFS{f, s.p}, Logger: (*pebbleLog)(s), FormatMajorVersion: pebble.FormatNewest, MemTableSize: memTable, MaxOpenFiles: 256}
 	o.Levels = make([]pebble.LevelOptions, 7)
 	for i := range o.Levels {
 		o.Levels[i].Compression = pebble.NoCompression
@@ -189,6 +192,13 @@ func (s *Store) prepare() error {
 		s.log.Error("the MME's store was sealed under another key: what is in it cannot be read, its phones attach anew. If the former key file is to be had, put it back")
 	}
 	return s.db.Set([]byte{kindVersion}, append(binary.BigEndian.AppendUint32(nil, schema), proof...), pebble.Sync)
+}
+
+// Memory is how many octets of the heap hold what was written last and what was read
+// last. It is bounded, whatever is in the store.
+func (s *Store) Memory() uint64 {
+	m := s.db.Metrics()
+	return m.MemTable.Size + m.MemTable.ZombieSize + uint64(m.BlockCache.Size)
 }
 
 // Fresh says that nothing was kept over from an earlier run: the store is new, or was sealed under another key.

@@ -47,6 +47,7 @@ type Options struct {
 type Report struct {
 	CPU        float64           `json:"cpu_seconds"` // of the process, user and system
 	Heap       uint64            `json:"heap"`        // octets
+	StoreHeap  uint64            `json:"store_heap"`  // octets of Heap that the store has taken once
 	RSS        uint64            `json:"rss"`         // octets
 	Goroutines int               `json:"goroutines"`
 	ENBs       int               `json:"enbs"`
@@ -189,7 +190,11 @@ func (c *core) report() Report {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s := c.mme.Stats()
-	return Report{CPU: cpu, Heap: m.HeapAlloc, RSS: resident(), Goroutines: runtime.NumGoroutine(), ENBs: s.ENBs, Registered: s.Registered, Connected: s.Connected,
+	var held uint64
+	if c.kept != nil {
+		held = c.kept.Memory()
+	}
+	return Report{StoreHeap: held, CPU: cpu, Heap: m.HeapAlloc, RSS: resident(), Goroutines: runtime.NumGoroutine(), ENBs: s.ENBs, Registered: s.Registered, Connected: s.Connected,
 		Records: s.Store.Records, Commits: s.Store.Commits, Procedures: s.Procedures, Dropped: s.Dropped}
 }
 
