@@ -217,7 +217,10 @@ func (c *conn) refuseSwitch(l *leg, m *s1ap.PathSwitchRequest) {
 // switched checks a Path Switch Request against what the phone has; why says
 // what is wrong.
 func (c *conn) switched(m *s1ap.PathSwitchRequest) (ends tunnelEnds, cause s1ap.Cause, why string) {
-	if !c.movable() {
+	switch {
+	case c.leg == nil || id.MMEUEID(m.SourceMMEUES1APID) != c.leg.mmeID: // it has waited
+		return nil, s1ap.CauseRadioNetworkUnknownMmeUeS1apId.Cause(), "the phone has left that S1 connection"
+	case !c.movable():
 		return nil, s1ap.CauseRadioNetworkInteractionWithOtherProcedure.Cause(), "the phone has no bearers now"
 	}
 	ends = tunnelEnds{}

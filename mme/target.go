@@ -61,7 +61,10 @@ func (h *handover) meanwhile(in inbound, t *time.Timer) error {
 	case *s1ap.HandoverRequired: // one is enough
 		in.leg.enb.unsupported(m)
 	case *s1ap.PathSwitchRequest:
-		c.refuseSwitch(in.leg, m)
+		// It may have moved on from the target, whose word that it was there this has overtaken.
+		if !h.commanded || id.MMEUEID(m.SourceMMEUES1APID) != h.target.mmeID || !c.hold(in) {
+			c.refuseSwitch(in.leg, m)
+		}
 	case *s1ap.NASNonDeliveryIndication:
 		if err := c.undelivered(m); err != nil {
 			return h.without(in.leg, err, t)
@@ -69,13 +72,19 @@ func (h *handover) meanwhile(in inbound, t *time.Timer) error {
 	case *s1ap.UECapabilityInfoIndication:
 		return c.interrupt(in)
 	default:
-		if len(c.held) >= c.m.o.Inbox {
-			c.m.count.drop(dropInboxFull)
-			return nil
-		}
-		c.held = append(c.held, in)
+		c.hold(in)
 	}
 	return nil
+}
+
+// hold keeps what comes for after the handover; false if there is no room.
+func (c *conn) hold(in inbound) bool {
+	if len(c.held) >= c.m.o.Inbox {
+		c.m.count.drop(dropInboxFull)
+		return false
+	}
+	c.held = append(c.held, in)
+	return true
 }
 
 // without is what becomes of a handover when one of the eNBs gives the phone up.
