@@ -22,7 +22,7 @@ import (
 func TestStuckENB(t *testing.T) {
 	play(t, nil, func(w *world) {
 		a, b := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: netip.MustParseAddrPort("127.0.0.10:9"), Buffer: 300})
-		w.l.ch <- a
+		w.l.offer(a)
 		e := &enbPeer{w: w, a: b, addr: netip.MustParseAddr("127.0.0.10"), plmn: testPLMN, tac: 7, eci: 0x19b01}
 		e.send(e.setupRequest(0x19b))
 		expect[*s1ap.S1SetupResponse](e)

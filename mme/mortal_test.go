@@ -197,11 +197,7 @@ func (w *world) mortal(o *Options, d *disk, x *life) {
 		x.mu.Lock()
 		x.peers = append(x.peers, b)
 		x.mu.Unlock()
-		select {
-		case l.ch <- mortalSide{a, x}:
-		case <-l.closed:
-			a.Abort("nobody is there")
-		}
+		l.offer(mortalSide{a, x})
 		if x.dead() {
 			x.bury()
 		}

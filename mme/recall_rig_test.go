@@ -118,6 +118,18 @@ func (b *phoneBook) answers(at netip.AddrPort) chan sctp.Association {
 	return ends
 }
 
+// called is the end of an eNB that has been called.
+func called(t *testing.T, ends <-chan sctp.Association) sctp.Association {
+	t.Helper()
+	select {
+	case a := <-ends:
+		return a
+	case <-time.After(2 * recallFor):
+		t.Fatal("the eNB is not called")
+	}
+	return nil
+}
+
 func (b *phoneBook) fails(at netip.AddrPort, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

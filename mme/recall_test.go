@@ -60,7 +60,7 @@ func TestRecall(t *testing.T) {
 	var ends chan sctp.Association
 	afterKill(t, func(l *lines) { ends = l.book.answers(l.at) }, func(l *lines) {
 		began := time.Now()
-		old := <-ends
+		old := called(t, ends)
 		if _, err := old.Recv(context.Background()); !errors.Is(err, io.EOF) {
 			t.Errorf("the eNB that was called got %v, want SHUTDOWN", err)
 		}
@@ -100,7 +100,7 @@ func TestRecallDisturbsNobody(t *testing.T) {
 	t.Run("both at once", func(t *testing.T) {
 		var ends chan sctp.Association
 		afterKill(t, func(l *lines) { ends = l.book.answers(l.at) }, func(l *lines) {
-			e := l.peer(<-ends)
+			e := l.peer(called(t, ends))
 			e.send(e.setupRequest(0x19b))
 			expect[*s1ap.S1SetupResponse](e)
 			p := l.phone(e)
@@ -172,7 +172,7 @@ func TestRecallByAnotherAddress(t *testing.T) {
 		}
 		ends = l.book.answers(netip.AddrPortFrom(second, l.at.Port()))
 	}, func(l *lines) {
-		if _, err := (<-ends).Recv(context.Background()); !errors.Is(err, io.EOF) {
+		if _, err := called(t, ends).Recv(context.Background()); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		if want := []netip.AddrPort{l.at, netip.AddrPortFrom(second, l.at.Port())}; !slices.Equal(l.book.calls, want) {
@@ -264,7 +264,7 @@ func TestRecallAfterLoss(t *testing.T) {
 		open := w.open
 		w.open = func(remote netip.AddrPort) sctp.Association {
 			a, e := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote})
-			w.l.ch <- cable{a, cut}
+			w.l.offer(cable{a, cut})
 			return e
 		}
 		e := w.tower(0x19b)
@@ -277,7 +277,7 @@ func TestRecallAfterLoss(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		n.has(t, 0x19b)
 		ends := b.answers(e.a.LocalAddr())
-		if _, err := (<-ends).Recv(context.Background()); !errors.Is(err, io.EOF) {
+		if _, err := called(t, ends).Recv(context.Background()); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		w.open = open
@@ -306,7 +306,7 @@ func TestStopUnheard(t *testing.T) {
 	play(t, func(o *Options) { o.Memory = n }, func(w *world) {
 		w.open = func(remote netip.AddrPort) sctp.Association {
 			a, e := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote})
-			w.l.ch <- unheard{a}
+			w.l.offer(unheard{a})
 			return e
 		}
 		w.tower(0x19b)

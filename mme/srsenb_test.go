@@ -93,7 +93,7 @@ func TestSrsENBStreams(t *testing.T) {
 		playSrsENB(t, nil, func(w *world) {
 			w.open = func(remote netip.AddrPort) sctp.Association {
 				a, b := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote, Streams: streams})
-				w.l.ch <- a
+				w.l.offer(a)
 				return b
 			}
 			e := w.dial()

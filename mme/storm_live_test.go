@@ -113,7 +113,7 @@ func (s *liveStorm) dial(l *listener) sctp.Association {
 	n := s.ports.Add(1)
 	remote := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(n >> 16), byte(n >> 8)}), 30000+uint16(n&0xff))
 	a, b := sctp.Pipe(sctp.PipeOptions{A: l.Addr(), B: remote})
-	l.ch <- a
+	l.offer(a)
 	return b
 }
 

@@ -29,7 +29,7 @@ func TestStreams(t *testing.T) {
 		play(t, nil, func(w *world) {
 			w.open = func(remote netip.AddrPort) sctp.Association {
 				a, b := sctp.Pipe(sctp.PipeOptions{A: w.l.Addr(), B: remote, Streams: streams})
-				w.l.ch <- a
+				w.l.offer(a)
 				return &anyStream{Association: b}
 			}
 			e := w.tower(0x19b)

@@ -72,7 +72,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	w.l = l
 	w.open = func(remote netip.AddrPort) sctp.Association {
 		a, b := sctp.Pipe(sctp.PipeOptions{A: l.Addr(), B: remote})
-		w.l.ch <- a
+		w.l.offer(a)
 		return b
 	}
 	return w
@@ -203,6 +203,15 @@ func (l *listener) Accept(ctx context.Context) (sctp.Association, error) {
 	}
 }
 func (l *listener) Addr() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.20:36412") }
+
+// offer gives an association to who listens; nobody may, any more.
+func (l *listener) offer(a sctp.Association) {
+	select {
+	case l.ch <- a:
+	case <-l.closed:
+		a.Abort("nobody is there")
+	}
+}
 
 // dial makes the association whose other end Accept returns.
 func (l *listener) dial(ctx context.Context, o sctp.PipeOptions) (sctp.Association, error) {

@@ -63,8 +63,12 @@ func (d *desk) Dial(ctx context.Context, to netip.AddrPort, _ sctp.DialOptions) 
 	o := d.pipe
 	o.A, o.B = netip.AddrPortFrom(coreAddr, 50000), to
 	a, b := sctp.Pipe(o)
-	d.mmes <- b
-	return a, nil
+	select {
+	case d.mmes <- b:
+		return a, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // rig is a relay with one eNB, one MME and one gateway around it.
