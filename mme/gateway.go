@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
@@ -50,6 +49,7 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 	}
 	var p *pdn
 	s, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (*s11.Session, error) { return c.m.o.Gateway.Create(ctx, request) })
+	c.m.busy.gatewayAnswered(err)
 	if answered(err) {
 		u.opening = 0
 	}
@@ -255,42 +255,4 @@ func (u *ue) tunnels(m *s1ap.InitialContextSetupResponse) (failed []id.EBI) {
 		}
 	}
 	return failed
-}
-
-// GatewayRestarted says that the gateway has lost or ended sessions, as
-// s11.Options.OnGatewayRestart does; it does not block. The phones are
-// deregistered; they learn it when they next ask for service.
-func (m *MME) GatewayRestarted(lost []*s11.Session) {
-	for _, s := range lost {
-		m.known.mu.Lock()
-		u := m.known.bySession[s]
-		var owner *conn
-		if u != nil {
-			owner = u.owner
-		}
-		m.known.mu.Unlock()
-		switch {
-		case owner != nil:
-			owner.in.put(inbound{msg: sessionLost{s}}, true)
-		case u != nil:
-			m.lostIdle(u, lost)
-		}
-	}
-}
-
-// lostIdle deregisters an idle phone of which the gateway has lost a session.
-func (m *MME) lostIdle(u *ue, lost []*s11.Session) {
-	had := m.known.deregister(u, true)
-	if had == nil {
-		return
-	}
-	m.deregistered(u, "gateway restarted")
-	rest := ending(slices.DeleteFunc(had, func(p *pdn) bool { return slices.Contains(lost, p.session) }))
-	m.keepIdle(u, rest...)
-	m.spawn(func() {
-		ctx, cancel := context.WithTimeout(m.ctx, m.o.GatewayTimeout)
-		defer cancel()
-		m.deleteAt(ctx, rest)
-		m.keepIdle(u)
-	})
 }

@@ -49,14 +49,16 @@ type MME struct {
 	associations sync.WaitGroup
 	unable       sync.Once // says that eNBs cannot be called back
 
-	mu       sync.Mutex
-	conf     Configuration
-	enbs     map[*enb]bool // all associations
-	newest   uint64        // of their numbers
-	recalls  map[id.GlobalENBID]*recall
-	notices  map[proof.TowerKey]string
-	serving  bool
-	stopping bool // no phone's goroutine starts any more
+	mu        sync.Mutex
+	conf      Configuration
+	enbs      map[*enb]bool // all associations
+	newest    uint64        // of their numbers
+	recalls   map[id.GlobalENBID]*recall
+	notices   map[proof.TowerKey]string
+	summoned  []summons // in the order in which they are due
+	summoning bool      // summonAll runs
+	serving   bool
+	stopping  bool // no phone's goroutine starts any more
 }
 
 // New checks the options and makes an MME; nothing runs before Serve.

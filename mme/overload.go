@@ -65,6 +65,7 @@ type load struct {
 	pressure    float64
 	by          string
 	refused     uint64
+	silent      time.Time // when the gateway did not answer; zero: it does
 }
 
 func newLoad(o Options) *load {
@@ -298,6 +299,9 @@ func (c *conn) attachIfRoom(m *eps.AttachRequest, in inbound) error {
 		return &failure{cause: eps.EMMCauseCongestion, wait: c.m.backoff(), why: errOverload}
 	}
 	defer c.m.busy.end(e)
+	if c.m.busy.gatewayAway(time.Now()) {
+		return &failure{cause: eps.EMMCauseCongestion, wait: c.m.backoff(), why: errGatewayAway}
+	}
 	return c.attach(m, in)
 }
 
