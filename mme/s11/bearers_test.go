@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,14 +35,23 @@ func wholeBearer() *ie.IE {
 // A gateway's requests of bearers arrive with all they say, and are answered when
 // and as the MME says, repeated or not.
 func TestBearerRequests(t *testing.T) {
-	var got []*s11.BearerRequest
-	o := s11.Options{OnBearers: func(r *s11.BearerRequest) { got = append(got, r) }}
+	var (
+		mu  sync.Mutex
+		got []*s11.BearerRequest
+	)
+	o := s11.Options{OnBearers: func(r *s11.BearerRequest) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, r)
+	}}
 	inBubble(t, o, func(w *world) {
 		s := w.create(request(t))
 		local := s.State().Local
 		ask := func(m *gtpc.Message, answer s11.BearerAnswer) *gtpc.Message {
 			got = nil
 			time.AfterFunc(5*time.Second, func() {
+				mu.Lock()
+				defer mu.Unlock()
 				if len(got) != 1 {
 					t.Errorf("%v arrived %d times", m.Type, len(got))
 				}
