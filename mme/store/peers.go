@@ -12,6 +12,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/sctp"
+	"campanile.network/internal/vault"
 	"campanile.network/mme"
 )
 
@@ -27,7 +28,9 @@ type peer struct {
 	Since time.Time    `json:"since"`
 }
 
-func (s *Store) keyOf(g id.GlobalENBID) []byte { return s.s.name(kindENB, []byte(g.String())) }
+func (s *Store) write(g id.GlobalENBID, value []byte) error {
+	return s.v.Apply(context.Background(), []vault.Write{{Kind: kindENB, Name: []byte(g.String()), Value: value}})
+}
 
 // Remember implements [mme.Memory].
 func (s *Store) Remember(p mme.Peer) error {
@@ -42,8 +45,7 @@ func (s *Store) Remember(p mme.Peer) error {
 	}
 	s.peers[p.ENB] = p
 	s.mu.Unlock()
-	b, key := s.db.NewBatch(), s.keyOf(p.ENB)
-	return errors.Join(b.Set(key, s.s.seal(key, value), nil), s.apply(context.Background(), b))
+	return s.write(p.ENB, value)
 }
 
 // Forget implements [mme.Memory].
@@ -56,8 +58,7 @@ func (s *Store) Forget(p mme.Peer) error {
 	}
 	delete(s.peers, p.ENB)
 	s.mu.Unlock()
-	b := s.db.NewBatch()
-	return errors.Join(b.Delete(s.keyOf(p.ENB), nil), s.apply(context.Background(), b))
+	return s.write(p.ENB, nil)
 }
 
 // Peers implements [mme.Memory].
@@ -70,14 +71,13 @@ func (s *Store) Peers() ([]mme.Peer, error) {
 // loadPeers reads the eNBs. One that cannot be read is forgotten: it is not called back.
 func (s *Store) loadPeers() error {
 	s.peers = map[id.GlobalENBID]mme.Peer{}
-	return s.each(kindENB, func(key, value []byte) {
-		b, err := s.s.open(nil, key, value)
+	return s.v.Each(kindENB, func(name, b []byte, err error) {
 		var p mme.Peer
 		if err == nil {
 			p, err = parse(b)
 		}
 		if err != nil {
-			s.log.Warn("a remembered eNB cannot be read, it is not called back", "record", fmt.Sprintf("%x", key), "err", err)
+			s.log.Warn("a remembered eNB cannot be read, it is not called back", "record", fmt.Sprintf("%x", name), "err", err)
 			return
 		}
 		s.peers[p.ENB] = p

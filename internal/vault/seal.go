@@ -1,4 +1,4 @@
-package store
+package vault
 
 import (
 	"crypto/cipher"
@@ -21,12 +21,12 @@ type sealer struct {
 // nameLen is how many octets of a name's HMAC stand in a key.
 const nameLen = 16
 
-func newSealer(key [32]byte) (*sealer, error) {
-	values, err := hkdf.Expand(sha256.New, key[:], "campanile mme store values", chacha20poly1305.KeySize)
+func newSealer(key [32]byte, role string) (*sealer, error) {
+	values, err := hkdf.Expand(sha256.New, key[:], "campanile "+role+" store values", chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, err
 	}
-	names, err := hkdf.Expand(sha256.New, key[:], "campanile mme store names", sha256.Size)
+	names, err := hkdf.Expand(sha256.New, key[:], "campanile "+role+" store names", sha256.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
-package store
+package vault
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -24,9 +23,11 @@ func (c *chunk) add(key, value []byte) {
 	c.ends = append(c.ends, [2]int{len(c.octets) - len(value), len(c.octets)})
 }
 
-// Load implements [mme.Store].
-func (s *Store) Load(f func([]byte)) (lost int, err error) {
-	var bad atomic.Int64
+// Load gives the values of all records of a kind to f, by several goroutines at a time,
+// each good until f returns; and the names of those to bad that do not open: they were
+// altered, or sealed under another key. It gives how many these are.
+func (v *Vault) Load(kind byte, f, bad func([]byte)) (lost int, err error) {
+	var n64 atomic.Int64
 	var readers sync.WaitGroup
 	n := runtime.GOMAXPROCS(0)
 	work, free := make(chan *chunk, n), make(chan *chunk, 2*n+1)
@@ -37,14 +38,14 @@ func (s *Store) Load(f func([]byte)) (lost int, err error) {
 		readers.Go(func() {
 			var record []byte
 			for c := range work {
-				record = s.read(c, record, f, &bad)
+				record = v.read(c, record, f, func(name []byte) { n64.Add(1); bad(name) })
 				c.octets, c.ends = c.octets[:0], c.ends[:0]
 				free <- c
 			}
 		})
 	}
 	next := <-free
-	err = s.each(kindPhone, func(key, value []byte) {
+	err = v.each(kind, func(key, value []byte) {
 		if next.add(key, value); len(next.ends) == loadChunk {
 			work <- next
 			next = <-free
@@ -53,20 +54,19 @@ func (s *Store) Load(f func([]byte)) (lost int, err error) {
 	work <- next
 	close(work)
 	readers.Wait()
-	return int(bad.Load()), err
+	return int(n64.Load()), err
 }
 
 // read gives the records of a chunk to f, each in the place of the one before, which
 // it gives back.
-func (s *Store) read(c *chunk, record []byte, f func([]byte), bad *atomic.Int64) []byte {
+func (v *Vault) read(c *chunk, record []byte, f, bad func([]byte)) []byte {
 	at := 0
 	for _, end := range c.ends {
 		key, value := c.octets[at:end[0]], c.octets[end[0]:end[1]]
 		at = end[1]
-		b, err := s.s.open(record[:0], key, value)
+		b, err := v.s.open(record[:0], key, value)
 		if err != nil {
-			bad.Add(1)
-			s.log.Warn("a phone's record does not open: it was altered, or sealed under another key; the phone attaches anew", "record", fmt.Sprintf("%x", key))
+			bad(key)
 			continue
 		}
 		f(b)
@@ -75,9 +75,18 @@ func (s *Store) read(c *chunk, record []byte, f func([]byte), bad *atomic.Int64)
 	return record
 }
 
+// Each gives the names on disk of all records of a kind and their values, good until f
+// returns, or why one does not open.
+func (v *Vault) Each(kind byte, f func(name, value []byte, err error)) error {
+	return v.each(kind, func(key, value []byte) {
+		b, err := v.s.open(nil, key, value)
+		f(key, b, err)
+	})
+}
+
 // each gives all records of a kind. Key and value are good until f returns.
-func (s *Store) each(kind byte, f func(key, value []byte)) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+func (v *Vault) each(kind byte, f func(key, value []byte)) error {
+	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {
 		return why(err)
 	}

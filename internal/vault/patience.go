@@ -1,4 +1,4 @@
-package store
+package vault
 
 import (
 	"errors"
@@ -17,12 +17,15 @@ const retryEvery = time.Second
 // patience waits out what a disk may recover from: Pebble cannot go on after an error of its log. Who waits for the write is told by his own clock.
 type patience struct {
 	log *slog.Logger
+	of  string // whose store it is
 
 	mu  sync.Mutex
 	bad map[string]error // what is being tried again, and why
 }
 
-func newPatience(l *slog.Logger) *patience { return &patience{log: l, bad: map[string]error{}} }
+func newPatience(l *slog.Logger, of string) *patience {
+	return &patience{log: l, of: of, bad: map[string]error{}}
+}
 
 // passing says that the same write may succeed later: the disk is full, or was taken away, and nothing that was taken is lost. After a sync that has
 // failed this is not so.
@@ -63,9 +66,9 @@ func (p *patience) note(what string, err error) {
 	p.mu.Unlock()
 	switch {
 	case err != nil && !known:
-		p.log.Error("the MME's store cannot be written; it is tried again", "file", what, "err", err)
+		p.log.Error(p.of+"'s store cannot be written; it is tried again", "file", what, "err", err)
 	case err == nil:
-		p.log.Info("the MME's store is written again", "file", what)
+		p.log.Info(p.of+"'s store is written again", "file", what)
 	}
 }
 
