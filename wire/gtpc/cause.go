@@ -46,6 +46,7 @@ const (
 	TemporarilyRejected     Cause = 110 // a handover or update is in progress
 	UEAlreadyReattached     Cause = 115
 	MultiplePDNNotAllowed   Cause = 116 // Multiple PDN connections for a given APN not allowed
+	NotReachablePSM         Cause = 123 // UE is temporarily not reachable due to power saving
 )
 
 // OK says that the request was carried out, wholly or in part.
@@ -119,6 +120,8 @@ func (c Cause) String() string {
 		return "Conditional IE missing"
 	case RemotePeerNotResponding:
 		return "Remote peer not responding"
+	case NotReachablePSM:
+		return "UE is temporarily not reachable due to power saving"
 	case UEAlreadyReattached:
 		return "UE already re-attached"
 	}

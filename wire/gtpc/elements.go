@@ -17,7 +17,9 @@ const (
 	IfENBForwardUL uint8 = 20
 	IfSGWForwardDL uint8 = 23
 	IfSGWForwardUL uint8 = 28
+	IfS5SGWU       uint8 = 4
 	IfS5PGWU       uint8 = 5
+	IfS5SGWC       uint8 = 6
 	IfS5PGWC       uint8 = 7
 	IfS11MME       uint8 = 10
 	IfS11SGW       uint8 = 11

@@ -12,7 +12,7 @@ import (
 // Type is a GTPv2-C message type (TS 29.274 §6.1, table 6.1-1).
 type Type uint8
 
-// The message types S11 uses.
+// The message types that S11 and S5/S8 use.
 const (
 	EchoRequest                 Type = 1
 	EchoResponse                Type = 2
@@ -23,6 +23,8 @@ const (
 	ModifyBearerResponse        Type = 35
 	DeleteSessionRequest        Type = 36
 	DeleteSessionResponse       Type = 37
+	ChangeNotificationRequest   Type = 38
+	ChangeNotificationResponse  Type = 39
 	ModifyBearerCommand         Type = 64
 	ModifyBearerFailure         Type = 65 // Modify Bearer Failure Indication
 	DeleteBearerCommand         Type = 66
@@ -30,12 +32,17 @@ const (
 	BearerResourceCommand       Type = 68
 	BearerResourceFailure       Type = 69 // Bearer Resource Failure Indication
 	DownlinkDataNotFailure      Type = 70 // Downlink Data Notification Failure Indication
+	StopPagingIndication        Type = 73
 	CreateBearerRequest         Type = 95
 	CreateBearerResponse        Type = 96
 	UpdateBearerRequest         Type = 97
 	UpdateBearerResponse        Type = 98
 	DeleteBearerRequest         Type = 99
 	DeleteBearerResponse        Type = 100
+	SuspendNotification         Type = 162
+	SuspendAcknowledge          Type = 163
+	ResumeNotification          Type = 164
+	ResumeAcknowledge           Type = 165
 	CreateForwardingRequest     Type = 166 // Create Indirect Data Forwarding Tunnel Request
 	CreateForwardingResponse    Type = 167
 	DeleteForwardingRequest     Type = 168 // Delete Indirect Data Forwarding Tunnel Request
@@ -44,6 +51,8 @@ const (
 	ReleaseAccessBearersResp    Type = 171
 	DownlinkDataNotification    Type = 176
 	DownlinkDataNotificationAck Type = 177
+	PGWRestartNotification      Type = 179
+	PGWRestartAcknowledge       Type = 180
 )
 
 // kind says how a type takes part in transactions (TS 29.274 §7.6).
@@ -83,6 +92,24 @@ func (t Type) row() typeRow {
 		return typeRow{"Delete Session Request", request, DeleteSessionResponse}
 	case DeleteSessionResponse:
 		return typeRow{"Delete Session Response", response, 0}
+	case ChangeNotificationRequest:
+		return typeRow{"Change Notification Request", request, ChangeNotificationResponse}
+	case ChangeNotificationResponse:
+		return typeRow{"Change Notification Response", response, 0}
+	case StopPagingIndication:
+		return typeRow{"Stop Paging Indication", oneWay, 0}
+	case SuspendNotification:
+		return typeRow{"Suspend Notification", request, SuspendAcknowledge}
+	case SuspendAcknowledge:
+		return typeRow{"Suspend Acknowledge", response, 0}
+	case ResumeNotification:
+		return typeRow{"Resume Notification", request, ResumeAcknowledge}
+	case ResumeAcknowledge:
+		return typeRow{"Resume Acknowledge", response, 0}
+	case PGWRestartNotification:
+		return typeRow{"PGW Restart Notification", request, PGWRestartAcknowledge}
+	case PGWRestartAcknowledge:
+		return typeRow{"PGW Restart Notification Acknowledge", response, 0}
 	case ModifyBearerCommand:
 		return typeRow{"Modify Bearer Command", command, ModifyBearerFailure}
 	case ModifyBearerFailure:

@@ -99,6 +99,16 @@ func (e *Endpoint) Know(peerAddr netip.Addr, counter uint8) {
 	}
 }
 
+// Counter gives the restart counter that a peer was heard with, and whether it was.
+func (e *Endpoint) Counter(peerAddr netip.Addr) (counter uint8, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.peers[peerAddr]; p != nil {
+		return p.counter, p.known
+	}
+	return 0, false
+}
+
 // supervise asks every known peer for an Echo each EchoEvery (TS 23.007 §20.1)
 // and forgets peers silent for a day. The echoes run in wg.
 func (e *Endpoint) supervise(ctx context.Context, wg *sync.WaitGroup) {

@@ -118,6 +118,9 @@ func (e *Endpoint) Send(peer netip.AddrPort, m *Message) error {
 // they trigger (TS 29.274 §7.6).
 const commanded = 0x800000
 
+// Triggered says that a request was triggered by a command, whose sequence number it has.
+func (m *Message) Triggered() bool { return m.Seq&commanded != 0 }
+
 // Command sends a command to peer as Request does and waits for what it triggers,
 // which is given: a failure indication with its cause, or a request that the
 // Handler sees as well.
@@ -169,7 +172,8 @@ func requestsOf(t Type) []Type {
 		return []Type{EchoRequest}
 	case CreateSessionResponse, ModifyBearerResponse, DeleteSessionResponse, CreateBearerResponse, UpdateBearerResponse,
 		DeleteBearerResponse, CreateForwardingResponse, DeleteForwardingResponse, ModifyBearerFailure, DeleteBearerFailure, BearerResourceFailure,
-		ReleaseAccessBearersResp, DownlinkDataNotificationAck:
+		ReleaseAccessBearersResp, DownlinkDataNotificationAck,
+		ChangeNotificationResponse, SuspendAcknowledge, ResumeAcknowledge, PGWRestartAcknowledge:
 		return []Type{t - 1} // in this part of the table an answer follows its request
 	}
 	return nil
