@@ -24,6 +24,422 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type GatewayRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"` // of this phone; empty: of all
+	WholeImsi     bool                   `protobuf:"varint,2,opt,name=whole_imsi,json=wholeImsi,proto3" json:"whole_imsi,omitempty"`
+	Sessions      bool                   `protobuf:"varint,3,opt,name=sessions,proto3" json:"sessions,omitempty"` // else the figures alone
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`       // sessions; 0: 1000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GatewayRequest) Reset() {
+	*x = GatewayRequest{}
+	mi := &file_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GatewayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GatewayRequest) ProtoMessage() {}
+
+func (x *GatewayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GatewayRequest.ProtoReflect.Descriptor instead.
+func (*GatewayRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GatewayRequest) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *GatewayRequest) GetWholeImsi() bool {
+	if x != nil {
+		return x.WholeImsi
+	}
+	return false
+}
+
+func (x *GatewayRequest) GetSessions() bool {
+	if x != nil {
+		return x.Sessions
+	}
+	return false
+}
+
+func (x *GatewayRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type GatewayReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GatewayReply) Reset() {
+	*x = GatewayReply{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GatewayReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GatewayReply) ProtoMessage() {}
+
+func (x *GatewayReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GatewayReply.ProtoReflect.Descriptor instead.
+func (*GatewayReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GatewayReply) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
+type BearerOrder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // create, update or delete
+	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Bearer        uint32                 `protobuf:"varint,3,opt,name=bearer,proto3" json:"bearer,omitempty"`            // EPS bearer identity; of create: the session's default bearer, 0 if there is one session
+	Qci           uint32                 `protobuf:"varint,4,opt,name=qci,proto3" json:"qci,omitempty"`                  // of update: 0 leaves the quality as it is
+	Arp           uint32                 `protobuf:"varint,5,opt,name=arp,proto3" json:"arp,omitempty"`                  // priority level
+	MbrUl         uint64                 `protobuf:"varint,6,opt,name=mbr_ul,json=mbrUl,proto3" json:"mbr_ul,omitempty"` // bit/s
+	MbrDl         uint64                 `protobuf:"varint,7,opt,name=mbr_dl,json=mbrDl,proto3" json:"mbr_dl,omitempty"`
+	GbrUl         uint64                 `protobuf:"varint,8,opt,name=gbr_ul,json=gbrUl,proto3" json:"gbr_ul,omitempty"`
+	GbrDl         uint64                 `protobuf:"varint,9,opt,name=gbr_dl,json=gbrDl,proto3" json:"gbr_dl,omitempty"`
+	Filters       []string               `protobuf:"bytes,10,rep,name=filters,proto3" json:"filters,omitempty"`        // such as "down udp remote 10.0.0.1/32:5060"
+	Reactivate    bool                   `protobuf:"varint,11,opt,name=reactivate,proto3" json:"reactivate,omitempty"` // of delete: the phone is to ask anew
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BearerOrder) Reset() {
+	*x = BearerOrder{}
+	mi := &file_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BearerOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BearerOrder) ProtoMessage() {}
+
+func (x *BearerOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BearerOrder.ProtoReflect.Descriptor instead.
+func (*BearerOrder) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *BearerOrder) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *BearerOrder) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *BearerOrder) GetBearer() uint32 {
+	if x != nil {
+		return x.Bearer
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetQci() uint32 {
+	if x != nil {
+		return x.Qci
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetArp() uint32 {
+	if x != nil {
+		return x.Arp
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetMbrUl() uint64 {
+	if x != nil {
+		return x.MbrUl
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetMbrDl() uint64 {
+	if x != nil {
+		return x.MbrDl
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetGbrUl() uint64 {
+	if x != nil {
+		return x.GbrUl
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetGbrDl() uint64 {
+	if x != nil {
+		return x.GbrDl
+	}
+	return 0
+}
+
+func (x *BearerOrder) GetFilters() []string {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *BearerOrder) GetReactivate() bool {
+	if x != nil {
+		return x.Reactivate
+	}
+	return false
+}
+
+type BearerOrderReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bearer        uint32                 `protobuf:"varint,1,opt,name=bearer,proto3" json:"bearer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BearerOrderReply) Reset() {
+	*x = BearerOrderReply{}
+	mi := &file_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BearerOrderReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BearerOrderReply) ProtoMessage() {}
+
+func (x *BearerOrderReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BearerOrderReply.ProtoReflect.Descriptor instead.
+func (*BearerOrderReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BearerOrderReply) GetBearer() uint32 {
+	if x != nil {
+		return x.Bearer
+	}
+	return 0
+}
+
+type CaptureRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Bearer        uint32                 `protobuf:"varint,2,opt,name=bearer,proto3" json:"bearer,omitempty"`
+	ForMs         int64                  `protobuf:"varint,3,opt,name=for_ms,json=forMs,proto3" json:"for_ms,omitempty"`
+	Octets        uint64                 `protobuf:"varint,4,opt,name=octets,proto3" json:"octets,omitempty"`
+	Snap          uint32                 `protobuf:"varint,5,opt,name=snap,proto3" json:"snap,omitempty"` // octets of each packet; 0: all
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`    // what it is for, for the audit file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureRequest) Reset() {
+	*x = CaptureRequest{}
+	mi := &file_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureRequest) ProtoMessage() {}
+
+func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
+func (*CaptureRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CaptureRequest) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *CaptureRequest) GetBearer() uint32 {
+	if x != nil {
+		return x.Bearer
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetForMs() int64 {
+	if x != nil {
+		return x.ForMs
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetOctets() uint64 {
+	if x != nil {
+		return x.Octets
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetSnap() uint32 {
+	if x != nil {
+		return x.Snap
+	}
+	return 0
+}
+
+func (x *CaptureRequest) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type CaptureReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pcapng        []byte                 `protobuf:"bytes,1,opt,name=pcapng,proto3" json:"pcapng,omitempty"`
+	Ended         string                 `protobuf:"bytes,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureReply) Reset() {
+	*x = CaptureReply{}
+	mi := &file_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureReply) ProtoMessage() {}
+
+func (x *CaptureReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureReply.ProtoReflect.Descriptor instead.
+func (*CaptureReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CaptureReply) GetPcapng() []byte {
+	if x != nil {
+		return x.Pcapng
+	}
+	return nil
+}
+
+func (x *CaptureReply) GetEnded() string {
+	if x != nil {
+		return x.Ended
+	}
+	return ""
+}
+
 type NewSubscriber struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
@@ -43,7 +459,7 @@ type NewSubscriber struct {
 
 func (x *NewSubscriber) Reset() {
 	*x = NewSubscriber{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -55,7 +471,7 @@ func (x *NewSubscriber) String() string {
 func (*NewSubscriber) ProtoMessage() {}
 
 func (x *NewSubscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -68,7 +484,7 @@ func (x *NewSubscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewSubscriber.ProtoReflect.Descriptor instead.
 func (*NewSubscriber) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NewSubscriber) GetImsi() string {
@@ -163,7 +579,7 @@ type AccessPoint struct {
 
 func (x *AccessPoint) Reset() {
 	*x = AccessPoint{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -175,7 +591,7 @@ func (x *AccessPoint) String() string {
 func (*AccessPoint) ProtoMessage() {}
 
 func (x *AccessPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -188,7 +604,7 @@ func (x *AccessPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessPoint.ProtoReflect.Descriptor instead.
 func (*AccessPoint) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AccessPoint) GetName() string {
@@ -236,7 +652,7 @@ type AddSubscribersRequest struct {
 
 func (x *AddSubscribersRequest) Reset() {
 	*x = AddSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +664,7 @@ func (x *AddSubscribersRequest) String() string {
 func (*AddSubscribersRequest) ProtoMessage() {}
 
 func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +677,7 @@ func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*AddSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AddSubscribersRequest) GetSubscribers() []*NewSubscriber {
@@ -288,7 +704,7 @@ type AddSubscribersReply struct {
 
 func (x *AddSubscribersReply) Reset() {
 	*x = AddSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +716,7 @@ func (x *AddSubscribersReply) String() string {
 func (*AddSubscribersReply) ProtoMessage() {}
 
 func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +729,7 @@ func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersReply.ProtoReflect.Descriptor instead.
 func (*AddSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AddSubscribersReply) GetIds() []string {
@@ -338,7 +754,7 @@ type ListSubscribersRequest struct {
 
 func (x *ListSubscribersRequest) Reset() {
 	*x = ListSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +766,7 @@ func (x *ListSubscribersRequest) String() string {
 func (*ListSubscribersRequest) ProtoMessage() {}
 
 func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +779,7 @@ func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 type Subscriber struct {
@@ -379,7 +795,7 @@ type Subscriber struct {
 
 func (x *Subscriber) Reset() {
 	*x = Subscriber{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +807,7 @@ func (x *Subscriber) String() string {
 func (*Subscriber) ProtoMessage() {}
 
 func (x *Subscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +820,7 @@ func (x *Subscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscriber.ProtoReflect.Descriptor instead.
 func (*Subscriber) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Subscriber) GetId() string {
@@ -451,7 +867,7 @@ type ListSubscribersReply struct {
 
 func (x *ListSubscribersReply) Reset() {
 	*x = ListSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +879,7 @@ func (x *ListSubscribersReply) String() string {
 func (*ListSubscribersReply) ProtoMessage() {}
 
 func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +892,7 @@ func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersReply.ProtoReflect.Descriptor instead.
 func (*ListSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSubscribersReply) GetSubscribers() []*Subscriber {
@@ -497,7 +913,7 @@ type SetSubscriberRequest struct {
 
 func (x *SetSubscriberRequest) Reset() {
 	*x = SetSubscriberRequest{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +925,7 @@ func (x *SetSubscriberRequest) String() string {
 func (*SetSubscriberRequest) ProtoMessage() {}
 
 func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +938,7 @@ func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberRequest.ProtoReflect.Descriptor instead.
 func (*SetSubscriberRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetSubscriberRequest) GetImsi() string {
@@ -555,7 +971,7 @@ type SetSubscriberReply struct {
 
 func (x *SetSubscriberReply) Reset() {
 	*x = SetSubscriberReply{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +983,7 @@ func (x *SetSubscriberReply) String() string {
 func (*SetSubscriberReply) ProtoMessage() {}
 
 func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +996,7 @@ func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberReply.ProtoReflect.Descriptor instead.
 func (*SetSubscriberReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetSubscriberReply) GetHeight() int64 {
@@ -606,7 +1022,7 @@ type RegisterTowerRequest struct {
 
 func (x *RegisterTowerRequest) Reset() {
 	*x = RegisterTowerRequest{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -618,7 +1034,7 @@ func (x *RegisterTowerRequest) String() string {
 func (*RegisterTowerRequest) ProtoMessage() {}
 
 func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -631,7 +1047,7 @@ func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTowerRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RegisterTowerRequest) GetName() string {
@@ -701,7 +1117,7 @@ type RegisterTowerReply struct {
 
 func (x *RegisterTowerReply) Reset() {
 	*x = RegisterTowerReply{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +1129,7 @@ func (x *RegisterTowerReply) String() string {
 func (*RegisterTowerReply) ProtoMessage() {}
 
 func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +1142,7 @@ func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerReply.ProtoReflect.Descriptor instead.
 func (*RegisterTowerReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RegisterTowerReply) GetKey() string {
@@ -758,7 +1174,7 @@ type ListTowersRequest struct {
 
 func (x *ListTowersRequest) Reset() {
 	*x = ListTowersRequest{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +1186,7 @@ func (x *ListTowersRequest) String() string {
 func (*ListTowersRequest) ProtoMessage() {}
 
 func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1199,7 @@ func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersRequest.ProtoReflect.Descriptor instead.
 func (*ListTowersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 type Tower struct {
@@ -804,7 +1220,7 @@ type Tower struct {
 
 func (x *Tower) Reset() {
 	*x = Tower{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1232,7 @@ func (x *Tower) String() string {
 func (*Tower) ProtoMessage() {}
 
 func (x *Tower) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1245,7 @@ func (x *Tower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tower.ProtoReflect.Descriptor instead.
 func (*Tower) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Tower) GetKey() string {
@@ -915,7 +1331,7 @@ type TowerHealth struct {
 
 func (x *TowerHealth) Reset() {
 	*x = TowerHealth{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1343,7 @@ func (x *TowerHealth) String() string {
 func (*TowerHealth) ProtoMessage() {}
 
 func (x *TowerHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1356,7 @@ func (x *TowerHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerHealth.ProtoReflect.Descriptor instead.
 func (*TowerHealth) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TowerHealth) GetState() string {
@@ -980,7 +1396,7 @@ type ListTowersReply struct {
 
 func (x *ListTowersReply) Reset() {
 	*x = ListTowersReply{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1408,7 @@ func (x *ListTowersReply) String() string {
 func (*ListTowersReply) ProtoMessage() {}
 
 func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1421,7 @@ func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersReply.ProtoReflect.Descriptor instead.
 func (*ListTowersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListTowersReply) GetTowers() []*Tower {
@@ -1023,7 +1439,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1451,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1464,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 type ClaimReply struct {
@@ -1062,7 +1478,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1490,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1503,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ClaimReply) GetAmount() string {
@@ -1119,7 +1535,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1547,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1560,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 type StatusReply struct {
@@ -1169,7 +1585,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1597,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1610,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StatusReply) GetChainId() string {
@@ -1306,7 +1722,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1734,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1747,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Part) GetName() string {
@@ -1363,7 +1779,7 @@ type ListPhonesRequest struct {
 
 func (x *ListPhonesRequest) Reset() {
 	*x = ListPhonesRequest{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1791,7 @@ func (x *ListPhonesRequest) String() string {
 func (*ListPhonesRequest) ProtoMessage() {}
 
 func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1804,7 @@ func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPhonesRequest.ProtoReflect.Descriptor instead.
 func (*ListPhonesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPhonesRequest) GetState() string {
@@ -1449,7 +1865,7 @@ type PhonesReply struct {
 
 func (x *PhonesReply) Reset() {
 	*x = PhonesReply{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1877,7 @@ func (x *PhonesReply) String() string {
 func (*PhonesReply) ProtoMessage() {}
 
 func (x *PhonesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1890,7 @@ func (x *PhonesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhonesReply.ProtoReflect.Descriptor instead.
 func (*PhonesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PhonesReply) GetJson() []byte {
@@ -1494,7 +1910,7 @@ type PhoneRequest struct {
 
 func (x *PhoneRequest) Reset() {
 	*x = PhoneRequest{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1922,7 @@ func (x *PhoneRequest) String() string {
 func (*PhoneRequest) ProtoMessage() {}
 
 func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1935,7 @@ func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneRequest.ProtoReflect.Descriptor instead.
 func (*PhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PhoneRequest) GetPhone() string {
@@ -1547,7 +1963,7 @@ type DetachPhoneRequest struct {
 
 func (x *DetachPhoneRequest) Reset() {
 	*x = DetachPhoneRequest{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1975,7 @@ func (x *DetachPhoneRequest) String() string {
 func (*DetachPhoneRequest) ProtoMessage() {}
 
 func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1988,7 @@ func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachPhoneRequest.ProtoReflect.Descriptor instead.
 func (*DetachPhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DetachPhoneRequest) GetPhone() string {
@@ -1605,7 +2021,7 @@ type PhoneActionReply struct {
 
 func (x *PhoneActionReply) Reset() {
 	*x = PhoneActionReply{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +2033,7 @@ func (x *PhoneActionReply) String() string {
 func (*PhoneActionReply) ProtoMessage() {}
 
 func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +2046,7 @@ func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneActionReply.ProtoReflect.Descriptor instead.
 func (*PhoneActionReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PhoneActionReply) GetText() string {
@@ -1649,7 +2065,7 @@ type ManageMMERequest struct {
 
 func (x *ManageMMERequest) Reset() {
 	*x = ManageMMERequest{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +2077,7 @@ func (x *ManageMMERequest) String() string {
 func (*ManageMMERequest) ProtoMessage() {}
 
 func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +2090,7 @@ func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMERequest.ProtoReflect.Descriptor instead.
 func (*ManageMMERequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ManageMMERequest) GetVerb() string {
@@ -1693,7 +2109,7 @@ type ManageMMEReply struct {
 
 func (x *ManageMMEReply) Reset() {
 	*x = ManageMMEReply{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +2121,7 @@ func (x *ManageMMEReply) String() string {
 func (*ManageMMEReply) ProtoMessage() {}
 
 func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +2134,7 @@ func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMEReply.ProtoReflect.Descriptor instead.
 func (*ManageMMEReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ManageMMEReply) GetText() string {
@@ -1743,7 +2159,7 @@ type TracePhoneRequest struct {
 
 func (x *TracePhoneRequest) Reset() {
 	*x = TracePhoneRequest{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +2171,7 @@ func (x *TracePhoneRequest) String() string {
 func (*TracePhoneRequest) ProtoMessage() {}
 
 func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2184,7 @@ func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
 func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TracePhoneRequest) GetPhone() string {
@@ -1831,7 +2247,7 @@ type TraceReply struct {
 
 func (x *TraceReply) Reset() {
 	*x = TraceReply{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +2259,7 @@ func (x *TraceReply) String() string {
 func (*TraceReply) ProtoMessage() {}
 
 func (x *TraceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2272,7 @@ func (x *TraceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
 func (*TraceReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TraceReply) GetText() string {
@@ -1877,7 +2293,42 @@ var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x12campanile.admin.v1\"\x8a\x02\n" +
+	"\vadmin.proto\x12\x12campanile.admin.v1\"u\n" +
+	"\x0eGatewayRequest\x12\x12\n" +
+	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x1d\n" +
+	"\n" +
+	"whole_imsi\x18\x02 \x01(\bR\twholeImsi\x12\x1a\n" +
+	"\bsessions\x18\x03 \x01(\bR\bsessions\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"\"\n" +
+	"\fGatewayReply\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"\x87\x02\n" +
+	"\vBearerOrder\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x12\n" +
+	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06bearer\x18\x03 \x01(\rR\x06bearer\x12\x10\n" +
+	"\x03qci\x18\x04 \x01(\rR\x03qci\x12\x10\n" +
+	"\x03arp\x18\x05 \x01(\rR\x03arp\x12\x15\n" +
+	"\x06mbr_ul\x18\x06 \x01(\x04R\x05mbrUl\x12\x15\n" +
+	"\x06mbr_dl\x18\a \x01(\x04R\x05mbrDl\x12\x15\n" +
+	"\x06gbr_ul\x18\b \x01(\x04R\x05gbrUl\x12\x15\n" +
+	"\x06gbr_dl\x18\t \x01(\x04R\x05gbrDl\x12\x18\n" +
+	"\afilters\x18\n" +
+	" \x03(\tR\afilters\x12\x1e\n" +
+	"\n" +
+	"reactivate\x18\v \x01(\bR\n" +
+	"reactivate\"*\n" +
+	"\x10BearerOrderReply\x12\x16\n" +
+	"\x06bearer\x18\x01 \x01(\rR\x06bearer\"\x91\x01\n" +
+	"\x0eCaptureRequest\x12\x12\n" +
+	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06bearer\x18\x02 \x01(\rR\x06bearer\x12\x15\n" +
+	"\x06for_ms\x18\x03 \x01(\x03R\x05forMs\x12\x16\n" +
+	"\x06octets\x18\x04 \x01(\x04R\x06octets\x12\x12\n" +
+	"\x04snap\x18\x05 \x01(\rR\x04snap\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\"<\n" +
+	"\fCaptureReply\x12\x16\n" +
+	"\x06pcapng\x18\x01 \x01(\fR\x06pcapng\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\tR\x05ended\"\x8a\x02\n" +
 	"\rNewSubscriber\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
 	"\x06msisdn\x18\x02 \x01(\tR\x06msisdn\x12\f\n" +
@@ -2020,7 +2471,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"TraceReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\x95\t\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\x99\v\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -2037,7 +2488,10 @@ const file_admin_proto_rawDesc = "" +
 	"\tPagePhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12U\n" +
 	"\n" +
 	"TracePhone\x12%.campanile.admin.v1.TracePhoneRequest\x1a\x1e.campanile.admin.v1.TraceReply0\x01\x12U\n" +
-	"\tManageMME\x12$.campanile.admin.v1.ManageMMERequest\x1a\".campanile.admin.v1.ManageMMEReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\tManageMME\x12$.campanile.admin.v1.ManageMMERequest\x1a\".campanile.admin.v1.ManageMMEReply\x12S\n" +
+	"\vShowGateway\x12\".campanile.admin.v1.GatewayRequest\x1a .campanile.admin.v1.GatewayReply\x12T\n" +
+	"\vOrderBearer\x12\x1f.campanile.admin.v1.BearerOrder\x1a$.campanile.admin.v1.BearerOrderReply\x12W\n" +
+	"\rCaptureBearer\x12\".campanile.admin.v1.CaptureRequest\x1a .campanile.admin.v1.CaptureReply0\x01B\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -2051,75 +2505,87 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_admin_proto_goTypes = []any{
-	(*NewSubscriber)(nil),          // 0: campanile.admin.v1.NewSubscriber
-	(*AccessPoint)(nil),            // 1: campanile.admin.v1.AccessPoint
-	(*AddSubscribersRequest)(nil),  // 2: campanile.admin.v1.AddSubscribersRequest
-	(*AddSubscribersReply)(nil),    // 3: campanile.admin.v1.AddSubscribersReply
-	(*ListSubscribersRequest)(nil), // 4: campanile.admin.v1.ListSubscribersRequest
-	(*Subscriber)(nil),             // 5: campanile.admin.v1.Subscriber
-	(*ListSubscribersReply)(nil),   // 6: campanile.admin.v1.ListSubscribersReply
-	(*SetSubscriberRequest)(nil),   // 7: campanile.admin.v1.SetSubscriberRequest
-	(*SetSubscriberReply)(nil),     // 8: campanile.admin.v1.SetSubscriberReply
-	(*RegisterTowerRequest)(nil),   // 9: campanile.admin.v1.RegisterTowerRequest
-	(*RegisterTowerReply)(nil),     // 10: campanile.admin.v1.RegisterTowerReply
-	(*ListTowersRequest)(nil),      // 11: campanile.admin.v1.ListTowersRequest
-	(*Tower)(nil),                  // 12: campanile.admin.v1.Tower
-	(*TowerHealth)(nil),            // 13: campanile.admin.v1.TowerHealth
-	(*ListTowersReply)(nil),        // 14: campanile.admin.v1.ListTowersReply
-	(*ClaimRequest)(nil),           // 15: campanile.admin.v1.ClaimRequest
-	(*ClaimReply)(nil),             // 16: campanile.admin.v1.ClaimReply
-	(*StatusRequest)(nil),          // 17: campanile.admin.v1.StatusRequest
-	(*StatusReply)(nil),            // 18: campanile.admin.v1.StatusReply
-	(*Part)(nil),                   // 19: campanile.admin.v1.Part
-	(*ListPhonesRequest)(nil),      // 20: campanile.admin.v1.ListPhonesRequest
-	(*PhonesReply)(nil),            // 21: campanile.admin.v1.PhonesReply
-	(*PhoneRequest)(nil),           // 22: campanile.admin.v1.PhoneRequest
-	(*DetachPhoneRequest)(nil),     // 23: campanile.admin.v1.DetachPhoneRequest
-	(*PhoneActionReply)(nil),       // 24: campanile.admin.v1.PhoneActionReply
-	(*ManageMMERequest)(nil),       // 25: campanile.admin.v1.ManageMMERequest
-	(*ManageMMEReply)(nil),         // 26: campanile.admin.v1.ManageMMEReply
-	(*TracePhoneRequest)(nil),      // 27: campanile.admin.v1.TracePhoneRequest
-	(*TraceReply)(nil),             // 28: campanile.admin.v1.TraceReply
+	(*GatewayRequest)(nil),         // 0: campanile.admin.v1.GatewayRequest
+	(*GatewayReply)(nil),           // 1: campanile.admin.v1.GatewayReply
+	(*BearerOrder)(nil),            // 2: campanile.admin.v1.BearerOrder
+	(*BearerOrderReply)(nil),       // 3: campanile.admin.v1.BearerOrderReply
+	(*CaptureRequest)(nil),         // 4: campanile.admin.v1.CaptureRequest
+	(*CaptureReply)(nil),           // 5: campanile.admin.v1.CaptureReply
+	(*NewSubscriber)(nil),          // 6: campanile.admin.v1.NewSubscriber
+	(*AccessPoint)(nil),            // 7: campanile.admin.v1.AccessPoint
+	(*AddSubscribersRequest)(nil),  // 8: campanile.admin.v1.AddSubscribersRequest
+	(*AddSubscribersReply)(nil),    // 9: campanile.admin.v1.AddSubscribersReply
+	(*ListSubscribersRequest)(nil), // 10: campanile.admin.v1.ListSubscribersRequest
+	(*Subscriber)(nil),             // 11: campanile.admin.v1.Subscriber
+	(*ListSubscribersReply)(nil),   // 12: campanile.admin.v1.ListSubscribersReply
+	(*SetSubscriberRequest)(nil),   // 13: campanile.admin.v1.SetSubscriberRequest
+	(*SetSubscriberReply)(nil),     // 14: campanile.admin.v1.SetSubscriberReply
+	(*RegisterTowerRequest)(nil),   // 15: campanile.admin.v1.RegisterTowerRequest
+	(*RegisterTowerReply)(nil),     // 16: campanile.admin.v1.RegisterTowerReply
+	(*ListTowersRequest)(nil),      // 17: campanile.admin.v1.ListTowersRequest
+	(*Tower)(nil),                  // 18: campanile.admin.v1.Tower
+	(*TowerHealth)(nil),            // 19: campanile.admin.v1.TowerHealth
+	(*ListTowersReply)(nil),        // 20: campanile.admin.v1.ListTowersReply
+	(*ClaimRequest)(nil),           // 21: campanile.admin.v1.ClaimRequest
+	(*ClaimReply)(nil),             // 22: campanile.admin.v1.ClaimReply
+	(*StatusRequest)(nil),          // 23: campanile.admin.v1.StatusRequest
+	(*StatusReply)(nil),            // 24: campanile.admin.v1.StatusReply
+	(*Part)(nil),                   // 25: campanile.admin.v1.Part
+	(*ListPhonesRequest)(nil),      // 26: campanile.admin.v1.ListPhonesRequest
+	(*PhonesReply)(nil),            // 27: campanile.admin.v1.PhonesReply
+	(*PhoneRequest)(nil),           // 28: campanile.admin.v1.PhoneRequest
+	(*DetachPhoneRequest)(nil),     // 29: campanile.admin.v1.DetachPhoneRequest
+	(*PhoneActionReply)(nil),       // 30: campanile.admin.v1.PhoneActionReply
+	(*ManageMMERequest)(nil),       // 31: campanile.admin.v1.ManageMMERequest
+	(*ManageMMEReply)(nil),         // 32: campanile.admin.v1.ManageMMEReply
+	(*TracePhoneRequest)(nil),      // 33: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 34: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
-	1,  // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
-	0,  // 1: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
-	1,  // 2: campanile.admin.v1.Subscriber.apns:type_name -> campanile.admin.v1.AccessPoint
-	5,  // 3: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
-	1,  // 4: campanile.admin.v1.SetSubscriberRequest.apns:type_name -> campanile.admin.v1.AccessPoint
-	13, // 5: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
-	12, // 6: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
-	19, // 7: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
-	2,  // 8: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
-	4,  // 9: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
-	7,  // 10: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
-	9,  // 11: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
-	11, // 12: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
-	15, // 13: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
-	17, // 14: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	20, // 15: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
-	22, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
-	23, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
-	22, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
-	27, // 19: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	25, // 20: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
-	3,  // 21: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	6,  // 22: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	8,  // 23: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	10, // 24: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	14, // 25: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	16, // 26: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	18, // 27: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	21, // 28: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	21, // 29: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	24, // 30: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	24, // 31: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	28, // 32: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	26, // 33: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
-	21, // [21:34] is the sub-list for method output_type
-	8,  // [8:21] is the sub-list for method input_type
+	7,  // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	6,  // 1: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
+	7,  // 2: campanile.admin.v1.Subscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	11, // 3: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
+	7,  // 4: campanile.admin.v1.SetSubscriberRequest.apns:type_name -> campanile.admin.v1.AccessPoint
+	19, // 5: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
+	18, // 6: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
+	25, // 7: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
+	8,  // 8: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
+	10, // 9: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
+	13, // 10: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
+	15, // 11: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
+	17, // 12: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
+	21, // 13: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
+	23, // 14: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
+	26, // 15: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
+	28, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
+	29, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
+	28, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
+	33, // 19: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	31, // 20: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	0,  // 21: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
+	2,  // 22: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
+	4,  // 23: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
+	9,  // 24: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	12, // 25: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	14, // 26: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	16, // 27: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	20, // 28: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	22, // 29: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	24, // 30: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	27, // 31: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	27, // 32: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	30, // 33: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	30, // 34: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	34, // 35: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	32, // 36: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	1,  // 37: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
+	3,  // 38: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
+	5,  // 39: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
+	24, // [24:40] is the sub-list for method output_type
+	8,  // [8:24] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -2136,7 +2602,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

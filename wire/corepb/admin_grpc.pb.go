@@ -35,6 +35,9 @@ const (
 	Admin_PagePhone_FullMethodName       = "/campanile.admin.v1.Admin/PagePhone"
 	Admin_TracePhone_FullMethodName      = "/campanile.admin.v1.Admin/TracePhone"
 	Admin_ManageMME_FullMethodName       = "/campanile.admin.v1.Admin/ManageMME"
+	Admin_ShowGateway_FullMethodName     = "/campanile.admin.v1.Admin/ShowGateway"
+	Admin_OrderBearer_FullMethodName     = "/campanile.admin.v1.Admin/OrderBearer"
+	Admin_CaptureBearer_FullMethodName   = "/campanile.admin.v1.Admin/CaptureBearer"
 )
 
 // AdminClient is the client API for Admin service.
@@ -56,6 +59,11 @@ type AdminClient interface {
 	TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error)
 	// Of the MME itself, where it runs.
 	ManageMME(ctx context.Context, in *ManageMMERequest, opts ...grpc.CallOption) (*ManageMMEReply, error)
+	// Of the gateway, where it runs: sessions and bearers in JSON, orders on bearers, and
+	// what a bearer carries.
+	ShowGateway(ctx context.Context, in *GatewayRequest, opts ...grpc.CallOption) (*GatewayReply, error)
+	OrderBearer(ctx context.Context, in *BearerOrder, opts ...grpc.CallOption) (*BearerOrderReply, error)
+	CaptureBearer(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureReply], error)
 }
 
 type adminClient struct {
@@ -205,6 +213,45 @@ func (c *adminClient) ManageMME(ctx context.Context, in *ManageMMERequest, opts 
 	return out, nil
 }
 
+func (c *adminClient) ShowGateway(ctx context.Context, in *GatewayRequest, opts ...grpc.CallOption) (*GatewayReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GatewayReply)
+	err := c.cc.Invoke(ctx, Admin_ShowGateway_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) OrderBearer(ctx context.Context, in *BearerOrder, opts ...grpc.CallOption) (*BearerOrderReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BearerOrderReply)
+	err := c.cc.Invoke(ctx, Admin_OrderBearer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) CaptureBearer(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[1], Admin_CaptureBearer_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CaptureRequest, CaptureReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_CaptureBearerClient = grpc.ServerStreamingClient[CaptureReply]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -224,6 +271,11 @@ type AdminServer interface {
 	TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error
 	// Of the MME itself, where it runs.
 	ManageMME(context.Context, *ManageMMERequest) (*ManageMMEReply, error)
+	// Of the gateway, where it runs: sessions and bearers in JSON, orders on bearers, and
+	// what a bearer carries.
+	ShowGateway(context.Context, *GatewayRequest) (*GatewayReply, error)
+	OrderBearer(context.Context, *BearerOrder) (*BearerOrderReply, error)
+	CaptureBearer(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -272,6 +324,15 @@ func (UnimplementedAdminServer) TracePhone(*TracePhoneRequest, grpc.ServerStream
 }
 func (UnimplementedAdminServer) ManageMME(context.Context, *ManageMMERequest) (*ManageMMEReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ManageMME not implemented")
+}
+func (UnimplementedAdminServer) ShowGateway(context.Context, *GatewayRequest) (*GatewayReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShowGateway not implemented")
+}
+func (UnimplementedAdminServer) OrderBearer(context.Context, *BearerOrder) (*BearerOrderReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method OrderBearer not implemented")
+}
+func (UnimplementedAdminServer) CaptureBearer(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error {
+	return status.Error(codes.Unimplemented, "method CaptureBearer not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -521,6 +582,53 @@ func _Admin_ManageMME_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ShowGateway_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GatewayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ShowGateway(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ShowGateway_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ShowGateway(ctx, req.(*GatewayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_OrderBearer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BearerOrder)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).OrderBearer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_OrderBearer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).OrderBearer(ctx, req.(*BearerOrder))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_CaptureBearer_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CaptureRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).CaptureBearer(m, &grpc.GenericServerStream[CaptureRequest, CaptureReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_CaptureBearerServer = grpc.ServerStreamingServer[CaptureReply]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -576,11 +684,24 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ManageMME",
 			Handler:    _Admin_ManageMME_Handler,
 		},
+		{
+			MethodName: "ShowGateway",
+			Handler:    _Admin_ShowGateway_Handler,
+		},
+		{
+			MethodName: "OrderBearer",
+			Handler:    _Admin_OrderBearer_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "TracePhone",
 			Handler:       _Admin_TracePhone_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "CaptureBearer",
+			Handler:       _Admin_CaptureBearer_Handler,
 			ServerStreams: true,
 		},
 	},

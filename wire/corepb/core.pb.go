@@ -789,6 +789,9 @@ type UsageRecord struct {
 	DlPackets     uint64                 `protobuf:"varint,8,opt,name=dl_packets,json=dlPackets,proto3" json:"dl_packets,omitempty"`
 	Closed        bool                   `protobuf:"varint,9,opt,name=closed,proto3" json:"closed,omitempty"`
 	AtUnixMs      int64                  `protobuf:"varint,10,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
+	LostOctets    uint64                 `protobuf:"varint,11,opt,name=lost_octets,json=lostOctets,proto3" json:"lost_octets,omitempty"` // of ul_octets: gone no further
+	LostPackets   uint64                 `protobuf:"varint,12,opt,name=lost_packets,json=lostPackets,proto3" json:"lost_packets,omitempty"`
+	Classes       []*ServiceClass        `protobuf:"bytes,13,rep,name=classes,proto3" json:"classes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -893,6 +896,88 @@ func (x *UsageRecord) GetAtUnixMs() int64 {
 	return 0
 }
 
+func (x *UsageRecord) GetLostOctets() uint64 {
+	if x != nil {
+		return x.LostOctets
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetLostPackets() uint64 {
+	if x != nil {
+		return x.LostPackets
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetClasses() []*ServiceClass {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+// ServiceClass is what of a record is to be rated apart.
+type ServiceClass struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Class         uint32                 `protobuf:"varint,1,opt,name=class,proto3" json:"class,omitempty"`
+	UlOctets      uint64                 `protobuf:"varint,2,opt,name=ul_octets,json=ulOctets,proto3" json:"ul_octets,omitempty"`
+	DlOctets      uint64                 `protobuf:"varint,3,opt,name=dl_octets,json=dlOctets,proto3" json:"dl_octets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceClass) Reset() {
+	*x = ServiceClass{}
+	mi := &file_core_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceClass) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceClass) ProtoMessage() {}
+
+func (x *ServiceClass) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
+func (*ServiceClass) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ServiceClass) GetClass() uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
+func (x *ServiceClass) GetUlOctets() uint64 {
+	if x != nil {
+		return x.UlOctets
+	}
+	return 0
+}
+
+func (x *ServiceClass) GetDlOctets() uint64 {
+	if x != nil {
+		return x.DlOctets
+	}
+	return 0
+}
+
 type FromTower struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -908,7 +993,7 @@ type FromTower struct {
 
 func (x *FromTower) Reset() {
 	*x = FromTower{}
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1005,7 @@ func (x *FromTower) String() string {
 func (*FromTower) ProtoMessage() {}
 
 func (x *FromTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1018,7 @@ func (x *FromTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromTower.ProtoReflect.Descriptor instead.
 func (*FromTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{13}
+	return file_core_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FromTower) GetBody() isFromTower_Body {
@@ -1017,7 +1102,7 @@ type TowerReport struct {
 
 func (x *TowerReport) Reset() {
 	*x = TowerReport{}
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1114,7 @@ func (x *TowerReport) String() string {
 func (*TowerReport) ProtoMessage() {}
 
 func (x *TowerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1127,7 @@ func (x *TowerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerReport.ProtoReflect.Descriptor instead.
 func (*TowerReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{14}
+	return file_core_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TowerReport) GetEpoch() uint64 {
@@ -1072,7 +1157,7 @@ type TowerCount struct {
 
 func (x *TowerCount) Reset() {
 	*x = TowerCount{}
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1169,7 @@ func (x *TowerCount) String() string {
 func (*TowerCount) ProtoMessage() {}
 
 func (x *TowerCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1182,7 @@ func (x *TowerCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerCount.ProtoReflect.Descriptor instead.
 func (*TowerCount) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{15}
+	return file_core_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TowerCount) GetTeid() uint32 {
@@ -1134,7 +1219,7 @@ type TowerNotice struct {
 
 func (x *TowerNotice) Reset() {
 	*x = TowerNotice{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1231,7 @@ func (x *TowerNotice) String() string {
 func (*TowerNotice) ProtoMessage() {}
 
 func (x *TowerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1244,7 @@ func (x *TowerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerNotice.ProtoReflect.Descriptor instead.
 func (*TowerNotice) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TowerNotice) GetCode() uint32 {
@@ -1214,7 +1299,7 @@ type TowerRadio struct {
 
 func (x *TowerRadio) Reset() {
 	*x = TowerRadio{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1311,7 @@ func (x *TowerRadio) String() string {
 func (*TowerRadio) ProtoMessage() {}
 
 func (x *TowerRadio) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1324,7 @@ func (x *TowerRadio) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerRadio.ProtoReflect.Descriptor instead.
 func (*TowerRadio) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TowerRadio) GetState() string {
@@ -1308,7 +1393,7 @@ type VoucherSeen struct {
 
 func (x *VoucherSeen) Reset() {
 	*x = VoucherSeen{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1405,7 @@ func (x *VoucherSeen) String() string {
 func (*VoucherSeen) ProtoMessage() {}
 
 func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1418,7 @@ func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoucherSeen.ProtoReflect.Descriptor instead.
 func (*VoucherSeen) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *VoucherSeen) GetChannel() uint64 {
@@ -1364,7 +1449,7 @@ type ToTower struct {
 
 func (x *ToTower) Reset() {
 	*x = ToTower{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1461,7 @@ func (x *ToTower) String() string {
 func (*ToTower) ProtoMessage() {}
 
 func (x *ToTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1474,7 @@ func (x *ToTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTower.ProtoReflect.Descriptor instead.
 func (*ToTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ToTower) GetBody() isToTower_Body {
@@ -1459,7 +1544,7 @@ type NoticesHeard struct {
 
 func (x *NoticesHeard) Reset() {
 	*x = NoticesHeard{}
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1556,7 @@ func (x *NoticesHeard) String() string {
 func (*NoticesHeard) ProtoMessage() {}
 
 func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1569,7 @@ func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoticesHeard.ProtoReflect.Descriptor instead.
 func (*NoticesHeard) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{20}
+	return file_core_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NoticesHeard) GetEpoch() uint64 {
@@ -1517,7 +1602,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1614,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1627,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{21}
+	return file_core_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1609,7 +1694,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1706,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1719,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{22}
+	return file_core_proto_rawDescGZIP(), []int{23}
 }
 
 type LedgerUpdate struct {
@@ -1646,7 +1731,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1743,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1756,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{23}
+	return file_core_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1690,7 +1775,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1787,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1800,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{24}
+	return file_core_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1736,7 +1821,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1833,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1846,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{25}
+	return file_core_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1794,7 +1879,7 @@ type ReportHealthRequest struct {
 
 func (x *ReportHealthRequest) Reset() {
 	*x = ReportHealthRequest{}
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1891,7 @@ func (x *ReportHealthRequest) String() string {
 func (*ReportHealthRequest) ProtoMessage() {}
 
 func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1904,7 @@ func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
 func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{26}
+	return file_core_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReportHealthRequest) GetStatement() []byte {
@@ -1837,7 +1922,7 @@ type ReportHealthReply struct {
 
 func (x *ReportHealthReply) Reset() {
 	*x = ReportHealthReply{}
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1934,7 @@ func (x *ReportHealthReply) String() string {
 func (*ReportHealthReply) ProtoMessage() {}
 
 func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1947,7 @@ func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
 func (*ReportHealthReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{27}
+	return file_core_proto_rawDescGZIP(), []int{28}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -1927,7 +2012,7 @@ const file_core_proto_rawDesc = "" +
 	"\vUsageReport\x128\n" +
 	"\arecords\x18\x01 \x03(\v2\x1e.campanile.core.v1.UsageRecordR\arecords\"\f\n" +
 	"\n" +
-	"UsageReply\"\x9b\x02\n" +
+	"UsageReply\"\x9a\x03\n" +
 	"\vUsageRecord\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
 	"\x06ticket\x18\x02 \x01(\fR\x06ticket\x12\x18\n" +
@@ -1942,7 +2027,15 @@ const file_core_proto_rawDesc = "" +
 	"\x06closed\x18\t \x01(\bR\x06closed\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\n" +
-	" \x01(\x03R\batUnixMs\"\xf4\x01\n" +
+	" \x01(\x03R\batUnixMs\x12\x1f\n" +
+	"\vlost_octets\x18\v \x01(\x04R\n" +
+	"lostOctets\x12!\n" +
+	"\flost_packets\x18\f \x01(\x04R\vlostPackets\x129\n" +
+	"\aclasses\x18\r \x03(\v2\x1f.campanile.core.v1.ServiceClassR\aclasses\"^\n" +
+	"\fServiceClass\x12\x14\n" +
+	"\x05class\x18\x01 \x01(\rR\x05class\x12\x1b\n" +
+	"\tul_octets\x18\x02 \x01(\x04R\bulOctets\x12\x1b\n" +
+	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"\xf4\x01\n" +
 	"\tFromTower\x128\n" +
 	"\x06report\x18\x01 \x01(\v2\x1e.campanile.core.v1.TowerReportH\x00R\x06report\x128\n" +
 	"\x06notice\x18\x02 \x01(\v2\x1e.campanile.core.v1.TowerNoticeH\x00R\x06notice\x124\n" +
@@ -2033,7 +2126,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_core_proto_goTypes = []any{
 	(*Refusal)(nil),             // 0: campanile.core.v1.Refusal
 	(*ChallengeRequest)(nil),    // 1: campanile.core.v1.ChallengeRequest
@@ -2048,21 +2141,22 @@ var file_core_proto_goTypes = []any{
 	(*UsageReport)(nil),         // 10: campanile.core.v1.UsageReport
 	(*UsageReply)(nil),          // 11: campanile.core.v1.UsageReply
 	(*UsageRecord)(nil),         // 12: campanile.core.v1.UsageRecord
-	(*FromTower)(nil),           // 13: campanile.core.v1.FromTower
-	(*TowerReport)(nil),         // 14: campanile.core.v1.TowerReport
-	(*TowerCount)(nil),          // 15: campanile.core.v1.TowerCount
-	(*TowerNotice)(nil),         // 16: campanile.core.v1.TowerNotice
-	(*TowerRadio)(nil),          // 17: campanile.core.v1.TowerRadio
-	(*VoucherSeen)(nil),         // 18: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),             // 19: campanile.core.v1.ToTower
-	(*NoticesHeard)(nil),        // 20: campanile.core.v1.NoticesHeard
-	(*Terms)(nil),               // 21: campanile.core.v1.Terms
-	(*FollowRequest)(nil),       // 22: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),        // 23: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),       // 24: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),         // 25: campanile.core.v1.SettleReply
-	(*ReportHealthRequest)(nil), // 26: campanile.core.v1.ReportHealthRequest
-	(*ReportHealthReply)(nil),   // 27: campanile.core.v1.ReportHealthReply
+	(*ServiceClass)(nil),        // 13: campanile.core.v1.ServiceClass
+	(*FromTower)(nil),           // 14: campanile.core.v1.FromTower
+	(*TowerReport)(nil),         // 15: campanile.core.v1.TowerReport
+	(*TowerCount)(nil),          // 16: campanile.core.v1.TowerCount
+	(*TowerNotice)(nil),         // 17: campanile.core.v1.TowerNotice
+	(*TowerRadio)(nil),          // 18: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),         // 19: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),             // 20: campanile.core.v1.ToTower
+	(*NoticesHeard)(nil),        // 21: campanile.core.v1.NoticesHeard
+	(*Terms)(nil),               // 22: campanile.core.v1.Terms
+	(*FollowRequest)(nil),       // 23: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 24: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 25: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 26: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 27: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 28: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
 	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
@@ -2072,34 +2166,35 @@ var file_core_proto_depIdxs = []int32{
 	0,  // 4: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
 	9,  // 5: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
 	12, // 6: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
-	14, // 7: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
-	16, // 8: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
-	18, // 9: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
-	17, // 10: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
-	15, // 11: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	21, // 12: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	20, // 13: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
-	1,  // 14: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 15: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	7,  // 16: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
-	10, // 17: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	13, // 18: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	22, // 19: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	24, // 20: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	26, // 21: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
-	2,  // 22: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 23: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	8,  // 24: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
-	11, // 25: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	19, // 26: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	23, // 27: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	25, // 28: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	27, // 29: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	13, // 7: campanile.core.v1.UsageRecord.classes:type_name -> campanile.core.v1.ServiceClass
+	15, // 8: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
+	17, // 9: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
+	19, // 10: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
+	18, // 11: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
+	16, // 12: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
+	22, // 13: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	21, // 14: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
+	1,  // 15: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	3,  // 16: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	7,  // 17: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
+	10, // 18: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	14, // 19: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	23, // 20: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	25, // 21: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	27, // 22: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	2,  // 23: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	4,  // 24: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	8,  // 25: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
+	11, // 26: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	20, // 27: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	24, // 28: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	26, // 29: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	28, // 30: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -2107,13 +2202,13 @@ func file_core_proto_init() {
 	if File_core_proto != nil {
 		return
 	}
-	file_core_proto_msgTypes[13].OneofWrappers = []any{
+	file_core_proto_msgTypes[14].OneofWrappers = []any{
 		(*FromTower_Report)(nil),
 		(*FromTower_Notice)(nil),
 		(*FromTower_Seen)(nil),
 		(*FromTower_Radio)(nil),
 	}
-	file_core_proto_msgTypes[19].OneofWrappers = []any{
+	file_core_proto_msgTypes[20].OneofWrappers = []any{
 		(*ToTower_Terms)(nil),
 		(*ToTower_Voucher)(nil),
 		(*ToTower_Heard)(nil),
@@ -2124,7 +2219,7 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -29,6 +29,17 @@ type Record struct {
 	DLPackets uint64
 	Closed    bool // the segment will not grow
 	At        time.Time
+
+	// Lost is what of UL went no further: not the phone's own packets, or refused by
+	// the packet network. The tower has brought it all the same.
+	Lost, LostPackets uint64
+	Classes           []Class // what of it is to be rated apart
+}
+
+// Class is the traffic of a class of service within a segment, octets.
+type Class struct {
+	Class  uint8
+	UL, DL uint64
 }
 
 // Sink takes records. It answers nil when they are safe with it; otherwise the
@@ -54,7 +65,11 @@ func (s *server) Report(ctx context.Context, m *pb.UsageReport) (*pb.UsageReply,
 	}
 	records := make([]Record, len(m.Records))
 	for i, r := range m.Records {
-		records[i] = Record{r.Session, r.Ticket, r.Segment, id.TEID(r.Teid), r.UlOctets, r.DlOctets, r.UlPackets, r.DlPackets, r.Closed, time.UnixMilli(r.AtUnixMs)}
+		records[i] = Record{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, TEID: id.TEID(r.Teid), UL: r.UlOctets, DL: r.DlOctets, ULPackets: r.UlPackets,
+			DLPackets: r.DlPackets, Closed: r.Closed, At: time.UnixMilli(r.AtUnixMs), Lost: r.LostOctets, LostPackets: r.LostPackets}
+		for _, c := range r.Classes[:min(len(r.Classes), 255)] {
+			records[i].Classes = append(records[i].Classes, Class{uint8(min(c.Class, 255)), c.UlOctets, c.DlOctets})
+		}
 	}
 	if err := s.sink.Report(ctx, records); err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
@@ -75,7 +90,11 @@ func (c *Client) Report(ctx context.Context, records []Record) error {
 		m := &pb.UsageReport{Records: make([]*pb.UsageRecord, n)}
 		for i, r := range records[:n] {
 			m.Records[i] = &pb.UsageRecord{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, Teid: uint32(r.TEID), UlOctets: r.UL, DlOctets: r.DL,
-				UlPackets: r.ULPackets, DlPackets: r.DLPackets, Closed: r.Closed, AtUnixMs: r.At.UnixMilli()}
+				UlPackets: r.ULPackets, DlPackets: r.DLPackets, Closed: r.Closed, AtUnixMs: r.At.UnixMilli(),
+				LostOctets: r.Lost, LostPackets: r.LostPackets}
+			for _, c := range r.Classes {
+				m.Records[i].Classes = append(m.Records[i].Classes, &pb.ServiceClass{Class: uint32(c.Class), UlOctets: c.UL, DlOctets: c.DL})
+			}
 		}
 		if _, err := c.rpc.Report(ctx, m); err != nil {
 			return fmt.Errorf("usage: %w", err)
