@@ -23,6 +23,7 @@ import (
 	"campanile.network/internal/ipstack"
 	"campanile.network/internal/loopback"
 	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
 	"campanile.network/wire/proof"
 )
 
@@ -144,7 +145,9 @@ func TestFetchThroughTheWholeGateway(t *testing.T) {
 		io.Copy(up, q.Body)
 		w.Write(body)
 	}))
-	s, err := w.mme.Create(t.Context(), request(t, phone1, w.ticket(1, 1<<30)))
+	q := request(t, phone1, w.ticket(1, 1<<30))
+	q.AMBR = gtpc.AMBR{} // what is over it the tower counts and the gateway does not
+	s, err := w.mme.Create(t.Context(), q)
 	w.must(err)
 	tower := loopback.Addr(t)
 	h := newHandset(t, tower, s, 0x42)

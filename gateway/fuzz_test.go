@@ -102,8 +102,8 @@ func FuzzS11(f *testing.F) {
 				live++
 			}
 		}
-		if n != live || g.pool.inUse() != len(g.sessions) || g.teids.InUse() != len(g.sessions) || g.ctrl.InUse() != len(g.ues) {
-			t.Errorf("%d by phone, %d live, %d leases, %d TEIDs, %d control TEIDs of %d phones", n, live, g.pool.inUse(), g.teids.InUse(), g.ctrl.InUse(), len(g.ues))
+		if n != live || g.networks[0].v4.inUse() != len(g.sessions) || g.teids.InUse() != len(g.sessions) || g.ctrl.InUse() != len(g.ues) {
+			t.Errorf("%d by phone, %d live, %d leases, %d TEIDs, %d control TEIDs of %d phones", n, live, g.networks[0].v4.inUse(), g.teids.InUse(), g.ctrl.InUse(), len(g.ues))
 		}
 	})
 }
@@ -134,10 +134,10 @@ func TestPCOAnswersIPCP(t *testing.T) {
 }
 
 func TestPoolLeasesFreshThenOldest(t *testing.T) {
-	p := newPool(netip.MustParsePrefix("10.0.0.0/29"), netip.MustParseAddr("10.0.0.1"))
+	p := newPool([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/29")}, netip.MustParseAddr("10.0.0.1"))
 	var got []netip.Addr
 	for {
-		a, ok := p.lease()
+		a, ok := p.lease(holder{})
 		if !ok {
 			break
 		}
@@ -150,7 +150,7 @@ func TestPoolLeasesFreshThenOldest(t *testing.T) {
 	p.release(got[1])
 	p.release(got[1])
 	p.release(netip.MustParseAddr("10.0.0.7"))
-	if a, _ := p.lease(); a != got[3] {
+	if a, _ := p.lease(holder{}); a != got[3] {
 		t.Errorf("got %v, want %v, given back longest ago", a, got[3])
 	}
 	if p.inUse() != 4 {

@@ -173,8 +173,7 @@ func TestAttachAnewReplacesTheOldSession(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	inBubble(t, func(o *gateway.Options) {
-		o.Pool = netip.MustParsePrefix("10.9.0.0/30")
-		o.Router = netip.MustParseAddr("10.9.0.1")
+		o.Networks[0].IPv4 = []netip.Prefix{netip.MustParsePrefix("10.9.0.0/30")}
 	}, func(t *testing.T, r *rig) {
 		create := func(who string, change func(*s11.CreateSession)) error {
 			q := request(t, who, r.ticket(1, 1<<30))

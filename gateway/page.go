@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"time"
 
 	"campanile.network/internal/logs"
 	"campanile.network/wire/gtpc"
@@ -14,16 +16,51 @@ import (
 // maxPages bounds notifications on their way.
 const maxPages = 256
 
-// page has the MME told that packets wait; one notification a session at a
-// time. The caller holds mu.
-func (g *Gateway) page(s *session) {
-	if s.paging || s.ended || !s.reached || s.tunnel.Active() {
+// Kinds of reasons for which the MME is not told of packets that wait.
+const (
+	waitSuspended = iota
+	waitQuiet     // the phone cannot be reached before a time
+	waitThrottled // the MME wants fewer
+	waitBusy      // too many are on their way
+	waitKinds
+)
+
+// throttle is what an MME wants of notifications (TS 29.274 §5.3).
+type throttle struct {
+	until  time.Time
+	factor uint8 // percent of those of low priority that it does not want
+	delay  time.Duration
+}
+
+// lowPriority is the ARP priority level from which bearers are of low priority for
+// throttling; the operator's choice (TS 23.401 §4.3.7.4.1a).
+const lowPriority = 6
+
+// page has the MME told that packets wait; one notification a bearer at a time.
+// The caller holds mu.
+func (g *Gateway) page(b *bearer) {
+	s, u := b.s, b.s.ue
+	now := time.Now()
+	switch t := g.throttles[u.peer.Addr]; {
+	case b.paging || s.ended || !s.reached || b.tunnel.Active() || u.s5():
+		return
+	case u.suspended:
+		g.waits[waitSuspended]++
+		g.path.DropBuffered(b.teid)
+		return
+	case now.Before(u.quiet): // the data path tells again while packets come
+		g.waits[waitQuiet]++
+		return
+	case now.Before(t.until) && b.qos.ARP.Level >= lowPriority && rand.N(100) < int(t.factor):
+		g.waits[waitThrottled]++
+		g.path.DropBuffered(b.teid)
 		return
 	}
 	select {
-	case g.pages <- s:
-		s.paging = true
-	default: // the data path tells again while packets come
+	case g.pages <- b:
+		b.paging = true
+	default:
+		g.waits[waitBusy]++
 	}
 }
 
@@ -32,56 +69,108 @@ func (g *Gateway) pager(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, maxPages)
+	start := func(f func()) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f()
+		})
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case s := <-g.pages:
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				if g.isOut(s) {
-					g.tellOut(ctx, s)
-				} else {
-					g.notify(ctx, s)
-				}
-			})
+		case b := <-g.pages:
+			start(func() { g.notify(ctx, b) })
+		case s := <-g.outs:
+			start(func() { g.tellOut(ctx, s) })
 		}
 	}
 }
 
 // notify sends a Downlink Data Notification and hears its outcome (TS 29.274
 // §7.2.11). Where the phone cannot be reached, what waits for it is thrown
-// away.
-func (g *Gateway) notify(ctx context.Context, s *session) {
+// away, unless it is to be kept until it can be.
+func (g *Gateway) notify(ctx context.Context, b *bearer) {
+	s := b.s
 	g.mu.Lock()
-	to := netip.AddrPortFrom(s.ue.mme.Addr, gtpc.Port)
-	m := gtpc.New(gtpc.DownlinkDataNotification, s.ue.mme.TEID, gtpc.EBI(s.ebi), s.qos.ARP.IE())
-	if s.errored {
+	delay := g.throttles[s.ue.peer.Addr].delay
+	g.mu.Unlock()
+	if delay > 0 && !wait(ctx, delay) {
+		return
+	}
+	g.mu.Lock()
+	if b.tunnel.Active() || s.ended { // the phone came by itself
+		b.paging = false
+		g.mu.Unlock()
+		return
+	}
+	to := netip.AddrPortFrom(s.ue.peer.Addr, gtpc.Port)
+	m := gtpc.New(gtpc.DownlinkDataNotification, s.ue.peer.TEID, gtpc.EBI(b.ebi), b.qos.ARP.IE())
+	if b.errored {
 		m.IEs = append([]*ie.IE{ie.NewCause(uint8(gtpc.CauseErrorIndication), 0, 0, 0, nil)}, m.IEs...)
 	}
 	g.mu.Unlock()
 	res, err := g.ep.Request(ctx, to, m)
+	var w gtpc.Waiting
 	if err == nil {
-		err = res.Check()
+		w, err = gtpc.ParseWaiting(res.IEs), res.Check()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.paging = false
+	defer g.flush(nil)
+	b.paging = false
+	g.heed(to.Addr(), s.ue, w)
 	if err == nil || ctx.Err() != nil || s.ended {
 		return
 	}
+	ce, refused := errors.AsType[*gtpc.CauseError](err)
+	if refused && w.Buffer > 0 && (ce.Cause == gtpc.NotReachablePSM || ce.Cause == gtpc.UnableToPageUE) {
+		g.log.Info("gateway: packets wait for a phone that sleeps", logs.IMSI, s.ue.imsi, "for", w.Buffer)
+		return
+	}
 	g.log.Info("gateway: phone cannot be paged", logs.IMSI, s.ue.imsi, logs.Error, err)
-	g.path.DropBuffered(s.teid)
-	if ce, ok := errors.AsType[*gtpc.CauseError](err); ok && ce.Cause == gtpc.ContextNotFound {
+	g.path.DropBuffered(b.teid)
+	if refused && ce.Cause == gtpc.ContextNotFound {
+		g.tellPGW(s)
 		g.end(s)
 	}
 }
 
-func (g *Gateway) isOut(s *session) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return s.out
+// maxThrottles bounds the MMEs that have said something of notifications.
+const maxThrottles = 1024
+
+// heed keeps what an MME wants of its next notifications.
+func (g *Gateway) heed(mme netip.Addr, u *ue, w gtpc.Waiting) {
+	now := time.Now()
+	if w.Buffer > 0 {
+		u.quiet = now.Add(w.Buffer)
+	}
+	t, known := g.throttles[mme]
+	if !known && len(g.throttles) >= maxThrottles {
+		return
+	}
+	t.delay = w.Delay
+	if w.Throttle > 0 {
+		t.until, t.factor = now.Add(w.Throttle), w.Factor
+	}
+	if t == (throttle{}) {
+		delete(g.throttles, mme)
+		return
+	}
+	g.throttles[mme] = t
+}
+
+// wait waits, or gives false when ctx ends.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // tellOut sends a Delete Bearer Request for a session whose byte cap is reached
@@ -89,14 +178,22 @@ func (g *Gateway) isOut(s *session) bool {
 // with an error indication.
 func (g *Gateway) tellOut(ctx context.Context, s *session) {
 	g.mu.Lock()
-	to := netip.AddrPortFrom(s.ue.mme.Addr, gtpc.Port)
-	m := gtpc.New(gtpc.DeleteBearerRequest, s.ue.mme.TEID, gtpc.EBI(s.ebi))
+	to := netip.AddrPortFrom(s.ue.peer.Addr, gtpc.Port)
+	m := gtpc.New(gtpc.DeleteBearerRequest, s.ue.peer.TEID, gtpc.EBI(s.ebi))
 	g.mu.Unlock()
 	res, err := g.ep.Request(ctx, to, m)
 	if err == nil {
 		err = res.Check()
 	}
 	if err != nil && ctx.Err() == nil {
-		g.log.Warn("gateway: MME not told that a byte cap is reached", logs.IMSI, s.ue.imsi, logs.Error, err)
+		g.log.Warn("gateway: peer not told that a session has ended", logs.Peer, to, logs.IMSI, s.ue.imsi, logs.Error, err)
+	}
+}
+
+// tellEnded has the MME or SGW told that a session has ended by the network's doing.
+func (g *Gateway) tellEnded(s *session) {
+	select {
+	case g.outs <- s:
+	default: // it learns it when the phone comes back
 	}
 }

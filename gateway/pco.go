@@ -8,6 +8,7 @@ import (
 // Containers of protocol configuration options (TS 24.008 §10.5.6.3).
 const (
 	pcoIPCP = 0x8021
+	pcoDNS6 = 0x0003
 	pcoDNS4 = 0x000d
 	pcoMTU4 = 0x0010
 
@@ -16,9 +17,10 @@ const (
 )
 
 // answerPCO answers a phone's protocol configuration options: name servers by
-// container 0x000d or by IPCP, the link MTU by 0x0010. nil when it asked for
-// nothing we tell, or wrote nothing legible.
-func answerPCO(asked []byte, dns []netip.Addr, mtu uint16) []byte {
+// containers 0x0003 and 0x000d or by IPCP, the link MTU of IPv4 by 0x0010 (of IPv6
+// router advertisements tell it). nil when it asked for nothing we tell, or wrote
+// nothing legible.
+func answerPCO(asked []byte, servers []netip.Addr, mtu uint16) []byte {
 	if len(asked) < 1 || asked[0]&0x80 == 0 {
 		return nil
 	}
@@ -26,6 +28,14 @@ func answerPCO(asked []byte, dns []netip.Addr, mtu uint16) []byte {
 	put := func(container uint16, v []byte) {
 		out = binary.BigEndian.AppendUint16(out, container)
 		out = append(append(out, byte(len(v))), v...)
+	}
+	var dns, dns6 []netip.Addr
+	for _, a := range servers {
+		if a.Is4() {
+			dns = append(dns, a)
+		} else {
+			dns6 = append(dns6, a)
+		}
 	}
 	seen := map[uint16]bool{}
 	for b := asked[1:]; len(b) >= 3; {
@@ -43,6 +53,10 @@ func answerPCO(asked []byte, dns []netip.Addr, mtu uint16) []byte {
 		case pcoDNS4:
 			for _, a := range dns[:min(len(dns), 4)] {
 				put(pcoDNS4, a.AsSlice())
+			}
+		case pcoDNS6:
+			for _, a := range dns6[:min(len(dns6), 4)] {
+				put(pcoDNS6, a.AsSlice())
 			}
 		case pcoMTU4:
 			put(pcoMTU4, binary.BigEndian.AppendUint16(nil, mtu))

@@ -30,6 +30,7 @@ func (g *Gateway) reporter(ctx context.Context) {
 			g.report(ctx, true)
 			g.mu.Lock()
 			g.forgetLeases(now)
+			g.flush(nil)
 			g.mu.Unlock()
 		case <-g.kick:
 			g.report(ctx, false)
@@ -45,6 +46,7 @@ func (g *Gateway) reporter(ctx context.Context) {
 func (g *Gateway) drained(now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer g.flush(nil)
 	for len(g.draining) > 0 {
 		d := g.draining[0]
 		if wait := d.at.Sub(now); wait > 0 {
@@ -52,12 +54,17 @@ func (g *Gateway) drained(now time.Time) time.Duration {
 		}
 		g.draining = g.draining[1:]
 		switch {
-		case d.seg == nil:
+		case d.b == nil && d.s.ended:
 			g.finish(d.s)
-		case d.s.open == d.seg && !d.s.ended && !d.s.tunnel.Active():
-			if c, err := g.path.Usage(d.s.teid); err == nil {
-				g.endSegment(d.s, c.Count)
+		case d.b == nil:
+			g.stillOut(d.s)
+		case d.seg == nil:
+			if _, still := d.s.making[d.b]; still {
+				g.finishBearer(d.b)
 			}
+		case d.b.open == d.seg && !d.s.ended && !d.b.tunnel.Active():
+			g.endSegment(d.b, g.usage(d.b))
+			g.touch(d.s)
 		}
 	}
 	return time.Hour
@@ -67,7 +74,7 @@ func (g *Gateway) drained(now time.Time) time.Duration {
 type told struct {
 	seg *segment
 	rec usage.Record
-	c   datapath.Count
+	c   datapath.Usage
 }
 
 // gather lists what the sink does not know yet: closed segments, and open ones
@@ -81,16 +88,13 @@ func (g *Gateway) gather(all bool) []told {
 		out = append(out, seg.record(seg.count, now))
 	}
 	one := func(s *session) {
-		if s.open == nil {
-			return
-		}
-		u, err := g.path.Usage(s.teid)
-		if err != nil {
-			return
-		}
-		c := u.Sub(s.open.base)
-		if !s.open.toldAny || c != s.open.told {
-			out = append(out, s.open.record(c, now))
+		for _, b := range s.all() {
+			if b.open == nil {
+				continue
+			}
+			if c := minus(g.usage(b), b.open.base); !b.open.toldAny || c != b.open.told {
+				out = append(out, b.open.record(c, now))
+			}
 		}
 	}
 	if all {
@@ -106,13 +110,20 @@ func (g *Gateway) gather(all bool) []told {
 	return out
 }
 
-func (seg *segment) record(c datapath.Count, now time.Time) told {
-	s := seg.session
-	ul, packets := c.Arrived() // what the tower has brought, lost here or not
-	return told{seg, usage.Record{
-		Session: uint64(s.id), Ticket: seg.ticket, Segment: seg.bytes, TEID: s.teid,
-		UL: ul, DL: c.DLOctets, ULPackets: packets, DLPackets: c.DLPackets, Closed: seg.closed, At: now,
-	}, c}
+// record is what the sink is told. Uplink is what arrived from the tower, which has
+// counted it too, though it may have gone no further.
+func (seg *segment) record(c datapath.Usage, now time.Time) told {
+	b := seg.bearer
+	r := usage.Record{Session: b.number, Ticket: seg.ticket, Segment: seg.bytes, TEID: b.teid,
+		DL: c.DLOctets, DLPackets: c.DLPackets, Lost: c.LostOctets, LostPackets: c.LostPackets, Closed: seg.closed, At: now}
+	r.UL, r.ULPackets = c.Arrived()
+	for class, n := range c.Class[1:] {
+		if n != (datapath.Count{}) {
+			octets, _ := n.Arrived()
+			r.Classes = append(r.Classes, usage.Class{Class: uint8(class + 1), UL: octets, DL: n.DLOctets})
+		}
+	}
+	return told{seg, r, c}
 }
 
 // report tells the sink; what it did not take is told again.
@@ -144,11 +155,13 @@ func (g *Gateway) report(ctx context.Context, all bool) {
 func (g *Gateway) taken(batch []told) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer g.flush(nil)
 	gone := false
 	for _, t := range batch {
 		t.seg.told, t.seg.toldAny = t.c, true
 		if t.rec.Closed {
 			t.seg.toldClosed, gone = true, true
+			g.forgetClosed(t.seg)
 		}
 	}
 	if !gone {
@@ -164,19 +177,22 @@ func (g *Gateway) taken(batch []told) {
 	g.closed = keep
 }
 
-// shutdown ends every session and reports the last counts.
+// shutdown reports the last counts; sessions that no store keeps have ended.
 func (g *Gateway) shutdown() {
 	g.mu.Lock()
-	for _, s := range g.sessions {
-		g.end(s)
-	}
-	for _, s := range g.sessions {
-		g.finish(s)
+	if g.o.Store == nil {
+		for _, s := range g.sessions {
+			g.end(s)
+		}
+		for _, s := range g.sessions {
+			g.finish(s)
+		}
 	}
 	g.draining = nil
 	g.mu.Unlock()
-	g.report(context.Background(), false)
-	if n := g.Stats().Unreported; n > 0 {
+	g.report(context.Background(), true)
+	if n := g.Stats().Unreported; n > 0 && g.o.Store == nil {
 		g.log.Error("gateway: usage records were taken by nobody", "records", n)
 	}
+	g.lastCommit()
 }

@@ -72,7 +72,8 @@ func inBubble(t *testing.T, change func(*gateway.Options), body func(*testing.T,
 		var err error
 		r.path, err = userspace.New(userspace.Options{Conn: r.listen(gwIP, 2152), Port: r.port, Logger: quiet})
 		r.must(err)
-		o := gateway.Options{S11Conn: r.listen(gwIP, 2123), S1U: gwIP, Path: r.path, OpenTicket: r.openTicket, Sink: r.sink, Logger: quiet}
+		o := gateway.Options{S11Conn: r.listen(gwIP, 2123), S1U: gwIP, Path: r.path, OpenTicket: r.openTicket, Sink: r.sink, Logger: quiet,
+			Networks: []gateway.Network{{IPv4: []netip.Prefix{netip.MustParsePrefix("10.45.0.0/16")}, Open: true}}}
 		if change != nil {
 			change(&o)
 		}

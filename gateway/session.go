@@ -1,80 +1,133 @@
 package gateway
 
 import (
-	"bytes"
-	"errors"
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 	"campanile.network/internal/logs"
 	"campanile.network/wire/gtpc"
-	"campanile.network/wire/proof"
-	"github.com/wmnsk/go-gtp/gtpv2/ie"
 )
 
-// ue is a phone's context on S11: all its sessions share one control tunnel
-// (TS 29.274 §4.1).
+// ue is a phone's context towards an MME: all its sessions share one control
+// tunnel (TS 29.274 §4.1). Towards another SGW it has one session.
 type ue struct {
-	imsi     id.IMSI
-	ctrl     id.TEID      // ours
-	mme      gtpc.FTEID   // the MME's
-	former   []netip.Addr // of MMEs that had the phone before
-	sessions map[id.EBI]*session
+	imsi      id.IMSI
+	ctrl      id.TEID      // ours
+	peer      gtpc.FTEID   // the MME's, or the SGW's
+	former    []netip.Addr // of MMEs that had the phone before
+	sessions  map[id.EBI]*session
+	forwards  []id.TEID // of indirect forwarding
+	suspended bool      // nothing goes down to it, nor is it paged (TS 23.401 §5.10)
+	quiet     time.Time // it cannot be reached before: nobody is told of packets
+	where     []byte    // user location as last heard
 }
 
-// session is one PDN connection with its default bearer. Gateway.mu guards it.
+// s5 says that another SGW stands between this gateway and the phone's MME.
+func (u *ue) s5() bool { return u.peer.Interface == gtpc.IfS5SGWC }
+
+// bearer finds one of the phone's bearers.
+func (u *ue) bearer(ebi id.EBI) *bearer {
+	for _, s := range u.sessions {
+		if b := s.bearers[ebi]; b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// session is one PDN connection. Gateway.mu guards it and all it has.
 type session struct {
 	id      datapath.SessionID
 	ue      *ue
-	ebi     id.EBI
+	ebi     id.EBI // of the default bearer
 	apn     id.APN
-	addr    netip.Addr
-	teid    id.TEID // ours on S1-U
-	tunnel  datapath.Tunnel
-	qos     gtpc.QoS
+	net     *network
+	addr    gtpc.Address
 	ambr    gtpc.AMBR
-	charge  uint32 // charging id
 	started time.Time
+	bearers map[id.EBI]*bearer
+	making  map[*bearer]struct{} // asked for, and not answered
+	up      *upstream            // where the PGW is elsewhere
 
 	lease     *lease
-	leaseBase uint64 // octets carried before the lease was taken, or booked on it
+	leaseBase uint64 // octets charged before the lease was taken, or booked on it
 	quota     uint64 // octets in all
-
-	open *segment       // nil between segments
-	base datapath.Count // count at the end of the last segment
+	carry     uint64 // charged in an earlier run, and forgotten by the data path
 
 	reached bool // had an eNB's tunnel once: before, packets wait without paging
 	ended   bool // deleted, perhaps still draining
 	out     bool // its byte cap is reached
+	command bool // one of the MME's or phone's commands is being carried out
+}
+
+// upstream is the control plane between this SGW and a session's PGW.
+type upstream struct {
+	ctrl id.TEID    // ours
+	pgw  gtpc.FTEID // its
+	cmd  *command   // of the MME, passed on and not answered
+}
+
+// bearer is one EPS bearer.
+type bearer struct {
+	s      *session
+	ebi    id.EBI // 0 until the MME has said
+	number uint64 // names it in usage records; the default bearer's is the session's
+	teid   id.TEID
+	tunnel datapath.Tunnel
+	qos    gtpc.QoS
+	tft    []eps.PacketFilter
+	charge uint32     // charging id
+	pgw    gtpc.FTEID // the PGW's end of S5/S8, where that is elsewhere
+	up     id.TEID    // ours towards it
+
+	open  *segment       // nil between segments
+	base  datapath.Usage // at the end of the last segment
+	carry datapath.Usage // counted in an earlier run, and forgotten by the data path
+
 	paging  bool // a Downlink Data Notification is on its way
 	errored bool // the eNB lost the tunnel: the next notification says so
 }
 
-// lease is a ticket the gateway believes and what was carried under it, as far
-// as it is booked: sessions that use it may have carried more.
-type lease struct {
-	ticket proof.Ticket
-	raw    []byte
-	spent  uint64
-	users  map[*session]struct{} // the holder's, and those that get no more
-	holder *ue                   // the phone that came with it last
-	out    bool                  // a packet found no room in it
+func (s *session) first() *bearer { return s.bearers[s.ebi] }
+
+// carries finds the bearer with that end, its own or towards the PGW.
+func (s *session) carries(t id.TEID) *bearer {
+	for _, b := range s.bearers {
+		if b.teid == t || b.up == t {
+			return b
+		}
+	}
+	for b := range s.making {
+		if b.teid == t || b.up == t {
+			return b
+		}
+	}
+	return nil
 }
 
-// segment is one stay at one tower, or, without bytes, traffic of no stay.
-type segment struct {
-	session *session
-	ticket  []byte // of the lease; empty when unsettled
-	bytes   []byte // signed by the MME
-	base    datapath.Count
-	count   datapath.Count // when closed
-	closed  bool
+// all are the session's bearers, the default one first.
+func (s *session) all() []*bearer {
+	list := make([]*bearer, 0, len(s.bearers)+len(s.making))
+	for _, b := range s.bearers {
+		list = append(list, b)
+	}
+	for b := range s.making {
+		list = append(list, b)
+	}
+	slices.SortFunc(list, func(a, b *bearer) int { return cmp.Compare(a.number, b.number) })
+	return list
+}
 
-	told       datapath.Count // what the sink has
-	toldAny    bool
-	toldClosed bool
+func (b *bearer) upstream() datapath.Tunnel {
+	if b.pgw.TEID == 0 {
+		return datapath.Tunnel{}
+	}
+	return datapath.Tunnel{Peer: b.pgw.Addr, TEID: b.pgw.TEID}
 }
 
 // drainItem is something that ends a moment after it was ordered to, so that
@@ -82,288 +135,173 @@ type segment struct {
 type drainItem struct {
 	at  time.Time
 	s   *session
-	seg *segment // nil: the whole session
+	b   *bearer  // one bearer of the session
+	seg *segment // one segment of the bearer
 }
 
-// newLease verifies a ticket; nil without an error when there is none and
-// unsettled sessions are admitted.
-func (g *Gateway) newLease(raw []byte) (*lease, error) {
-	t, err := g.openTicket(raw)
+// usage reads what a bearer has carried in all.
+func (g *Gateway) usage(b *bearer) datapath.Usage {
+	u, err := g.path.Usage(b.teid)
 	if err != nil {
-		if g.o.AllowUnsettled {
-			g.log.Debug("gateway: session is unsettled", logs.Error, err)
-			return nil, nil
-		}
-		return nil, gtpc.Refuse(gtpc.UserAuthFailed, ie.PrivateExtension, "ticket: %v", err)
+		return b.base
 	}
-	l := g.spent[t.ID]
-	if l == nil {
-		l = &lease{ticket: t, raw: raw, users: map[*session]struct{}{}}
-		g.spent[t.ID] = l
-	}
-	if l.out || l.spent >= t.ByteCap {
-		return nil, gtpc.Refuse(gtpc.UserAuthFailed, ie.PrivateExtension, "ticket %v is used up", t.ID)
-	}
-	return l, nil
+	return plus(u, b.carry)
 }
 
-func (g *Gateway) openTicket(raw []byte) (proof.Ticket, error) {
-	switch {
-	case len(raw) == 0:
-		return proof.Ticket{}, errors.New("none")
-	case g.o.OpenTicket == nil:
-		return proof.Ticket{}, errors.New("no verifier configured")
+// charged is what a session has used of its quota.
+func (g *Gateway) charged(s *session) uint64 {
+	n, err := g.path.Charged(s.id)
+	if err != nil {
+		return s.leaseBase
 	}
-	t, err := g.o.OpenTicket(raw)
-	if err == nil && !t.Valid(time.Now()) {
-		err = errors.New("not valid now")
-	}
-	return t, err
-}
-
-// take puts the session under a lease (or none) and sets its quota: what the
-// ticket's byte cap leaves, counted from now, which it shares with the phone's
-// other sessions under it. Any other session that is still under it gets no more.
-func (g *Gateway) take(s *session, l *lease) {
-	c, _ := g.path.Usage(s.teid)
-	g.giveBack(s, c.Count)
-	s.lease, s.leaseBase = l, c.Octets()
-	if l == nil {
-		g.bound(s, sum(s.leaseBase, g.o.UnsettledQuota))
-		return
-	}
-	l.users[s], l.holder = struct{}{}, s.ue
-	for other := range l.users {
-		if other.ue != s.ue && !other.ended {
-			if used, err := g.path.Usage(other.teid); err == nil {
-				g.bound(other, used.Octets())
-			}
-		}
-	}
-	g.share(s)
-}
-
-// share books what was carried under the session's lease and divides what is left
-// among the phone's sessions under it: evenly, or, where that is less than a
-// packet, all to the one that asks.
-func (g *Gateway) share(s *session) {
-	l := s.lease
-	var with []*session
-	for other := range l.users {
-		used, err := g.path.Usage(other.teid)
-		if err != nil {
-			continue
-		}
-		l.spent, other.leaseBase = l.spent+used.Octets()-other.leaseBase, used.Octets()
-		if !other.ended && other.ue == s.ue {
-			with = append(with, other)
-		}
-	}
-	left := l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
-	each := left / max(uint64(len(with)), 1)
-	for _, other := range with {
-		switch {
-		case each >= maxPacket:
-			g.bound(other, sum(other.leaseBase, each))
-		case other == s:
-			g.bound(other, sum(other.leaseBase, left))
-		default:
-			g.bound(other, other.leaseBase)
-		}
-	}
-}
-
-// sum is a quota of so much more, without bound if it is beyond counting.
-func sum(used, more uint64) uint64 {
-	if used+more < more {
-		return datapath.NoQuota
-	}
-	return used + more
-}
-
-func (g *Gateway) bound(s *session, quota uint64) {
-	s.quota = quota
-	g.path.SetQuota(s.id, datapath.Quota{Octets: quota})
-}
-
-// maxPacket is the most that one packet may need of a quota, octets.
-const maxPacket = 65535
-
-// exhausted ends a session whose quota has refused a packet: a tower would go on
-// bringing what nobody pays for.
-func (g *Gateway) exhausted(s *session) {
-	if s.lease != nil && !s.ended && !s.lease.out && s.lease.holder == s.ue {
-		g.share(s)
-	}
-	c, err := g.path.Usage(s.teid)
-	if err != nil || s.quota > c.Octets() && s.quota-c.Octets() >= maxPacket {
-		return // it has another quota since
-	}
-	g.log.Warn("gateway: byte cap reached", logs.IMSI, s.ue.imsi, logs.TEID, s.teid)
-	if s.lease != nil {
-		s.lease.out = true
-	}
-	s.out = true
-	g.end(s)
-	select {
-	case g.pages <- s:
-	default: // the MME learns it when the phone comes back
-	}
-}
-
-// giveBack books what the session carried on its lease.
-func (g *Gateway) giveBack(s *session, c datapath.Count) {
-	if s.lease != nil {
-		s.lease.spent += c.Octets() - min(s.leaseBase, c.Octets())
-		delete(s.lease.users, s)
-		s.lease = nil
-	}
-}
-
-// forgetLeases drops tickets that nobody uses and that have run out.
-func (g *Gateway) forgetLeases(now time.Time) {
-	for k, l := range g.spent {
-		if len(l.users) == 0 && !now.Before(l.ticket.NotAfter) {
-			delete(g.spent, k)
-		}
-	}
-}
-
-// checkSegment verifies a segment against the session's ticket. What cannot be
-// verified is not kept: the traffic then belongs to no segment.
-func (g *Gateway) checkSegment(s *session, raw []byte) ([]byte, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	err := errors.New("session has no ticket")
-	if s.lease != nil {
-		t := s.lease.ticket
-		var seg proof.Segment
-		if seg, err = proof.OpenSegment(t.ChainID, t.Serving, raw); err == nil && seg.Ticket != t.ID {
-			err = errors.New("it is another ticket's")
-		}
-	}
-	if err == nil {
-		return raw, nil
-	}
-	if g.o.AllowUnsettled {
-		g.log.Warn("gateway: segment not believed", logs.IMSI, s.ue.imsi, logs.Error, err)
-		return nil, nil
-	}
-	return nil, gtpc.Refuse(gtpc.MandatoryIEIncorrect, ie.PrivateExtension, "segment: %v", err)
-}
-
-// beginSegment ends the open segment at count c and opens the next. Traffic
-// since the last segment's end belongs to the new one: phones send before the
-// MME has told us of the tunnel. Without bytes an open segment goes on, and
-// where none is open, one that names no tower begins.
-func (g *Gateway) beginSegment(s *session, raw []byte, c datapath.Count) {
-	if s.open != nil && (len(raw) == 0 || bytes.Equal(s.open.bytes, raw)) {
-		return
-	}
-	g.endSegment(s, c)
-	s.open = &segment{session: s, bytes: raw, base: s.base, ticket: s.ticketBytes()}
-	g.dirty[s] = struct{}{}
-}
-
-func (s *session) ticketBytes() []byte {
-	if s.lease == nil {
-		return nil
-	}
-	return s.lease.raw
-}
-
-// endSegment closes the open segment at count c.
-func (g *Gateway) endSegment(s *session, c datapath.Count) {
-	if s.open == nil {
-		return
-	}
-	s.open.count, s.open.closed = c.Sub(s.open.base), true
-	g.keepClosed(s.open)
-	s.open, s.base = nil, c
-}
-
-// maxUnreported bounds closed segments that wait for the sink.
-const maxUnreported = 1 << 16
-
-func (g *Gateway) keepClosed(seg *segment) {
-	if len(g.closed) >= maxUnreported {
-		g.closed = g.closed[1:]
-		g.lost++
-		g.log.Error("gateway: usage record given up: nobody has taken records for too long", "lost", g.lost)
-	}
-	g.closed = append(g.closed, seg)
-	g.reportNow()
-}
-
-// reportNow asks the reporter to report at once.
-func (g *Gateway) reportNow() {
-	select {
-	case g.kick <- struct{}{}:
-	default:
-	}
+	return n + s.carry
 }
 
 // idle takes the eNB's tunnel away; the segment ends after the drain.
-func (g *Gateway) idle(s *session) {
-	s.tunnel = datapath.Tunnel{}
-	g.path.UpdateBearer(s.teid, s.tunnel)
-	if s.open != nil {
-		g.later(s, s.open)
+func (g *Gateway) idle(b *bearer) {
+	b.tunnel = datapath.Tunnel{}
+	g.path.UpdateBearer(b.teid, b.tunnel)
+	if b.open != nil {
+		g.later(drainItem{s: b.s, b: b, seg: b.open})
 	}
+	g.touch(b.s)
 }
 
-// end takes the session out of S11's sight; downlink stops, and uplink on its
+// end takes the session out of its peers' sight; downlink stops, and uplink on its
 // way is counted until the drain is over.
 func (g *Gateway) end(s *session) {
 	if s.ended {
 		return
 	}
 	s.ended = true
-	s.tunnel = datapath.Tunnel{}
-	g.path.UpdateBearer(s.teid, s.tunnel)
-	delete(s.ue.sessions, s.ebi)
-	if len(s.ue.sessions) == 0 {
-		delete(g.ues, s.ue.ctrl)
-		g.ctrl.Free(s.ue.ctrl)
-		if g.byIMSI[s.ue.imsi] == s.ue {
-			delete(g.byIMSI, s.ue.imsi)
-		}
+	for _, b := range s.all() {
+		b.tunnel = datapath.Tunnel{}
+		g.path.UpdateBearer(b.teid, b.tunnel)
 	}
-	g.later(s, nil)
+	delete(s.ue.sessions, s.ebi)
+	if s.up != nil {
+		delete(g.uplinks, s.up.ctrl)
+		g.ctrl.Free(s.up.ctrl)
+	}
+	g.tidy(s.ue)
+	g.later(drainItem{s: s})
+	g.touch(s)
 }
 
-func (g *Gateway) later(s *session, seg *segment) {
-	g.draining = append(g.draining, drainItem{time.Now().Add(g.o.Drain), s, seg})
+// tidy forgets a phone without sessions.
+func (g *Gateway) tidy(u *ue) {
+	if len(u.sessions) > 0 || g.ues[u.ctrl] != u {
+		return
+	}
+	g.endForwards(u)
+	delete(g.ues, u.ctrl)
+	g.ctrl.Free(u.ctrl)
+	if g.byIMSI[u.imsi] == u {
+		delete(g.byIMSI, u.imsi)
+	}
+	for k, v := range g.remote {
+		if k.imsi == u.imsi && v == u {
+			delete(g.remote, k)
+		}
+	}
+}
+
+// endBearer ends a dedicated bearer in the same way.
+func (g *Gateway) endBearer(b *bearer) {
+	b.tunnel = datapath.Tunnel{}
+	g.path.UpdateBearer(b.teid, b.tunnel)
+	delete(b.s.bearers, b.ebi)
+	b.s.making[b] = struct{}{}
+	g.later(drainItem{s: b.s, b: b})
+	g.touch(b.s)
+}
+
+func (g *Gateway) later(d drainItem) { g.at(time.Now().Add(g.o.Drain), d) }
+
+// at has d end at that time.
+func (g *Gateway) at(when time.Time, d drainItem) {
+	d.at = when
+	i, _ := slices.BinarySearchFunc(g.draining, when, func(o drainItem, t time.Time) int {
+		if o.at.After(t) {
+			return 1
+		}
+		return -1
+	})
+	g.draining = slices.Insert(g.draining, i, d)
 	select {
 	case g.drain <- struct{}{}:
 	default:
 	}
 }
 
-// finish takes a session off the data path with its final counts.
+// finishBearer takes a bearer off the data path with its final count.
+func (g *Gateway) finishBearer(b *bearer) {
+	s := b.s
+	u, err := g.path.RemoveBearer(b.teid)
+	if err != nil {
+		g.log.Error("gateway: bearer vanished from the data path", logs.TEID, b.teid, logs.Error, err)
+		u = b.base
+	} else {
+		u = plus(u, b.carry)
+	}
+	if b.open == nil && u != b.base {
+		b.open = &segment{bearer: b, base: b.base, ticket: s.ticketBytes()}
+	}
+	g.endSegment(b, u)
+	if s.bearers[b.ebi] == b {
+		delete(s.bearers, b.ebi)
+	}
+	delete(s.making, b)
+	g.stopCapture(b.teid)
+	g.freeLater(b.teid, b.up)
+	g.touch(s)
+}
+
+// finish takes a session off the data path.
 func (g *Gateway) finish(s *session) {
 	if g.sessions[s.id] != s {
 		return
 	}
-	u, err := g.path.RemoveBearer(s.teid)
-	c := u.Count
-	if err == nil {
-		err = g.path.RemoveSession(s.id)
-	} else {
-		c = s.base
+	first := s.first()
+	for _, b := range s.all() {
+		g.finishBearer(b)
 	}
-	if err != nil {
-		g.log.Error("gateway: bearer vanished from the data path", logs.TEID, s.teid, logs.Error, err)
+	g.giveBack(s)
+	if err := g.path.RemoveSession(s.id); err != nil {
+		g.log.Error("gateway: session vanished from the data path", logs.Error, err)
 	}
-	if s.open == nil && c != s.base {
-		s.open = &segment{session: s, base: s.base, ticket: s.ticketBytes()}
-	}
-	g.endSegment(s, c)
-	g.giveBack(s, c)
 	delete(g.sessions, s.id)
 	delete(g.dirty, s)
-	g.pool.release(s.addr)
-	g.teids.Free(s.teid)
-	g.log.Info("gateway: session ended", logs.IMSI, s.ue.imsi, logs.Address, s.addr, "ul", c.ULOctets, "dl", c.DLOctets, logs.Took, time.Since(s.started))
+	if s.up == nil {
+		s.net.release(s.addr)
+		g.restLease(s)
+	}
+	g.touch(s)
+	g.log.Info("gateway: session ended", logs.IMSI, s.ue.imsi, logs.Address, s.shown(), "ul", first.base.ULOctets, "dl", first.base.DLOctets, logs.Took, time.Since(s.started))
+}
+
+// shown is the address by which people know the session.
+func (s *session) shown() netip.Addr {
+	if s.addr.IPv4.IsValid() {
+		return s.addr.IPv4
+	}
+	return s.addr.IPv6
+}
+
+// plus adds counts, all and by class.
+func plus(a, b datapath.Usage) datapath.Usage {
+	a.Count = a.Count.Add(b.Count)
+	for i := range a.Class {
+		a.Class[i] = a.Class[i].Add(b.Class[i])
+	}
+	return a
+}
+
+// minus is a without the earlier b.
+func minus(a, b datapath.Usage) datapath.Usage {
+	a.Count = a.Count.Sub(b.Count)
+	for i := range a.Class {
+		a.Class[i] = a.Class[i].Sub(b.Class[i])
+	}
+	return a
 }

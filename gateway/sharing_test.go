@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"campanile.network/mme/s11"
+	"campanile.network/wire/gtpc"
 )
 
 // The PDN connections of one phone share its ticket's cap, and its control tunnel;
@@ -13,9 +14,10 @@ func TestSessionsOfOnePhoneShareATicket(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, r *rig) {
 		const capped = 1_000_000
 		ticket := r.ticket(1, capped)
-		one, err := r.mme.Create(t.Context(), request(t, phone1, ticket))
-		r.must(err)
 		q := request(t, phone1, ticket)
+		q.AMBR = gtpc.AMBR{} // unbounded: all comes at once
+		one, err := r.mme.Create(t.Context(), q)
+		r.must(err)
 		q.EBI, q.Beside = 6, one
 		two, err := r.mme.Create(t.Context(), q)
 		r.must(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/gateway"
 	"campanile.network/internal/config"
 	"campanile.network/mme"
 	"campanile.network/sdr/radio"
@@ -69,14 +70,6 @@ type RadioConfig struct {
 	Phones     int             `toml:"phones" comment:"How many virtual phones."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
 	radio.Config
-}
-
-// GatewayConfig is the gateway.
-type GatewayConfig struct {
-	Address  string `toml:"address" comment:"S11 and S1-U."`
-	Pool     string `toml:"pool" comment:"Phones' addresses."`
-	Router   string `toml:"router" comment:"The gateway's own address among them; it serves a small web page and names."`
-	DataPath string `toml:"data_path" comment:"\"netstack\": user space, no root. \"tun\": a TUN device, needs root. \"auto\"."`
 }
 
 // AgentConfig is the tower's agent.
@@ -145,7 +138,7 @@ func DefaultConfig() Config {
 			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
 		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME:     defaultMME(),
-		Gateway: GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", DataPath: "auto"},
+		Gateway: defaultGateway(),
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
 		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
@@ -195,7 +188,8 @@ type settings struct {
 	mmeOptions                               mme.Options    // what [mme] says, and nothing else
 	poolListen                               netip.AddrPort // zero: there is no pool of MMEs
 	poolMembers                              []poolMember
-	moreMMEs                                 []netip.Addr // beside toMMEAt
+	moreMMEs                                 []netip.Addr    // beside toMMEAt
+	gatewayOptions                           gateway.Options // what [gateway] says, likewise
 	pool                                     netip.Prefix
 	router                                   netip.Addr
 }
@@ -272,6 +266,9 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, bad("network.emergency_apn", errors.New("it is subscribers' as well, network.apn"), "give emergency sessions another, which needs no ticket")
 	}
 	if s.mmeOptions, err = c.MME.options(s, bad); err != nil {
+		return s, err
+	}
+	if s.gatewayOptions, err = c.Gateway.options(s, bad); err != nil {
 		return s, err
 	}
 	if err := c.resolvePool(&s, bad); err != nil {

@@ -16,10 +16,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
-	"campanile.network/gateway"
-	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/hss-chain/ledger"
-	"campanile.network/internal/ipstack"
 	"campanile.network/internal/peertls"
 	"campanile.network/mme"
 	"campanile.network/mme/s11"
@@ -197,32 +194,6 @@ func serveGRPC(ctx context.Context, s *grpc.Server, l net.Listener) error {
 	return <-done
 }
 
-func (t *Town) startGateway(context.Context) error {
-	s1u := netip.AddrPortFrom(t.set.gateway, gtpuPort)
-	port, err := t.packetNetwork()
-	if err != nil {
-		return err
-	}
-	restarts, err := t.restartCounter("gateway", false)
-	if err != nil {
-		return err
-	}
-	path, err := userspace.New(userspace.Options{Local: s1u, Port: port, Logger: t.role("gateway")})
-	if err != nil {
-		return t.portTaken(err, "gateway.address")
-	}
-	t.serve("data path", path.Serve)
-	t.gateway, err = gateway.New(gateway.Options{S11: netip.AddrPortFrom(t.set.gateway, gtpcPort), MMEs: t.set.mmes(), S1U: t.set.gateway, Path: path, Pool: t.set.pool, Router: t.set.router,
-		APNs: t.set.apns(), Emergency: t.set.emergency, RestartCounter: restarts, OpenTicket: openTicket(t.model, t.chainID, t.operatorKey),
-		Sink: t.sink, Logger: t.role("gateway")})
-	if err != nil {
-		return t.portTaken(err, "gateway.address")
-	}
-	t.bound = append(t.bound, fmt.Sprintf("S11 %v", t.gateway.S11Addr()), fmt.Sprintf("S1-U %v", s1u))
-	t.serve("gateway", t.gateway.Serve)
-	return nil
-}
-
 // restartCounter is one more than in the run before (TS 23.007 §16.1A.1); role
 // is whose counter it is. One that is kept says that nothing was forgotten meanwhile.
 func (t *Town) restartCounter(role string, keep bool) (uint8, error) {
@@ -239,31 +210,6 @@ func (t *Town) restartCounter(role string, keep bool) (uint8, error) {
 		n = b[0] + 1
 	}
 	return n, os.WriteFile(file, []byte{n}, 0o600)
-}
-
-// packetNetwork opens the gateway's far side: a TUN device with root,
-// otherwise a network stack in user space.
-func (t *Town) packetNetwork() (userspace.Port, error) {
-	kind := t.cfg.Gateway.DataPath
-	if kind == "tun" || kind == "auto" && os.Geteuid() == 0 && t.cfg.Radio.Kind != "virtual" {
-		tun, err := userspace.OpenTUN("campanile0", netip.PrefixFrom(t.set.router, t.set.pool.Bits()), 1400)
-		if err != nil {
-			return nil, t.portTaken(err, "gateway.data_path")
-		}
-		web, err := net.Listen("tcp", netip.AddrPortFrom(t.set.router, 80).String())
-		if err != nil {
-			return nil, t.portTaken(err, "gateway.router")
-		}
-		t.serve("web page", func(ctx context.Context) error { return serveHTTP(ctx, web, webPage(t.cfg.Network.Name)) })
-		return tun, nil
-	}
-	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: t.set.router, HTTP: map[uint16]http.Handler{80: webPage(t.cfg.Network.Name)},
-		Names: map[string]netip.Addr{"web.campanile": t.set.router}, Logger: t.role("gateway")})
-	if err != nil {
-		return nil, err
-	}
-	t.serve("packet network", fwd.Serve)
-	return fwd, nil
 }
 
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
