@@ -36,20 +36,17 @@ func (g *Gateway) openJournal() (run uint8, err error) {
 
 // each reads the records of a kind, and gives how many cannot be read.
 func each[T any](g *Gateway, kind byte, f func(T)) (bad int, err error) {
-	err = g.o.Store.Each(kind, 512, func(list []vault.Record) {
-		for _, r := range list {
-			var v T
-			b, err := g.o.Store.Open(r)
-			if err == nil {
-				err = json.Unmarshal(b, &v)
-			}
-			if err != nil {
-				bad++
-				g.log.Warn("gateway: a record cannot be read", "kind", string(kind), "record", fmt.Sprintf("%x", r.Name), logs.Error, err)
-				continue
-			}
-			f(v)
+	err = g.o.Store.Each(kind, func(name, b []byte, err error) {
+		var v T
+		if err == nil {
+			err = json.Unmarshal(b, &v)
 		}
+		if err != nil {
+			bad++
+			g.log.Warn("gateway: a record cannot be read", "kind", string(kind), "record", fmt.Sprintf("%x", name), logs.Error, err)
+			return
+		}
+		f(v)
 	})
 	return bad, err
 }
