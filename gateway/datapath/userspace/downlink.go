@@ -83,7 +83,7 @@ func (p *Path) wanted(s *session, pkt *datapath.Packet, b []byte, redirected boo
 		if !s.open.Load() {
 			return nil, datapath.DLUnsolicited
 		}
-	} else if !s.open.Load() && !redirected && !p.flows.Wanted(s.slot, pkt, b, now) {
+	} else if !s.open.Load() && !redirected && !p.flows.Wanted(s.slot, *pkt, b, now) {
 		return nil, datapath.DLUnsolicited
 	}
 	x := s.choose(pkt)

@@ -14,10 +14,10 @@ import (
 // Sessions are by the slot of their record; now is table.Table.Now's.
 type Flows interface {
 	// Sent notes a phone's packet.
-	Sent(session uint32, pkt *datapath.Packet, now uint64)
+	Sent(session uint32, pkt datapath.Packet, now uint64)
 	// Wanted says that a packet belongs to a flow the phone has opened; b is the
 	// packet, for errors that quote one of the phone's.
-	Wanted(session uint32, pkt *datapath.Packet, b []byte, now uint64) bool
+	Wanted(session uint32, pkt datapath.Packet, b []byte, now uint64) bool
 	// Forget ends a session's flows.
 	Forget(session uint32)
 	// Sweep ends those that are over.
@@ -103,7 +103,7 @@ func newFlows(sessions, most, each int) *memory {
 const tcpFIN, tcpRST = 1, 4
 
 // Sent implements Flows.
-func (m *memory) Sent(session uint32, pkt *datapath.Packet, now uint64) {
+func (m *memory) Sent(session uint32, pkt datapath.Packet, now uint64) {
 	if pkt.Later || pkt.Error() {
 		return
 	}
@@ -113,7 +113,7 @@ func (m *memory) Sent(session uint32, pkt *datapath.Packet, now uint64) {
 		place.CompareAndSwap(nil, &set{flows: make(map[flow]state)})
 		s = place.Load()
 	}
-	f := flowOf(pkt, datapath.Uplink)
+	f := flowOf(&pkt, datapath.Uplink)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, known := s.flows[f]
@@ -123,7 +123,7 @@ func (m *memory) Sent(session uint32, pkt *datapath.Packet, now uint64) {
 	if !known {
 		m.n.Add(1)
 	}
-	s.touch(f, st, pkt, now)
+	s.touch(f, st, &pkt, now)
 }
 
 // touch renews a flow; the caller holds mu.
@@ -159,7 +159,7 @@ func (m *memory) room(s *set, now uint64) bool {
 }
 
 // Wanted implements Flows.
-func (m *memory) Wanted(session uint32, pkt *datapath.Packet, b []byte, now uint64) bool {
+func (m *memory) Wanted(session uint32, pkt datapath.Packet, b []byte, now uint64) bool {
 	s := m.sets[session].Load()
 	if s == nil {
 		return false
@@ -174,7 +174,7 @@ func (m *memory) Wanted(session uint32, pkt *datapath.Packet, b []byte, now uint
 		st, known := s.flows[flowOf(&q, datapath.Uplink)]
 		return known && st.until > now
 	}
-	f := flowOf(pkt, datapath.Downlink)
+	f := flowOf(&pkt, datapath.Downlink)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, known := s.flows[f]
@@ -182,7 +182,7 @@ func (m *memory) Wanted(session uint32, pkt *datapath.Packet, b []byte, now uint
 		return false
 	}
 	st.opened = true
-	s.touch(f, st, pkt, now)
+	s.touch(f, st, &pkt, now)
 	return true
 }
 

@@ -162,7 +162,7 @@ func (p *Path) handOn(b *bearer, pkt *datapath.Packet, frame []byte, now uint64)
 	case p.nested(pkt):
 		return datapath.ULNested
 	}
-	p.flows.Sent(s.slot, pkt, now)
+	p.flows.Sent(s.slot, *pkt, now)
 	if other := p.byAddress(pkt.Dst); other != nil {
 		return p.neighbour(b, other, pkt, frame)
 	}
