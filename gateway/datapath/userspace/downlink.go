@@ -13,12 +13,8 @@ import (
 	"campanile.network/gateway/datapath/table"
 )
 
-// downlinks reads the port until it is closed.
-func (p *Path) downlinks(ctx context.Context) error { return p.packets(ctx, p.port, false) }
-
-// redirects reads what the redirect answers.
-func (p *Path) redirects(ctx context.Context) error { return p.packets(ctx, p.o.Redirect, true) }
-
+// packets reads a port until it is closed: the packet network's, or what answers
+// phones that are redirected.
 func (p *Path) packets(ctx context.Context, port Port, redirected bool) error {
 	buf := make([]byte, gtpu.HeaderLen+maxDatagram)
 	for {

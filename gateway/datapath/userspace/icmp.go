@@ -107,7 +107,7 @@ func (p *Path) tooBig(pkt *datapath.Packet, packet []byte) {
 		p.downlink(frame, false)
 		return
 	}
-	p.port.WritePacket(frame[gtpu.HeaderLen:])
+	p.port(0).WritePacket(frame[gtpu.HeaderLen:])
 }
 
 // toPhone sends a packet of the router's own to a phone on its default bearer.

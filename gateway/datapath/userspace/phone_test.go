@@ -89,7 +89,7 @@ func phoneThroughSockets(t *testing.T, o ipstack.HostOptions, s datapath.Session
 			t.Errorf("%s: %d octets, %v", url, len(got), err)
 		}
 	}
-	agree(p, host, b)
+	agree(p, host, b, datapath.Count{})
 	u, err := p.RemoveBearer(b.TEID)
 	if h := host.Counters(); err != nil || u.Count != (datapath.Count{ULOctets: h.OutOctets, ULPackets: h.OutPackets, DLOctets: h.InOctets, DLPackets: h.InPackets}) {
 		t.Errorf("%+v, %v; the phone has %+v; %+v", u.Count, err, h, p.Stats())
@@ -106,13 +106,13 @@ func phoneThroughSockets(t *testing.T, o ipstack.HostOptions, s datapath.Session
 
 // agree waits until the last acknowledgements have gone by; counts that never
 // agree are the caller's to report.
-func agree(p *Path, host *ipstack.Host, b datapath.Bearer) {
+func agree(p *Path, host *ipstack.Host, b datapath.Bearer, before datapath.Count) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
 		<-tick.C
 		u, _ := p.Usage(b.TEID)
-		if h := host.Counters(); u.ULOctets == h.OutOctets && u.DLOctets == h.InOctets {
+		if c, h := u.Sub(before), host.Counters(); c.ULOctets == h.OutOctets && c.DLOctets == h.InOctets {
 			return
 		}
 	}

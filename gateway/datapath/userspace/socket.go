@@ -1,6 +1,7 @@
 package userspace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -19,36 +20,65 @@ func (o *Options) sockets() ([]PacketConn, error) {
 		c PacketConn
 		a netip.AddrPort
 	}{{o.Conn, o.Local}, {o.Conn6, o.Local6}} {
-		c := x.c
-		if c == nil && x.a.IsValid() {
-			bound, err := listen(x.a)
-			if err != nil {
-				for _, c := range conns {
-					err = errors.Join(err, c.Close())
-				}
-				return nil, err
-			}
-			c = bound
+		if x.c != nil {
+			conns = append(conns, x.c)
+			continue
 		}
-		if c != nil {
-			conns = append(conns, c)
+		if !x.a.IsValid() {
+			continue
+		}
+		bound, err := listen(x.a, max(o.Workers, 1))
+		conns = append(conns, bound...)
+		if err != nil {
+			for _, c := range conns {
+				err = errors.Join(err, c.Close())
+			}
+			return nil, err
 		}
 	}
 	return conns, nil
 }
 
-func listen(local netip.AddrPort) (*net.UDPConn, error) {
+// listen binds so many sockets to one address. The first is bound alone, so that an
+// address that another process has is not shared with it.
+func listen(local netip.AddrPort, workers int) (all []PacketConn, err error) {
 	if local.Port() == 0 {
 		local = netip.AddrPortFrom(local.Addr(), gtpu.Port)
 	}
+	c, err := bind(local, false)
+	if err == nil && workers > 1 {
+		err = c.Close()
+		for n := 0; n < workers && err == nil; n++ {
+			if c, err = bind(local, true); err == nil {
+				all = append(all, c)
+			}
+		}
+		if err == nil {
+			err = share(c, workers)
+		}
+	} else if err == nil {
+		all = append(all, c)
+	}
+	if err != nil {
+		err = fmt.Errorf("userspace: cannot bind GTP-U %v: %w", local, err)
+	}
+	return all, err
+}
+
+func bind(local netip.AddrPort, shared bool) (*net.UDPConn, error) {
 	network := "udp4"
 	if local.Addr().Is6() {
 		network = "udp6"
 	}
-	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
-	if err != nil {
-		return nil, fmt.Errorf("userspace: cannot bind GTP-U %v: %w", local, err)
+	var config net.ListenConfig
+	if shared {
+		config.Control = reusePort
 	}
-	tune(c, 8<<20)
-	return c, nil
+	c, err := config.ListenPacket(context.Background(), network, local.String())
+	if err != nil {
+		return nil, err
+	}
+	u := c.(*net.UDPConn)
+	tune(u, 8<<20)
+	return u, nil
 }

@@ -2,8 +2,10 @@ package userspace
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,4 +46,30 @@ func marking(to netip.Addr, dscp uint8) []byte {
 	h.SetLen(unix.CmsgLen(4))
 	binary.NativeEndian.PutUint32(b[unix.CmsgLen(0):], uint32(dscp)<<2)
 	return b
+}
+
+// reusePort lets several sockets have one address.
+func reusePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	return errors.Join(control, err)
+}
+
+// share deals datagrams out to the sockets of an address by their TEID, so that a
+// tunnel's stay in order; c is any of them.
+func share(c *net.UDPConn, sockets int) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	program := []unix.SockFilter{ // of the payload; too short a one goes to the first
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 4},
+		{Code: unix.BPF_ALU | unix.BPF_MOD | unix.BPF_K, K: uint32(sockets)},
+		{Code: unix.BPF_RET | unix.BPF_A},
+	}
+	f := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	control := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &f)
+	})
+	return errors.Join(control, err)
 }

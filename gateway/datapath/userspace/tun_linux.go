@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,66 +14,128 @@ import (
 // TUN is a Port to the kernel's own network stack; it needs CAP_NET_ADMIN.
 // Forwarding to the outside (ip_forward, NAT) is the administrator's affair.
 type TUN struct {
-	f    *os.File
-	name string
-	mtu  int
+	queues []*os.File
+	name   string
+	mtu    int
+}
+
+// TUNOptions say what a device is like.
+type TUNOptions struct {
+	Name string
+	// Addrs it has, with their networks: of IPv4, IPv6 or both, one each.
+	Addrs []netip.Prefix
+	MTU   int
+	// Queues that are read side by side: 1.
+	Queues int
 }
 
 // OpenTUN makes the device, gives it addr with its network, and brings it up.
 // It vanishes on Close.
 func OpenTUN(name string, addr netip.Prefix, mtu int) (*TUN, error) {
-	if !addr.Addr().Is4() {
-		return nil, fmt.Errorf("userspace: TUN address %v is not IPv4", addr)
+	return OpenTUNWith(TUNOptions{Name: name, Addrs: []netip.Prefix{addr}, MTU: mtu})
+}
+
+// OpenTUNWith makes a device and brings it up. It vanishes on Close.
+func OpenTUNWith(o TUNOptions) (*TUN, error) {
+	t := &TUN{name: o.Name, mtu: o.MTU}
+	for range max(o.Queues, 1) {
+		if err := t.queue(o.Queues > 1); err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
 	}
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("userspace: /dev/net/tun: %w", err)
-	}
-	ifr, err := unix.NewIfreq(name)
-	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("userspace: TUN name %q: %w", name, err)
-	}
-	ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("userspace: TUN %s: %w", name, err)
-	}
-	t := &TUN{f: os.NewFile(uintptr(fd), "/dev/net/tun"), name: ifr.Name(), mtu: mtu}
-	if err := t.configure(addr); err != nil {
+	if err := t.configure(o.Addrs); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
-// configure sets MTU, address, mask and the up flag.
-func (t *TUN) configure(addr netip.Prefix) error {
+// queue opens the device, or one more queue of it.
+func (t *TUN) queue(several bool) error {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("userspace: /dev/net/tun: %w", err)
+	}
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if several {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	ifr, err := unix.NewIfreq(t.name)
+	if err == nil {
+		ifr.SetUint16(flags)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return fmt.Errorf("userspace: TUN %q: %w", t.name, err)
+	}
+	t.name = ifr.Name()
+	t.queues = append(t.queues, os.NewFile(uintptr(fd), "/dev/net/tun"))
+	return nil
+}
+
+// configure sets MTU, addresses, masks and the up flag.
+func (t *TUN) configure(addrs []netip.Prefix) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("userspace: TUN %s: %w", t.name, err)
 	}
 	defer unix.Close(s)
-	mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), addr.Bits()).Masked().Addr()
-	for _, step := range []struct {
-		what string
-		req  uint
-		set  func(*unix.Ifreq) error
-	}{
-		{"MTU", unix.SIOCSIFMTU, func(r *unix.Ifreq) error { r.SetUint32(uint32(t.mtu)); return nil }},
-		{"address", unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(addr.Addr().AsSlice()) }},
-		{"netmask", unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(mask.AsSlice()) }},
-		{"up", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }},
-	} {
+	set := func(what string, req uint, fill func(*unix.Ifreq) error) error {
 		r, err := unix.NewIfreq(t.name)
 		if err == nil {
-			err = step.set(r)
+			err = fill(r)
 		}
 		if err == nil {
-			err = unix.IoctlIfreq(s, step.req, r)
+			err = unix.IoctlIfreq(s, req, r)
 		}
 		if err != nil {
-			return fmt.Errorf("userspace: TUN %s: set %s: %w", t.name, step.what, err)
+			return fmt.Errorf("userspace: TUN %s: set %s: %w", t.name, what, err)
 		}
+		return nil
+	}
+	if err := set("MTU", unix.SIOCSIFMTU, func(r *unix.Ifreq) error { r.SetUint32(uint32(t.mtu)); return nil }); err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if a.Addr().Is6() {
+			if err := t.configure6(a); err != nil {
+				return err
+			}
+			continue
+		}
+		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), a.Bits()).Masked().Addr()
+		err := set("address", unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(a.Addr().AsSlice()) })
+		if err == nil {
+			err = set("netmask", unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(mask.AsSlice()) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return set("up", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
+}
+
+// configure6 adds an IPv6 address with its network.
+func (t *TUN) configure6(a netip.Prefix) error {
+	fail := func(err error) error {
+		return fmt.Errorf("userspace: TUN %s: set address %v: %w", t.name, a, err)
+	}
+	dev, err := net.InterfaceByName(t.name)
+	if err != nil {
+		return fail(err)
+	}
+	s, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(s)
+	req := struct { // in6_ifreq
+		addr   [16]byte
+		bits   uint32
+		device int32
+	}{a.Addr().As16(), uint32(a.Bits()), int32(dev.Index)}
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&req))); e != 0 {
+		return fail(e)
 	}
 	return nil
 }
@@ -84,19 +147,48 @@ func (t *TUN) Name() string { return t.name }
 func (t *TUN) MTU() int { return t.mtu }
 
 // ReadPacket implements Port.
-func (t *TUN) ReadPacket(b []byte) (int, error) {
-	n, err := t.f.Read(b)
+func (t *TUN) ReadPacket(b []byte) (int, error) { return tunQueue{t.queues[0], t}.ReadPacket(b) }
+
+// WritePacket implements Port.
+func (t *TUN) WritePacket(b []byte) error { return tunQueue{t.queues[0], t}.WritePacket(b) }
+
+// Queues implements Queued.
+func (t *TUN) Queues() []Port {
+	var all []Port
+	for _, f := range t.queues {
+		all = append(all, tunQueue{f, t})
+	}
+	return all
+}
+
+// Close removes the device.
+func (t *TUN) Close() error {
+	var err error
+	for _, f := range t.queues {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// tunQueue is one queue of a device. The kernel gives a flow's packets to the queue
+// that its packets of the other direction were written to.
+type tunQueue struct {
+	f *os.File
+	t *TUN
+}
+
+func (q tunQueue) ReadPacket(b []byte) (int, error) {
+	n, err := q.f.Read(b)
 	if errors.Is(err, os.ErrClosed) {
 		err = net.ErrClosed
 	}
 	return n, err
 }
 
-// WritePacket implements Port.
-func (t *TUN) WritePacket(b []byte) error {
-	_, err := t.f.Write(b)
+func (q tunQueue) WritePacket(b []byte) error {
+	_, err := q.f.Write(b)
 	return err
 }
 
-// Close removes the device.
-func (t *TUN) Close() error { return t.f.Close() }
+func (q tunQueue) MTU() int     { return q.t.mtu }
+func (q tunQueue) Close() error { return nil }

@@ -166,11 +166,18 @@ func (p *Path) handOn(b *bearer, pkt *datapath.Packet, frame []byte, now uint64)
 	if other := p.byAddress(pkt.Dst); other != nil {
 		return p.neighbour(b, other, pkt, frame)
 	}
-	if p.port.WritePacket(inner) != nil {
+	if p.o.CountHops && pkt.Dst != p.o.Router && !slices.Contains(p.o.DNS, pkt.Dst) && !hop(inner) {
+		p.expired(b, pkt, inner)
+		return datapath.ULExpired
+	}
+	if p.port(b.slot).WritePacket(inner) != nil {
 		return datapath.ULPort
 	}
 	return delivered
 }
+
+// port is the queue of the packet network that a bearer's packets go to.
+func (p *Path) port(slot uint32) Port { return p.ports[int(slot)%len(p.ports)] }
 
 // nested says that a phone speaks to GTP-U: nobody's business in a tunnel.
 func (p *Path) nested(pkt *datapath.Packet) bool {

@@ -29,6 +29,13 @@ type Port interface {
 	Close() error
 }
 
+// Queued is a Port that can be read and written in several places side by side;
+// the packets of a flow stay in order in one of them.
+type Queued interface {
+	Port
+	Queues() []Port
+}
+
 // PacketConn is the part of *net.UDPConn the data path uses. One that also has
 // its WriteMsgUDPAddrPort marks what it sends (Policy.DSCP).
 type PacketConn interface {
@@ -48,8 +55,14 @@ type Options struct {
 	// without both there is none.
 	Local6 netip.AddrPort
 	Conn6  PacketConn
-	// Port to the packet network; required. Serve closes it.
+	// Port to the packet network; required. Serve closes it. One that is Queued has a
+	// goroutine for each queue.
 	Port Port
+	// Workers is how many sockets are bound to each of Local and Local6, with a
+	// goroutine each; a bearer's packets stay in order at one of them. 1.
+	Workers int
+	// CountHops has hops counted here, because what is behind Port is no router.
+	CountHops bool
 	// Table to charge; its records bound sessions and bearers. nil is one in memory
 	// for MaxBearers of each. It is the caller's to close, after the Path is done
 	// with.
@@ -93,9 +106,9 @@ type Options struct {
 // Path implements datapath.Path.
 type Path struct {
 	o      Options
-	conns  []PacketConn // one, or one of each IP version
-	locals []netip.Addr
-	port   Port
+	conns  []PacketConn // those of one IP version, then those of the other
+	locals []netip.Addr // of conns
+	ports  []Port       // the queues of Options.Port
 	log    *slog.Logger
 	events chan datapath.Event
 	tab    *table.Table
@@ -142,13 +155,16 @@ func New(o Options) (*Path, error) {
 		return nil, err
 	}
 	p := &Path{
-		o: o, conns: conns, port: o.Port, log: o.Logger, tab: o.Table, flows: o.Flows,
+		o: o, conns: conns, ports: []Port{o.Port}, log: o.Logger, tab: o.Table, flows: o.Flows,
 		events: make(chan datapath.Event, 4096),
 		ends:   make([]atomic.Pointer[end], o.Table.Bearers()),
 		byV4:   make(map[[4]byte]*session),
 		byV6:   make(map[[8]byte]*session),
 		byPeer: make(map[datapath.Tunnel]*bearer),
 		sess:   make(map[datapath.SessionID]*session),
+	}
+	if q, ok := o.Port.(Queued); ok {
+		p.ports = q.Queues()
 	}
 	p.slots.begin(o.Table)
 	for _, c := range conns {
@@ -173,7 +189,7 @@ func (o *Options) defaults() error {
 			return fmt.Errorf("userspace: %w", err)
 		}
 	}
-	for v, normal := range map[*int]int{&o.BufferPackets: 64, &o.BufferOctets: 16 << 20, &o.MTU: o.Port.MTU(), &o.MaxFlows: 1 << 20, &o.FlowsPerSession: 2048} {
+	for v, normal := range map[*int]int{&o.BufferPackets: 64, &o.BufferOctets: 16 << 20, &o.MTU: o.Port.MTU(), &o.MaxFlows: 1 << 20, &o.FlowsPerSession: 2048, &o.Workers: 1} {
 		if *v == 0 {
 			*v = normal
 		}
@@ -197,12 +213,15 @@ func (p *Path) LocalAddr() netip.Addr { return p.locals[0] }
 func (p *Path) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	loops := []func(context.Context) error{p.housekeeping, p.downlinks}
+	loops := []func(context.Context) error{p.housekeeping}
+	for _, port := range p.ports {
+		loops = append(loops, func(ctx context.Context) error { return p.packets(ctx, port, false) })
+	}
 	for _, c := range p.conns {
 		loops = append(loops, func(ctx context.Context) error { return p.uplinks(ctx, c) })
 	}
 	if p.o.Redirect != nil {
-		loops = append(loops, p.redirects)
+		loops = append(loops, func(ctx context.Context) error { return p.packets(ctx, p.o.Redirect, true) })
 	}
 	errs := make(chan error, len(loops))
 	for _, f := range loops {
@@ -227,7 +246,7 @@ func (p *Path) Serve(ctx context.Context) error {
 
 // Close frees the sockets and closes the ports; a running Serve ends.
 func (p *Path) Close() error {
-	err := p.port.Close()
+	err := p.o.Port.Close()
 	for _, c := range p.conns {
 		err = errors.Join(err, c.Close())
 	}
