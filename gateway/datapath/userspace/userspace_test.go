@@ -135,40 +135,6 @@ func BenchmarkDownlink(b *testing.B) {
 	}
 }
 
-// FuzzDatagram gives the data path any datagram and packet: it charges nothing
-// that it did not hand on, and never panics.
-func FuzzDatagram(f *testing.F) {
-	ue, web := netip.MustParseAddr("10.45.0.2"), netip.MustParseAddr("93.184.216.34")
-	const teid = 1<<datapath.SlotBits | 5
-	f.Add(gtpu.AppendGPDU(nil, teid, dptest.Packet(ue, web, 60)), dptest.Packet(web, ue, 60))
-	f.Add(gtpu.AppendErrorIndication(nil, 9, dptest.TowerA), []byte{0x45})
-	f.Add(gtpu.AppendEchoRequest(nil, 1), []byte{})
-	f.Fuzz(func(t *testing.T, d, pkt []byte) {
-		conn, err := memnet.New(nil).Listen(netip.MustParseAddrPort("127.77.0.9:2152"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := newWire()
-		p, err := New(Options{Conn: conn, Port: w, MaxBearers: 8, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(t, p, teid, ue, datapath.Tunnel{Peer: dptest.TowerA, TEID: 9})
-		p.datagram(d, netip.AddrPortFrom(dptest.TowerA, gtpu.Port))
-		if len(pkt) <= maxDatagram {
-			p.downlink(append(make([]byte, gtpu.HeaderLen), pkt...), false)
-		}
-		c, err := p.RemoveBearer(teid)
-		var up uint64
-		for _, x := range w.take() {
-			up += uint64(len(x))
-		}
-		if err != nil || c.ULOctets != up || c.ULOctets+c.LostOctets > uint64(len(d)) || c.DLOctets > uint64(len(pkt)) {
-			t.Fatalf("%+v, handed on %d, %v", c, up, err)
-		}
-	})
-}
-
 // window is a Port that lets the sender run 128 packets ahead.
 type window struct {
 	*wire
