@@ -24,6 +24,9 @@ type Session struct {
 	AMBR Rates
 	// Open sessions take downlink packets nobody of theirs asked for.
 	Open bool
+	// DNS are the name servers that router advertisements name (RFC 8106), instead
+	// of the back end's own.
+	DNS []netip.Addr
 	// Resume goes on with what a back end that keeps counts has charged the session
 	// before a restart; without it, or where there is nothing, it begins at 0.
 	Resume bool
@@ -73,6 +76,9 @@ type Policy struct {
 	MBR Rates
 	// DSCP marks the outer header towards the peer; 0 to 63.
 	DSCP uint8
+	// Suspended throws downlink packets away while there is no tunnel, and tells
+	// nobody (TS 23.272 §6.2).
+	Suspended bool
 }
 
 // Bearer is one EPS bearer as packets see it.
@@ -116,10 +122,10 @@ type Count struct {
 	// to the peer.
 	ULOctets, ULPackets uint64
 	DLOctets, DLPackets uint64
-	// Uplink that arrived whole on the bearer, within quota and rates, and went no
-	// further: its source was not the phone's, its destination is closed to phones,
-	// or the packet network refused it. The quota has been charged for it, because
-	// the tower that brought it has counted it.
+	// Uplink that arrived whole on the bearer, within the quota, and went no further:
+	// it was over a rate, its source was not the phone's, its destination is closed to
+	// phones, or the packet network refused it. The quota has been charged for it,
+	// because the tower that brought it has counted it.
 	LostOctets, LostPackets uint64
 }
 

@@ -73,7 +73,7 @@ const (
 	ULSpoofed                 // the source is not the phone's address; lost
 	ULNested                  // a phone's packet for GTP-U itself; lost
 	ULNeighbour               // a phone's packet for another phone, which is not allowed; lost
-	ULPolice                  // over AMBR or MBR
+	ULPolice                  // over AMBR or MBR; lost
 	ULQuota                   // over quota
 	ULPort                    // the packet network did not take it; lost
 	ULExpired                 // its hops are used up; lost

@@ -63,9 +63,9 @@ type With func(t *testing.T, c Config, body func(*testing.T, *Rig))
 // Addresses that a rig must let TowerSend and TowerGot speak for, the router, and
 // servers in the packet network. Phones are in 10.45.0.0/16 and 2001:db8:45::/48.
 var (
-	TowerA  = netip.MustParseAddr("127.77.0.1")
-	TowerB  = netip.MustParseAddr("127.77.0.2")
-	TowerC  = netip.MustParseAddr("fd77::3") // where the rig has Local6
+	TowerA  = netip.MustParseAddr("192.0.2.1")
+	TowerB  = netip.MustParseAddr("192.0.2.2")
+	TowerC  = netip.MustParseAddr("2001:db8:b::3") // where the rig has Local6
 	Router  = netip.MustParseAddr("10.45.0.1")
 	server  = netip.MustParseAddr("93.184.216.34")
 	server6 = netip.MustParseAddr("2001:500:88:200::8")
@@ -104,6 +104,7 @@ var cases = []struct {
 	{"IdlePhoneIsBufferedAndToldOnce", Config{}, idle},
 	{"BufferIsBounded", Config{}, bounded},
 	{"DropBufferedForgets", Config{}, dropBuffered},
+	{"SuspendedPhoneIsNotTold", Config{}, suspended},
 	{"UpdateSplitsTheCount", Config{}, split},
 	{"ReplacedTunnelGetsEndMarker", Config{}, endMarker},
 	{"RemovalIsFinal", Config{}, removal},

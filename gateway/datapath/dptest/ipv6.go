@@ -66,7 +66,7 @@ func solicitation(src netip.Addr, hops byte) []byte {
 }
 
 func advertised(t *testing.T, r *Rig) {
-	f := setup6(t, r)
+	f := setupSession(t, r, datapath.Session{IPv6: net6, Open: true, DNS: []netip.Addr{server6}})
 	phone := netip.MustParseAddr("fe80::1:2:3:4")
 	f.up(solicitation(phone, 255))
 	got := f.towerPackets(TowerA)[enbTEID]
@@ -82,7 +82,8 @@ func advertised(t *testing.T, r *Rig) {
 	if s := sum16(append(pseudo, b[40:]...)); s != 0xffff {
 		t.Errorf("checksum: %#x", s)
 	}
-	prefix, mtu := []byte(nil), uint32(0)
+	var prefix, dns []byte
+	var mtu uint32
 	for o := b[56:]; len(o) >= 8 && o[1] > 0; o = o[8*int(o[1]):] {
 		switch o[0] {
 		case 3:
@@ -90,11 +91,13 @@ func advertised(t *testing.T, r *Rig) {
 				t.Errorf("prefix of %d, flags %#x", o[2], o[3])
 			}
 			prefix = o[16:32]
+		case 25:
+			dns = o[8:24]
 		case 5:
 			mtu = binary.BigEndian.Uint32(o[4:])
 		}
 	}
-	if !bytes.Equal(prefix, net6.Addr().AsSlice()) || int(mtu) != r.MTU || binary.BigEndian.Uint16(b[46:]) == 0 || b[45]&0x80 != 0 {
+	if !bytes.Equal(prefix, net6.Addr().AsSlice()) || !bytes.Equal(dns, server6.AsSlice()) || int(mtu) != r.MTU || binary.BigEndian.Uint16(b[46:]) == 0 || b[45]&0x80 != 0 {
 		t.Errorf("advertised %x, MTU %d: % x", prefix, mtu, b[40:56])
 	}
 	if c := f.usage(); c.ULPackets != 1 || c.DLOctets != uint64(len(b)) {

@@ -147,8 +147,14 @@ func ambr(t *testing.T, r *Rig) {
 	ul, dl := f.held(f.b, 9, rates)
 	within(t, "uplink", ul)
 	within(t, "downlink", dl)
-	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 1}) // what the quota refuses leaves no mark on the rate
 	drops := r.Path.Stats().Dropped[datapath.ULPolice]
+	if c := f.usage(); c.LostPackets != drops { // the tower has brought them
+		t.Errorf("%d lost of %d over the rate", c.LostPackets, drops)
+	}
+	if n, _ := r.Path.Charged(f.b.Session); n != f.usage().Octets() {
+		t.Errorf("charged %d, counted %d", n, f.usage().Octets())
+	}
+	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 1}) // what the quota refuses leaves no mark on the rate
 	r.Wait(time.Second)
 	for range 3000 {
 		f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(ue1, server, 1000)))

@@ -204,3 +204,21 @@ func taken(t *testing.T, r *Rig) {
 		t.Errorf("a session with a bearer: %v", err)
 	}
 }
+
+func suspended(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	f.update(datapath.Tunnel{})
+	if err := r.Path.UpdatePolicy(f.b.TEID, datapath.Policy{Suspended: true}); err != nil {
+		t.Fatal(err)
+	}
+	f.dl(100)
+	f.only()
+	f.dropped(datapath.DLBuffer, 1)
+	r.Path.UpdatePolicy(f.b.TEID, datapath.Policy{})
+	f.dl(200)
+	f.only(datapath.DownlinkData)
+	f.update(f.b.Tunnel)
+	if sizes, _ := f.payloads(TowerA, enbTEID); len(sizes) != 1 || sizes[0] != 200 {
+		t.Errorf("flushed %v", sizes)
+	}
+}

@@ -67,7 +67,7 @@ func (p *Path) advert(s *session, to netip.Addr) []byte {
 	m = append(m, 5, 1, 0, 0)
 	m = binary.BigEndian.AppendUint32(m, uint32(p.o.MTU))
 	var servers []byte
-	for _, a := range p.o.DNS {
+	for _, a := range s.dns {
 		if a.Is6() {
 			servers = append(servers, a.AsSlice()...)
 		}

@@ -25,20 +25,36 @@ type load struct {
 	from  *table.Policer
 }
 
-// admit asks rate and quota for room; what is admitted and then not handed on is
+// admitUp asks quota and rate for room. The quota comes first: what is over the
+// rate has crossed the tower, which has counted it.
+func (p *Path) admitUp(b *bearer, l *load, now uint64) verdict {
+	v := p.credit(b, l)
+	if v != noCredit && !l.from.Pass(now, l.n) {
+		return policed
+	}
+	return v
+}
+
+// admitDown asks rate and quota for room; what is admitted and then not sent is
 // given to refund.
-func (p *Path) admit(b *bearer, l *load, now uint64) verdict {
+func (p *Path) admitDown(b *bearer, l *load, now uint64) verdict {
 	if l.from != nil && !l.from.Pass(now, l.n) {
 		return policed
 	}
+	v := p.credit(b, l)
+	if v == noCredit && l.from != nil {
+		l.from.Return(l.n)
+	}
+	return v
+}
+
+// credit charges the quota.
+func (p *Path) credit(b *bearer, l *load) verdict {
 	if l.free {
 		return free
 	}
 	ok, used := b.sess.rec.Charge(l.n)
 	if !ok {
-		if l.from != nil {
-			l.from.Return(l.n)
-		}
 		p.once(&b.sess.out, datapath.QuotaExhausted, b)
 		return noCredit
 	}

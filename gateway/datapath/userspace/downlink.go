@@ -115,6 +115,8 @@ func (p *Path) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 	case b.peer.Active():
 		d.from = b.policer(&b.rec.DL, &b.sess.rec.DL)
 		p.sendDown(b, d, pkt, now)
+	case b.policy.Load().Suspended:
+		p.drop(datapath.DLBuffer)
 	default:
 		p.keep(b, d.frame[gtpu.HeaderLen:], now)
 	}
@@ -125,7 +127,7 @@ func (p *Path) sendDown(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 	v := free
 	if d.redirected {
 		d.from = nil
-	} else if v = p.admit(b, &d.load, now); v == noCredit && pkt != nil && p.excused(b, pkt, datapath.Downlink) {
+	} else if v = p.admitDown(b, &d.load, now); v == noCredit && pkt != nil && p.excused(b, pkt, datapath.Downlink) {
 		v, d.from = free, nil
 	}
 	switch v {

@@ -25,7 +25,9 @@ func (c *collected) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) 
 	c.sent = append(c.sent, bytes.Clone(b))
 	return len(b), nil
 }
-func (c *collected) LocalAddr() net.Addr { return &net.UDPAddr{IP: net.IPv4(127, 77, 0, 9), Port: 2152} }
+func (c *collected) LocalAddr() net.Addr {
+	return &net.UDPAddr{IP: net.IPv4(127, 77, 0, 9), Port: 2152}
+}
 
 // inner is how many octets of packets were sent to a tunnel.
 func (c *collected) inner(to id.TEID) (n uint64) {

@@ -18,6 +18,7 @@ type session struct {
 	rec  *table.Session
 	v4   netip.Addr
 	v6   netip.Prefix
+	dns  []netip.Addr // that it is advertised
 	plan atomic.Pointer[plan]
 
 	open       atomic.Bool
@@ -110,7 +111,10 @@ func (p *Path) PutSession(d datapath.Session) error {
 	if !ok {
 		return fmt.Errorf("%w: %d sessions are open", datapath.ErrSlot, len(p.sess))
 	}
-	s := &session{id: d.ID, slot: slot, v4: d.IPv4, v6: d.IPv6, rec: p.tab.TakeSession(slot, uint64(d.ID), d.Resume)}
+	s := &session{id: d.ID, slot: slot, v4: d.IPv4, v6: d.IPv6, dns: d.DNS, rec: p.tab.TakeSession(slot, uint64(d.ID), d.Resume)}
+	if len(s.dns) == 0 {
+		s.dns = p.o.DNS
+	}
 	s.reported.Store(s.rec.Charged())
 	s.set(d)
 	s.replan()

@@ -92,8 +92,8 @@ func frameOf(datagram, payload []byte, n int) []byte {
 }
 
 // uplink takes a phone's packet to the packet network. What has arrived whole,
-// within rates and quota, is charged, for the tower that brought it has counted
-// it, even when it goes no further for a reason of the phone's or of this side.
+// within the quota, is charged, for the tower that brought it has counted it, even
+// when it goes no further for a reason of the phone's or of this side.
 func (p *Path) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort) {
 	if s := b.source.Load(); s == nil && len(m.Payload) == 0 || s != nil && *s != from {
 		p.shown(b, from)
@@ -116,9 +116,10 @@ func (p *Path) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort)
 		p.drop(datapath.ULUnknown)
 		return
 	}
-	switch p.admit(b, &l, now) {
+	switch p.admitUp(b, &l, now) {
 	case policed:
 		p.drop(datapath.ULPolice)
+		p.count(b, &l, table.LostOctets)
 		return
 	case noCredit:
 		if !p.excused(b, &pkt, datapath.Uplink) {
