@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -96,23 +97,24 @@ func (t *TUN) configure(addrs []netip.Prefix) error {
 	if err := set("MTU", unix.SIOCSIFMTU, func(r *unix.Ifreq) error { r.SetUint32(uint32(t.mtu)); return nil }); err != nil {
 		return err
 	}
+	if err := set("up", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil }); err != nil {
+		return err
+	}
 	for _, a := range addrs {
 		if a.Addr().Is6() {
-			if err := t.configure6(a); err != nil {
-				return err
+			err = t.configure6(a)
+		} else {
+			mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), a.Bits()).Masked().Addr()
+			err = set("address", unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(a.Addr().AsSlice()) })
+			if err == nil {
+				err = set("netmask", unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(mask.AsSlice()) })
 			}
-			continue
-		}
-		mask := netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), a.Bits()).Masked().Addr()
-		err := set("address", unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(a.Addr().AsSlice()) })
-		if err == nil {
-			err = set("netmask", unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(mask.AsSlice()) })
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return set("up", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
+	return nil
 }
 
 // configure6 adds an IPv6 address with its network.
@@ -137,7 +139,13 @@ func (t *TUN) configure6(a netip.Prefix) error {
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&req))); e != 0 {
 		return fail(e)
 	}
-	return nil
+	for range 100 { // the kernel takes a moment to make it its own, and to let servers bind it
+		if err = unix.Bind(s, &unix.SockaddrInet6{Addr: a.Addr().As16()}); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fail(err)
 }
 
 // Name is the device's name.
