@@ -32,7 +32,7 @@ type Kind uint8
 const (
 	DownlinkData    Kind = iota + 1 // a downlink packet came for an idle phone; at most every 10 s
 	QuotaExhausted                  // the session's quota refused a packet
-	ErrorIndication                 // the peer does not know the tunnel; the bearer is idle now
+	ErrorIndication                 // the peer does not know the tunnel; a bearer whose tower it is is idle now
 	ReportDue                       // as many octets moved as Options ask a report for
 	QuotaThreshold                  // the session has used what its quota's threshold says
 )

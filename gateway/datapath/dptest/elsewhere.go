@@ -47,6 +47,11 @@ func upstream(t *testing.T, r *Rig) {
 	if c := f.usage(); c != (datapath.Count{ULOctets: 100, ULPackets: 1, DLOctets: 500, DLPackets: 2}) {
 		t.Errorf("%+v", c)
 	}
+	f.TowerSend(TowerB, gtpu.AppendErrorIndication(nil, pgw, TowerB))
+	f.Settle()
+	if got := f.events(); len(got) != 1 || got[0] != (datapath.Event{Kind: datapath.ErrorIndication, TEID: f.b.TEID, Session: f.b.Session, Tunnel: f.b.Upstream}) {
+		t.Errorf("%v", got)
+	}
 	if _, err := r.Path.RemoveBearer(f.b.TEID); err != nil {
 		t.Fatal(err)
 	}

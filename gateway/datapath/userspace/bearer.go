@@ -121,6 +121,7 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 	b.uppeer = newPeer(d.Upstream, d.DSCP)
 	b.down, b.up = end{teid: d.TEID, b: b}, end{teid: d.UpstreamTEID, b: b, upstream: true}
 	p.index(b, datapath.Tunnel{}, d.Tunnel)
+	p.index(b, datapath.Tunnel{}, d.Upstream)
 	s.bearers = append(s.bearers, b)
 	s.replan()
 	p.bearers++
@@ -202,6 +203,7 @@ func (p *Path) RemoveBearer(teid id.TEID) (datapath.Usage, error) {
 	p.ends[b.slot].Store(nil)
 	if b.up.teid != 0 {
 		p.ends[datapath.Slot(b.up.teid)].Store(nil)
+		p.index(b, b.uppeer.Tunnel, datapath.Tunnel{})
 	}
 	for i, other := range b.sess.bearers {
 		if other == b {

@@ -48,7 +48,8 @@ func (p *Path) unknownTEID(m *gtpu.Message, from netip.AddrPort) {
 }
 
 // errorIndication makes the bearer idle whose tunnel the sender does not know
-// (TS 23.007 §22). Only the tunnel's own peer is believed.
+// (TS 23.007 §22); what becomes of one whose PGW does not know it is not said here.
+// Only the tunnel's own peer is believed.
 func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 	teid, at, err := gtpu.ErrorIndicationOf(m)
 	if err != nil || teid == 0 || at.Unmap() != from.Addr() {
@@ -64,8 +65,8 @@ func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 		return
 	}
 	b.dl.Lock()
-	hit := !b.dlGone && b.peer.Tunnel == t
-	if hit {
+	hit := !b.dlGone && (b.peer.Tunnel == t || b.uppeer.Tunnel == t)
+	if hit && b.peer.Tunnel == t {
 		p.setTunnel(b, datapath.Tunnel{})
 		if p.o.Idle != nil {
 			p.o.Idle(b.teid)

@@ -17,14 +17,36 @@ const maxDatagram = 65535
 
 // uplinks reads a GTP-U socket until it is closed.
 func (p *Path) uplinks(ctx context.Context, c PacketConn) error {
+	b, err := receiver(c)
+	if b != nil {
+		err = p.batches(b)
+	} else if err == nil {
+		err = p.singles(c)
+	}
+	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("userspace: receive on GTP-U: %w", err)
+}
+
+func (p *Path) batches(b *batch) error {
+	for {
+		n, err := b.read()
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			p.datagram(b.datagram(i))
+		}
+	}
+}
+
+func (p *Path) singles(c PacketConn) error {
 	buf := make([]byte, maxDatagram)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buf)
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
-			return fmt.Errorf("userspace: receive on GTP-U: %w", err)
+			return err
 		}
 		p.datagram(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
 	}

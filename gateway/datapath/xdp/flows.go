@@ -92,7 +92,8 @@ func finished(pkt *datapath.Packet) uint32 {
 }
 
 // Sent implements userspace.Flows.
-func (f *flowTable) Sent(session uint32, pkt *datapath.Packet, _ uint64) {
+func (f *flowTable) Sent(session uint32, packet datapath.Packet, _ uint64) {
+	pkt := &packet
 	if pkt.Later || pkt.Error() {
 		return
 	}
@@ -106,7 +107,8 @@ func (f *flowTable) Sent(session uint32, pkt *datapath.Packet, _ uint64) {
 }
 
 // Wanted implements userspace.Flows.
-func (f *flowTable) Wanted(session uint32, pkt *datapath.Packet, b []byte, _ uint64) bool {
+func (f *flowTable) Wanted(session uint32, packet datapath.Packet, b []byte, _ uint64) bool {
+	pkt := &packet
 	key, own := flowKey{}, !pkt.Error()
 	if own {
 		key = f.key(session, pkt.Src, pkt.SrcPort, pkt.DstPort, pkt)
