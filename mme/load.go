@@ -18,7 +18,7 @@ import (
 // answered tries again (TS 24.301 §5.5.3.2.6), and a margin.
 const restartGrace = 12*time.Minute + implicitDetachWait
 
-// loadGC is GOGC while phones are loaded. Four fifths of what is allocated meanwhile
+// loadGC is GOGC while phones are loaded. Most of what is allocated meanwhile
 // stays, so memory does not grow much beyond what is needed; the limit of GOMEMLIMIT
 // holds.
 const loadGC = 1000
