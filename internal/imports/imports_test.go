@@ -33,6 +33,7 @@ var rules = []rule{
 	{"wire/", []string{"3gpp/", "wire/", "internal/peertls"}, []string{"github.com/wmnsk/go-gtp", "google.golang.org/"}, "what roles say to each other holds no state of a role"},
 	{"internal/", []string{"internal/"}, anyone, "plumbing that knows no telecom and no role"},
 	{"mme", append(role, "mme/"), light, "a role knows no other role; cmd joins them"},
+	{"gateway/datapath/xdp", append(role, "gateway/"), append([]string{"github.com/cilium/ebpf", "github.com/vishvananda/netlink"}, light...), "a role knows no other role; only this one speaks with the kernel's packet programs"},
 	{"gateway", append(role, "gateway/"), light, "a role knows no other role; cmd joins them"},
 	{"enb-agent/", append(role, "enb-agent/"), light, "a role knows no other role; cmd joins them"},
 	{"billing/rating", []string{"3gpp/", "wire/proof"}, nil, "the chain may rate with this code: nothing in it may vary"},

@@ -115,6 +115,9 @@ func (p *Path) SetQuota(id datapath.SessionID, q datapath.Quota) error {
 	p.reflag(s)
 	err = p.Path.SetQuota(id, q)
 	atomic.StoreUint64(&p.k.alarms[s.slot], 0)
+	if used, e := p.Path.Charged(id); e == nil && q.Threshold != 0 && used >= q.Threshold {
+		p.Path.Crossed(s.slot) // the programs see only who crosses it
+	}
 	return err
 }
 
@@ -386,38 +389,4 @@ func (p *Path) Capture(teid id.TEID, to func(datapath.Direction, []byte)) error 
 		p.setFlags(b.slot, p.flags(b))
 	}
 	return nil
-}
-
-// sweep ends what an earlier process has left and nobody has put again.
-func (p *Path) sweep() {
-	if !p.k.adopted {
-		return
-	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	ended := 0
-	for slot := range p.k.policies {
-		teid := id.TEID(atomic.LoadUint32(&p.k.policies[slot].TEID))
-		if teid != 0 && p.bearers[teid] == nil {
-			p.retire(uint32(slot))
-			ended++
-		}
-	}
-	for _, name := range []string{gatewayMapUe4s, gatewayMapUe6s} {
-		m := p.k.coll.Maps[name]
-		var key []byte
-		var stale [][]byte
-		var slot uint32
-		for it := m.Iterate(); it.Next(&key, &slot); {
-			if int(slot) >= p.k.slots || atomic.LoadUint32(&p.k.policies[slot].TEID) == 0 {
-				stale = append(stale, slices.Clone(key))
-			}
-		}
-		for _, k := range stale {
-			_ = m.Delete(k) // gone is gone
-		}
-	}
-	if ended > 0 {
-		p.log.Info("xdp: bearers of an earlier process were not resumed", "ended", ended)
-	}
 }

@@ -45,6 +45,7 @@ const (
 	gatewayVarHasTowers   = "has_towers"
 	gatewayVarLocal4      = "local4"
 	gatewayVarLocal6      = "local6"
+	gatewayVarMtu         = "mtu"
 	gatewayVarNeighbours  = "neighbours"
 	gatewayVarNetns       = "netns"
 	gatewayVarReport      = "report"
@@ -135,6 +136,7 @@ type gatewayVariableSpecs struct {
 	HasTowers   *ebpf.VariableSpec `ebpf:"has_towers"`
 	Local4      *ebpf.VariableSpec `ebpf:"local4"`
 	Local6      *ebpf.VariableSpec `ebpf:"local6"`
+	Mtu         *ebpf.VariableSpec `ebpf:"mtu"`
 	Neighbours  *ebpf.VariableSpec `ebpf:"neighbours"`
 	Netns       *ebpf.VariableSpec `ebpf:"netns"`
 	Report      *ebpf.VariableSpec `ebpf:"report"`
@@ -214,6 +216,7 @@ type gatewayVariables struct {
 	HasTowers   *ebpf.Variable `ebpf:"has_towers"`
 	Local4      *ebpf.Variable `ebpf:"local4"`
 	Local6      *ebpf.Variable `ebpf:"local6"`
+	Mtu         *ebpf.Variable `ebpf:"mtu"`
 	Neighbours  *ebpf.Variable `ebpf:"neighbours"`
 	Netns       *ebpf.Variable `ebpf:"netns"`
 	Report      *ebpf.Variable `ebpf:"report"`

@@ -120,6 +120,7 @@ const (
 	ulMalformed
 	ulSpoofed
 	ulNeighbour
+	ulNested
 	ulQuota
 	ulRate
 	ulFlows

@@ -3,6 +3,7 @@
 package xdp
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -110,6 +111,9 @@ func (o *Options) constants() (map[string]any, error) {
 		gatewayVarHasServices: flag(len(o.Userspace.Services) > 0), gatewayVarHasTowers: flag(len(o.Userspace.Towers) > 0),
 		gatewayVarNeighbours: flag(o.Userspace.Neighbours), gatewayVarSlow4: flag(o.Translated),
 	}
+	if mtu := cmp.Or(o.Userspace.MTU, o.Userspace.Port.MTU()); mtu > 0 {
+		set[gatewayVarMtu] = uint32(mtu)
+	}
 	if v4.IsValid() {
 		set[gatewayVarLocal4] = binary.NativeEndian.Uint32(v4.AsSlice())
 	}
@@ -204,7 +208,7 @@ func (p *Path) Stats() datapath.Stats {
 
 // drops are the programs' reasons in the data path's words.
 var drops = map[int]datapath.Drop{
-	ulMalformed: datapath.ULMalformed, ulSpoofed: datapath.ULSpoofed, ulNeighbour: datapath.ULNeighbour, ulQuota: datapath.ULQuota, ulRate: datapath.ULPolice,
+	ulMalformed: datapath.ULMalformed, ulSpoofed: datapath.ULSpoofed, ulNeighbour: datapath.ULNeighbour, ulNested: datapath.ULNested, ulQuota: datapath.ULQuota, ulRate: datapath.ULPolice,
 	ulRefused: datapath.ULPort, dlQuota: datapath.DLQuota, dlRate: datapath.DLPolice, dlUnsolicited: datapath.DLUnsolicited,
 	dlFilter: datapath.DLNoBearer, dlTunnelled: datapath.DLUnknown, dlRefused: datapath.DLSend,
 }

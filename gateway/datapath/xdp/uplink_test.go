@@ -70,6 +70,8 @@ func TestUplink(t *testing.T) {
 		{"router solicitation", up4(packet(netipMust("fe80::1"), netipMust("ff02::2"), 58, data(8), nil)), xdpPass, nil, 0},
 		{"spoofed", up4(packet(other4, server4, 17, datagram(1, 2, data(72)), nil)), xdpDrop, nil, 100},
 		{"spoofed IPv6", up4(packet(netipMust("2001:db8:45:3::7"), server6, 17, datagram(1, 2, data(52)), nil)), xdpDrop, nil, 100},
+		{"GTP in GTP", up4(packet(phone4, server4, 17, datagram(1, 2152, data(72)), nil)), xdpDrop, nil, 100},
+		{"to the gateway", up4(packet(phone4, local4t, 6, append(segment(1, 80, 2), data(60)...), nil)), xdpDrop, nil, 100},
 		{"to another phone", up4(packet(phone4, other4, 17, datagram(1, 2, data(72)), nil)), xdpDrop, nil, 100},
 		{"inner longer than the tunnel", up4(with(func(h []byte) { h[3] = 200 })), xdpDrop, nil, 0},
 		{"neither IPv4 nor IPv6", up4(with(func(h []byte) { h[0] = 0x75 })), xdpDrop, nil, 0},

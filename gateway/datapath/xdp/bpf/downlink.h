@@ -155,7 +155,7 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 		return outer(ctx) ? drop(s, DL_TUNNELLED) : XDP_PASS;
 	u32 slot = *found;
 	struct policy *p = map_lookup(&policies, &slot);
-	if (!p || x.ttl <= 1 || (slow4 && x.family == 4))
+	if (!p || x.ttl <= 1 || x.octets > mtu || (slow4 && x.family == 4))
 		return pass(s, 1);
 	struct bill b = {.octets = x.octets};
 	if (p->flags & (CLOSED | FILTERED) || has_services) {

@@ -146,6 +146,7 @@ enum reason {
 	UL_MALFORMED,
 	UL_SPOOFED,
 	UL_NEIGHBOUR,
+	UL_NESTED,
 	UL_QUOTA,
 	UL_RATE,
 	UL_FLOWS, /* went, but opened none: too many a second */
@@ -217,5 +218,6 @@ volatile const u32 has_services = 0;
 volatile const u32 has_towers = 0;   /* only a bearer's own peer goes the fast way up */
 volatile const u32 neighbours = 0;   /* phones may reach each other */
 volatile const u32 slow4 = 0;        /* IPv4 inside is translated: all of it goes the slow way */
+volatile const u32 mtu = 0xffff; /* of tunnels: the slow path fragments, or says so */
 volatile const u64 report = 1 << 18; /* octets of a session between two reports */
 volatile const u64 burst = 50000000ull * 64; /* ticks, table.BurstTicks */

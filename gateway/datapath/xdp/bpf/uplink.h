@@ -154,6 +154,22 @@ inline_ int by_fib(struct xdp_md *ctx, struct routes *r, struct packet *x, struc
 	return 0; /* not a device on which redirects were proved */
 }
 
+/* nested: a phone speaks to GTP-U, or to us: nobody's business in a tunnel. */
+inline_ int nested(struct xdp_md *ctx, struct packet *x)
+{
+	if (x->protocol == UDP && !x->fragment) {
+		u16 *port = at(ctx, x->l4, 4);
+		if (port && port[1] == be16(GTPU_PORT))
+			return 1;
+	}
+	if (x->family == 4)
+		return x->remote[3] == local4;
+	for (int i = 0; i < 4; i++)
+		if (x->remote[i] != local6[i])
+			return 0;
+	return 1;
+}
+
 /* lost charges a packet that goes no further. */
 inline_ int lost(struct policy *p, struct bill *b, struct stats *s, enum reason why)
 {
@@ -206,6 +222,8 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	struct bill b = {.slot = slot, .octets = x.octets};
 	if (!home(ctx, &x, p))
 		return lost(p, &b, s, UL_SPOOFED);
+	if (nested(ctx, &x))
+		return lost(p, &b, s, UL_NESTED);
 	struct way w = {};
 	u32 hop = x.family == 4 ? r->hop4 : r->hop6;
 	if (near(r, &x)) {

@@ -1,0 +1,44 @@
+//go:build linux
+
+package xdp
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"campanile.network/3gpp/id"
+)
+
+// sweep ends what an earlier process has left and nobody has put again.
+func (p *Path) sweep() {
+	if !p.k.adopted {
+		return
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	ended := 0
+	for slot := range p.k.policies {
+		teid := id.TEID(atomic.LoadUint32(&p.k.policies[slot].TEID))
+		if teid != 0 && p.bearers[teid] == nil {
+			p.retire(uint32(slot))
+			ended++
+		}
+	}
+	for _, name := range []string{gatewayMapUe4s, gatewayMapUe6s} {
+		m := p.k.coll.Maps[name]
+		var key []byte
+		var stale [][]byte
+		var slot uint32
+		for it := m.Iterate(); it.Next(&key, &slot); {
+			if int(slot) >= p.k.slots || atomic.LoadUint32(&p.k.policies[slot].TEID) == 0 {
+				stale = append(stale, slices.Clone(key))
+			}
+		}
+		for _, k := range stale {
+			_ = m.Delete(k) // gone is gone
+		}
+	}
+	if ended > 0 {
+		p.log.Info("xdp: bearers of an earlier process were not resumed", "ended", ended)
+	}
+}
