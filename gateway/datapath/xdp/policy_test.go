@@ -96,14 +96,14 @@ func TestRates(t *testing.T) {
 	b.up(t, xdpRedirect, udp4(1000))
 	b.up(t, xdpDrop, udp4(28))
 	b.down(t, xdpRedirect, down4(1000))
-	if u := b.usage(); u.ULOctets != 1000 || s.Charged() != 2000 || b.reason(ulRate) != 1 {
+	if u := b.usage(); u.ULOctets != 1000 || u.LostOctets != 28 || s.Charged() != 2028 || b.reason(ulRate) != 1 {
 		t.Errorf("%+v, charged %d", u, s.Charged())
 	}
 	r.UL.SetRate(1 << 40)
 	b.policies[slot].Flags |= metered
 	b.up(t, xdpRedirect, udp4(1000))
 	r.DL.SetRate(table.MinRate)
-	s.SetQuota(3100, 0)
+	s.SetQuota(3128, 0)
 	b.down(t, xdpDrop, down4(200)) // by the quota
 	b.down(t, xdpRedirect, down4(100))
 	b.down(t, xdpDrop, down4(28))

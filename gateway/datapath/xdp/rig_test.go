@@ -38,8 +38,8 @@ const (
 
 var (
 	markPhone  = netip.MustParseAddr("10.45.255.254")
-	markTower  = netip.MustParseAddr("127.77.0.3")
-	markTower6 = netip.MustParseAddr("fd77::4")
+	markTower  = netip.MustParseAddr("192.0.2.3")
+	markTower6 = netip.MustParseAddr("2001:db8:b::4")
 	phones4    = netip.MustParsePrefix("10.45.0.0/16")
 	phones6    = netip.MustParsePrefix("2001:db8:45::/48")
 )
@@ -152,7 +152,9 @@ func atNetwork(tp *tap, f []byte) {
 		tp.seen(binary.BigEndian.Uint32(ip[28:]))
 		return
 	}
-	tp.put(netip.Addr{}, young(ip))
+	if phones4.Contains(p.Src) || phones6.Contains(p.Src) { // not what kernels say to each other
+		tp.put(netip.Addr{}, young(ip))
+	}
 }
 
 // young undoes hops: how many there are differs between the ways.

@@ -62,15 +62,33 @@ struct bill {
 	u8 class, free;
 };
 
-/* charge takes octets from rate and quota: a bearer's own rate, or the
- * session's. The policer comes first; what it took is given back when the quota
- * refuses. */
+/* afford takes octets from the session's quota. */
+inline_ int afford(struct session *s, u32 index, u32 octets)
+{
+	u64 used = __sync_fetch_and_add(&s->used, (u64)octets) + octets;
+	if (unlikely(used > read_once(s->quota))) {
+		__sync_fetch_and_add(&s->used, -(u64)octets);
+		u64 *told = map_lookup(&alarms, &index);
+		if (told && !read_once(*told))
+			tell(index, EVENT_QUOTA, told);
+		return 0;
+	}
+	u64 limit = read_once(s->threshold);
+	if (unlikely(used % report < octets || (used >= limit && used - octets < limit)))
+		tell(index, EVENT_CROSSED, 0);
+	return 1;
+}
+
+/* charge takes octets from quota and rate: a bearer's own rate, or the
+ * session's. Downlink the rate comes first, and has back what it gave when the
+ * quota refuses. Uplink the quota does, for what is over the rate has crossed the
+ * tower, which has counted it: UL_RATE is charged, and lost. */
 inline_ enum reason charge(struct policy *p, struct bill *b, int down)
 {
 	u32 index = p->session, slot = b->slot;
 	struct session *s = map_lookup(&sessions, &index);
-	if (!s)
-		return down ? DL_RATE : UL_RATE;
+	if (!s || (!down && !b->free && !afford(s, index, b->octets)))
+		return down ? DL_QUOTA : UL_QUOTA;
 	struct policer *rate = down ? &s->down : &s->up;
 	if (p->flags & METERED) {
 		struct bearer *r = map_lookup(&bearers, &slot);
@@ -83,21 +101,11 @@ inline_ enum reason charge(struct policy *p, struct bill *b, int down)
 		if (!conform(&rate->tat, step, burst, ticks()))
 			return down ? DL_RATE : UL_RATE;
 	}
-	if (b->free)
-		return OK;
-	u64 used = __sync_fetch_and_add(&s->used, (u64)b->octets) + b->octets;
-	if (unlikely(used > read_once(s->quota))) {
-		__sync_fetch_and_add(&s->used, -(u64)b->octets);
+	if (down && !b->free && !afford(s, index, b->octets)) {
 		if (step)
 			__sync_fetch_and_add(&rate->tat, -step);
-		u64 *told = map_lookup(&alarms, &index);
-		if (told && !read_once(*told))
-			tell(index, EVENT_QUOTA, told);
-		return down ? DL_QUOTA : UL_QUOTA;
+		return DL_QUOTA;
 	}
-	u64 limit = read_once(s->threshold);
-	if (unlikely(used % report < b->octets || (used >= limit && used - b->octets < limit)))
-		tell(index, EVENT_CROSSED, 0);
 	return OK;
 }
 

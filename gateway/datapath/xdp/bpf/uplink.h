@@ -174,10 +174,9 @@ inline_ int nested(struct xdp_md *ctx, struct packet *x)
 inline_ int lost(struct policy *p, struct bill *b, struct stats *s, enum reason why)
 {
 	enum reason refused = charge(p, b, 0);
-	if (refused)
-		return drop(s, refused);
-	lose(b->slot, b->class, b->octets);
-	return drop(s, why);
+	if (refused != UL_QUOTA)
+		lose(b->slot, b->class, b->octets);
+	return drop(s, refused ? refused : why);
 }
 
 /* from_peer: the outer source is the bearer's own tower. */
@@ -249,6 +248,8 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	enum reason why = charge(p, &b, 0);
 	if (why == UL_QUOTA && p->flags & OUT_PASS)
 		return pass(s, 0);
+	if (why == UL_RATE)
+		lose(slot, b.class, x.octets);
 	if (why)
 		return drop(s, why);
 
