@@ -246,7 +246,7 @@ func (c *conn) admit(in *inbound) bool {
 	if m, ok := in.msg.(newLeg); ok {
 		return c.admitLeg(in, m)
 	}
-	if in.nas != nil { // it has waited
+	if in.nas != nil && c.leg != nil { // it has waited, and there is still somewhere to answer
 		return true
 	}
 	if in.leg != nil && in.leg != c.leg && !c.isTarget(in) && !c.isFormer(in) {

@@ -135,6 +135,22 @@ func TestHandoverEndsInPreparation(t *testing.T) {
 			m.released()
 		}, 0},
 		"the source dies": {func(w *world, m *moving) { m.e.a.Abort("switched off") }, 0},
+		"the source dies after a last word of the phone": {func(w *world, m *moving) {
+			m.uplink(m.updateRequest(eps.UpdateTA))
+			synctest.Wait()
+			s, _ := w.gw.only(w)
+			w.gw.slow = time.Second
+			m.e.a.Abort("switched off")
+			synctest.Wait()
+			w.m.DownlinkData(s, 5, 0) // it is heard while the gateway releases
+			time.Sleep(3 * time.Second)
+			expect[*s1ap.UEContextReleaseCommand](m.there.e)
+		}, 0},
+		"the source releases after a last word of the phone": {func(w *world, m *moving) {
+			m.uplink(m.updateRequest(eps.UpdateTA))
+			m.e.send(&s1ap.UEContextReleaseRequest{MMEUES1APID: m.mmeID, ENBUES1APID: m.enbID, Cause: s1ap.CauseRadioNetworkUserInactivity.Cause()})
+			m.released()
+		}, 0},
 		"the target dies": {func(w *world, m *moving) { m.there.e.a.Abort("switched off"); w.fails(m, gave) }, 7},
 		"the target resets": {func(w *world, m *moving) {
 			m.there.e.send(&s1ap.Reset{Cause: gave, ResetType: s1ap.ResetType{Choice: s1ap.ResetTypeChoiceS1Interface}})
