@@ -202,11 +202,7 @@ func (c *conn) openPath(s *contextSetup) error {
 			return err
 		}
 	}
-	err := c.modifyBearers(segment)
-	if err != nil && err != errStopping {
-		return reattach(err)
-	}
-	return err
+	return pathFailed(c.modifyBearers(segment))
 }
 
 // changed shows and announces a change of the phone, if it is known.

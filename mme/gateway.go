@@ -1,6 +1,7 @@
 package mme
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +108,19 @@ func refuseSession(err error, w wish) error {
 	return refusePDN(esm, err)
 }
 
+// pathFailed is what becomes of a phone whose path the gateway was to move: one whose
+// session it has lost is to attach again. One whose record is not written has all it
+// had, and comes back by a service request when it has been released.
+func pathFailed(err error) error {
+	switch {
+	case err == nil || err == errStopping:
+		return err
+	case errors.Is(err, errStorage):
+		return silent(err)
+	}
+	return reattach(err)
+}
+
 // modifyBearers tells the gateway the eNB's ends of all tunnels, with the segment
 // and, after a renewal, the ticket. What reaches the phone meanwhile waits: with
 // the gateway's answer the procedure has succeeded, and is not to be undone by
@@ -190,7 +204,8 @@ func (c *conn) notShownAgain(err error) {
 }
 
 // deleteSessions ends the phone's PDN connections. What the gateway answers
-// changes nothing here; an interruption is given back.
+// changes nothing here; an interruption is given back, or that the record is not
+// written: the sessions end all the same, for the phone has them no more.
 func (c *conn) deleteSessions() error { return c.closeAll(c.takeSessions()) }
 
 func (c *conn) closeAll(pdns []*pdn) error {
@@ -198,14 +213,12 @@ func (c *conn) closeAll(pdns []*pdn) error {
 		return nil
 	}
 	l := c.ue.closes(pdns)
-	if err := c.commit(); err != nil {
-		return err
-	}
+	unwritten := c.commit()
 	_, err := finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
 		c.m.deleteAt(ctx, l)
 		return struct{}{}, nil
 	})
-	return err
+	return cmp.Or(err, unwritten)
 }
 
 // cleanUp is deleteSessions for a procedure that has ended already: it hears

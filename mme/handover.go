@@ -258,10 +258,7 @@ func (h *handover) complete() error {
 	h.endForwarding(hold)
 	c.report(err)
 	if err != nil {
-		if interrupted(err) {
-			return err
-		}
-		return reattach(err)
+		return err
 	}
 	return c.redeliver()
 }

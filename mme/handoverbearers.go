@@ -51,7 +51,7 @@ func (c *conn) takePath(ends tunnelEnds) error {
 	if err != nil {
 		return silent(err)
 	}
-	if err := c.modifyBearers(segment); err != nil {
+	if err := pathFailed(c.modifyBearers(segment)); err != nil {
 		return err
 	}
 	c.bearers = c.leg

@@ -58,7 +58,7 @@ func (c *conn) recognise(in *inbound, s *s1ap.STMSI) error {
 		case !known:
 			return nil
 		case owner == nil:
-			c.ue = u
+			c.ue, c.served = u, u.served
 			return nil
 		}
 		if c.leg.give(owner, *in) {

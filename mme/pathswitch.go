@@ -200,10 +200,7 @@ func (c *conn) switchPath(l *leg, m *s1ap.PathSwitchRequest) error {
 	if err != nil {
 		_ = c.toENB(&s1ap.PathSwitchRequestFailure{MMEUES1APID: m.SourceMMEUES1APID, ENBUES1APID: m.ENBUES1APID,
 			Cause: s1ap.CauseTransportTransportResourceUnavailable.Cause()})
-		if interrupted(err) {
-			return err
-		}
-		return reattach(err)
+		return err
 	}
 	return c.redeliver()
 }

@@ -74,8 +74,11 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	switch err.(type) {
 	case *failure, *esmFailure:
 	default:
-		if errors.Is(err, errNoAnswer) {
+		switch {
+		case errors.Is(err, errNoAnswer):
 			err = silent(err) // TS 24.301 §5.4.2.7 b, §5.4.3.7 b, §5.4.4.6 b, §5.5.1.2.7 c
+		case err != nil && !interrupted(err):
+			err = refuse(eps.EMMCauseNetworkFailure, err)
 		}
 	}
 	if shown(err) {
@@ -114,11 +117,9 @@ func (c *conn) settle(err error) (next *inbound, done bool) {
 	case errors.Is(err, errDisowned):
 		c.disown()
 		return nil, true
-	case errors.Is(err, errEvicted):
-		c.leave()
-		return nil, true
 	}
-	return c.refused(p, &failure{cause: eps.EMMCauseNetworkFailure, why: err})
+	c.leave() // errEvicted
+	return nil, true
 }
 
 func ended(next *inbound) (*inbound, bool) { return next, next == nil }
@@ -161,6 +162,10 @@ func (f *failure) message(p *procedure) eps.Message {
 			}
 		}
 		return m
+	case *eps.DetachRequest: // it is done, whatever did not work
+		if d := p.asked.nas.(*eps.DetachRequest); !d.Type.SwitchOff() {
+			return &eps.DetachAccept{}
+		}
 	case *eps.ServiceRequest, *eps.ExtendedServiceRequest, *eps.ControlPlaneServiceRequest:
 		return &eps.ServiceReject{Cause: f.cause, T3346: f.backoff()}
 	case *eps.TrackingAreaUpdateRequest:

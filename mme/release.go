@@ -70,14 +70,15 @@ func (c *conn) idle(why string) (next *inbound, done bool) {
 	}
 	var err error
 	if c.served {
-		c.served, c.bearers = false, nil
+		c.bearers = nil
 		s := u.pdns[0].session // any: it is for all
-		_, err = call(c, c.m.o.GatewayTimeout, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, c.m.o.Gateway.Release(ctx, s)
+		// What comes meanwhile waits: its Modify Bearer Request is not to be overtaken.
+		c.served, err = finish(c, c.m.o.GatewayTimeout, func(ctx context.Context) (bool, error) {
+			err := c.m.o.Gateway.Release(ctx, s)
+			return !answered(err), err
 		})
 	}
 	if errors.Is(err, errEvicted) {
-		c.served = true // perhaps
 		c.leave()
 		return nil, true
 	}
@@ -114,7 +115,8 @@ func (c *conn) leave() {
 	if c.served {
 		ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
 		defer cancel()
-		if err := c.m.o.Gateway.Release(ctx, c.ue.pdns[0].session); err != nil {
+		err := c.m.o.Gateway.Release(ctx, c.ue.pdns[0].session)
+		if c.served = !answered(err); err != nil {
 			c.m.log.Warn("bearers not released at the gateway", "imsi", c.ue.imsi, "err", err)
 		}
 	}

@@ -63,11 +63,8 @@ func (c *conn) rekey() error {
 		}
 		return err
 	}
-	if err := c.modifyBearers(segment); err != nil {
-		if err == errStopping {
-			return err
-		}
-		return reattach(err)
+	if err := pathFailed(c.modifyBearers(segment)); err != nil {
+		return err
 	}
 	c.under, c.access = u.lease, keys
 	c.changed(func(i *UEInfo) { i.Segment = u.lease.segments })

@@ -48,7 +48,7 @@ func TestStorm(t *testing.T) {
 	defer over()
 	defer s.w.ends.Wait()
 	defer calm()
-	phones := s.population(healthy)
+	phones := s.population(healthy, stormPhones)
 	var behave, storm sync.WaitGroup
 	for i, p := range phones {
 		behave.Go(func() { s.live(hostile, p, rand.New(rand.NewPCG(s.seed, uint64(i)))) })
@@ -123,11 +123,11 @@ type citizen struct {
 	imsi id.IMSI
 }
 
-func (s *liveStorm) population(ctx context.Context) (all []*citizen) {
+func (s *liveStorm) population(ctx context.Context, phones int) (all []*citizen) {
 	for n := range uint32(stormTowers) {
 		s.towers = append(s.towers, s.w.simENB(ctx, 0x100+n, id.TAC(7+n%2), sim.ENBOptions{}))
 	}
-	for i := range stormPhones {
+	for i := range phones {
 		p := s.w.simPhone(s.towers[i%stormTowers], sim.PhoneOptions{})
 		all = append(all, &citizen{p, must(id.ParseIMSI(fmt.Sprintf("0010100000%05d", s.w.phones)))})
 	}

@@ -144,6 +144,7 @@ func (c *conn) takeOver(u *ue, sessions []*s11.Session, in *inbound, first *s1ap
 			return reattach(err)
 		}
 	}
+	c.served = u.served
 	c.report(nil)
 	c.proc = nil
 	return nil
