@@ -287,6 +287,12 @@ func redirected(t *testing.T, r *Rig) {
 		t.Errorf("%+v: what the portal and the redirect moved crossed the tower too", c)
 	}
 	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 100})
+	f.events()
+	f.update(datapath.Tunnel{})
+	f.RedirectSend(Segment(web, at(ue1, 4001), 0x12))
+	f.Settle()
+	f.only(datapath.QuotaExhausted) // nobody is paged for what would be dropped
+	f.update(f.b.Tunnel)
 	f.up(Segment(at(ue1, 4005), web, 2))
 	if n := len(f.RedirectGot()); n != 0 {
 		t.Errorf("%d redirected without being asked to", n)

@@ -148,7 +148,7 @@ func (t *Table) begin() {
 	}
 }
 
-// Sessions and Bearers are how many records there are.
+// Sessions is how many session records there are.
 func (t *Table) Sessions() int { return len(t.sessions) }
 
 // Bearers is how many bearer records there are.
@@ -168,6 +168,9 @@ func (t *Table) Class(slot uint32, class uint8) *Counters {
 	}
 	return &t.classes[int(slot)*(datapath.Classes-1)+int(class)-1]
 }
+
+// Classes says that they are counted.
+func (t *Table) Classes() bool { return t.classes != nil }
 
 // Usage reads a bearer's counts.
 func (t *Table) Usage(slot uint32) datapath.Usage {
@@ -238,6 +241,9 @@ var ErrFile = errors.New("table: not a table of this shape")
 
 // Charged is how many octets were charged.
 func (s *Session) Charged() uint64 { return atomic.LoadUint64(&s.Used) }
+
+// Spent says that nothing more can be charged.
+func (s *Session) Spent() bool { return s.Charged() >= atomic.LoadUint64(&s.Quota) }
 
 // Limit is the threshold, 0 for none.
 func (s *Session) Limit() uint64 { return atomic.LoadUint64(&s.Threshold) }

@@ -117,6 +117,9 @@ func (p *Path) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 		p.sendDown(b, d, pkt, now)
 	case b.policy.Load().Suspended:
 		p.drop(datapath.DLBuffer)
+	case b.sess.rec.Spent() && !b.sess.redirect.Load(): // not worth paging for
+		p.drop(datapath.DLQuota)
+		p.once(&b.sess.out, datapath.QuotaExhausted, b)
 	default:
 		p.keep(b, d.frame[gtpu.HeaderLen:], now)
 	}

@@ -144,6 +144,10 @@ func (p *Path) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort)
 		p.count(b, &l, table.LostOctets)
 		return
 	case noCredit:
+		if !b.sess.redirect.Load() || !l.from.Pass(now, l.n) {
+			p.drop(datapath.ULQuota)
+			return
+		}
 		if !p.excused(b, &pkt, datapath.Uplink) {
 			if !p.redirectUp(b, &pkt, frame, &l) {
 				p.drop(datapath.ULQuota)
@@ -236,7 +240,7 @@ func (p *Path) excused(b *bearer, pkt *datapath.Packet, d datapath.Direction) bo
 // redirectUp gives a web request of a session without quota to who answers it
 // with the way to the portal.
 func (p *Path) redirectUp(b *bearer, pkt *datapath.Packet, frame []byte, l *load) bool {
-	if p.o.Redirect == nil || !b.sess.redirect.Load() || pkt.Protocol != datapath.ProtoTCP || !pkt.HasPorts() || pkt.DstPort != 80 || !b.sess.owns(pkt.Src) {
+	if p.o.Redirect == nil || pkt.Protocol != datapath.ProtoTCP || !pkt.HasPorts() || pkt.DstPort != 80 || !b.sess.owns(pkt.Src) {
 		return false
 	}
 	if p.o.Redirect.WritePacket(frame[gtpu.HeaderLen:]) != nil {

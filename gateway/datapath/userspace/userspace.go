@@ -200,6 +200,9 @@ func (o *Options) defaults() error {
 	if o.Table == nil {
 		o.Table = table.New(o.MaxBearers, o.MaxBearers, len(o.Services) > 0)
 	}
+	if len(o.Services) > 0 && !o.Table.Classes() {
+		return errors.New("userspace: Options have Services, and a Table that has no room to count their classes")
+	}
 	if o.Flows == nil {
 		o.Flows = newFlows(o.Table.Sessions(), o.MaxFlows, o.FlowsPerSession)
 	}

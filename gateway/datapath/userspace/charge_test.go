@@ -1,0 +1,73 @@
+package userspace
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/dptest"
+)
+
+// full is a socket that takes nothing.
+type full struct{ collected }
+
+func (*full) WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error) {
+	return 0, errors.New("no buffer space")
+}
+
+// What the socket did not take is neither counted nor charged, on the quota or the
+// rate.
+func TestFailedSendIsGivenBack(t *testing.T) {
+	p, err := New(Options{Conn: &full{}, Port: newWire(), MaxBearers: 8, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ue := netip.MustParseAddr("10.45.0.2")
+	put(t, p, 1, ue, datapath.Tunnel{Peer: dptest.TowerA, TEID: 9})
+	if err := errors.Join(p.SetQuota(1, datapath.Quota{Octets: 1000}), p.UpdateSession(datapath.Session{ID: 1, AMBR: datapath.Rates{DL: 8_000_000}, Open: true})); err != nil {
+		t.Fatal(err)
+	}
+	const n = 1000 // far more than quota and burst have room for
+	for range n {
+		p.downlink(append(make([]byte, gtpu.HeaderLen), dptest.Packet(dptest.Router, ue, 500)...), false)
+	}
+	u, err := p.RemoveBearer(1)
+	used, qerr := p.Charged(1)
+	if s := p.Stats(); err != nil || qerr != nil || u.Count != (datapath.Count{}) || used != 0 || s.Dropped[datapath.DLSend] != n || s.DLPackets != 0 {
+		t.Errorf("%+v, %d charged, %+v", u.Count, used, s)
+	}
+}
+
+// BenchmarkLoad puts a million sessions with a bearer each and says what one costs.
+func BenchmarkLoad(b *testing.B) {
+	const n = 1 << 20
+	for b.Loop() {
+		p, err := New(Options{Conn: &full{}, Port: newWire(), MaxBearers: n, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range uint32(n) {
+			ue := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+			s := datapath.SessionID(i + 1)
+			if err := p.PutSession(datapath.Session{ID: s, IPv4: ue, AMBR: datapath.Rates{UL: 1e6, DL: 1e6}}); err != nil {
+				b.Fatal(err)
+			}
+			if err := p.PutBearer(datapath.Bearer{TEID: id.TEID(1<<datapath.SlotBits | i), Session: s, Default: true, Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: id.TEID(i)}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "heap-B/bearer")
+		b.ReportMetric(192, "table-B/bearer")
+		runtime.KeepAlive(p)
+	}
+}
