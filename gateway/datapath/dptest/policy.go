@@ -161,9 +161,9 @@ func ambr(t *testing.T, r *Rig) {
 	ul, dl := f.held(f.b, 9, rates)
 	f.within("uplink", ul)
 	f.within("downlink", dl)
-	drops := r.Path.Stats().Dropped[datapath.ULPolice]
-	if c := f.usage(); c.LostPackets != drops { // the tower has brought them
-		t.Errorf("%d lost of %d over the rate", c.LostPackets, drops)
+	drops := r.Path.Stats().Dropped
+	if c := f.usage(); c.LostPackets != drops[datapath.ULPolice] { // the tower has brought them
+		t.Errorf("%d lost of %d over the rate", c.LostPackets, drops[datapath.ULPolice])
 	}
 	if n, _ := r.Path.Charged(f.b.Session); n != f.usage().Octets() {
 		t.Errorf("charged %d, counted %d", n, f.usage().Octets())
@@ -172,10 +172,12 @@ func ambr(t *testing.T, r *Rig) {
 	r.Wait(time.Second)
 	for range 3000 {
 		f.TowerSend(TowerA, gtpu.AppendGPDU(nil, f.b.TEID, Packet(ue1, server, 1000)))
-		f.Settle()
+		f.dl(1000)
 	}
 	f.dropped(datapath.ULQuota, 3000)
-	f.dropped(datapath.ULPolice, drops)
+	f.dropped(datapath.DLQuota, 3000)
+	f.dropped(datapath.ULPolice, drops[datapath.ULPolice])
+	f.dropped(datapath.DLPolice, drops[datapath.DLPolice])
 	r.Path.UpdateSession(datapath.Session{ID: f.b.Session, Open: true})
 	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: datapath.NoQuota})
 	before := f.usage()
