@@ -22,7 +22,7 @@ func (c *conn) begin(in inbound) error {
 	case newLeg:
 		c.cutLines()
 		c.move(in.leg)
-		c.secured, c.start = true, in.count
+		c.secured, c.spoke, c.start = true, false, in.count
 		c.cameAs(in, m.msg.(*s1ap.InitialUEMessage))
 	case *s1ap.InitialUEMessage:
 		if err := c.meet(&in, m); err != nil {

@@ -29,6 +29,7 @@ type conn struct {
 	ue     *ue                 // never nil; one that no registry has until the SIM has answered
 
 	secured     bool           // secure exchange of NAS messages is established (TS 24.301 §4.4.2.3)
+	spoke       bool           // a protected NAS message has been sent on the S1 connection
 	start       nassec.Count   // uplink COUNT that K_eNB derives from (TS 33.401 §7.2.6.1)
 	keys        *keys          // of the authentication under way, until Security Mode Complete
 	byGUTI      bool           // the IMSI was found by GUTI and not said by the phone

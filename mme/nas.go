@@ -202,6 +202,7 @@ func (c *conn) protect(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, er
 // seal makes a protected NAS message.
 func (c *conn) seal(k *keyset, h nassec.HeaderType, plain []byte) ([]byte, error) {
 	c.tapNAS(c.leg, false, plain, headerName(h))
+	c.spoke = true
 	c.ue.secMu.Lock()
 	defer c.ue.secMu.Unlock()
 	return k.use().Protect(make([]byte, 0, len(plain)+8), h, plain)

@@ -133,10 +133,14 @@ func (c *conn) refused(p *procedure, f *failure) (*inbound, bool) {
 	if f.sim {
 		cause = s1ap.CauseNasAuthenticationFailure.Cause()
 	}
-	if errors.Is(f, errStorage) {
-		c.secured = false // a protected message could not be sent; at first the phone hears this one (TS 24.301 §4.4.4.2)
+	m := f.message(p)
+	if errors.Is(f, errStorage) { // a protected message cannot be sent; others the phone hears at first only (TS 24.301 §4.4.4.2)
+		if c.spoke || c.standing() {
+			m = nil
+		}
+		c.secured = false
 	}
-	if m := f.message(p); m != nil && c.leg != nil {
+	if m != nil && c.leg != nil {
 		if err := c.send(m); err != nil {
 			c.m.log.Debug("reject not sent", "err", err)
 		}

@@ -141,6 +141,7 @@ func (p *Phone) attachRequest() ([]byte, error) {
 		}
 		return p.protect(nassec.IntegrityProtected, m)
 	}
+	p.sec = nil // without a GUTI no network knows which keys these are
 	m.Identity = eps.FromIMSI(p.o.SIM.IMSI)
 	p.asked, err = eps.Append(nil, m)
 	return p.asked, err
