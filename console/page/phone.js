@@ -49,6 +49,7 @@ function facts(p) {
 }
 
 function show(p, now) {
+  $('phone').hidden = false;
   document.title = `${p.imsi} · Campanile`;
   $('imsi').textContent = p.imsi;
   $('dot').className = 'dot ' + (p.notice ? 'warn' : { connected: 'good', attaching: 'soon', idle: 'rest' }[p.state] ?? 'off');
@@ -59,7 +60,7 @@ function show(p, now) {
   fill($('bearers'), p.bearers.map((b) => ({ cells: [[`${b.ebi} · QCI ${b.qci}` + (b.linked === b.ebi ? '' : `, of ${b.linked}`)], [[b.apn, b.address].filter(Boolean).join(' · ')],
     [bytes(b.dl), octets(b.dl)], [bytes(b.ul), octets(b.ul)], [b.enb || 'no radio bearer', 'gateway ' + b.gateway]] })));
   $('no-bearers').hidden = p.bearers.length > 0;
-  fill($('done'), p.history.map((h) => ({ mark: h.ok ? '' : 'failed', cells: [[clock(h.at), moment(h.at)], [h.procedure], [h.ok ? 'ok' : [h.cause, h.why].filter(Boolean).join(': ')],
+  fill($('done'), p.history.map((h) => ({ mark: h.ok ? '' : 'failed', cells: [[clock(h.at), moment(h.at)], [h.procedure], [h.ok ? 'ok' : h.why.includes(h.cause) ? h.why : [h.cause, h.why].filter(Boolean).join(': ')],
     [h.took_ms < 1000 ? `${h.took_ms.toFixed(1)} ms` : `${(h.took_ms / 1000).toFixed(1)} s`], [h.cell || '–']] })));
   $('none-done').hidden = p.history.length > 0;
   for (const body of [$('bearers'), $('done')]) body.parentElement.hidden = body.childElementCount === 0;
