@@ -25,14 +25,15 @@ import (
 // Invite is what another host needs to know of the core it is to join: names,
 // public keys and addresses, and a gateway's pass. It holds no secret.
 type Invite struct {
-	Role    string `json:"role"`
-	ChainID string `json:"chain"`
-	Network string `json:"network"`
-	PLMN    string `json:"plmn"`
-	APN     string `json:"apn"`
-	Urgent  string `json:"sos,omitempty"` // APN of emergency sessions; may be empty
-	SCTP    string `json:"sctp"`          // of the MME
-	Owner   string `json:"owner"`         // account that registers towers
+	Role    string   `json:"role"`
+	ChainID string   `json:"chain"`
+	Network string   `json:"network"`
+	PLMN    string   `json:"plmn"`
+	APN     string   `json:"apn"`
+	APNs    []string `json:"apns,omitempty"` // further ones
+	Urgent  string   `json:"sos,omitempty"`  // APN of emergency sessions; may be empty
+	SCTP    string   `json:"sctp"`           // of the MME
+	Owner   string   `json:"owner"`          // account that registers towers
 	Peers   PeersConfig
 }
 
@@ -96,7 +97,7 @@ func MakeInvite(home, role, key string, days int) (i Invite, err error) {
 	if err != nil {
 		return i, err
 	}
-	i = Invite{Role: role, Network: c.Network.Name, PLMN: c.Network.PLMN, APN: c.Network.APN, Urgent: c.Network.EmergencyAPN, SCTP: c.MME.SCTP, Owner: string(owner.Address()), Peers: c.Peers}
+	i = Invite{Role: role, Network: c.Network.Name, PLMN: c.Network.PLMN, APN: c.Network.APN, APNs: c.Network.MoreAPNs, Urgent: c.Network.EmergencyAPN, SCTP: c.MME.SCTP, Owner: string(owner.Address()), Peers: c.Peers}
 	if i.ChainID, err = chainID(home); err != nil {
 		return i, err
 	}
@@ -300,7 +301,7 @@ func (c *Config) notInvited(r *RoleHome) error {
 
 // takeInvite fills in what the invite says and this host's address.
 func (c *Config) takeInvite(i Invite, address string) error {
-	c.Peers, c.Network = i.Peers, NetworkConfig{Name: i.Network, PLMN: i.PLMN, APN: i.APN, EmergencyAPN: i.Urgent, Ranges: []string{strings.ReplaceAll(i.PLMN, "/", "")}}
+	c.Peers, c.Network = i.Peers, NetworkConfig{Name: i.Network, PLMN: i.PLMN, APN: i.APN, MoreAPNs: append([]string{}, i.APNs...), EmergencyAPN: i.Urgent, Ranges: []string{strings.ReplaceAll(i.PLMN, "/", "")}}
 	if c.Role == "gateway" && i.Peers.Pass == "" {
 		return &config.Error{File: "invite", What: "it has no pass for this gateway's key", Remedy: c.inviteRemedy()}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,5 +59,33 @@ func TestRoleHomeBegun(t *testing.T) {
 		if last := r.Next[len(r.Next)-1]; strings.HasSuffix(last, " --address ADDRESS") != (role != "enb-agent") {
 			t.Errorf("%s: %s", role, last)
 		}
+	}
+}
+
+// What the network's access points are called is said once, in the main home: an invite carries it.
+func TestInviteCarriesAccessPoints(t *testing.T) {
+	c := DefaultConfig()
+	c.Network.MoreAPNs, c.Network.EmergencyAPN = []string{"ims", "cameras"}, "sos"
+	main, mme := filepath.Join(t.TempDir(), "main"), filepath.Join(t.TempDir(), "mme")
+	if _, err := InitRole(main, "hss-chain", c, "", "192.0.2.1"); err != nil {
+		t.Fatal(err)
+	}
+	i, err := MakeInvite(main, "mme", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := i.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := InitRole(mme, "mme", DefaultConfig(), line, "192.0.2.2"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := LoadConfig(mme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := got.Network; !slices.Equal(n.MoreAPNs, c.Network.MoreAPNs) || n.EmergencyAPN != "sos" || n.APN != c.Network.APN {
+		t.Errorf("the MME's home has %+v", n)
 	}
 }
