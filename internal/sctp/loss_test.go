@@ -197,10 +197,25 @@ func TestHeartbeatKeepsAndLoses(t *testing.T) {
 		if _, err := x.Recv(t.Context()); err != sctp.ErrLost {
 			t.Error(err)
 		}
-		if d := time.Since(start); d < 30*time.Second || d > 80*time.Second {
+		if d := time.Since(start); d < 15*time.Second || d > 27*time.Second { // 0 to 11.5 s to the next, then 1, 2, 4 and 8 s
 			t.Errorf("noticed after %v", d)
 		}
 		<-y.Done()
+		b.ea.Close()
+		b.eb.Close()
+	})
+}
+
+// A peer that answers later than RTO.Max is there all the same: HEARTBEATs that are sent again are still answered.
+func TestHeartbeatAnsweredLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, sctptest.Conditions{Delay: time.Millisecond}, sctp.Options{Timers: sctp.Timers{HBInterval: 2 * time.Second, RTOMax: 1500 * time.Millisecond, MaxRetrans: 6}})
+		x, y := b.open(36412)
+		b.net.SetConditions(sctptest.Conditions{Delay: 2 * time.Second})
+		time.Sleep(time.Hour)
+		if x.Err() != nil || y.Err() != nil {
+			t.Error(x.Err(), y.Err())
+		}
 		b.ea.Close()
 		b.eb.Close()
 	})

@@ -16,8 +16,8 @@ type path struct {
 	rto, srtt, rttvar time.Duration
 	pmtu              pmtu
 
-	nonce   uint32 // of the HEARTBEAT on the way
-	beatAt  time.Time
+	nonce   uint32    // of the HEARTBEAT on the way, also when it is sent again: an answer that comes late is one
+	beatAt  time.Time // zero if it was sent again: nobody knows which was answered
 	waiting bool
 	beatDue time.Time
 }
@@ -144,17 +144,18 @@ func (a *assoc) measured(p *path, r time.Duration) {
 	p.rto = min(max(p.srtt+4*max(p.rttvar, time.Millisecond), t.RTOMin), t.RTOMax)
 }
 
-// beats sends the HEARTBEATs that are due, and counts the last one of each path if nobody answered it (RFC 9260 §8.3).
+// beats sends the HEARTBEATs that are due, and counts the last one of each path if nobody answered it within an RTO (RFC 9260 §8.2, §8.3).
 func (a *assoc) beats() {
 	for i := range a.paths {
 		p := &a.paths[i]
 		if p.beatDue.After(a.now) {
 			continue
 		}
-		if p.waiting && a.unanswered(p) {
+		if !p.waiting {
+			p.nonce, p.beatAt, p.waiting = a.e.random32(), a.now, true
+		} else if p.beatAt = (time.Time{}); !(p == a.path && a.running(tData)) && a.unanswered(p) { // T3 counts while DATA is on the way
 			return
 		}
-		p.nonce, p.beatAt, p.waiting = a.e.random32(), a.now, true
 		a.beatLater(p)
 		info := appendParam(nil, ptHeartbeatInfo, binary.BigEndian.AppendUint32(nil, p.nonce))
 		a.packet = appendChunk(a.begin(), ctHeartbeat, 0, info)
@@ -163,13 +164,14 @@ func (a *assoc) beats() {
 	a.planBeat()
 }
 
-// beatLater sets a path's next HEARTBEAT: HB.interval + RTO, the latter with a jitter of half (RFC 9260 §8.3); RTO alone while DATA avoids the
-// path (RFC 7829 §3.2).
+// beatLater sets a path's next HEARTBEAT: HB.interval + RTO, the latter with a jitter of half (RFC 9260 §8.3). One that has not been answered is
+// followed by another after an RTO already, until the path is down (RFC 7829 §3.2), so that a silent peer is soon known.
 func (a *assoc) beatLater(p *path) {
-	p.beatDue = a.now.Add(time.Duration(float64(p.rto) * (0.5 + float64(a.e.random32()>>8)/(1<<24))))
-	if p == a.path || p.errors == 0 || p.down {
-		p.beatDue = p.beatDue.Add(a.e.o.Timers.HBInterval)
+	if p.waiting && !p.down {
+		p.beatDue = a.now.Add(p.rto)
+		return
 	}
+	p.beatDue = a.now.Add(a.e.o.Timers.HBInterval + time.Duration(float64(p.rto)*(0.5+float64(a.e.random32()>>8)/(1<<24))))
 }
 
 // planBeat sets the timer to the first HEARTBEAT due.
@@ -208,7 +210,9 @@ func (a *assoc) onHeartbeatAck(c chunk) {
 	for i := range a.paths {
 		if p := &a.paths[i]; p.waiting && p.nonce == nonce {
 			p.waiting = false
-			a.measured(p, a.now.Sub(p.beatAt))
+			if !p.beatAt.IsZero() {
+				a.measured(p, a.now.Sub(p.beatAt))
+			}
 			a.beatLater(p)
 			a.answered(p)
 			a.planBeat()
