@@ -97,8 +97,10 @@ func TestPoolMMEKilled(t *testing.T) {
 		t.Fatalf("%d attaches at the first MME", n)
 	}
 
+	killed := time.Now()
 	w.kill(a)
 	w.until(3*time.Minute, "the phones have gone to the second", func() bool { return w.taken(b) == 2 })
+	t.Logf("taken over %v after the kill", time.Since(killed).Round(time.Second))
 	for n := 1; n <= 2; n++ {
 		p.gets(n, 60*time.Second, "with the second MME")
 	}

@@ -16,8 +16,9 @@ type path struct {
 	rto, srtt, rttvar time.Duration
 	pmtu              pmtu
 
-	nonce   uint32    // of the HEARTBEAT on the way, also when it is sent again: an answer that comes late is one
-	beatAt  time.Time // zero if it was sent again: nobody knows which was answered
+	nonce   uint32 // of the HEARTBEAT on the way; one more each time that none is answered
+	repeats uint32 // how often none was: late answers to those before are taken, too
+	beatAt  time.Time
 	waiting bool
 	beatDue time.Time
 }
@@ -152,10 +153,11 @@ func (a *assoc) beats() {
 			continue
 		}
 		if !p.waiting {
-			p.nonce, p.beatAt, p.waiting = a.e.random32(), a.now, true
-		} else if p.beatAt = (time.Time{}); !(p == a.path && a.running(tData)) && a.unanswered(p) { // T3 counts while DATA is on the way
+			p.nonce, p.repeats, p.waiting = a.e.random32(), 0, true
+		} else if p.nonce, p.repeats = p.nonce+1, p.repeats+1; !(p == a.path && a.sent > 0) && a.unanswered(p) { // T3 counts while DATA is on the way
 			return
 		}
+		p.beatAt = a.now
 		a.beatLater(p)
 		info := appendParam(nil, ptHeartbeatInfo, binary.BigEndian.AppendUint32(nil, p.nonce))
 		a.packet = appendChunk(a.begin(), ctHeartbeat, 0, info)
@@ -208,9 +210,9 @@ func (a *assoc) onHeartbeatAck(c chunk) {
 		return
 	}
 	for i := range a.paths {
-		if p := &a.paths[i]; p.waiting && p.nonce == nonce {
+		if p := &a.paths[i]; p.waiting && p.nonce-nonce <= p.repeats {
 			p.waiting = false
-			if !p.beatAt.IsZero() {
+			if p.nonce == nonce {
 				a.measured(p, a.now.Sub(p.beatAt))
 			}
 			a.beatLater(p)

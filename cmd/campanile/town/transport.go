@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
+	"campanile.network/enb-agent/relay"
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/internal/sctp"
@@ -56,15 +56,19 @@ func (c *Config) resolveSCTP(s *settings, bad func(string, error, string) error)
 	return nil
 }
 
-// sctpOptions have heartbeats come often enough for the mapping of any NAT
-// between (RFC 4787 §4.3 has two minutes, many homes' routers 30 s).
-func (t *Town) sctpOptions() sctp.OpenOptions {
-	return sctp.OpenOptions{Logger: t.log.With(logs.Role, "sctp"), Timers: sctp.Timers{HBInterval: 5 * time.Second, MaxRetrans: 4}}
+// sctpOptions are for an end of S1AP. That of an agent which has other MMEs to go to gives up
+// one that is silent sooner.
+func (t *Town) sctpOptions(e sctpEnd) sctp.OpenOptions {
+	o := sctp.OpenOptions{Logger: t.log.With(logs.Role, "sctp"), Timers: relay.Timers()}
+	if e.key == t.set.toMME.key && len(t.set.moreMMEs) > 0 {
+		o.Timers = relay.PoolTimers()
+	}
+	return o
 }
 
 // endpoint opens an end of S1AP, and says what it runs over and why.
 func (t *Town) endpoint(e sctpEnd) (sctp.Endpoint, error) {
-	ep, choice, err := e.open(t.sctpOptions())
+	ep, choice, err := e.open(t.sctpOptions(e))
 	if err != nil {
 		return nil, t.transportFails(e, err)
 	}

@@ -102,7 +102,7 @@ func (w *way) follow(ctx context.Context) error {
 func (w *way) move(at netip.Addr) error {
 	end := w.t.set.toMME
 	end.local = append([]netip.Addr{at}, end.local[1:]...)
-	ep, _, err := end.open(w.t.sctpOptions())
+	ep, _, err := end.open(w.t.sctpOptions(end))
 	if err != nil {
 		return err
 	}
