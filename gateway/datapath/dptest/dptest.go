@@ -60,13 +60,14 @@ type Rig struct {
 // a synctest bubble. A configuration that the back end cannot have is skipped.
 type With func(t *testing.T, c Config, body func(*testing.T, *Rig))
 
-// Addresses that a rig must let TowerSend and TowerGot speak for, the router, and
+// Addresses that a rig must let TowerSend and TowerGot speak for, the router's, and
 // servers in the packet network. Phones are in 10.45.0.0/16 and 2001:db8:45::/48.
 var (
 	TowerA  = netip.MustParseAddr("192.0.2.1")
 	TowerB  = netip.MustParseAddr("192.0.2.2")
 	TowerC  = netip.MustParseAddr("2001:db8:b::3") // where the rig has Local6
 	Router  = netip.MustParseAddr("10.45.0.1")
+	Router6 = netip.MustParseAddr("2001:db8:45::1")
 	server  = netip.MustParseAddr("93.184.216.34")
 	server6 = netip.MustParseAddr("2001:500:88:200::8")
 	ue1     = netip.MustParseAddr("10.45.0.2")

@@ -237,7 +237,7 @@ func tooBig(t *testing.T, r *Rig) {
 			t.Fatalf("%d packets to the sender", len(got))
 		}
 		p, err := datapath.ParsePacket(got[0])
-		if err != nil || !p.Error() || p.Dst != server && p.Dst != server6 {
+		if err != nil || !p.Error() || p.Dst != server && p.Dst != server6 || !p.Src.IsGlobalUnicast() {
 			t.Fatalf("%+v, %v", p, err)
 		}
 		word := got[0][p.Transport+4:]

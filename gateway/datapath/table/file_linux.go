@@ -57,7 +57,11 @@ func open(f *os.File, sessions, bearers int, classes bool) (*Table, error) {
 	} else if st.Size() > int64(size) {
 		return nil, ErrFile
 	}
-	if err := unix.Fallocate(fd, 0, 0, int64(size)); err != nil { // a full disk must not be met by a write to memory
+	err = unix.Fallocate(fd, 0, 0, int64(size)) // a full disk must not be met by a write to memory
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = zero(f, st.Size(), int64(size))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reserve %d octets: %w", size, err)
 	}
 	if _, err := f.WriteAt(head[:], 0); err != nil {
@@ -74,6 +78,19 @@ func open(f *os.File, sessions, bearers int, classes bool) (*Table, error) {
 	t.sync = func() error { return unix.Msync(m, unix.MS_SYNC) }
 	t.close = func() error { return errors.Join(unix.Msync(m, unix.MS_SYNC), unix.Munmap(m), f.Close()) }
 	return t, nil
+}
+
+// zero writes a file's room where it cannot be reserved.
+func zero(f *os.File, from, to int64) error {
+	var none [1 << 16]byte
+	for from < to {
+		n, err := f.WriteAt(none[:min(to-from, int64(len(none)))], from)
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
 }
 
 // monotonic reads CLOCK_MONOTONIC, ns: the clock of the kernel's programs.

@@ -66,6 +66,22 @@ func TestFileKeepsWhatWasCharged(t *testing.T) {
 	}
 }
 
+func TestRoomThatCannotBeReservedIsWritten(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "table"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteString("kept")
+	if err := zero(f, 4, 200_000); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(f.Name())
+	if err != nil || len(b) != 200_000 || string(b[:5]) != "kept\x00" {
+		t.Errorf("%d octets, %q, %v", len(b), b[:5], err)
+	}
+}
+
 // TestKilledWriterLosesNothing kills a process that counts as fast as it can: what
 // it had told of is in the file.
 func TestKilledWriterLosesNothing(t *testing.T) {

@@ -46,7 +46,7 @@ func inMemory(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig))
 	w, aside := newWire(), newWire()
 	p, err := New(Options{
 		Conn: listen(local), Conn6: listen(local6), Port: w, Redirect: aside, Portal: c.Portal, Table: tab, Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers,
-		Router: dptest.Router, BufferPackets: 8, ReportOctets: 10_000, Logger: slog.New(slog.DiscardHandler),
+		Router: dptest.Router, Router6: dptest.Router6, BufferPackets: 8, ReportOctets: 10_000, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

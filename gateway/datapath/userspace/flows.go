@@ -117,10 +117,8 @@ func (m *memory) Sent(session uint32, pkt datapath.Packet, now uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, known := s.flows[f]
-	if !known && !m.room(s, now) {
-		return
-	}
 	if !known {
+		m.room(s, now)
 		m.n.Add(1)
 	}
 	s.touch(f, st, &pkt, now)
@@ -133,12 +131,15 @@ func (s *set) touch(f flow, st state, pkt *datapath.Packet, now uint64) {
 	s.flows[f] = st
 }
 
+// fair is how many flows a phone can have however many there are.
+const fair = 64
+
 // room makes some for one more flow, by ending one of the same phone's that is
-// over or nearest to it among a few; false when the phone has none to give. The
-// caller holds mu.
-func (m *memory) room(s *set, now uint64) bool {
-	if len(s.flows) < m.each && m.n.Load() < int64(m.most) {
-		return true
+// over or nearest to it among a few: no phone pushes another's out. The caller
+// holds mu.
+func (m *memory) room(s *set, now uint64) {
+	if len(s.flows) < min(fair, m.each) || len(s.flows) < m.each && m.n.Load() < int64(m.most) {
+		return
 	}
 	var victim flow
 	first, tried := uint64(0), 0
@@ -150,12 +151,8 @@ func (m *memory) room(s *set, now uint64) bool {
 			break
 		}
 	}
-	if tried == 0 {
-		return false
-	}
 	delete(s.flows, victim)
 	m.n.Add(-1)
-	return true
 }
 
 // Wanted implements Flows.

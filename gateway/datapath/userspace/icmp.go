@@ -78,9 +78,16 @@ func (p *Path) icmpError(pkt *datapath.Packet, b []byte, v4, v6 [2]byte, rest ui
 	m := make([]byte, 8, 576)
 	binary.BigEndian.PutUint32(m[4:], rest)
 	if pkt.Src.Is6() {
+		from := p.o.Router6
+		if !from.IsValid() && p.byAddress(pkt.Src) != nil {
+			from = routerLocal
+		}
+		if !from.IsValid() {
+			return nil
+		}
 		m[0], m[1] = v6[0], v6[1]
 		m = append(m, b[:min(len(b), 1280-48)]...)
-		return appendICMPv6(make([]byte, gtpu.HeaderLen), routerLocal, pkt.Src, 64, m)
+		return appendICMPv6(make([]byte, gtpu.HeaderLen), from, pkt.Src, 64, m)
 	}
 	if !p.o.Router.Is4() {
 		return nil

@@ -193,7 +193,7 @@ func (p *Path) handOn(b *bearer, pkt *datapath.Packet, frame []byte, now uint64)
 	if other := p.byAddress(pkt.Dst); other != nil {
 		return p.neighbour(b, other, pkt, frame)
 	}
-	if p.o.CountHops && pkt.Dst != p.o.Router && !slices.Contains(p.o.DNS, pkt.Dst) && !hop(inner) {
+	if p.o.CountHops && pkt.Dst != p.o.Router && pkt.Dst != p.o.Router6 && !slices.Contains(p.o.DNS, pkt.Dst) && !hop(inner) {
 		p.expired(b, pkt, inner)
 		return datapath.ULExpired
 	}
@@ -251,9 +251,8 @@ func (p *Path) redirectUp(b *bearer, pkt *datapath.Packet, frame []byte, l *load
 	return true
 }
 
-// relay sends a G-PDU of a forward on, its extension headers left behind but for
-// what TS 29.281 has for them: PDCP numbers say what the target eNB is to resume
-// with.
+// relay sends a G-PDU of a forward on, with its extension headers: a PDCP number
+// says where the target eNB is to go on.
 func (p *Path) relay(to *peer, m *gtpu.Message) {
 	out := *m
 	out.TEID = to.TEID

@@ -69,8 +69,8 @@ type Options struct {
 	Table *table.Table
 	// MaxBearers bounds the table: 65536, at most 1<<datapath.SlotBits.
 	MaxBearers int
-	// Flows that phones have opened; nil keeps them here, at most MaxFlows (1<<20)
-	// and FlowsPerSession (2048).
+	// Flows that phones have opened; nil keeps them here, at most MaxFlows (1<<20),
+	// but for 64 that every session can have, and FlowsPerSession (2048).
 	Flows                     Flows
 	MaxFlows, FlowsPerSession int
 	// Idle is told of bearers that an error indication has made idle, before the
@@ -82,10 +82,11 @@ type Options struct {
 	Neighbours bool
 	// Services are counted apart; the first that fits a packet has it.
 	Services []datapath.Service
-	// Router is the address ICMP errors come from; DNS what router advertisements
-	// name as name servers (RFC 8106).
-	Router netip.Addr
-	DNS    []netip.Addr
+	// Router and Router6 are the addresses that ICMP errors come from: without one,
+	// there are none of that IP version, but for IPv6 to phones, which have the router
+	// on their link. DNS is what router advertisements name as name servers (RFC 8106).
+	Router, Router6 netip.Addr
+	DNS             []netip.Addr
 	// MTU of the tunnels for packets that must not be fragmented: Port's.
 	MTU int
 	// Redirect answers the web requests of sessions whose quota is used up and that

@@ -188,7 +188,7 @@ func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logg
 	aside := &asidePort{in: make(chan []byte, 4096), closed: make(chan struct{})}
 	o.Userspace = userspace.Options{
 		Local: netip.AddrPortFrom(townLocal4, 0), Local6: netip.AddrPortFrom(townLocal6, 0), Port: quiet{tun}, MTU: 1400, MaxBearers: 2048, Redirect: aside,
-		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, Router: dptest.Router,
+		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, Router: dptest.Router, Router6: dptest.Router6,
 		BufferPackets: 8, ReportOctets: 10_000, Logger: logger,
 	}
 	if len(c.Towers) > 0 {
