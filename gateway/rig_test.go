@@ -53,12 +53,27 @@ type rig struct {
 	pages    []gtpc.Cause
 	pageWith gtpc.Cause
 	lost     int
+
+	hears       bool // the MME answers what is asked of bearers, else it takes their end as its own
+	orders      []*s11.BearerRequest
+	bearerCause gtpc.Cause
+	made        int
+	mmeConn     *memnet.Conn
 }
 
 // inBubble runs body with a fresh rig in a synctest bubble.
 func inBubble(t *testing.T, change func(*gateway.Options), body func(*testing.T, *rig)) {
+	bubble(t, change, false, body)
+}
+
+// hearing is inBubble with an MME that answers what is asked of bearers.
+func hearing(t *testing.T, change func(*gateway.Options), body func(*testing.T, *rig)) {
+	bubble(t, change, true, body)
+}
+
+func bubble(t *testing.T, change func(*gateway.Options), hears bool, body func(*testing.T, *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, sink: &sink{}, home: proof.NewSigningKey(), serving: proof.NewSigningKey(), pageWith: gtpc.Accepted}
+		r := &rig{t: t, hears: hears, bearerCause: gtpc.Accepted, sink: &sink{}, home: proof.NewSigningKey(), serving: proof.NewSigningKey(), pageWith: gtpc.Accepted}
 		r.net = memnet.New(func(from, to netip.AddrPort, b []byte) int {
 			if r.seen != nil {
 				r.seen(from, to, b)
@@ -116,8 +131,14 @@ func (r *rig) serve(f func(context.Context) error) func() {
 
 func (r *rig) startMME(counter uint8) (stop func()) {
 	var err error
+	r.mmeConn = r.listen(mmeIP, 2123)
+	var onBearers func(*s11.BearerRequest)
+	if r.hears {
+		onBearers = r.agrees
+	}
 	r.mme, err = s11.New(s11.Options{
-		Conn: r.listen(mmeIP, 2123), Gateway: netip.AddrPortFrom(gwIP, 0), RestartCounter: counter, Logger: quiet,
+		OnBearers: onBearers,
+		Conn:      r.mmeConn, Gateway: netip.AddrPortFrom(gwIP, 0), RestartCounter: counter, Logger: quiet,
 		OnDownlinkData: func(_ *s11.Session, _ id.EBI, why gtpc.Cause) gtpc.Cause {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -221,6 +242,7 @@ func (r *rig) towerReads() (int, id.TEID) {
 // port swallows uplink and injects downlink.
 type port struct {
 	in     chan []byte
+	out    chan []byte // uplink, if somebody wants it
 	closed chan struct{}
 	once   sync.Once
 }
@@ -233,9 +255,14 @@ func (p *port) ReadPacket(b []byte) (int, error) {
 		return copy(b, x), nil
 	}
 }
-func (p *port) WritePacket([]byte) error { return nil }
-func (p *port) MTU() int                 { return 1400 }
-func (p *port) Close() error             { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *port) WritePacket(b []byte) error {
+	if p.out != nil {
+		p.out <- append([]byte(nil), b...)
+	}
+	return nil
+}
+func (p *port) MTU() int     { return 1400 }
+func (p *port) Close() error { p.once.Do(func() { close(p.closed) }); return nil }
 
 // sink keeps the newest record of each segment of each session.
 type sink struct {
