@@ -59,6 +59,7 @@ type rig struct {
 	bearerCause gtpc.Cause
 	made        int
 	mmeConn     *memnet.Conn
+	leave       func() // ends gateway and data path
 }
 
 // inBubble runs body with a fresh rig in a synctest bubble.
@@ -96,8 +97,9 @@ func bubble(t *testing.T, change func(*gateway.Options), hears bool, body func(*
 		r.must(err)
 		r.tower = r.listen(towerIP, 2152)
 		defer r.tower.Close()
-		defer r.serve(r.path.Serve)()
-		defer r.serve(r.gw.Serve)()
+		path, gw := r.serve(r.path.Serve), r.serve(r.gw.Serve)
+		r.leave = sync.OnceFunc(func() { gw(); path() })
+		defer r.leave()
 		defer r.startMME(1)()
 		body(t, r)
 	})
