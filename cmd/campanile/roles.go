@@ -32,6 +32,8 @@ func roleCommands(g *globals) []*cobra.Command {
 		switch c := out[len(out)-1]; r.name {
 		case "enb-agent":
 			radioFlag(c)
+		case "gateway":
+			c.AddCommand(gatewayCommands(g)...)
 		case "mme":
 			c.AddCommand(mmeCommands(g)...)
 		}

@@ -25,6 +25,8 @@ type moved struct {
 	SHA256  string  `json:"sha256,omitempty"`
 	Sent    int64   `json:"sent"`
 	Seconds float64 `json:"seconds"`
+	In      uint64  `json:"ip_octets_in"`  // at the phone's IP interface, headers included
+	Out     uint64  `json:"ip_octets_out"` // likewise
 }
 
 func printMoved(w io.Writer, all []moved) {
@@ -107,6 +109,8 @@ func (f *simFlags) moveOne(ctx context.Context, p *sim.Phone) (m moved, err erro
 		m.Sent = f.octets
 	}
 	m.Seconds = time.Since(start).Seconds()
+	counts := p.Host().Counters()
+	m.In, m.Out = counts.InOctets, counts.OutOctets
 	bye, done := context.WithTimeout(ctx, 15*time.Second)
 	defer done()
 	return m, p.Detach(bye, false)

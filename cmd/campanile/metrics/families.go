@@ -95,6 +95,22 @@ func (o out) gateway(s gateway.Stats) {
 	o.gauge("gateway_sessions", "PDN sessions.", float64(s.Sessions))
 	o.gauge("gateway_phones", "Phones with a session.", float64(s.UEs))
 	o.gauge("gateway_leased_addresses", "Addresses of the pool in use or resting.", float64(s.Leases))
+	o.gauge("gateway_dedicated_bearers", "Bearers beside the default ones.", float64(s.Dedicated))
+	o.gauge("gateway_roaming_sessions", "Sessions whose SGW or PGW is another gateway.", float64(s.Remote))
+	o.gauge("gateway_restored_sessions", "Sessions taken up at the start.", float64(s.Restored))
+	o.gauge("gateway_store_failing", "1: what happens is not stored.", bit(s.StoreFailing != ""))
+	for _, p := range s.Pools {
+		for _, f := range []struct {
+			family   string
+			used, of int
+		}{{"IPv4", p.IPv4Used, p.IPv4}, {"IPv6", p.IPv6Used, p.IPv6}} {
+			if f.of > 0 {
+				o.gauge("gateway_pool_used", "Addresses, or prefixes, that phones have.", float64(f.used), "apn", p.APN.String(), "family", f.family)
+				o.gauge("gateway_pool_size", "Addresses, or prefixes, that there are.", float64(f.of), "apn", p.APN.String(), "family", f.family)
+			}
+		}
+	}
+	each(o, "gateway_not_paged", "Downlink data that the MME was not told of, by reason.", s.NotTold, same, "reason")
 	o.gauge("gateway_unreported_segments", "Closed segments that billing has not taken.", float64(s.Unreported))
 	o.counter("gateway_lost_records", "Usage records given up.", s.Lost)
 	each(o, "gateway_refusals", "S11 requests refused, by GTPv2 cause.", s.Refused, gtpc.Cause.String, "cause")

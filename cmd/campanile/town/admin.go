@@ -52,9 +52,9 @@ func (t *Town) startAdmin(context.Context) error {
 	}
 	s := grpc.NewServer(grpc.Creds(unixPeers{}))
 	if t.chain == nil {
-		pb.RegisterAdminServer(s, &onlooker{t: t, handset: handset{t}})
+		pb.RegisterAdminServer(s, &onlooker{t: t, handset: handset{t}, desk: desk{t}})
 	} else {
-		pb.RegisterAdminServer(s, &admin{t: t, handset: handset{t}})
+		pb.RegisterAdminServer(s, &admin{t: t, handset: handset{t}, desk: desk{t}})
 	}
 	t.serve("admin", func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
 	return nil
@@ -63,6 +63,7 @@ func (t *Town) startAdmin(context.Context) error {
 type admin struct {
 	noOther
 	handset
+	desk
 	t *Town
 }
 

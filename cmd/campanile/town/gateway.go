@@ -100,6 +100,7 @@ func (t *Town) packetNetwork() (userspace.Port, error) {
 			return nil, t.portTaken(err, "gateway.router")
 		}
 		t.serve("web page", func(ctx context.Context) error { return serveHTTP(ctx, web, webPage(t.cfg.Network.Name)) })
+		t.pathWords = "userspace, by the TUN device " + tunName + ", nat " + t.cfg.Gateway.NAT
 		log.Info("user packets go through a TUN device", "device", tunName, "nat", t.cfg.Gateway.NAT)
 		return tun, nil
 	}
@@ -108,6 +109,10 @@ func (t *Town) packetNetwork() (userspace.Port, error) {
 			return nil, &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, "gateway.data_path"), What: fmt.Sprintf("APN %v has IPv6 addresses, which the network stack in user space does not", n.APN),
 				Remedy: `write data_path = "tun" and run the gateway as root, or take pool6 away`}
 		}
+	}
+	t.pathWords = "userspace, by a network stack in this process (data_path is " + kind + ")"
+	if kind == "auto" && os.Geteuid() != 0 {
+		t.pathWords += ": a TUN device needs root"
 	}
 	if kind == "auto" {
 		log.Info("user packets go through a network stack in user space: no root, one machine's speed; data_path = \"tun\" needs root", "root", os.Geteuid() == 0)

@@ -15,6 +15,7 @@ import (
 type onlooker struct {
 	noOther
 	handset
+	desk
 	t *Town
 }
 

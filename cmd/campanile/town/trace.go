@@ -29,7 +29,7 @@ const AuditFile = "audit.log"
 // audited is a line of AuditFile.
 type audited struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"` // "trace begins", "trace ends"
+	What   string    `json:"what"` // "trace begins", "trace ends"; "capture of user packets begins", "... ends"
 	UID    int64     `json:"uid"`  // who asked, as the kernel says; -1: not known
 	IMSI   id.IMSI   `json:"imsi"` // masked
 	For    string    `json:"for,omitempty"`
@@ -37,6 +37,8 @@ type audited struct {
 	Keys   bool      `json:"keys,omitempty"`   // NAS keys were asked for
 	Whole  bool      `json:"whole_imsi,omitempty"`
 	Why    string    `json:"why,omitempty"` // it ended
+	Bearer uint8     `json:"bearer,omitempty"`
+	Reason string    `json:"reason,omitempty"` // that was given for it
 }
 
 // audit adds a line to the home's audit file and to the log. What cannot be noted
