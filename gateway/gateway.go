@@ -235,6 +235,11 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	wg.Go(g.commits)
 	if g.restored() > 0 {
 		wg.Go(func() { g.askPeers(ctx) })
+		wg.Go(func() {
+			if wait(ctx, lenience) {
+				g.endLenience()
+			}
+		})
 	}
 	err := g.ep.Serve(ctx)
 	cancel()

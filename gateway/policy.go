@@ -76,7 +76,7 @@ func (g *Gateway) putSession(s *session, resume bool) error {
 // eNB (TS 23.401 §4.7.3): what were thrown away here a tower has counted, and is to be
 // paid for.
 func (g *Gateway) pathSession(s *session, resume bool) datapath.Session {
-	d := datapath.Session{ID: s.id, AMBR: datapath.Rates{DL: uint64(s.ambr.DL)}, Open: s.net.Open, Resume: resume}
+	d := datapath.Session{ID: s.id, AMBR: datapath.Rates{DL: uint64(s.ambr.DL)}, Open: s.net.Open || s.lenient, Resume: resume}
 	if s.up != nil {
 		return d // the PGW has the addresses
 	}

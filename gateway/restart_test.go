@@ -205,6 +205,30 @@ func TestAddressIsKeptForThePhone(t *testing.T) {
 	})
 }
 
+// A connection whose phone is silent goes on after a kill: its server is let in for a
+// while though nobody knows any more that the phone has asked for it. Then strangers are
+// kept out again.
+func TestServerIsLetInAfterAKill(t *testing.T) {
+	shut := func(o *gateway.Options) { o.Networks[0].Open = false }
+	killing(t, shut, func(t *testing.T, m *mortal) {
+		s := m.attach(phone1, 1)
+		m.dl(s, 200)
+		if n := m.gw.Stats().Path.DLPackets; n != 0 {
+			t.Errorf("%d packets nobody asked for", n)
+		}
+		m.kill()
+		m.dl(s, 300)
+		if n, _ := m.towerReads(); n != 300 {
+			t.Errorf("%d octets", n)
+		}
+		time.Sleep(4 * time.Minute)
+		m.dl(s, 400)
+		if n := m.gw.Stats().Path.DLPackets; n != 1 {
+			t.Errorf("%d packets after the lenience", n)
+		}
+	})
+}
+
 // A store that cannot be read any more costs phones an attach, and nobody an address that
 // somebody has; the MME learns of it by the restart counter.
 func TestStoreOfAnotherKey(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
@@ -221,6 +222,7 @@ func (g *Gateway) restorePath(s *session, r stored) (err error) {
 			g.unput(s)
 		}
 	}()
+	s.lenient = !s.net.Open
 	if err := g.putSession(s, true); err != nil {
 		return err
 	}
@@ -295,6 +297,26 @@ func short(has, want datapath.Usage) (u datapath.Usage) {
 		u.Class[i] = one(has.Class[i], want.Class[i])
 	}
 	return u
+}
+
+// lenience is for how long sessions that were taken up let in what nobody has asked for: a
+// server whose connection had stood still repeats itself within it (RFC 6298 §2.5), and
+// the phone's answer makes the flow known again.
+const lenience = 3 * time.Minute
+
+// endLenience has sessions that were taken up let in no more than others.
+func (g *Gateway) endLenience() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if !s.lenient {
+			continue
+		}
+		s.lenient = false
+		if err := g.path.UpdateSession(g.pathSession(s, false)); err != nil {
+			g.log.Error("gateway: session is not closed to strangers", logs.IMSI, s.ue.imsi, logs.Error, err)
+		}
+	}
 }
 
 // askPeers asks those who have sessions here whether they still know them: by an

@@ -62,6 +62,7 @@ type session struct {
 	reached bool // had an eNB's tunnel once: before, packets wait without paging
 	ended   bool // deleted, perhaps still draining
 	out     bool // its byte cap is reached
+	lenient bool // taken up from an earlier run: what its phone has asked for is not known
 	command bool // one of the MME's or phone's commands is being carried out
 }
 
