@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,16 +15,22 @@ import (
 	"campanile.network/cmd/campanile/town"
 )
 
+// packet is the largest that a phone gets, in octets.
+const packet = 1400
+
 // A gateway that is killed with kill -9 in the middle of a download, twice: the phone gets
 // the rest of it over the same session and TCP connection, whole; and what the gateway has
-// counted down is what has come to the phone's IP interface, but for a packet at each
-// kill that was sent and not counted yet.
+// counted down is what the kernel has seen it send, but for a packet at each kill that was
+// sent and not counted yet.
 func TestGatewayKilled(t *testing.T) {
 	w := newWorld(t)
 	w.internet()
 	w.homeRouter()
 	roles := w.core()
 	gw, mme := roles[2], roles[3]
+	for _, l := range []string{"table ip count", "chain ip count down { type filter hook output priority 0 ; }", "rule ip count down ip saddr 10.81.1.4 udp sport 2152 counter"} {
+		w.ip("netns exec @core nft add " + l)
+	}
 	w.tower()
 	key := w.subscriber("999700000000001")
 	const size = 40_000_000
@@ -61,18 +70,20 @@ func TestGatewayKilled(t *testing.T) {
 		t.Errorf("the phone has attached %d times", n)
 	}
 	var billing struct {
+		UL uint64 `json:"ul_octets"`
 		DL uint64 `json:"dl_octets"`
 	}
-	const packet = 1500
-	w.until(30*time.Second, "what the gateway has counted is what the phone got", func() bool {
+	var sent uint64
+	w.until(30*time.Second, "what billing has is what the kernel has seen", func() bool {
 		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
 			t.Fatal(err)
 		}
-		return billing.DL+2*packet >= all[0].In
+		sent = w.sentDown()
+		return billing.DL+2*packet >= sent
 	})
-	t.Logf("%d octets came to the phone, the gateway has counted %d", all[0].In, billing.DL)
-	if billing.DL > all[0].In+packet {
-		t.Errorf("the gateway has counted %d octets down, %d came to the phone", billing.DL, all[0].In)
+	t.Logf("the kernel has seen %d octets of packets go down, %d came to the phone, the gateway has counted %d", sent, all[0].In, billing.DL)
+	if billing.DL > sent || billing.DL < all[0].In-2*packet || billing.UL > all[0].Out+underWay {
+		t.Errorf("the gateway has counted %d octets down and %d up; %d were sent, %d came to the phone, which sent %d", billing.DL, billing.UL, sent, all[0].In, all[0].Out)
 	}
 	if out := w.run("core", "gateway", "status", "--home", w.home("gateway")); !strings.Contains(out, "data path  userspace, by the TUN device") {
 		t.Error(out)
@@ -90,4 +101,17 @@ func (w *world) gateway() (v town.GatewayView) {
 		w.t.Fatalf("%v: %s", err, out)
 	}
 	return v
+}
+
+// sentDown is what packets inside GTP-U have left the core's host for towers, in octets.
+func (w *world) sentDown() uint64 {
+	w.t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", w.ns("core"), "nft", "list", "table", "ip", "count").CombinedOutput()
+	m := regexp.MustCompile(`counter packets (\d+) bytes (\d+)`).FindSubmatch(out)
+	if err != nil || m == nil {
+		w.t.Fatalf("nft: %v %s", err, out)
+	}
+	packets, _ := strconv.ParseUint(string(m[1]), 10, 64)
+	octets, _ := strconv.ParseUint(string(m[2]), 10, 64)
+	return octets - packets*(20+8+8) // IP, UDP, GTP-U
 }
