@@ -71,3 +71,40 @@ func BenchmarkLoad(b *testing.B) {
 		runtime.KeepAlive(p)
 	}
 }
+
+// A packet costs no allocation, whatever is asked of it.
+func TestNoAllocationForAPacket(t *testing.T) {
+	p, err := New(Options{Conn: &none{}, Port: &null{}, MaxBearers: 8, Services: []datapath.Service{{Class: 1, Remotes: []netip.Prefix{netip.MustParsePrefix("93.184.216.0/24")}}}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	voice := datapath.Policy{Filters: []datapath.Filter{{Down: true, HasProtocol: true, Protocol: 6}}, DSCP: 46}
+	tunnel := datapath.Tunnel{Peer: dptest.TowerA, TEID: 9}
+	if err := errors.Join(
+		p.PutSession(datapath.Session{ID: 1, IPv4: netip.MustParseAddr("10.45.0.2"), IPv6: netip.MustParsePrefix("2001:db8:45:2::/64"), AMBR: datapath.Rates{UL: 1e12, DL: 1e12}}),
+		p.PutBearer(datapath.Bearer{TEID: 1, Session: 1, Default: true, Tunnel: tunnel}),
+		p.PutBearer(datapath.Bearer{TEID: 2, Session: 1, Tunnel: tunnel, Policy: voice}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ ue, web string }{{"10.45.0.2:4000", "93.184.216.34:443"}, {"[2001:db8:45:2::5]:4000", "[2001:500:88:200::8]:443"}} {
+		ue, web := netip.MustParseAddrPort(c.ue), netip.MustParseAddrPort(c.web)
+		up := gtpu.AppendGPDU(nil, 1, dptest.Datagram(ue, web, 500))
+		down := append(make([]byte, gtpu.HeaderLen), dptest.Datagram(web, ue, 500)...)
+		from := netip.AddrPortFrom(dptest.TowerA, gtpu.Port)
+		if n := testing.AllocsPerRun(500, func() { p.datagram(up, from) }); n != 0 {
+			t.Errorf("%v up: %v allocations", ue, n)
+		}
+		if n := testing.AllocsPerRun(500, func() { p.downlink(down, false) }); n != 0 {
+			t.Errorf("%v down: %v allocations", ue, n)
+		}
+	}
+	if s := p.Stats(); s.ULPackets < 1000 || s.DLPackets < 1000 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// none is a socket that takes everything and keeps nothing.
+type none struct{ collected }
+
+func (*none) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }
