@@ -9,8 +9,10 @@
 package table
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -65,9 +67,31 @@ type Bearer struct {
 	TEID     uint32 // whose counts they are; 0: nobody's yet
 	Session  uint32 // slot of its session
 	Counters Counters
-	_        uint64
-	UL, DL   Policer // MBR
+	source   atomic.Uint64 // IPv4 address, two octets of nothing, port; 0: unknown
+	UL, DL   Policer       // MBR
 	_        [4]uint64
+}
+
+// SetSource notes whence the bearer's tower sends, where that is not GTP-U's own
+// port; a NAT of IPv6 is not kept.
+func (b *Bearer) SetSource(from netip.AddrPort) {
+	if !from.Addr().Is4() {
+		b.source.Store(0)
+		return
+	}
+	a := from.Addr().As4()
+	b.source.Store(uint64(binary.BigEndian.Uint32(a[:]))<<32 | uint64(from.Port()))
+}
+
+// Source is what SetSource has noted.
+func (b *Bearer) Source() (from netip.AddrPort, ok bool) {
+	v := b.source.Load()
+	if v == 0 {
+		return from, false
+	}
+	var a [4]byte
+	binary.BigEndian.PutUint32(a[:], uint32(v>>32))
+	return netip.AddrPortFrom(netip.AddrFrom4(a), uint16(v)), true
 }
 
 // Session is a session's record. Atomic operations only.
@@ -193,6 +217,7 @@ func (t *Table) TakeBearer(slot, teid, session uint32, resume bool) *Bearer {
 	if !resume || atomic.LoadUint32(&b.TEID) != teid {
 		atomic.StoreUint32(&b.TEID, 0)
 		b.Counters.reset()
+		b.source.Store(0)
 		for c := uint8(1); c < datapath.Classes && t.classes != nil; c++ {
 			t.Class(slot, c).reset()
 		}

@@ -116,6 +116,9 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 		return fmt.Errorf("%w: bearer %v of session %d", datapath.ErrTaken, d.TEID, d.Session)
 	}
 	b := &bearer{teid: d.TEID, slot: slot, isDefault: d.Default, sess: s, rec: p.tab.TakeBearer(slot, uint32(d.TEID), s.slot, d.Resume)}
+	if from, ok := b.rec.Source(); ok {
+		b.source.Store(&from)
+	}
 	b.setPolicy(d.Policy)
 	b.setTunnel(d.Tunnel)
 	b.uppeer = newPeer(d.Upstream, d.DSCP)
@@ -315,6 +318,7 @@ func (p *Path) shown(b *bearer, from netip.AddrPort) {
 	b.dl.Lock()
 	defer b.dl.Unlock()
 	b.source.Store(&from)
+	b.rec.SetSource(from)
 	if b.peer.Active() && from.Addr() == b.peer.Peer && b.peer.at != from {
 		b.peer.at = from
 		p.moved.Add(1)

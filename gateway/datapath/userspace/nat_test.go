@@ -72,12 +72,30 @@ func TestTowerBehindNAT(t *testing.T) {
 	up(nil, tower, 40004) // before a new tunnel is told
 	tunnel(10)
 	down(netip.AddrPortFrom(tower, 40004))
-	if p.Moved() != 3 {
-		t.Errorf("moved %d times", p.Moved())
-	}
 	if c, err := p.Usage(1); err != nil || c.ULPackets != 2 {
 		t.Errorf("%+v, %v: a packet with nothing in it is nobody's traffic", c, err)
 	}
+	moved := p.Moved()
+	p = restarted(t, p, s, datapath.Bearer{TEID: 1, Session: 1, Default: true, Resume: true, Tunnel: datapath.Tunnel{Peer: tower, TEID: 10}}, ue)
+	down(netip.AddrPortFrom(tower, 40004))
+	p = restarted(t, p, s, datapath.Bearer{TEID: 1, Session: 1, Default: true, Tunnel: datapath.Tunnel{Peer: tower, TEID: 10}}, ue)
+	down(netip.AddrPortFrom(tower, gtpu.Port)) // another bearer with the same TEID
+	if moved != 3 {
+		t.Errorf("moved %d times", moved)
+	}
+}
+
+// restarted is another data path with the same table.
+func restarted(t *testing.T, p *Path, s *sent, b datapath.Bearer, ue netip.Addr) *Path {
+	t.Helper()
+	p, err := New(Options{Conn: s, Port: newWire(), Table: p.tab, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.PutSession(datapath.Session{ID: 1, IPv4: ue, Open: true, Resume: b.Resume}), p.PutBearer(b)); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // A gateway that has lost its bearers says so: at GTP-U's port, and where the
