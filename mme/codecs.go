@@ -208,14 +208,20 @@ func leaseCodec() codec[*lease] {
 			return nil
 		}
 		l.ticket = t
+		r.lease = l
 		return l
 	}}
 }
 
-// toldCodec writes a lease by the number of its ticket; revive finds it.
+// toldCodec writes a lease by the number of its ticket, and reads the phone's, if it is
+// that one: the phone's is the last before in a record. Else it is nil.
 func toldCodec() codec[*lease] {
-	return fixed(16, func(b []byte, l *lease) []byte { return append(b, l.ticket.ID[:]...) },
-		func(b []byte) (*lease, error) { return &lease{ticket: proof.Ticket{ID: proof.TicketID(b)}}, nil })
+	return codec[*lease]{func(b []byte, l *lease) []byte { return append(b, l.ticket.ID[:]...) }, func(r *tlvReader) *lease {
+		if t := proof.TicketID(r.take(16)); r.lease != nil && r.lease.ticket.ID == t {
+			return r.lease
+		}
+		return nil
+	}}
 }
 
 // pdnCodec reads a PDN connection; one without bearers is none.
@@ -237,17 +243,17 @@ func closingCodec() codec[*closing] {
 }
 
 func sessionCodec() codec[*s11.Session] {
-	c := nested(sessionRows)
 	return codec[*s11.Session]{func(b []byte, s *s11.Session) []byte {
 		v := s.State()
-		return c.put(b, &v)
+		return sessionRows.append(b, &v)
 	}, func(r *tlvReader) *s11.Session {
-		v := c.get(r)
-		v.IMSI = r.imsi
+		r.state = s11.State{}
+		sessionRows.read(r, &r.state)
+		r.state.IMSI = r.imsi
 		if r.err != nil {
 			return nil
 		}
-		s, err := r.restore.session(*v)
+		s, err := r.restore.session(r.state)
 		if err != nil {
 			r.fail("%w", err)
 		}

@@ -18,22 +18,21 @@ import (
 // answered tries again (TS 24.301 §5.5.3.2.6), and a margin.
 const restartGrace = 12*time.Minute + implicitDetachWait
 
-// loadGC is GOGC while phones are loaded. Most of what is allocated meanwhile
-// stays, so memory does not grow much beyond what is needed; the limit of GOMEMLIMIT
-// holds.
-const loadGC = 1000
+// loadGC is GOGC while phones are loaded: off. What is read stays, and what is
+// allocated beside it is about as much as is on disk, half of that: together less than
+// the heap may grow to afterwards. The limit of GOMEMLIMIT holds.
+const loadGC = -1
 
 // load takes in the phones of an earlier run. They are idle; what that run has left
 // undone at the gateway is noted for tidy.
 func (m *MME) load() error {
 	began := time.Now()
-	// What is read stays: to look for garbage in it again and again would take longer
-	// than to read it.
 	defer debug.SetGCPercent(debug.SetGCPercent(loadGC))
 	restore := restorer{
 		session: m.o.Gateway.Restore,
 		ticket:  m.restoreTicket,
 		apns:    &apns{known: map[string]id.APN{}},
+		readers: &sync.Pool{},
 	}
 	var mu sync.Mutex
 	bad := 0

@@ -163,7 +163,8 @@ func heardNow(u *ue) *time.Time {
 
 // parseRecord makes of a record the phone, idle.
 func parseRecord(b []byte, restore restorer) (*ue, error) {
-	r := &tlvReader{b: b, restore: restore}
+	r := restore.reader(b)
+	defer r.done()
 	if len(b) > maxRecord {
 		r.fail("%d octets, want at most %d", len(b), maxRecord)
 		return nil, r.err

@@ -11,16 +11,23 @@ import (
 )
 
 func onDisk(b *testing.B) *store.Store {
-	s, err := store.Open(filepath.Join(b.TempDir(), "mme.db"), store.Options{Key: [32]byte{1}})
+	s := opened(b, filepath.Join(b.TempDir(), "mme.db"))
+	b.Cleanup(func() { closed(b, s) })
+	return s
+}
+
+func opened(b *testing.B, dir string) *store.Store {
+	s, err := store.Open(dir, store.Options{Key: [32]byte{1}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
 	return s
+}
+
+func closed(b *testing.B, s *store.Store) {
+	if err := s.Close(); err != nil {
+		b.Error(err)
+	}
 }
 
 // BenchmarkAttachStored is BenchmarkAttach with every commit point on disk. One
@@ -43,9 +50,13 @@ func BenchmarkLoadFromDisk(b *testing.B) {
 			b.Fatalf("PHONES=%q", v)
 		}
 	}
-	s := onDisk(b)
+	dir := filepath.Join(b.TempDir(), "mme.db")
+	s := opened(b, dir)
 	mme.Fill(b, s, n)
+	closed(b, s)
 	for b.Loop() {
+		s := opened(b, dir)
 		mme.LoadAndPage(b, s, n)
+		closed(b, s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -33,12 +34,15 @@ type codec[V any] struct {
 // errRecord says that a record cannot be read.
 var errRecord = errors.New("phone's record")
 
-// tlvReader reads a row's value; the first error stays.
+// tlvReader reads a row's value; the first error stays. A million records make no
+// garbage: what is read and not kept is in its place in the reader.
 type tlvReader struct {
 	b   []byte
 	err error
 
 	imsi    id.IMSI // whose record it is, once that row is read
+	lease   *lease  // the last that was read
+	state   s11.State
 	restore restorer
 }
 
@@ -46,7 +50,26 @@ type tlvReader struct {
 type restorer struct {
 	ticket  func(raw []byte) (proof.Ticket, error)
 	session func(s11.State) (*s11.Session, error)
-	apns    *apns // of all records; may be nil
+	apns    *apns      // of all records; may be nil
+	readers *sync.Pool // of those that have been used; may be nil
+}
+
+// reader gives one for a record, which is to be given back by done.
+func (s restorer) reader(record []byte) (r *tlvReader) {
+	if s.readers != nil {
+		r, _ = s.readers.Get().(*tlvReader)
+	}
+	if r == nil {
+		r = &tlvReader{}
+	}
+	*r = tlvReader{b: record, restore: s}
+	return r
+}
+
+func (r *tlvReader) done() {
+	if r.restore.readers != nil {
+		r.restore.readers.Put(r)
+	}
 }
 
 func (r *tlvReader) fail(format string, args ...any) {

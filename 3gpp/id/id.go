@@ -20,21 +20,26 @@ type digits struct {
 
 func parseDigits(what, s string, least, most int) (digits, error) {
 	var v digits
-	shown := s
-	if len(s) > 7 { // with one digit too many it is an identity all the same
-		shown = mask(s[:min(len(s), 20)], 5, 2)
-	}
 	if len(s) < least || len(s) > most {
-		return v, fmt.Errorf("%s %q: %d digits, want %d to %d", what, shown, len(s), least, most)
+		return v, fmt.Errorf("%s %q: %d digits, want %d to %d", what, shown(s), len(s), least, most)
 	}
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
-			return v, fmt.Errorf("%s %q: character %d is not a digit", what, shown, i+1)
+			return v, fmt.Errorf("%s %q: character %d is not a digit", what, shown(s), i+1)
 		}
 		v.d[i] = s[i]
 	}
 	v.n = uint8(len(s))
 	return v, nil
+}
+
+// shown is what an error says of digits; with one too many they are an identity all
+// the same.
+func shown(s string) string {
+	if len(s) > 7 {
+		return mask(s[:min(len(s), 20)], 5, 2)
+	}
+	return s
 }
 
 func (v digits) text() string { return string(v.d[:v.n]) }

@@ -8,85 +8,70 @@ import (
 	"github.com/cockroachdb/pebble"
 )
 
-// loadChunk is how many records a goroutine gets at a time to open and read.
-const loadChunk = 512
-
-// chunk is some records as they stand on disk. It is filled again when it was read:
-// a million records leave no garbage.
-type chunk struct {
-	octets []byte   // of all, each a key and a value
-	ends   [][2]int // of each key and value
-}
-
-func (c *chunk) add(key, value []byte) {
-	c.octets = append(append(c.octets, key...), value...)
-	c.ends = append(c.ends, [2]int{len(c.octets) - len(value), len(c.octets)})
-}
+// loadParts is into how many parts of equal size a kind is cut for Load. Names on disk
+// are pseudorandom, so each has about as many records.
+const loadParts = 32
 
 // Load gives the values of all records of a kind to f, by several goroutines at a time,
-// each good until f returns; and the names of those to bad that do not open: they were
-// altered, or sealed under another key. It gives how many these are.
+// each value good until f returns; and the names of those to bad that do not open: they
+// were altered, or sealed under another key. It gives how many these are.
 func (v *Vault) Load(kind byte, f, bad func([]byte)) (lost int, err error) {
-	var n64 atomic.Int64
-	var readers sync.WaitGroup
-	n := runtime.GOMAXPROCS(0)
-	work, free := make(chan *chunk, n), make(chan *chunk, 2*n+1)
-	for range cap(free) {
-		free <- &chunk{}
-	}
-	for range n {
+	var (
+		readers sync.WaitGroup
+		next, n atomic.Int64
+		failed  atomic.Pointer[error]
+	)
+	for range min(runtime.GOMAXPROCS(0), loadParts) {
 		readers.Go(func() {
-			var record []byte
-			for c := range work {
-				record = v.read(c, record, f, func(name []byte) { n64.Add(1); bad(name) })
-				c.octets, c.ends = c.octets[:0], c.ends[:0]
-				free <- c
+			var record []byte // in the place of the one before
+			for i := next.Add(1) - 1; i < loadParts && failed.Load() == nil; i = next.Add(1) - 1 {
+				err := v.between(bound(kind, int(i)), bound(kind, int(i)+1), func(key, value []byte) {
+					b, err := v.s.open(record[:0], key, value)
+					if err != nil {
+						n.Add(1)
+						bad(key)
+						return
+					}
+					f(b)
+					record = b
+				})
+				if err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
 			}
 		})
 	}
-	next := <-free
-	err = v.each(kind, func(key, value []byte) {
-		if next.add(key, value); len(next.ends) == loadChunk {
-			work <- next
-			next = <-free
-		}
-	})
-	work <- next
-	close(work)
 	readers.Wait()
-	return int(n64.Load()), err
+	if e := failed.Load(); e != nil {
+		err = *e
+	}
+	return int(n.Load()), err
 }
 
-// read gives the records of a chunk to f, each in the place of the one before, which
-// it gives back.
-func (v *Vault) read(c *chunk, record []byte, f, bad func([]byte)) []byte {
-	at := 0
-	for _, end := range c.ends {
-		key, value := c.octets[at:end[0]], c.octets[end[0]:end[1]]
-		at = end[1]
-		b, err := v.s.open(record[:0], key, value)
-		if err != nil {
-			bad(key)
-			continue
-		}
-		f(b)
-		record = b
+// bound is where a part of a kind begins, and the one before it ends.
+func bound(kind byte, part int) []byte {
+	switch part {
+	case 0:
+		return []byte{kind}
+	case loadParts:
+		return []byte{kind + 1}
 	}
-	return record
+	return []byte{kind, byte(part * 256 / loadParts)}
 }
 
 // Each gives the names on disk of all records of a kind and their values, good until f
 // returns, or why one does not open.
 func (v *Vault) Each(kind byte, f func(name, value []byte, err error)) error {
-	return v.each(kind, func(key, value []byte) {
+	return v.between([]byte{kind}, []byte{kind + 1}, func(key, value []byte) {
 		b, err := v.s.open(nil, key, value)
 		f(key, b, err)
 	})
 }
 
-// each gives all records of a kind. Key and value are good until f returns.
-func (v *Vault) each(kind byte, f func(key, value []byte)) error {
-	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+// between gives all records from one key to before another. Key and value are good
+// until f returns.
+func (v *Vault) between(from, to []byte, f func(key, value []byte)) error {
+	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return why(err)
 	}
