@@ -7,10 +7,10 @@ ASN1 ?= ../shared/asn1/36413-h30.asn
 export ASN1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint generate bench fuzz interop race
+.PHONY: help run build test lint generate bench bench-datapath fuzz interop race
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 run: build ## everything in one process, in ./var, with a virtual tower and phone
 	@test -f var/campanile.toml || ./bin/campanile init --home var
@@ -34,6 +34,9 @@ generate: ## write generated code again (S1AP needs 3GPP's ASN.1: make generate 
 
 bench: ## benchmarks, each beside a named alternative where there is one
 	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./decode/... ./hss-chain/...
+
+bench-datapath: ## what a packet costs in each data path, on veth in namespaces of its own (needs root)
+	BENCH_DATAPATH=1 $(GO) test -count=1 -v -timeout 30m -run 'TestBench' ./gateway/datapath/xdp
 
 # Under load Go's fuzzer sometimes misses its own deadline and fails for that;
 # an input that really fails is kept in testdata and fails again at once.

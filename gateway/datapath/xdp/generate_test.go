@@ -52,7 +52,7 @@ func TestObjectsAreWhatTheSourceGives(t *testing.T) {
 		}
 		made++
 	}
-	got, err := filepath.Glob(filepath.Join(dir, "*_bpfel.*"))
+	got, err := filepath.Glob(filepath.Join(dir, "*_bpfel*"))
 	if err != nil || len(got) != 2*made || made == 0 {
 		t.Fatalf("%d files of %d programs: %v", len(got), made, err)
 	}

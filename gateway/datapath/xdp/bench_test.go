@@ -1,0 +1,399 @@
+//go:build linux
+
+package xdp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"campanile.network/3gpp/gtpu"
+	"campanile.network/3gpp/id"
+	"campanile.network/gateway/datapath"
+	"campanile.network/gateway/datapath/dptest"
+	"campanile.network/gateway/datapath/userspace"
+)
+
+// The benchmark of the data path: what a packet costs, in ns of CPU, with counting,
+// a session's rate and its quota on, from a tower to the packet network and back,
+// over veth. Frames are made by a program in the kernel and counted by another
+// where they arrive. What making them and one hop cost is measured as well and
+// taken away. Costs are of this process, all of its threads, and of ksoftirqd.
+const (
+	benchEnv  = "BENCH_DATAPATH"
+	benchSize = 512
+	poolStart = 10<<24 | 16<<16 // 10.16.0.0
+)
+
+func phone(i int) netip.Addr {
+	a := uint32(poolStart + i)
+	return netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)})
+}
+
+// spent is the CPU time so far, ns.
+func (c *course) spent() (ns uint64) {
+	own, err := os.ReadDir("/proc/self/task")
+	must(c.t, err)
+	files := c.softirq
+	for _, d := range own {
+		files = append(files, "/proc/self/task/"+d.Name()+"/schedstat")
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // ended
+		}
+		n, _ := strconv.ParseUint(strings.Fields(string(b))[0], 10, 64)
+		ns += n
+	}
+	return ns
+}
+
+func newCourse(t *testing.T) *course {
+	c := &course{t: t, town: newTown(t)}
+	comms, err := filepath.Glob("/proc/[0-9]*/comm")
+	must(t, err)
+	for _, f := range comms {
+		if b, err := os.ReadFile(f); err == nil && strings.HasPrefix(string(b), "ksoftirqd/") {
+			c.softirq = append(c.softirq, filepath.Join(filepath.Dir(f), "schedstat"))
+		}
+	}
+	c.softirq = slices.Clip(c.softirq)
+	return c
+}
+
+// course is a town with a source and a sink at each end.
+type course struct {
+	t       *testing.T
+	town    *town
+	softirq []string // where ksoftirqd's CPU time is told
+}
+
+// load gives the programs for n bearers.
+func (c *course) load(p *place, n int, shuffled bool) *ebpf.Collection {
+	spec, err := loadBench()
+	must(c.t, err)
+	set := map[string]uint32{benchVarIfindex: uint32(p.idx), benchVarBearers: uint32(n), benchVarPool: poolStart}
+	if shuffled {
+		set[benchVarShuffled] = 1
+	}
+	for name, v := range set {
+		must(c.t, spec.Variables[name].Set(v))
+	}
+	coll, err := ebpf.NewCollection(spec)
+	needBPF(c.t, wrapLoad(err))
+	return coll
+}
+
+func wrapLoad(err error) error {
+	if err == nil {
+		return nil
+	}
+	return explain(err)
+}
+
+func tally(t testing.TB, c *ebpf.Collection) (v [4]uint64) {
+	t.Helper()
+	must(t, c.Maps[benchMapTally].Lookup(uint32(0), &v))
+	return v
+}
+
+// result is one way in one round.
+type result struct {
+	ns   float64 // a packet
+	lost float64 // part of the packets
+}
+
+// drive sends packets one way and says what one has cost. sink counts at its
+// device; behind reads them out.
+func (c *course) drive(from *place, program string, frame []byte, n int, shuffled bool, packets int, sink *ebpf.Collection) result {
+	src := c.load(from, n, shuffled)
+	defer src.Close()
+	must(c.t, src.Maps[benchMapHead].Put(uint32(0), frame[:72]))
+	const burst, live = 4096, 1 << 1
+	one := func() {
+		before := tally(c.t, sink)[1]
+		must(c.t, from.run(func() error {
+			_, err := src.Programs[program].Run(&ebpf.RunOptions{Data: frame, Repeat: burst, Flags: live})
+			return err
+		}))
+		deadline := time.Now().Add(500 * time.Millisecond)
+		for tally(c.t, sink)[1]-before < burst && time.Now().Before(deadline) {
+			wait(100 * time.Microsecond)
+		}
+	}
+	one() // neighbours, caches
+	seen, cpu := tally(c.t, sink)[1], c.spent()
+	sent := 0
+	for ; sent < packets; sent += burst {
+		one()
+	}
+	cpu = c.spent() - cpu
+	got := tally(c.t, sink)[1] - seen
+	return result{ns: float64(cpu) / float64(sent), lost: 1 - float64(got)/float64(sent)}
+}
+
+// catch counts what arrives at a place: in its driver, or where the kernel hands
+// frames up.
+func (c *course) catch(p *place, driver bool) (*ebpf.Collection, func()) {
+	coll := c.load(p, 1, false)
+	var l link.Link
+	must(c.t, p.gro(false))
+	must(c.t, p.run(func() (err error) {
+		if driver {
+			l, err = link.AttachXDP(link.XDPOptions{Program: coll.Programs[benchProgSink], Interface: p.idx, Flags: link.XDPDriverMode})
+		} else {
+			l, err = link.AttachTCX(link.TCXOptions{Program: coll.Programs[benchProgSinkSkb], Interface: p.idx, Attach: ebpf.AttachTCXIngress})
+		}
+		return err
+	}))
+	return coll, func() { l.Close(); coll.Close() }
+}
+
+func (c *course) upFrame() []byte {
+	inner := packet(phone(0), netThere, 17, datagram(9, 9, data(benchSize-28)), nil)
+	f := append(append([]byte(nil), c.town.s1.Attrs().HardwareAddr...), c.town.towers.mac...)
+	return append(append(f, 8, 0), tunnelled(dptest.TowerA, townLocal4, gtpu.AppendGPDU(nil, 1<<20, inner), nil)...)
+}
+
+func (c *course) downFrame() []byte {
+	f := append(append([]byte(nil), c.town.sgi.Attrs().HardwareAddr...), c.town.network.mac...)
+	return append(append(f, 8, 0), packet(netThere, phone(0), 17, datagram(9, 9, data(benchSize-28)), nil)...)
+}
+
+// fill puts n phones with a rate and a quota.
+func fill(t testing.TB, p datapath.Path, n int, open bool) {
+	t.Helper()
+	for i := range n {
+		s := datapath.Session{ID: datapath.SessionID(i + 1), IPv4: phone(i), AMBR: datapath.Rates{UL: 1e12, DL: 1e12}, Open: open}
+		must(t, p.PutSession(s))
+		must(t, p.SetQuota(s.ID, datapath.Quota{Octets: 1 << 60}))
+		must(t, p.PutBearer(datapath.Bearer{TEID: id.TEID(1<<20 | i), Session: s.ID, Default: true, Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: id.TEID(i + 1)}}))
+	}
+}
+
+// variant is a data path to measure.
+type variant struct {
+	name     string
+	mode     Mode // of xdp; Auto: userspace
+	n        int
+	shuffled bool
+	closed   bool // with the firewall
+	packets  int
+}
+
+func (c *course) measure(v variant) (up, down result) {
+	tun, err := userspace.OpenTUN("ue0", netip.MustParsePrefix("10.31.255.254/12"), 1500)
+	must(c.t, err)
+	dev, err := netlink.LinkByName("ue0")
+	must(c.t, err)
+	must(c.t, netlink.LinkSetTxQLen(dev, 8192)) // a whole burst waits for who reads it
+	u := userspace.Options{Local: netip.AddrPortFrom(townLocal4, 0), Port: tun, MaxBearers: max(v.n, 1024), ReportOctets: 1 << 40, Logger: slog.New(slog.DiscardHandler)}
+	var p datapath.Path
+	var x *Path
+	if v.mode == Auto {
+		must(c.t, c.town.gro(true))
+		p, err = userspace.New(u)
+	} else {
+		must(c.t, c.town.gro(v.mode == Generic))
+		must(c.t, c.town.towers.gro(true)) // until the sinks are there
+		must(c.t, c.town.network.gro(true))
+		x, err = New(Options{Towers: "s1", Network: "sgi", Mode: v.mode, Userspace: u})
+		p = x
+	}
+	needBPF(c.t, err)
+	fill(c.t, p, v.n, !v.closed)
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan error)
+	go func() { done <- p.Serve(ctx) }()
+	driver := v.mode == Native
+	net, end := c.catch(c.town.network, driver)
+	up = c.drive(c.town.towers, benchProgUp, c.upFrame(), v.n, v.shuffled, v.packets, net)
+	end()
+	enb, end := c.catch(c.town.towers, driver)
+	down = c.drive(c.town.network, benchProgDown, c.downFrame(), v.n, v.shuffled, v.packets, enb)
+	end()
+	if x != nil {
+		c.exact(x, v)
+	}
+	cancel()
+	must(c.t, <-done)
+	if x != nil {
+		must(c.t, x.Close())
+	}
+	return up, down
+}
+
+// exact says that the programs moved nearly all, and that their own sums agree.
+func (c *course) exact(x *Path, v variant) {
+	f, err := x.Fast()
+	must(c.t, err)
+	var sum datapath.Count
+	for i := range v.n {
+		u, err := x.Usage(id.TEID(1<<20 | i))
+		must(c.t, err)
+		sum = sum.Add(u.Count)
+	}
+	s := x.Stats()
+	if sum.ULPackets != s.ULPackets || sum.DLPackets != s.DLPackets || sum.ULOctets != benchSize*sum.ULPackets || sum.DLOctets != benchSize*sum.DLPackets || f.Unmatched != 0 {
+		c.t.Errorf("%s: bearers %+v, path %d up %d down, %+v", v.name, sum, s.ULPackets, s.DLPackets, f)
+	}
+	if v.mode == Native && f.Sent != f.ULPackets+f.DLPackets+2 { // two probes
+		c.t.Errorf("%s: %d frames taken by drivers, %d counted", v.name, f.Sent, f.ULPackets+f.DLPackets)
+	}
+	if float64(f.ULPackets+f.DLPackets) < 0.99*float64(s.ULPackets+s.DLPackets) {
+		c.t.Errorf("%s: only %d of %d packets went the fast way", v.name, f.ULPackets+f.DLPackets, s.ULPackets+s.DLPackets)
+	}
+}
+
+// gro of the gateway's own devices: without a program in the driver they take
+// redirected frames by it.
+func (w *town) gro(on bool) error {
+	for _, name := range []string{"s1", "sgi"} {
+		if err := (&place{dev: name, do: here}).gro(on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// here runs what is for this process's own namespace.
+var here = func() chan func() {
+	c := make(chan func())
+	go func() {
+		for f := range c {
+			f()
+		}
+	}()
+	return c
+}()
+
+// baseline is the cost of a packet that is made, sent and dropped at the next
+// device's driver.
+func (c *course) baseline(packets int) (up, down result) {
+	for _, w := range []struct {
+		dev     int
+		from    *place
+		program string
+		frame   []byte
+		to      *result
+	}{{c.town.s1.Attrs().Index, c.town.towers, benchProgUp, c.upFrame(), &up}, {c.town.sgi.Attrs().Index, c.town.network, benchProgDown, c.downFrame(), &down}} {
+		sink := c.load(w.from, 1, false)
+		l, err := link.AttachXDP(link.XDPOptions{Program: sink.Programs[benchProgSink], Interface: w.dev, Flags: link.XDPDriverMode})
+		must(c.t, err)
+		*w.to = c.drive(w.from, w.program, w.frame, 1000, false, packets, sink)
+		l.Close()
+		sink.Close()
+	}
+	return up, down
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// TestBenchDatapath prints costs and ratios; it fails for wrong counts, not for
+// slowness.
+func TestBenchDatapath(t *testing.T) {
+	if os.Getenv(benchEnv) == "" {
+		t.Skip("make bench-datapath")
+	}
+	if !inside(t) {
+		return
+	}
+	c := newCourse(t)
+	rounds, _ := strconv.Atoi(cmp.Or(os.Getenv("BENCH_ROUNDS"), "3"))
+	const fast, slow = 100_000, 20_000
+	vs := []variant{
+		{"userspace", Auto, 1000, false, false, slow},
+		{"xdp generic", Generic, 1000, false, false, fast},
+		{"xdp native", Native, 1000, false, false, fast},
+		{"xdp native, firewall", Native, 1000, false, true, fast},
+		{"xdp native, random 1k", Native, 1000, true, false, fast},
+		{"xdp native, random 100k", Native, 100_000, true, false, fast},
+	}
+	costs, lost, base := make(map[string][2][]float64), make(map[string]float64), [2][]float64{}
+	for range rounds {
+		for _, v := range vs {
+			bu, bd := c.baseline(fast)
+			base[0], base[1] = append(base[0], bu.ns), append(base[1], bd.ns)
+			up, down := c.measure(v)
+			x := costs[v.name]
+			costs[v.name] = [2][]float64{append(x[0], up.ns), append(x[1], down.ns)}
+			lost[v.name] = max(lost[v.name], up.lost, down.lost)
+		}
+	}
+	bu, bd := median(base[0]), median(base[1])
+	fmt.Printf("%d CPUs, %s, %d octets, %d rounds in turn, medians; baseline %.0f up, %.0f down taken away\n", runtime.NumCPU(), kernelName(), benchSize, rounds, bu, bd)
+	fmt.Printf("%-26s %10s %10s %14s %14s %8s\n", "", "up ns", "down ns", "userspace/up", "userspace/down", "lost")
+	soft := costs["userspace"]
+	su, sd := median(soft[0])-bu, median(soft[1])-bd
+	for _, v := range vs {
+		u, d := median(costs[v.name][0])-bu, median(costs[v.name][1])-bd
+		fmt.Printf("%-26s %10.0f %10.0f %13.1fx %13.1fx %7.2f%%\n", v.name, u, d, su/u, sd/d, 100*lost[v.name])
+	}
+	few, many := costs["xdp native, random 1k"], costs["xdp native, random 100k"]
+	fmt.Printf("random 100k bearers cost %.2fx (up) and %.2fx (down) of 1k\n", (median(many[0])-bu)/(median(few[0])-bu), (median(many[1])-bd)/(median(few[1])-bd))
+}
+
+func kernelName() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return "Linux " + strings.TrimSpace(string(b))
+}
+
+// TestBenchMillion prints how long a million bearers take to load, and their
+// memory.
+func TestBenchMillion(t *testing.T) {
+	if os.Getenv(benchEnv) == "" {
+		t.Skip("make bench-datapath")
+	}
+	if !inside(t) {
+		return
+	}
+	newTown(t)
+	const n = 1_000_000
+	tun, err := userspace.OpenTUN("ue0", netip.MustParsePrefix("10.31.255.254/12"), 1500)
+	must(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	p, err := New(Options{Towers: "s1", Network: "sgi", Mode: Generic, Userspace: userspace.Options{
+		Local: netip.AddrPortFrom(townLocal4, 0), Port: tun, MaxBearers: n, Logger: slog.New(slog.DiscardHandler)}})
+	needBPF(t, err)
+	made := time.Since(start)
+	start = time.Now()
+	for i := range n {
+		s := datapath.Session{ID: datapath.SessionID(i + 1), IPv4: phone(i)}
+		must(t, p.PutSession(s))
+		must(t, p.PutBearer(datapath.Bearer{TEID: id.TEID(1<<20 | i), Session: s.ID, Default: true, Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: id.TEID(i + 1)}}))
+	}
+	took := time.Since(start)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	var kernel uint64
+	for name, m := range p.k.coll.Maps {
+		info, err := m.Info()
+		must(t, err)
+		if b, ok := info.Memlock(); ok && name != gatewayMapFlows {
+			kernel += b
+		}
+	}
+	fmt.Printf("%d bearers: maps made in %v, loaded in %v; %d octets a bearer in the kernel on %d CPUs, %d in the process\n",
+		n, made.Round(time.Millisecond), took.Round(time.Millisecond), kernel/n, runtime.NumCPU(), (after.HeapAlloc-before.HeapAlloc)/n)
+	must(t, p.Close())
+}
