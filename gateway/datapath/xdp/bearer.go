@@ -21,11 +21,12 @@ import (
 // session is what the bearers of one have together. mu orders all that is done
 // to it and them; it may be held for a grace.
 type session struct {
-	mu      sync.Mutex
-	d       datapath.Session
-	slot    uint32
-	outPass bool
-	bearers []*bearer
+	mu       sync.Mutex
+	d        datapath.Session
+	slot     uint32
+	outPass  bool
+	filtered bool // the programs have filters of it
+	bearers  []*bearer
 }
 
 type bearer struct {
@@ -260,7 +261,14 @@ func (p *Path) address(b *bearer, put bool) error {
 			errs = append(errs, err)
 		}
 	}
-	if a := b.s.d.IPv4; a.IsValid() {
+	if a := b.s.d.IPv4; p.o.Pool.Contains(a) {
+		first, _ := p.o.pool()
+		var slot uint32
+		if put {
+			slot = b.slot + 1
+		}
+		atomic.StoreUint32(&p.k.pool[binary.BigEndian.Uint32(a.AsSlice())-first], slot)
+	} else if a.IsValid() {
 		set(gatewayMapUe4s, a.As4())
 	}
 	if n := b.s.d.IPv6; n.IsValid() {

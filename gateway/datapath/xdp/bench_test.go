@@ -39,6 +39,8 @@ const (
 	poolStart = 10<<24 | 16<<16 // 10.16.0.0
 )
 
+var poolOf = netip.MustParsePrefix("10.16.0.0/12")
+
 func phone(i int) netip.Addr {
 	a := uint32(poolStart + i)
 	return netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)})
@@ -212,7 +214,7 @@ func (c *course) measure(v variant) (up, down result) {
 		must(c.t, c.town.gro(v.mode == Generic))
 		must(c.t, c.town.towers.gro(true)) // until the sinks are there
 		must(c.t, c.town.network.gro(true))
-		x, err = New(Options{Towers: "s1", Network: "sgi", Mode: v.mode, Userspace: u})
+		x, err = New(Options{Towers: "s1", Network: "sgi", Mode: v.mode, Pool: poolOf, Userspace: u})
 		p = x
 	}
 	needBPF(c.t, err)
@@ -372,7 +374,7 @@ func TestBenchMillion(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
-	p, err := New(Options{Towers: "s1", Network: "sgi", Mode: Generic, Userspace: userspace.Options{
+	p, err := New(Options{Towers: "s1", Network: "sgi", Mode: Generic, Pool: poolOf, Userspace: userspace.Options{
 		Local: netip.AddrPortFrom(townLocal4, 0), Port: tun, MaxBearers: n, Logger: slog.New(slog.DiscardHandler)}})
 	needBPF(t, err)
 	made := time.Since(start)

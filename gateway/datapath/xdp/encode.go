@@ -97,11 +97,16 @@ func (p *Path) replan(s *session) error {
 	m := p.k.coll.Maps[gatewayMapFilters]
 	if len(all) == 0 || !ok {
 		p.setFlags(def.slot, p.flags(def))
+		if !s.filtered {
+			return nil
+		}
+		s.filtered = false
 		if err := m.Delete(def.slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("xdp: filters: %w", err)
 		}
 		return nil
 	}
+	s.filtered = true
 	v := filters{N: uint32(len(all)), Otherwise: def.slot}
 	copy(v.Filter[:], all)
 	if err := m.Put(def.slot, v); err != nil {

@@ -27,6 +27,7 @@ const (
 	gatewayMapHops        = "hops"
 	gatewayMapPendings    = "pendings"
 	gatewayMapPolicies    = "policies"
+	gatewayMapPool        = "pool"
 	gatewayMapRoutes      = "routes"
 	gatewayMapScratch     = "scratch"
 	gatewayMapServices    = "services"
@@ -48,6 +49,8 @@ const (
 	gatewayVarMtu         = "mtu"
 	gatewayVarNeighbours  = "neighbours"
 	gatewayVarNetns       = "netns"
+	gatewayVarPool4       = "pool4"
+	gatewayVarPool4s      = "pool4s"
 	gatewayVarReport      = "report"
 	gatewayVarSlots       = "slots"
 	gatewayVarSlow4       = "slow4"
@@ -118,6 +121,7 @@ type gatewayMapSpecs struct {
 	Hops     *ebpf.MapSpec `ebpf:"hops"`
 	Pendings *ebpf.MapSpec `ebpf:"pendings"`
 	Policies *ebpf.MapSpec `ebpf:"policies"`
+	Pool     *ebpf.MapSpec `ebpf:"pool"`
 	Routes   *ebpf.MapSpec `ebpf:"routes"`
 	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
 	Services *ebpf.MapSpec `ebpf:"services"`
@@ -139,6 +143,8 @@ type gatewayVariableSpecs struct {
 	Mtu         *ebpf.VariableSpec `ebpf:"mtu"`
 	Neighbours  *ebpf.VariableSpec `ebpf:"neighbours"`
 	Netns       *ebpf.VariableSpec `ebpf:"netns"`
+	Pool4       *ebpf.VariableSpec `ebpf:"pool4"`
+	Pool4s      *ebpf.VariableSpec `ebpf:"pool4s"`
 	Report      *ebpf.VariableSpec `ebpf:"report"`
 	Slots       *ebpf.VariableSpec `ebpf:"slots"`
 	Slow4       *ebpf.VariableSpec `ebpf:"slow4"`
@@ -175,6 +181,7 @@ type gatewayMaps struct {
 	Hops     *ebpf.Map `ebpf:"hops"`
 	Pendings *ebpf.Map `ebpf:"pendings"`
 	Policies *ebpf.Map `ebpf:"policies"`
+	Pool     *ebpf.Map `ebpf:"pool"`
 	Routes   *ebpf.Map `ebpf:"routes"`
 	Scratch  *ebpf.Map `ebpf:"scratch"`
 	Services *ebpf.Map `ebpf:"services"`
@@ -197,6 +204,7 @@ func (m *gatewayMaps) Close() error {
 		m.Hops,
 		m.Pendings,
 		m.Policies,
+		m.Pool,
 		m.Routes,
 		m.Scratch,
 		m.Services,
@@ -219,6 +227,8 @@ type gatewayVariables struct {
 	Mtu         *ebpf.Variable `ebpf:"mtu"`
 	Neighbours  *ebpf.Variable `ebpf:"neighbours"`
 	Netns       *ebpf.Variable `ebpf:"netns"`
+	Pool4       *ebpf.Variable `ebpf:"pool4"`
+	Pool4s      *ebpf.Variable `ebpf:"pool4s"`
 	Report      *ebpf.Variable `ebpf:"report"`
 	Slots       *ebpf.Variable `ebpf:"slots"`
 	Slow4       *ebpf.Variable `ebpf:"slow4"`

@@ -62,7 +62,8 @@ func (p *Path) build() (err error) {
 	if err != nil {
 		return err
 	}
-	s := sizes{slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0}
+	_, pool := p.o.pool()
+	s := sizes{pool: pool, slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0}
 	if p.k, err = load(p.o.Pin, s, set); err != nil {
 		return err
 	}
@@ -111,6 +112,8 @@ func (o *Options) constants() (map[string]any, error) {
 		gatewayVarHasServices: flag(len(o.Userspace.Services) > 0), gatewayVarHasTowers: flag(len(o.Userspace.Towers) > 0),
 		gatewayVarNeighbours: flag(o.Userspace.Neighbours), gatewayVarSlow4: flag(o.Translated),
 	}
+	first, n := o.pool()
+	set[gatewayVarPool4], set[gatewayVarPool4s] = first, uint32(n)
 	if mtu := cmp.Or(o.Userspace.MTU, o.Userspace.Port.MTU()); mtu > 0 {
 		set[gatewayVarMtu] = uint32(mtu)
 	}

@@ -186,6 +186,7 @@ func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logg
 	must(t, netlink.RouteReplace(&netlink.Route{LinkIndex: w.sgi.Attrs().Index, Gw: net.IP(netThere.AsSlice()), Dst: &net.IPNet{IP: net.IP(dptest.Router.AsSlice()), Mask: net.CIDRMask(32, 32)}}))
 	o.Towers, o.Network = "s1", "sgi"
 	aside := &asidePort{in: make(chan []byte, 4096), closed: make(chan struct{})}
+	o.Pool = netip.MustParsePrefix("10.45.0.0/17") // the rig's own phone is not in it
 	o.Userspace = userspace.Options{
 		Local: netip.AddrPortFrom(townLocal4, 0), Local6: netip.AddrPortFrom(townLocal6, 0), Port: quiet{tun}, MTU: 1400, MaxBearers: 2048, Redirect: aside,
 		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, Router: dptest.Router, Router6: dptest.Router6,

@@ -24,6 +24,11 @@ func (p *Path) sweep() {
 			ended++
 		}
 	}
+	for i := range p.k.pool {
+		if slot := atomic.LoadUint32(&p.k.pool[i]); slot != 0 && (int(slot) > p.k.slots || atomic.LoadUint32(&p.k.policies[slot-1].TEID) == 0) {
+			atomic.StoreUint32(&p.k.pool[i], 0)
+		}
+	}
 	for _, name := range []string{gatewayMapUe4s, gatewayMapUe6s} {
 		m := p.k.coll.Maps[name]
 		var key []byte

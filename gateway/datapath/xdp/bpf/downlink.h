@@ -127,16 +127,14 @@ inline_ int wrap6(struct xdp_md *ctx, struct policy *p, struct way *w, u32 octet
 }
 
 /* whose gives the slot of the bearer of the phone a packet is for. */
-inline_ u32 *whose(struct xdp_md *ctx, struct packet *x)
+inline_ u32 whose(struct xdp_md *ctx, struct packet *x)
 {
 	if (x->family == 4) {
 		struct ip4 *h = at(ctx, x->at, sizeof(*h));
-		u32 dst = h ? h->dst : 0;
-		return map_lookup(&ue4s, &dst);
+		return h ? phone4(h->dst) : NO_BEARER;
 	}
 	struct ip6 *h = at(ctx, x->at, sizeof(*h));
-	u64 prefix = h ? h->dst[0] | (u64)h->dst[1] << 32 : 0;
-	return map_lookup(&ue6s, &prefix);
+	return h ? phone6(h->dst[0] | (u64)h->dst[1] << 32) : NO_BEARER;
 }
 
 static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
@@ -150,10 +148,9 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 	struct packet x = {.at = sizeof(*e)};
 	if (!read(ctx, &x, 1) || (e->type == be16(TYPE_IP4)) != (x.family == 4))
 		return XDP_PASS; /* the kernel drops it */
-	u32 *found = whose(ctx, &x);
-	if (!found) /* GTP comes from towers, not from here */
+	u32 slot = whose(ctx, &x);
+	if (slot == NO_BEARER) /* GTP comes from towers, not from here */
 		return outer(ctx) ? drop(s, DL_TUNNELLED) : XDP_PASS;
-	u32 slot = *found;
 	struct policy *p = map_lookup(&policies, &slot);
 	if (!p || x.ttl <= 1 || x.octets > mtu || (slow4 && x.family == 4))
 		return pass(s, 1);

@@ -245,6 +245,27 @@ inline_ u32 choose(struct packet *x, u32 slot)
 	return f->otherwise;
 }
 
+/* phone gives the slot of the default bearer of who has an address, else
+ * NO_BEARER. */
+inline_ u32 phone4(u32 address)
+{
+	u32 i = be32(address) - pool4;
+	u32 *slot;
+	if (likely(i < pool4s)) {
+		u32 pair = i / 2;
+		slot = map_lookup(&pool, &pair);
+		return slot ? read_once(slot[i & 1]) - 1 : NO_BEARER;
+	}
+	slot = map_lookup(&ue4s, &address);
+	return slot ? *slot : NO_BEARER;
+}
+
+inline_ u32 phone6(u64 prefix)
+{
+	u32 *slot = map_lookup(&ue6s, &prefix);
+	return slot ? *slot : NO_BEARER;
+}
+
 /* The way out: a device that redirects were proved on, and Ethernet addresses. */
 struct way {
 	u32 device;

@@ -112,10 +112,8 @@ inline_ int near(struct routes *r, struct packet *x)
 
 inline_ int neighbour_phone(struct packet *x)
 {
-	if (x->family == 4)
-		return map_lookup(&ue4s, &x->remote[3]) != 0;
-	u64 prefix = x->remote[0] | (u64)x->remote[1] << 32;
-	return map_lookup(&ue6s, &prefix) != 0;
+	u32 slot = x->family == 4 ? phone4(x->remote[3]) : phone6(x->remote[0] | (u64)x->remote[1] << 32);
+	return slot != NO_BEARER;
 }
 
 /* ask the kernel for the way. */
