@@ -31,18 +31,8 @@ func inMemory(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig))
 		}
 		return c
 	}
-	var tab *table.Table
-	if c.File != "" {
-		var err error
-		if tab, err = table.Open(c.File, 64, 64, len(c.Services) > 0); err != nil {
-			t.Skip(err)
-		}
-		defer func() {
-			if err := tab.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-	}
+	tab, closeTable := outliving(t, c)
+	defer closeTable()
 	w, aside := newWire(), newWire()
 	p, err := New(Options{
 		Conn: listen(local), Conn6: listen(local6), Port: w, Redirect: aside, Portal: c.Portal, Table: tab, Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers,
@@ -81,5 +71,22 @@ func inMemory(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig))
 	}
 	for _, i := range towers {
 		i.conn.Close()
+	}
+}
+
+// outliving opens the table that the rig's successor is to go on with, if there is
+// to be one.
+func outliving(t *testing.T, c dptest.Config) (tab *table.Table, end func()) {
+	if c.File == "" {
+		return nil, func() {}
+	}
+	tab, err := table.Open(c.File, 64, 64, len(c.Services) > 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	return tab, func() {
+		if err := tab.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

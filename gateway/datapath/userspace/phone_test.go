@@ -76,18 +76,12 @@ func phoneThroughSockets(t *testing.T, o ipstack.HostOptions, s datapath.Session
 			t.Fatalf("%v, %v", a, err)
 		}
 	}
-	web := &http.Client{Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true}}
-	for _, url := range []string{"http://web.campanile/", map[bool]string{true: "http://[2001:db8:45::1]/", false: "http://10.45.0.1/"}[s.IPv6.IsValid()]} {
-		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(file))
-		res, err := web.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(res.Body)
-		res.Body.Close()
-		if err != nil || !bytes.Equal(got, file) || <-uploaded != len(file) {
-			t.Errorf("%s: %d octets, %v", url, len(got), err)
-		}
+	urls := []string{"http://web.campanile/", "http://10.45.0.1/"}
+	if s.IPv6.IsValid() {
+		urls[1] = "http://[2001:db8:45::1]/"
+	}
+	for _, url := range urls {
+		exchangeFile(ctx, t, host, url, file, uploaded)
 	}
 	agree(p, host, b, datapath.Count{})
 	u, err := p.RemoveBearer(b.TEID)
@@ -101,6 +95,21 @@ func phoneThroughSockets(t *testing.T, o ipstack.HostOptions, s datapath.Session
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// exchangeFile uploads a file and downloads it.
+func exchangeFile(ctx context.Context, t *testing.T, host *ipstack.Host, url string, file []byte, uploaded <-chan int) {
+	t.Helper()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(file))
+	res, err := (&http.Client{Transport: &http.Transport{DialContext: host.DialContext, DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || !bytes.Equal(got, file) || <-uploaded != len(file) {
+		t.Errorf("%s: %d octets, %v", url, len(got), err)
 	}
 }
 
