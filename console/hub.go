@@ -117,7 +117,7 @@ func (h *hub) snapshot(now time.Time, st State) Snapshot {
 	s := Snapshot{At: now.UTC(), State: st, PhonesAll: len(st.Phones), TowersAll: len(st.Towers), Rates: h.history.total.rates(), CanClaim: h.canClaim}
 	s.State.Phones = nil
 	s.Towers = orEmpty(st.Towers[:min(len(st.Towers), maxTowers)])
-	s.Accounts, s.Unsettled, s.Network.S1AP = orEmpty(st.Accounts), orEmpty(st.Unsettled), orEmpty(st.Network.S1AP)
+	s.Accounts, s.Unsettled, s.Network.S1AP, s.Network.Pool = orEmpty(st.Accounts), orEmpty(st.Unsettled), orEmpty(st.Network.S1AP), orEmpty(st.Network.Pool)
 	s.Events = newest(st.Events)
 	for i := range st.Phones {
 		if st.Phones[i].State == "connected" {

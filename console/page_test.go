@@ -123,6 +123,7 @@ func picture(dir, name string, width int64, scheme string) chromedp.Action {
 // sent away, and a tower's name is an attack.
 func trouble(st *State) {
 	st.Chain.Running = false
+	st.Network.Pool = []PoolMember{{Text: "MME code 2 at 192.0.2.5:7102 is away since 12:00:00: no word; copies of 40 phones"}}
 	st.Towers[0].Name = `<img src=x onerror="document.title='owned'"><b>bold</b>`
 	st.Towers[0].Notice = "vouchers lag 4.2 MB; window 4.0 MB"
 	st.Towers[0].Tally.Lag = 4_200_000
@@ -183,7 +184,7 @@ func TestPageShowsTheNetwork(t *testing.T) {
 		chromedp.Poll(`document.querySelector('.claim').disabled`, nil, chromedp.WithPollingTimeout(5*time.Second)))
 
 	w.change(trouble)
-	run("trouble", reads("#halted", "Consensus halted at block 1 3"), reads("#towers h3", `<img src=x onerror=`),
+	run("trouble", reads("#halted", "Consensus halted at block 1 3"), reads("#pool.bad", "is away since 12:00:00"), reads("#towers h3", `<img src=x onerror=`),
 		reads("#towers", "vouchers lag 4.2 MB; window 4.0 MB", "4.20 MB of 4.00 MB"), reads("#phones", "its tower does not carry data", "EMM cause #15"), reads("#money", "not known now"),
 		chromedp.Poll(`document.title.startsWith('Monte Verde') && !document.querySelector('img, main b b')`, nil, chromedp.WithPollingTimeout(5*time.Second)),
 		picture(dir, "console-trouble", 1280, "light"), picture(dir, "console-trouble-phone", 390, "dark"))

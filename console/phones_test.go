@@ -39,7 +39,7 @@ func TestPhonePage(t *testing.T) {
 	s := serve(t, Options{State: w.look, Changed: w.changed, Phones: func(PhoneQuery) (PhoneList, error) { return PhoneList{}, nil },
 		Phone: func(id string) (PhoneDetail, bool) { return aPhone(time.Now()), id == "p3" }}, nil)
 	dir, base := artifacts(t), "http://"+s.Addr().String()
-	if err := chromedp.Run(ctx, chromedp.Navigate(base+"/"), reads("#s1ap", "S1AP: MME, agent towards the MME: SCTP over udp"), reads("#phone-list", "update due"), picture(dir, "network-leftovers", 1400, "light"),
+	if err := chromedp.Run(ctx, chromedp.Navigate(base+"/"), reads("#s1ap", "S1AP: MME, agent towards the MME: SCTP over udp"), reads("#pool", "Pool: MME code 2 at 192.0.2.5:7102 is there", "copies of 40 phones"), reads("#phone-list", "update due"), picture(dir, "network-leftovers", 1400, "light"),
 		shows(`a[href="/phone?id=p3"]`, true), chromedp.Navigate(base+"/phone?id=p3"),
 		reads("body", "00101········39", "idle for 8", "next update due", "no radio bearer"), reads("#done", "paging", "no answer from the phone", "15.0 s", "43.2 ms"),
 		picture(dir, "phone-wide", 1400, "light"), picture(dir, "phone-narrow", 400, "dark"),

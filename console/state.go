@@ -37,6 +37,13 @@ type Network struct {
 	Operator proof.OperatorKey `json:"operator"`
 	Law      string            `json:"law"`  // "virtual radio: nothing is transmitted"
 	S1AP     []string          `json:"s1ap"` // what S1AP runs over, and why: "MME: SCTP over kernel (this machine has it)"
+	Pool     []PoolMember      `json:"pool"` // other MMEs; none: it stands alone
+}
+
+// PoolMember is another MME of the pool.
+type PoolMember struct {
+	Up   bool   `json:"up"`   // it is heard
+	Text string `json:"text"` // "MME code 2 at 10.81.1.5:7102 is there since 12:00:00; copies of 40 phones"
 }
 
 // Chain is the ledger's head.

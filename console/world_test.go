@@ -56,7 +56,8 @@ func newWorld(t testing.TB) *world {
 	balance, spent := amount(t, "25000000000000000000"), amount(t, "974000000000000000000")
 	w.state = State{
 		Network: Network{Name: "Monte Verde", PLMN: "001/01", Operator: key(91), Law: "Virtual radio: nothing is transmitted.",
-			S1AP: []string{"MME, agent towards the MME: SCTP over udp (mme.sctp says so)"}},
+			S1AP: []string{"MME, agent towards the MME: SCTP over udp (mme.sctp says so)"},
+			Pool: []PoolMember{{Up: true, Text: "MME code 2 at 192.0.2.5:7102 is there since 12:00:00; copies of 40 phones"}}},
 		Chain: Chain{ID: "campanile-5f1c03ae", Height: 1204, Time: start, Running: true, Validators: 1},
 		Towers: []Tower{{
 			Key: key(167), Name: "San Rocco", ENB: "001/01-macro-0x19b", Cells: []string{"0019b01"}, OnAir: true, Since: start, Linked: true,

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,6 +49,11 @@ func askAt[T any](cmd *cobra.Command, g *globals, socket string, f func(context.
 	if s, ok := status.FromError(err); ok && err != nil {
 		switch s.Code() {
 		case codes.Unavailable:
+			if l, err := net.Dial("unix", sock); errors.Is(err, fs.ErrPermission) {
+				return out, fmt.Errorf("you may not open %s: only its owner may; run this as the user who runs the node", sock)
+			} else if err == nil {
+				l.Close()
+			}
 			role := "up"
 			if c, err := town.LoadConfig(g.home); err == nil {
 				role = c.Role

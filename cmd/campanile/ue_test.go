@@ -35,7 +35,7 @@ func running(t *testing.T) (home string, stop func()) {
 	for _, port := range []int{7100, 7101, 8080, 9100} {
 		own = append(own, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.46.1:%d", port))
 	}
-	own = append(own, "grpc = '127.0.0.1:9090'", "grpc = ''", "more_apns = []", "more_apns = ['ims']")
+	own = append(own, "grpc = '127.0.0.1:9090'", "grpc = ''", "more_apns = []", "more_apns = ['ims']", "inactivity = '10s'", "inactivity = '2s'")
 	if err := os.WriteFile(f, []byte(strings.NewReplacer(own...).Replace(string(b))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +115,9 @@ func TestPhoneVerbs(t *testing.T) {
 	has(say(2, "subscriber", "set", imsi, "--apn", "nowhere"), "network.more_apns")
 	has(say(0, "subscriber", "set", imsi, "--apn", "internet", "--apn", "ims,qci=5", "--apn", "*"), "internet, ims, * since block")
 	has(say(0, "subscriber", "list"), "ACCESS POINTS", "internet, ims, *")
+	transcript(t, home)
+	strangers(t, home)
+	paged(t, home)
 	has(say(0, "ue", "detach", "p1"), "network detach done")
 	stop()
 	has(say(1, "ue", "list"), "no node is running")

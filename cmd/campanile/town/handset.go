@@ -109,6 +109,7 @@ func (h handset) await(ctx context.Context, p mme.Phone, verb, procedure string,
 	h.t.role("admin").Info("operator asks", "verb", verb, "imsi", p.IMSI, "uid", uidOf(ctx))
 	late := time.NewTimer(askWait)
 	defer late.Stop()
+	var untold <-chan time.Time
 	for {
 		now, ok := h.t.mme.Phone(p.IMSI)
 		if !ok {
@@ -123,11 +124,13 @@ func (h handset) await(ctx context.Context, p mme.Phone, verb, procedure string,
 			}
 			return &pb.PhoneActionReply{Text: fmt.Sprintf("%s done in %v", procedure, past.Took.Round(time.Millisecond))}, nil
 		}
-		if procedure == "network detach" && now.State == mme.Deregistered && p.State != mme.Connected {
-			return &pb.PhoneActionReply{Text: "detached; the phone could not be told"}, nil
+		if untold == nil && procedure == "network detach" && now.State == mme.Deregistered && p.State != mme.Connected {
+			untold = time.After(time.Second) // a phone that was told has it in its history in a moment
 		}
 		select {
 		case <-changed:
+		case <-untold:
+			return &pb.PhoneActionReply{Text: "detached; the phone could not be told"}, nil
 		case <-late.C:
 			return nil, status.Errorf(codes.DeadlineExceeded, "begun, and not ended within %v: campanile ue show tells what becomes of it", askWait)
 		case <-ctx.Done():

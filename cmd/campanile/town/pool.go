@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"campanile.network/console"
 	"campanile.network/internal/config"
 	"campanile.network/internal/logs"
 	"campanile.network/internal/peertls"
@@ -83,8 +84,22 @@ func (t *Town) sayPool(say func(name, format string, args ...any)) {
 	if t.pool == nil {
 		return
 	}
-	s := t.pool.Stats()
-	for i, m := range s.Members {
+	members := t.poolMembers()
+	for _, m := range members {
+		say("pool", "%s", m.Text)
+	}
+	if len(members) == 0 {
+		say("pool", "no other member: see pool.members")
+	}
+}
+
+// poolMembers says of each other member of the pool whether it is heard, and of how many of its
+// phones this one has copies.
+func (t *Town) poolMembers() (out []console.PoolMember) {
+	if t.pool == nil {
+		return nil
+	}
+	for i, m := range t.pool.Stats().Members {
 		text := "is there"
 		if !m.Up {
 			text = "is away"
@@ -98,11 +113,9 @@ func (t *Town) sayPool(say func(name, format string, args ...any)) {
 		if m.Ahead != 0 {
 			text += fmt.Sprintf("; its clock is seen to be %v ahead", m.Ahead.Round(time.Second))
 		}
-		say("pool", "MME code %d at %v %s; copies of %d phones", m.Code, t.set.poolMembers[i].address, text, m.Replicas)
+		out = append(out, console.PoolMember{Up: m.Up, Text: fmt.Sprintf("MME code %d at %v %s; copies of %d phones", m.Code, t.set.poolMembers[i].address, text, m.Replicas)})
 	}
-	if len(s.Members) == 0 {
-		say("pool", "no other member: see pool.members")
-	}
+	return out
 }
 
 // liveMME is what of the MME's configuration is changed while it runs.
