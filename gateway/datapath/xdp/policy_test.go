@@ -49,10 +49,7 @@ func TestQuota(t *testing.T) {
 	if v, out := b.run("network", frame(down4(100))); v != xdpPass || len(out) != 114 || out[14] != 0x45 {
 		t.Errorf("verdict %d, frame %x", v, out)
 	}
-	var got []event
-	for _, e := range b.told(t) {
-		got = append(got, e)
-	}
+	got := b.told(t)
 	if len(got) != 2 || got[0] != (event{3, eventCrossed}) || got[1] != (event{3, eventQuota}) {
 		t.Errorf("told %v", got)
 	}

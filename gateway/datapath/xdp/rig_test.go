@@ -172,8 +172,8 @@ func young(ip []byte) []byte {
 	return ip
 }
 
-// newRig serves a data path; end ends it.
-func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logger) (r *rig, end func()) {
+// begin makes the data path itself.
+func begin(t *testing.T, c dptest.Config, o Options, logger *slog.Logger) (*Path, *asidePort) {
 	t.Helper()
 	tun, err := userspace.OpenTUN("ue0", netip.MustParsePrefix("10.45.255.1/16"), 1500)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EPERM) {
@@ -183,13 +183,15 @@ func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logg
 	dev, err := netlink.LinkByName("ue0")
 	must(t, err)
 	must(t, netlink.AddrReplace(dev, &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP("2001:db8:45::1"), Mask: net.CIDRMask(48, 128)}, Flags: unix.IFA_F_NODAD}))
-	must(t, netlink.RouteReplace(&netlink.Route{LinkIndex: w.sgi.Attrs().Index, Gw: net.IP(netThere.AsSlice()), Dst: &net.IPNet{IP: net.IP(dptest.Router.AsSlice()), Mask: net.CIDRMask(32, 32)}}))
+	sgi, err := netlink.LinkByName("sgi")
+	must(t, err)
+	must(t, netlink.RouteReplace(&netlink.Route{LinkIndex: sgi.Attrs().Index, Gw: net.IP(netThere.AsSlice()), Dst: &net.IPNet{IP: net.IP(dptest.Router.AsSlice()), Mask: net.CIDRMask(32, 32)}}))
 	o.Towers, o.Network = "s1", "sgi"
 	aside := &asidePort{in: make(chan []byte, 4096), closed: make(chan struct{})}
 	o.Pool = netip.MustParsePrefix("10.45.0.0/17") // the rig's own phone is not in it
 	o.Userspace = userspace.Options{
 		Local: netip.AddrPortFrom(townLocal4, 0), Local6: netip.AddrPortFrom(townLocal6, 0), Port: quiet{tun}, MTU: 1400, MaxBearers: 2048, Redirect: aside,
-		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, Router: dptest.Router, Router6: dptest.Router6,
+		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, Router: dptest.Router,
 		BufferPackets: 8, ReportOctets: 10_000, Logger: logger,
 	}
 	if len(c.Towers) > 0 {
@@ -200,6 +202,13 @@ func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logg
 		tun.Close()
 	}
 	needBPF(t, err)
+	return p, aside
+}
+
+// newRig serves a data path; end ends it.
+func newRig(t *testing.T, w *town, c dptest.Config, o Options, logger *slog.Logger) (r *rig, end func()) {
+	t.Helper()
+	p, aside := begin(t, c, o, logger)
 	r = &rig{t: t, town: w, aside: aside, path: p, tw: listenAt(t, w.towers, atTowers), nw: listenAt(t, w.network, atNetwork)}
 	must(t, p.PutSession(datapath.Session{ID: markSession, IPv4: markPhone, Open: true}))
 	must(t, p.PutBearer(datapath.Bearer{TEID: markTEID, Session: markSession, Default: true, Tunnel: datapath.Tunnel{Peer: markTower, TEID: markENB}}))
