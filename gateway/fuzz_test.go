@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"net/netip"
 	"testing"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/internal/memnet"
@@ -35,7 +37,8 @@ func idleGateway(t testing.TB) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Options{S11Conn: listen("127.0.0.30:2123"), S1U: netip.MustParseAddr("127.0.0.30"), Path: p, AllowUnsettled: true, MaxSessions: 8, Logger: quiet})
+	g, err := New(Options{S11Conn: listen("127.0.0.30:2123"), S1U: netip.MustParseAddr("127.0.0.30"), Path: p, AllowUnsettled: true, MaxSessions: 8, Gateways: []netip.Prefix{netip.MustParsePrefix("127.0.0.40/32")},
+		Policy: Policy{Asked: []id.QCI{8}}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,58 +56,150 @@ func createMessage(t testing.TB, imsi string) *gtpc.Message {
 		gtpc.BearerContext(0, gtpc.EBI(5), gtpc.QoS{QCI: 9}.IE()))
 }
 
-// FuzzS11 gives the handler any message: it answers requests it knows with a
-// cause, keeps its tables in step, and never panics.
+// seeds are messages of every kind that a gateway hears.
+func seeds(t testing.TB) (list []*gtpc.Message) {
+	const u = 0x100000
+	private, _ := gtpc.Private{Ticket: []byte("t"), Segment: []byte("s")}.IE()
+	enb := netip.MustParseAddr("127.0.0.12")
+	tft := eps.TFT{Operation: eps.TFTCreate, Filters: []eps.PacketFilter{{Direction: eps.FilterBidirectional, ID: 1, Precedence: 7,
+		Components: eps.FilterComponents{}.With(eps.FilterProtocol, 17)}}}
+	q := gtpc.QoS{QCI: 8}
+	s5 := createMessage(t, "001010123456788")
+	s5.IEs[3] = gtpc.FTEID{Interface: gtpc.IfS5SGWC, TEID: 9, Addr: netip.MustParseAddr("127.0.0.40")}.IE(0)
+	s5.IEs[4] = gtpc.BearerContext(0, gtpc.EBI(5), gtpc.FTEID{Interface: gtpc.IfS5SGWU, TEID: 10, Addr: netip.MustParseAddr("127.0.0.40")}.IE(2), gtpc.QoS{QCI: 9}.IE())
+	away := createMessage(t, "001010123456787")
+	away.IEs = append(away.IEs, gtpc.FTEID{Interface: gtpc.IfS5PGWC, Addr: netip.MustParseAddr("127.0.0.40")}.IE(1))
+	return []*gtpc.Message{
+		createMessage(t, "001010123456789"), s5, away,
+		gtpc.New(gtpc.ModifyBearerRequest, u, gtpc.BearerContext(0, gtpc.EBI(5), gtpc.FTEID{TEID: 5, Addr: enb}.IE(0)), private),
+		gtpc.New(gtpc.ModifyBearerRequest, u, gtpc.FTEID{Interface: gtpc.IfS11MME, TEID: 5, Addr: enb}.IE(0), gtpc.BearerContext(1, gtpc.EBI(5))),
+		gtpc.New(gtpc.ReleaseAccessBearersRequest, u), gtpc.New(gtpc.DownlinkDataNotFailure, u), gtpc.New(gtpc.DeleteSessionRequest, u, gtpc.EBI(5)),
+		gtpc.New(gtpc.SuspendNotification, u), gtpc.New(gtpc.ResumeNotification, u), gtpc.New(gtpc.ChangeNotificationRequest, u),
+		gtpc.New(gtpc.CreateForwardingRequest, u, gtpc.BearerContext(0, gtpc.EBI(5), gtpc.FTEID{Interface: gtpc.IfENBForwardDL, TEID: 7, Addr: enb}.IE(0))),
+		gtpc.New(gtpc.DeleteForwardingRequest, u),
+		gtpc.New(gtpc.BearerResourceCommand, u, gtpc.EBI(5), gtpc.PTI(3), q.FlowQoS(), ie.New(ie.TrafficAggregateDescription, 0, tft.AppendTo(nil))),
+		gtpc.New(gtpc.BearerResourceCommand, u, gtpc.EBI(5), gtpc.PTI(3), ie.New(ie.EPSBearerID, 1, []byte{6}), ie.New(ie.TrafficAggregateDescription, 0, tft.AppendTo(nil))),
+		gtpc.New(gtpc.ModifyBearerCommand, u, gtpc.AMBR{UL: 1000, DL: 1000}.IE(), gtpc.BearerContext(0, gtpc.EBI(5), q.IE())),
+		gtpc.New(gtpc.DeleteBearerCommand, u, gtpc.BearerContext(0, gtpc.EBI(6))),
+		gtpc.New(gtpc.CreateBearerRequest, u, gtpc.EBI(5), gtpc.BearerContext(0, ie.New(ie.EPSBearerID, 0, []byte{0}), ie.New(ie.BearerTFT, 0, tft.AppendTo(nil)),
+			gtpc.FTEID{Interface: gtpc.IfS5PGWU, TEID: 7, Addr: enb}.IE(1), q.IE())),
+		gtpc.New(gtpc.UpdateBearerRequest, u, gtpc.AMBR{UL: 1000, DL: 1000}.IE(), gtpc.BearerContext(0, gtpc.EBI(5), q.IE())),
+		gtpc.New(gtpc.DeleteBearerRequest, u, gtpc.EBI(5)), gtpc.New(gtpc.DeleteBearerRequest, u, ie.New(ie.EPSBearerID, 1, []byte{6})),
+		gtpc.New(gtpc.StopPagingIndication, u),
+	}
+}
+
+// FuzzS11 gives the handler any message, of an MME, an SGW or a PGW: it answers requests
+// it knows with a cause, keeps its tables in step, and never panics.
 func FuzzS11(f *testing.F) {
-	t, _ := gtpc.Private{Ticket: []byte("t"), Segment: []byte("s")}.IE()
-	for _, m := range []*gtpc.Message{
-		createMessage(f, "001010123456789"),
-		gtpc.New(gtpc.ModifyBearerRequest, 0x100000, gtpc.BearerContext(0, gtpc.EBI(5), gtpc.FTEID{TEID: 5, Addr: netip.MustParseAddr("127.0.0.12")}.IE(0)), t),
-		gtpc.New(gtpc.ReleaseAccessBearersRequest, 0x100000),
-		gtpc.New(gtpc.DownlinkDataNotFailure, 0x100000),
-		gtpc.New(gtpc.DeleteSessionRequest, 0x100000, gtpc.EBI(5)),
-	} {
+	for _, m := range seeds(f) {
 		b, err := m.Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, byte(0))
+		f.Add(b, byte(1))
+		f.Add(b, byte(2))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, who byte) {
+		g := idleGateway(t)
+		defer g.Close()
+		peer := netip.MustParseAddrPort("127.0.0.20:2123")
+		g.handle(peer, createMessage(t, "001010000000001"))
+		sgw := netip.MustParseAddrPort("127.0.0.40:2123")
+		for _, m := range seeds(t)[1:2] {
+			g.handle(sgw, m)
+		}
+		m, err := gtpc.Parse(b)
+		if err != nil || m.Type.Answer() == 0 && m.Type != gtpc.DownlinkDataNotFailure && m.Type != gtpc.StopPagingIndication {
+			return
+		}
+		if m.HasTEID && m.TEID == 0x100000 { // one of the phones that are there
+			for teid, u := range g.ues {
+				if u.s5() == (who == 1) {
+					m.TEID = teid
+				}
+			}
+		}
+		if who != 0 {
+			peer = sgw
+		}
+		res := g.handle(peer, m)
+		g.stop()
+		g.work.Wait()
+		if res != nil {
+			if _, err := res.Marshal(); err != nil {
+				t.Fatalf("answer cannot be sent: %v", err)
+			}
+		}
+		inStep(t, g)
+	})
+}
+
+// inStep checks that what is taken is what somebody has.
+func inStep(t *testing.T, g *Gateway) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, teids, ctrls, leases := 0, 0, len(g.ues)+len(g.uplinks), 0
+	for _, u := range g.ues {
+		n += len(u.sessions)
+		teids += len(u.forwards)
+		if len(u.sessions) == 0 {
+			t.Error("a phone without sessions is kept")
+		}
+	}
+	live := 0
+	for _, s := range g.sessions {
+		if !s.ended {
+			live++
+		}
+		if s.up == nil {
+			leases++
+		}
+		for _, b := range s.all() {
+			teids++
+			if b.up != 0 {
+				teids++
+			}
+		}
+	}
+	used := g.networks[0].v4.inUse()
+	if n != live || used != leases || g.teids.InUse() != teids || g.ctrl.InUse() != ctrls || len(g.captures) != 0 || g.opening != 0 {
+		t.Errorf("%d by phone, %d live; %d leases, want %d; %d TEIDs, want %d; %d control TEIDs, want %d; %d are being opened", n, live, used, leases,
+			g.teids.InUse(), teids, g.ctrl.InUse(), ctrls, g.opening)
+	}
+}
+
+// FuzzRestore gives a gateway any session of an earlier run: it takes it up whole or not
+// at all.
+func FuzzRestore(f *testing.F) {
+	g := idleGateway(f)
+	g.handle(netip.MustParseAddrPort("127.0.0.20:2123"), createMessage(f, "001010000000001"))
+	for _, s := range g.sessions {
+		b, err := json.Marshal(g.record(s))
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		g := idleGateway(t)
-		peer := netip.MustParseAddrPort("127.0.0.20:2123")
-		g.handle(peer, createMessage(t, "001010000000001"))
-		m, err := gtpc.Parse(b)
-		if err != nil || m.Type.Answer() == 0 && m.Type != gtpc.DownlinkDataNotFailure {
+		var r stored
+		if json.Unmarshal(b, &r) != nil {
 			return
 		}
-		if m.HasTEID && m.TEID == 0x100000 {
-			for t := range g.ues {
-				m.TEID = t // the phone that is there
-			}
+		g := idleGateway(t)
+		defer g.Close()
+		g.mu.Lock()
+		if err := g.restoreSession(r); err != nil {
+			g.salvage(r)
 		}
-		res := g.handle(peer, m)
-		if res != nil {
-			if _, err := res.Marshal(); err != nil {
-				t.Fatalf("answer cannot be sent: %v", err)
-			}
+		again := g.restoreSession(r)
+		g.mu.Unlock()
+		if len(g.sessions) > 1 || len(g.sessions) == 1 && again == nil {
+			t.Errorf("one record made %d sessions; the second time: %v", len(g.sessions), again)
 		}
-		n := 0
-		for _, u := range g.ues {
-			n += len(u.sessions)
-			if len(u.sessions) == 0 {
-				t.Error("a phone without sessions is kept")
-			}
-		}
-		live := 0
-		for _, s := range g.sessions {
-			if !s.ended {
-				live++
-			}
-		}
-		if n != live || g.networks[0].v4.inUse() != len(g.sessions) || g.teids.InUse() != len(g.sessions) || g.ctrl.InUse() != len(g.ues) {
-			t.Errorf("%d by phone, %d live, %d leases, %d TEIDs, %d control TEIDs of %d phones", n, live, g.networks[0].v4.inUse(), g.teids.InUse(), g.ctrl.InUse(), len(g.ues))
-		}
+		inStep(t, g)
 	})
 }
 

@@ -211,6 +211,9 @@ func (g *Gateway) sessionOf(r stored) (*session, error) {
 	if n.PGW.IsValid() {
 		return nil, fmt.Errorf("its APN %v goes to another gateway now", apn)
 	}
+	if r.Addr.Type() == 0 {
+		return nil, errors.New("it has no address")
+	}
 	return s, n.restore(imsi, r.Addr)
 }
 

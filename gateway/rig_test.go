@@ -59,7 +59,8 @@ type rig struct {
 	bearerCause gtpc.Cause
 	made        int
 	mmeConn     *memnet.Conn
-	leave       func() // ends gateway and data path
+	waiting     gtpc.Waiting // what the MME says with its answers to notifications
+	leave       func()       // ends gateway and data path
 }
 
 // inBubble runs body with a fresh rig in a synctest bubble.
@@ -146,6 +147,11 @@ func (r *rig) startMME(counter uint8) (stop func()) {
 			defer r.mu.Unlock()
 			r.pages = append(r.pages, why)
 			return r.pageWith
+		},
+		Waiting: func(*s11.Session, id.EBI) gtpc.Waiting {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.waiting
 		},
 		OnGatewayRestart: func(lost []*s11.Session) { r.lost += len(lost) },
 	})

@@ -39,6 +39,9 @@ type Options struct {
 	// (gtpc.UnableToPageUE, gtpc.ContextNotFound ...). It must not block nor call
 	// the Client. nil refuses.
 	OnDownlinkData func(s *Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause
+	// Waiting says what else the gateway is told with the answer: until when it is not to
+	// tell again. It must not block nor call the Client. nil: nothing.
+	Waiting func(s *Session, ebi id.EBI) gtpc.Waiting
 	// OnGatewayRestart says that the gateway has lost every session of before, or
 	// has ended one whose ticket is used up; it must not block nor call the Client.
 	// Those sessions are already forgotten here.
@@ -185,7 +188,11 @@ func (c *Client) handle(peer netip.AddrPort, m *gtpc.Message) *gtpc.Message {
 	if c.o.OnDownlinkData != nil {
 		cause = c.o.OnDownlinkData(s, ebi, why)
 	}
-	return gtpc.New(gtpc.DownlinkDataNotificationAck, s.remote, ie.NewCause(uint8(cause), 0, 0, 0, nil))
+	ies := []*ie.IE{ie.NewCause(uint8(cause), 0, 0, 0, nil)}
+	if c.o.Waiting != nil {
+		ies = append(ies, c.o.Waiting(s, ebi).IEs()...)
+	}
+	return gtpc.New(gtpc.DownlinkDataNotificationAck, s.remote, ies...)
 }
 
 // restarted forgets what a restarted gateway has lost (TS 23.007 §14.1A.1).

@@ -66,11 +66,15 @@ func (c *Client) Create(ctx context.Context, r CreateSession) (*Session, error) 
 	if r.Address == (gtpc.Address{}) {
 		r.Address = gtpc.Any(r.PDNType)
 	}
+	var dual *ie.IE // all eNBs and MMEs have both addresses on one bearer (TS 29.274 §8.12, DAF)
+	if r.PDNType == gtpc.PDNIPv4v6 {
+		dual = ie.New(ie.Indication, 0, []byte{0x80, 0})
+	}
 	res, err := c.ep.Request(ctx, c.o.Gateway, gtpc.New(gtpc.CreateSessionRequest, remote,
 		gtpc.IMSIIE(r.IMSI), gtpc.MSISDNIE(r.MSISDN), gtpc.MEI(r.IMEI), gtpc.ULI(r.TAI, r.ECGI), gtpc.ServingNetwork(r.TAI.PLMN),
 		ie.New(ie.RATType, 0, []byte{gtpc.RATEUTRAN}), c.fteid(t.local),
 		gtpc.FTEID{Interface: gtpc.IfS5PGWC, Addr: c.o.Gateway.Addr()}.IE(1),
-		gtpc.APNIE(r.APN), ie.New(ie.SelectionMode, 0, []byte{0}), ie.New(ie.PDNType, 0, []byte{r.PDNType}),
+		dual, gtpc.APNIE(r.APN), ie.New(ie.SelectionMode, 0, []byte{0}), ie.New(ie.PDNType, 0, []byte{r.PDNType}),
 		r.Address.IE(), ie.New(ie.APNRestriction, 0, []byte{0}), r.AMBR.IE(), pco,
 		gtpc.BearerContext(0, gtpc.EBI(r.EBI), gtpc.QoS{ARP: r.ARP, QCI: r.QCI}.IE()),
 		c.ep.Recovery(), private))
