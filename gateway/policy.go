@@ -72,11 +72,9 @@ func (g *Gateway) putSession(s *session, resume bool) error {
 	return g.path.PutSession(g.pathSession(s, resume))
 }
 
-// pathSession is the session as the data path sees it. Its uplink is bounded by phone and
-// eNB (TS 23.401 §4.7.3): what were thrown away here a tower has counted, and is to be
-// paid for.
+// pathSession is the session as the data path sees it.
 func (g *Gateway) pathSession(s *session, resume bool) datapath.Session {
-	d := datapath.Session{ID: s.id, AMBR: datapath.Rates{DL: uint64(s.ambr.DL)}, Open: s.net.Open || s.lenient, Resume: resume}
+	d := datapath.Session{ID: s.id, AMBR: datapath.Rates{UL: uint64(s.ambr.UL), DL: uint64(s.ambr.DL)}, Open: s.net.Open || s.lenient, Resume: resume}
 	if s.up != nil {
 		return d // the PGW has the addresses
 	}
