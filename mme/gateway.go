@@ -41,6 +41,9 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 		QCI: w.QCI, ARP: gtpc.ARP{Level: w.ARP, Preemptable: true}, AMBR: gtpc.AMBR{UL: w.AMBRUL, DL: w.AMBRDL},
 		TAI: tai, ECGI: cell, PCO: w.pco, Ticket: told.raw, Address: w.address(),
 	}
+	if u.opening.Active(ebi) {
+		c.withdraw()
+	}
 	u.opening = u.opening.With(ebi)
 	if err := c.intend(); err != nil {
 		return nil, err
@@ -53,6 +56,8 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 	c.m.busy.gatewayAnswered(err)
 	if answered(err) {
 		u.opening = 0
+	} else if s == nil {
+		c.withdraw()
 	}
 	if s != nil {
 		p, u.shown = newPDN(s, told), told
@@ -70,6 +75,18 @@ func (c *conn) createSession(w wish) (*pdn, error) {
 	}
 	u.show(u.showBearers)
 	return p, nil
+}
+
+// withdraw ends sessions beside others that the gateway may have opened unheard: it
+// refuses another on their bearers (TS 29.274 §7.2.1). One that was to be the first
+// makes room for the next.
+func (c *conn) withdraw() {
+	if len(c.ue.pdns) == 0 || c.m.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.m.ctx, c.m.o.GatewayTimeout)
+	defer cancel()
+	c.m.deleteUnheard(ctx, c.ue)
 }
 
 // firstEBI is what freeEBI gives first.

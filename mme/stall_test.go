@@ -10,6 +10,7 @@ import (
 	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/mme/s11"
+	"campanile.network/sdr/sim"
 )
 
 // whole says that the gateway has one session of a phone, with the tunnel end that
@@ -139,5 +140,34 @@ func TestServiceRequestOvertakesRelease(t *testing.T) {
 		q.setupResponse()
 		time.Sleep(time.Second)
 		q.whole()
+	})
+}
+
+// deafGateway opens sessions beside others, and its answer is lost.
+type deafGateway struct{ *testGateway }
+
+func (g *deafGateway) Create(ctx context.Context, r s11.CreateSession) (*s11.Session, error) {
+	s, err := g.testGateway.Create(ctx, r)
+	if r.Beside == nil || err != nil {
+		return s, err
+	}
+	return nil, errDeaf
+}
+
+// A session that the gateway has opened unheard, beside another, does not stay there.
+func TestSessionUnheardIsWithdrawn(t *testing.T) {
+	playSim(t, nil, sim.ENBOptions{}, sim.PhoneOptions{}, func(l *simLife) {
+		l.w.severalAPNs()
+		_, err := l.p.Attach(l.ctx)
+		l.ok("attach", err)
+		l.w.m.o.Gateway = &deafGateway{l.w.gw}
+		if _, err = l.p.Connect(l.ctx, ims, eps.PDNTypeIPv4); err == nil {
+			t.Error("connected without the gateway's answer")
+		}
+		synctest.Wait()
+		l.w.gw.only(l.w)
+		l.w.m.o.Gateway = l.w.gw
+		_, err = l.p.Connect(l.ctx, ims, eps.PDNTypeIPv4)
+		l.ok("connect", err)
 	})
 }

@@ -77,17 +77,30 @@ func (d *moodyDisk) Commit(ctx context.Context, changes []Change) error {
 type farGateway struct {
 	*testGateway
 	*dice
-	unheard map[id.IMSI]string // of which phone's sessions the MME has given up
+	unheard map[id.IMSI]string   // what of a phone's sessions the MME has given up to ask
+	asked   map[id.IMSI][]string // what was asked, and when
+}
+
+func (g *farGateway) tell(imsi id.IMSI, what ...any) {
+	g.testGateway.mu.Lock()
+	defer g.testGateway.mu.Unlock()
+	l := append(g.asked[imsi], time.Now().Format("04:05.000 ")+fmt.Sprintln(what...))
+	g.asked[imsi] = l[max(0, len(l)-40):]
 }
 
 // errDeaf says that no answer has come in time.
 var errDeaf = errors.New("the gateway does not answer")
 
 // over takes a request to the gateway and its answer back (TS 29.274 §7.6).
-func (g *farGateway) over(ctx context.Context, imsi id.IMSI, what string, do func() error) error {
+func (g *farGateway) over(ctx context.Context, imsi id.IMSI, what string, ask func() error) error {
 	const t3, n3 = 3 * time.Second, 3
 	answer := make(chan error, n3)
-	do = sync.OnceValue(do)
+	g.tell(imsi, what, "asked")
+	do := sync.OnceValue(func() error {
+		err := ask()
+		g.tell(imsi, what, "done:", err)
+		return err
+	})
 	for range n3 {
 		lost, dumb := g.falls(12), g.falls(12)
 		there, back := g.upTo(200*time.Millisecond), g.upTo(200*time.Millisecond)
@@ -103,6 +116,7 @@ func (g *farGateway) over(ctx context.Context, imsi id.IMSI, what string, do fun
 		select {
 		case err := <-answer:
 			t.Stop()
+			g.tell(imsi, what, "answered")
 			return err
 		case <-ctx.Done():
 			t.Stop()
@@ -161,7 +175,16 @@ func (g *farGateway) Modify(ctx context.Context, s *s11.Session, m s11.ModifyBea
 }
 
 func (g *farGateway) Release(ctx context.Context, s *s11.Session) error {
-	return g.over(ctx, s.IMSI, "release", g.of(s, func() error { return g.testGateway.Release(context.Background(), s) }))
+	return g.over(ctx, s.IMSI, "release", g.of(s, func() error {
+		g.testGateway.mu.Lock()
+		defer g.testGateway.mu.Unlock()
+		for had, x := range g.sessions {
+			if had.IMSI == s.IMSI { // it is for all
+				x.enb = s11.FTEID{}
+			}
+		}
+		return nil
+	}))
 }
 
 func (g *farGateway) Delete(ctx context.Context, s *s11.Session) error {
@@ -196,7 +219,7 @@ func FuzzStalls(f *testing.F) {
 		var far *farGateway
 		play(t, func(o *Options) {
 			noUpdates(o)
-			far = &farGateway{o.Gateway.(*testGateway), d, map[id.IMSI]string{}}
+			far = &farGateway{o.Gateway.(*testGateway), d, map[id.IMSI]string{}, map[id.IMSI][]string{}}
 			o.Events, o.Gateway, o.Store = nil, far, &moodyDisk{newDisk(), d}
 		}, func(w *world) {
 			ctx, stop := context.WithCancel(context.Background())
@@ -206,6 +229,7 @@ func FuzzStalls(f *testing.F) {
 			for n := range uint32(stormTowers) {
 				w.towers[0x100+n] = [32]byte{byte(n + 1)}
 			}
+			w.severalAPNs()
 			phones := s.population(ctx, 12)
 			for round := range uint64(4) {
 				s.round(phones, seed<<8|round)
@@ -261,7 +285,9 @@ func (s *stallStorm) act(p *citizen, rnd *rand.Rand) error {
 		_, err := p.Attach(ctx)
 		return err
 	case sim.Idle:
-		switch rnd.IntN(4) {
+		switch rnd.IntN(5) {
+		case 2:
+			return s.page(ctx, p)
 		case 0:
 			return p.Update(ctx, eps.UpdatePeriodic)
 		case 1:
@@ -269,7 +295,7 @@ func (s *stallStorm) act(p *citizen, rnd *rand.Rand) error {
 		}
 		return p.ServiceRequest(ctx, s1ap.RRCEstablishmentCauseMoData)
 	}
-	switch rnd.IntN(9) {
+	switch rnd.IntN(11) {
 	case 0:
 		return p.Update(ctx, eps.UpdateTA)
 	case 1:
@@ -278,6 +304,11 @@ func (s *stallStorm) act(p *citizen, rnd *rand.Rand) error {
 		return p.HandOver(ctx, s.towers[rnd.IntN(stormTowers)], 0)
 	case 3:
 		return p.HandOverX2(ctx, s.towers[rnd.IntN(stormTowers)], 0)
+	case 9:
+		_, err := p.Connect(ctx, ims, eps.PDNTypeIPv4)
+		return err
+	case 10:
+		return p.Disconnect(ctx, 6)
 	case 4, 5:
 		return p.Detach(ctx, rnd.IntN(2) == 0)
 	}
@@ -299,7 +330,7 @@ func (s *stallStorm) heal(p *citizen) {
 		time.Sleep(20 * time.Second)
 	}
 	synctest.Wait()
-	if x, up := s.session(p); p.State() != sim.Connected || x == nil || !up {
+	if ph, _ := s.w.m.Phone(p.imsi); p.State() != sim.Connected || ph.State != Connected {
 		s.fail(p, fmt.Sprintf("is not served when all is calm: %v", err))
 	}
 }
@@ -312,23 +343,30 @@ func (s *stallStorm) agree(p *citizen) {
 	}
 	g := s.far.testGateway
 	g.mu.Lock()
-	n, up := 0, false
+	n, ups, want := 0, 0, 0
+	for _, b := range i.Bearers {
+		if b.EBI == b.Linked {
+			want++
+		}
+	}
 	for x, state := range g.sessions {
 		if x.IMSI == p.imsi {
-			n++
-			up = up || state.enb.TEID != 0
+			if n++; state.enb.TEID != 0 {
+				ups++
+			}
 		}
 	}
 	why := s.far.unheard[p.imsi]
 	g.mu.Unlock()
+	registered := i.State == Idle || i.State == Connected
 	switch {
-	case n > 1:
+	case n > want && (registered || n > 1) && why == "":
 		s.fail(p, "has sessions left behind")
-	case (i.State == Idle || i.State == Connected) && n != 1:
+	case registered && (n < want || want == 0):
 		s.fail(p, "is registered without a session")
-	case i.State == Connected && !up:
+	case i.State == Connected && ups < want:
 		s.fail(p, "is connected without a tunnel")
-	case i.State == Idle && up && !strings.Contains(why, "release"):
+	case i.State == Idle && ups > 0 && !strings.Contains(why, "release"):
 		s.fail(p, "is idle with a tunnel")
 	case i.State == Deregistered && n != 0 && why == "":
 		s.fail(p, "is deregistered with a session")
@@ -347,19 +385,9 @@ func (s *stallStorm) fail(p *citizen, what string) {
 			t.Logf("session %v: tunnel %v, EBI %d", x.Address, state.enb, x.EBI)
 		}
 	}
-	t.Logf("not heard of the gateway: %q", s.far.unheard[p.imsi])
+	t.Logf("not heard of the gateway: %q; it was asked\n%s", s.far.unheard[p.imsi], strings.Join(s.far.asked[p.imsi], ""))
 	s.far.testGateway.mu.Unlock()
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	var lines []string
-	for line := range strings.Lines(s.w.log.String()) {
-		if strings.Contains(line, p.imsi.Digits()) || strings.Contains(line, "records") {
-			lines = append(lines, line)
-		}
-	}
-	t.Logf("log:\n%s", strings.Join(lines[max(0, len(lines)-25):], ""))
 	for _, h := range ph.History[:min(8, len(ph.History))] {
 		t.Logf("%v %s: %s %s", h.At.Format(time.TimeOnly), h.Procedure, h.Cause, h.Why)
 	}
-	s.w.log.Reset()
 }
