@@ -97,15 +97,10 @@ func (c *course) load(p *place, n int, shuffled bool) *ebpf.Collection {
 		must(c.t, spec.Variables[name].Set(v))
 	}
 	coll, err := ebpf.NewCollection(spec)
-	needBPF(c.t, wrapLoad(err))
-	return coll
-}
-
-func wrapLoad(err error) error {
-	if err == nil {
-		return nil
+	if err != nil {
+		needBPF(c.t, explain(err))
 	}
-	return explain(err)
+	return coll
 }
 
 func tally(t testing.TB, c *ebpf.Collection) (v [4]uint64) {
