@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ type GatewayConfig struct {
 	PhoneKbps  int             `toml:"phone_kbps" comment:"Bit rate that a session's phone can have guaranteed so, kbit/s each way."`
 	Gateways   []string        `toml:"gateways" comment:"Address ranges of other operators' gateways that S5/S8 is spoken with: SGWs that may use this PGW, and PGWs that an MME may name."`
 
-	APNs []APNConfig `toml:"apns" comment:"Further access points, each in a section [[gateway.apns]] with name, pool, pool6, dns, mtu, single_address, open, pgw (address of the gateway that has it, over S5/S8; then no pools) and static, a table of IMSI = 'IPv4 address, IPv6 prefix'."`
+	APNs []APNConfig `toml:"apns" comment:"Access points with addresses of their own (those of network.more_apns have this section's), each in a section [[gateway.apns]] with name, pool, pool6, dns, mtu, single_address, open, pgw (address of the gateway that has it, over S5/S8; then no pools) and static, a table of IMSI = 'IPv4 address, IPv6 prefix'."`
 }
 
 // APNConfig is an access point beside network.apn.
@@ -110,8 +111,10 @@ func (c GatewayConfig) networks(s settings, bad mistake) ([]gateway.Network, err
 	if !s.pool.Contains(s.router) {
 		return nil, bad("gateway.router", fmt.Errorf("%v is not in gateway.pool, %v", s.router, s.pool), "write an address of the pool")
 	}
-	if !s.emergency.IsZero() {
-		n.Also = []id.APN{s.emergency}
+	for _, name := range s.apns()[1:] {
+		if !slices.ContainsFunc(c.APNs, func(a APNConfig) bool { return a.Name == name.String() }) {
+			n.Also = append(n.Also, name)
+		}
 	}
 	all := []gateway.Network{n}
 	for _, a := range c.APNs {

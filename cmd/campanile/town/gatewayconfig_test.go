@@ -30,6 +30,7 @@ func TestGatewayConfig(t *testing.T) {
 	s, err := load(`
 [network]
 emergency_apn = "sos"
+more_apns = ["mms", "ims"]
 [gateway]
 pool6 = "fd45::/48"
 dns = ["10.45.0.1", "2001:db8::53"]
@@ -50,7 +51,7 @@ pgw = "192.0.2.7"
 		t.Fatal(err)
 	}
 	o := s.gatewayOptions
-	if n := o.Networks; len(n) != 3 || len(n[0].Also) != 1 || len(n[0].DNS) != 2 || n[0].IPv6[0] != netip.MustParsePrefix("fd45::/48") || !n[1].Single || len(n[1].Static) != 1 ||
+	if n := o.Networks; len(n) != 3 || len(n[0].Also) != 2 || len(n[0].DNS) != 2 || n[0].IPv6[0] != netip.MustParsePrefix("fd45::/48") || !n[1].Single || len(n[1].Static) != 1 ||
 		n[2].PGW != netip.MustParseAddr("192.0.2.7") || o.Policy.DSCP[9] != 8 || o.Policy.DSCP[1] != 46 || o.Policy.Guaranteed != 128_000 || len(o.Gateways) != 1 {
 		t.Errorf("%+v", o)
 	}
