@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -17,6 +18,7 @@ import (
 )
 
 func main() {
+	threads()
 	ctx, drain := context.WithCancel(context.Background())
 	go obey(drain)
 	c, err := root().ExecuteContextC(ctx)
@@ -24,6 +26,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "campanile:", said(c, err))
 	}
 	os.Exit(exitCode(err))
+}
+
+// threads lets something go on while a thread waits for the disk, also where there is
+// one processor: Go notices such a wait only after up to 10 ms, and a phone's procedure
+// has several.
+func threads() {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
 }
 
 // obey drains at the first signal and ends the process at a second one, with 128

@@ -83,14 +83,14 @@ func (f *loadFlags) ownTarget(ctx context.Context, g *globals, o bench.Options, 
 		args = append(args, "--store", store)
 	}
 	child := exec.CommandContext(ctx, self, args...)
-	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", f.procs))
+	child.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(2, f.procs))) // as main has it
 	child.Stderr = os.Stderr
 	in, err1 := child.StdinPipe()
 	out, err2 := child.StdoutPipe()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	if err := child.Start(); err != nil {
+	if err := startOn(child, f.procs); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	t := &target{name: "an MME of our own, with a home and a gateway that do next to nothing", end: func() {
