@@ -20,7 +20,7 @@ build: ## bin/campanile, static
 	$(GO) build -ldflags '-s -w' -o bin/campanile ./cmd/campanile
 
 test: lint ## lint and all tests
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 lint: ## gofmt, vet, staticcheck
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt these:"; echo "$$files"; exit 1; }

@@ -26,7 +26,15 @@ import (
 
 func initChain(t *testing.T) (string, Genesis) {
 	t.Helper()
-	home := t.TempDir()
+	home, err := os.MkdirTemp(t.TempDir(), "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// CometBFT's address book is written once more after its node has stopped.
+		for n := 0; os.RemoveAll(home) != nil && n < 100; n++ {
+		}
+	})
 	g, err := Init(home, GenesisOptions{Accounts: []GenesisAccount{{Name: "operator", Balance: proof.AmountOf(5)}, {Name: "owner"}}, ChallengeTime: time.Hour})
 	if err != nil {
 		t.Fatal(err)
