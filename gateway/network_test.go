@@ -142,15 +142,15 @@ func TestNotificationsThatAreNotWanted(t *testing.T) {
 		r.dl(s, 100)
 		time.Sleep(time.Minute)
 		r.dl(s, 101)
-		if len(r.pages) != 1 || r.gw.Stats().Path.Buffered != 2 {
-			t.Fatalf("%d notifications, %d packets wait", len(r.pages), r.gw.Stats().Path.Buffered)
+		if r.notified() != 1 || r.gw.Stats().Path.Buffered != 2 {
+			t.Fatalf("%d notifications, %d packets wait", r.notified(), r.gw.Stats().Path.Buffered)
 		}
 		time.Sleep(10 * time.Minute)
 		r.waiting = gtpc.Waiting{}
 		r.answerPages(gtpc.Accepted)
 		r.dl(s, 102)
-		if len(r.pages) != 2 {
-			t.Errorf("%d notifications after it woke", len(r.pages))
+		if r.notified() != 2 {
+			t.Errorf("%d notifications after it woke", r.notified())
 		}
 		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 2)}))
 		for n := range 3 {
@@ -162,19 +162,19 @@ func TestNotificationsThatAreNotWanted(t *testing.T) {
 		r.waiting = gtpc.Waiting{Throttle: 10 * time.Minute, Factor: 100, Delay: time.Second}
 		r.dl(s, 50)
 		time.Sleep(11 * time.Second)
-		told := len(r.pages)
+		told := r.notified()
 		for range 5 {
 			r.dl(s, 50)
 			time.Sleep(11 * time.Second)
 		}
-		if len(r.pages) != told || r.gw.Stats().NotTold["throttled"] == 0 {
-			t.Errorf("%d notifications more to an MME that wants none; %v", len(r.pages)-told, r.gw.Stats().NotTold)
+		if r.notified() != told || r.gw.Stats().NotTold["throttled"] == 0 {
+			t.Errorf("%d notifications more to an MME that wants none; %v", r.notified()-told, r.gw.Stats().NotTold)
 		}
 		time.Sleep(10 * time.Minute)
 		r.suspend(s, gtpc.SuspendNotification)
 		r.dl(s, 60)
-		if len(r.pages) != told || r.gw.Stats().Path.Buffered != 0 || r.gw.Stats().NotTold["suspended"] == 0 {
-			t.Errorf("%d notifications, %+v", len(r.pages), r.gw.Stats())
+		if r.notified() != told || r.gw.Stats().Path.Buffered != 0 || r.gw.Stats().NotTold["suspended"] == 0 {
+			t.Errorf("%d notifications, %+v", r.notified(), r.gw.Stats())
 		}
 		m := gtpc.New(gtpc.ResumeNotification, st.Remote)
 		m.Seq = 1234
@@ -184,8 +184,8 @@ func TestNotificationsThatAreNotWanted(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		r.dl(s, 60)
 		time.Sleep(2 * time.Second) // it is to be delayed by a second
-		if len(r.pages) != told+1 {
-			t.Errorf("%d notifications after Resume", len(r.pages)-told)
+		if r.notified() != told+1 {
+			t.Errorf("%d notifications after Resume", r.notified()-told)
 		}
 	})
 }

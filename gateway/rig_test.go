@@ -132,6 +132,13 @@ func (r *rig) serve(f func(context.Context) error) func() {
 	}
 }
 
+// notified is how many Downlink Data Notifications the MME has heard.
+func (r *rig) notified() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.pages)
+}
+
 func (r *rig) startMME(counter uint8) (stop func()) {
 	var err error
 	r.mmeConn = r.listen(mmeIP, 2123)

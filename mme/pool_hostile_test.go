@@ -185,14 +185,19 @@ func TestPoolTidiesLate(t *testing.T) {
 			} else {
 				b.kill()
 			}
-			asked := len(w.gw.said)
+			said := func() []string {
+				w.gw.mu.Lock()
+				defer w.gw.mu.Unlock()
+				return slices.Clone(w.gw.said)
+			}
+			asked := len(said())
 			a.revive()
 			time.Sleep(heardWait - time.Second)
-			if more := w.gw.said[asked:]; len(more) != 0 {
+			if more := said()[asked:]; len(more) != 0 {
 				t.Errorf("the gateway was asked %v at once", more)
 			}
 			time.Sleep(time.Minute)
-			more := w.gw.said[asked:]
+			more := said()[asked:]
 			if hears && len(more) != 0 || !hears && !slices.Contains(more, "release") {
 				t.Errorf("members hear each other: %v; the gateway was asked %v", hears, more)
 			}

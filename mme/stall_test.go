@@ -160,6 +160,7 @@ func TestSessionUnheardIsWithdrawn(t *testing.T) {
 		l.w.severalAPNs()
 		_, err := l.p.Attach(l.ctx)
 		l.ok("attach", err)
+		synctest.Wait()
 		l.w.m.o.Gateway = &deafGateway{l.w.gw}
 		if _, err = l.p.Connect(l.ctx, ims, eps.PDNTypeIPv4); err == nil {
 			t.Error("connected without the gateway's answer")
