@@ -195,7 +195,7 @@ func stranger(t *testing.T, file []byte, least int) {
 		t.Fatal(err)
 	}
 	show := func(filter string) []string {
-		out, err := exec.Command("tshark", "-r", name, "-o", "sctp.checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y", filter).Output()
+		out, err := exec.Command("tshark", "-r", name, "-o", "sctp.checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-o", "nas-eps.null_decipher:FALSE", "-Y", filter).Output()
 		if err != nil {
 			t.Fatalf("tshark -Y %q: %v", filter, err)
 		}
