@@ -200,6 +200,8 @@ func (w *world) homeRouter() {
 	}
 	w.ip("netns exec @nat sysctl -qw net.ipv4.ip_forward=1")
 	w.masquerade("masquerade fully-random")
+	w.crossing("core")
+	w.crossing("tower")
 }
 
 // masquerade has the router begin anew: it forgets what it knew, and gives ports

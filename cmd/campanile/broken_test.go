@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -27,7 +28,7 @@ func (w *world) says(p *process, text string) {
 const underWay = 4096
 
 // even wants what the gateway carried to be promised to the tower, no octet
-// twice, and the tower to have counted no more.
+// twice, and the tower to have counted no more, but for what was lost between.
 func (w *world) even() {
 	w.t.Helper()
 	w.evenOver("tower", "enb-agent")
@@ -36,19 +37,66 @@ func (w *world) even() {
 // evenOver is even for the only towers there are, by namespace and home.
 func (w *world) evenOver(where ...string) {
 	w.t.Helper()
+	var said string
+	defer func() {
+		if w.t.Failed() {
+			w.t.Log(said)
+		}
+	}()
 	w.until(30*time.Second, "both counts equal and paid", func() bool {
 		// First the towers: what is promised since is carried, too.
-		var promised, unpaid uint64
+		var promised, unpaid, up, down uint64
 		for i := 0; i < len(where); i += 2 {
 			p, u := w.vouchers(where[i], where[i+1])
 			promised, unpaid = promised+p, unpaid+u
+			sent, got := w.crossed(where[i])
+			up, down = up+sent, down+got
 		}
+		sent, got := w.crossed("core")
+		up, down = up-min(got, up), sent-min(down, sent)
 		carried := w.carried()
 		if promised > carried {
 			w.t.Fatalf("%d octets promised, %d carried", promised, carried)
 		}
-		return promised > 0 && carried-promised <= underWay && unpaid <= underWay
+		said = fmt.Sprintf("%d octets carried, %d promised, %d unpaid; lost on the way: %d up, %d down", carried, promised, unpaid, up, down)
+		return promised > 0 && carried-promised <= down+underWay && unpaid <= up+underWay
 	})
+}
+
+// crossing counts what a host sends and gets by GTP-U, its headers too.
+func (w *world) crossing(ns string) {
+	w.t.Helper()
+	for _, l := range []string{
+		"table ip way",
+		"chain ip way out { type filter hook output priority 0 ; }",
+		"chain ip way in { type filter hook input priority 0 ; }",
+		"rule ip way out oifname != lo udp sport 2152 counter",
+		"rule ip way in iifname != lo udp dport 2152 counter",
+	} {
+		w.ip("netns exec @" + ns + " nft add " + l)
+	}
+}
+
+// crossed is what crossing has counted, in octets; nothing where it was not asked.
+func (w *world) crossed(ns string) (sent, got uint64) {
+	out, err := exec.Command("ip", "netns", "exec", w.ns(ns), "nft", "list", "table", "ip", "way").Output()
+	if err != nil {
+		return 0, 0
+	}
+	for _, l := range strings.Split(string(out), "\n") {
+		var p, n uint64
+		if i := strings.Index(l, "counter"); i < 0 {
+			continue
+		} else if _, err := fmt.Sscanf(l[i:], "counter packets %d bytes %d", &p, &n); err != nil {
+			w.t.Fatalf("nft: %q: %v", l, err)
+		}
+		if strings.Contains(l, "sport") {
+			sent = n
+		} else {
+			got = n
+		}
+	}
+	return sent, got
 }
 
 // vouchers are what a tower has been promised and what is unpaid, in octets.

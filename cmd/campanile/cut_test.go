@@ -76,6 +76,7 @@ func TestTwoTowersBehindOneNAT(t *testing.T) {
 	for _, l := range []string{"@other link set lo up", "@other link set on up", "@nat link set side up", "@other route add default via 192.168.8.1"} {
 		w.ip("-n " + l)
 	}
+	w.crossing("other")
 	w.core()
 	w.tower()
 	w.run("core", w.newTower("other", "other-agent", "second", "--enb", "999/70-macro-0x19c", "--cell", fmt.Sprint(0x19c01))...)

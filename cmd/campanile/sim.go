@@ -147,7 +147,8 @@ func (f *simFlags) onAir(ctx context.Context, g *globals, do func(context.Contex
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return &usageError{err: err}
 	}
-	ctx, stop := context.WithCancel(ctx)
+	// eNBs outlast an interruption, so that phones can still say that they leave.
+	air, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var done []chan struct{}
 	defer func() {
 		stop()
@@ -171,7 +172,7 @@ func (f *simFlags) onAir(ctx context.Context, g *globals, do func(context.Contex
 		done = append(done, d)
 		go func() {
 			defer close(d)
-			e.Serve(ctx, func(ctx context.Context) (sctp.Association, error) {
+			e.Serve(air, func(ctx context.Context) (sctp.Association, error) {
 				return ep.Dial(ctx, netip.AddrPortFrom(mme, 36412), sctp.DialOptions{})
 			})
 			ep.Close()
