@@ -206,19 +206,19 @@ func (g *Gateway) admit(ctrl id.TEID, r *createRequest) (*session, gtpc.Cause, e
 }
 
 // context finds or makes the phone's context. Without a TEID the phone attaches
-// anew and what it had is gone (TS 29.274 §7.2.1); with one it asks for another
-// session, and one on the same bearer is replaced.
+// anew and what it had is gone; with one it asks for another session, and a bearer
+// of that identity that it had is gone (TS 29.274 §7.2.1).
 func (g *Gateway) context(ctrl id.TEID, r createRequest) (*ue, error) {
 	if ctrl != 0 && r.peer.Interface == gtpc.IfS11MME {
 		u := g.ues[ctrl]
 		if u == nil || u.imsi != r.imsi || u.s5() {
 			return nil, gtpc.Refuse(gtpc.ContextNotFound, 0, "no phone has control TEID %v", ctrl)
 		}
-		if u.bearer(r.ebi) != nil {
-			return nil, gtpc.Refuse(gtpc.RequestRejected, 0, "bearer %d is in use", r.ebi)
+		g.makeRoom(u, r.ebi)
+		if g.ues[ctrl] == u { // else that was all it had
+			u.movesTo(r.peer)
+			return u, nil
 		}
-		u.movesTo(r.peer)
-		return u, nil
 	}
 	old := g.byIMSI[r.imsi]
 	if r.peer.Interface == gtpc.IfS5SGWC {
@@ -235,6 +235,40 @@ func (g *Gateway) context(ctrl id.TEID, r createRequest) (*ue, error) {
 		return nil, gtpc.Refuse(gtpc.NoResources, 0, "%d phones are here", len(g.ues))
 	}
 	return &ue{imsi: r.imsi, ctrl: t, peer: r.peer, where: r.where, sessions: make(map[id.EBI]*session)}, nil
+}
+
+// makeRoom ends what a phone has under a bearer identity that its MME gives another
+// session: the MME has forgotten it.
+func (g *Gateway) makeRoom(u *ue, ebi id.EBI) {
+	b := u.bearer(ebi)
+	switch {
+	case b == nil:
+	case b == b.s.first():
+		g.tellPGW(b.s)
+		g.end(b.s)
+	default:
+		g.endBearer(b)
+	}
+}
+
+// grant gives a session addresses. Those of the phone's own session before may still
+// drain: if there is no other, that is over now.
+func (g *Gateway) grant(s *session, r createRequest) (a gtpc.Address, cause gtpc.Cause, err error) {
+	a, cause, err = s.net.grant(r.imsi, r.pdn, r.paa, r.dual)
+	if err == nil || r.imsi.IsZero() {
+		return a, cause, err
+	}
+	over := false
+	for _, d := range g.draining {
+		if d.b == nil && d.s.ended && d.s.net == s.net && d.s.ue.imsi == r.imsi {
+			g.finish(d.s)
+			over = true
+		}
+	}
+	if over {
+		return s.net.grant(r.imsi, r.pdn, r.paa, r.dual)
+	}
+	return a, cause, err
 }
 
 // equip gives a session its default bearer, and addresses or a PGW.
@@ -265,7 +299,7 @@ func (g *Gateway) equip(s *session, r createRequest) (cause gtpc.Cause, err erro
 			err = gtpc.Refuse(gtpc.NoResources, 0, "%d sessions are open", len(g.sessions))
 		}
 	} else {
-		s.addr, cause, err = s.net.grant(r.imsi, r.pdn, r.paa, r.dual)
+		s.addr, cause, err = g.grant(s, r)
 	}
 	if err != nil {
 		g.teids.Free(b.teid)

@@ -12,20 +12,38 @@ import (
 // passed asks the MME what a PGW has asked, and gives the answer to the PGW.
 type passed func(context.Context, order) (*gtpc.Message, error)
 
-// answerIEs are the elements that all such answers begin and end with.
-func answerIEs(good, all int, first gtpc.Cause, contexts []*ie.IE, pco []byte, recovery *ie.IE) []*ie.IE {
+// tally gathers what became of the bearers of a PGW's request, for the answer.
+type tally struct {
+	contexts []*ie.IE
+	good     int
+	bad      gtpc.Cause // of one that failed
+}
+
+// add notes a bearer's outcome; more is what its context says else.
+func (t *tally) add(ebi id.EBI, cause gtpc.Cause, more ...*ie.IE) {
+	if cause.OK() {
+		t.good++
+	} else {
+		t.bad = cause
+	}
+	head := []*ie.IE{ie.New(ie.EPSBearerID, 0, []byte{byte(ebi)}), ie.NewCause(uint8(cause), 0, 0, 0, nil)}
+	t.contexts = append(t.contexts, gtpc.BearerContext(0, append(head, more...)...))
+}
+
+// answer is the response to the request of that type.
+func (t *tally) answer(g *Gateway, s *session, request gtpc.Type, pco []byte) *gtpc.Message {
 	cause := gtpc.Accepted
 	switch {
-	case good == 0 && all > 0:
-		cause = first
-	case good < all:
+	case t.good == 0 && len(t.contexts) > 0:
+		cause = t.bad
+	case t.good < len(t.contexts):
 		cause = gtpc.AcceptedPartially
 	}
-	out := append([]*ie.IE{ie.NewCause(uint8(cause), 0, 0, 0, nil)}, contexts...)
+	ies := append([]*ie.IE{ie.NewCause(uint8(cause), 0, 0, 0, nil)}, t.contexts...)
 	if len(pco) > 0 {
-		out = append(out, ie.New(ie.ProtocolConfigurationOptions, 0, pco))
+		ies = append(ies, ie.New(ie.ProtocolConfigurationOptions, 0, pco))
 	}
-	return append(out, recovery)
+	return gtpc.New(request.Answer(), s.up.pgw.TEID, append(ies, g.ep.Recovery())...)
 }
 
 // passCreate passes a Create Bearer Request on.
@@ -48,19 +66,15 @@ func (g *Gateway) passCreate(m *gtpc.Message) (passed, error) {
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		good, first := 0, gtpc.Accepted
-		var contexts []*ie.IE
+		var t tally
 		for _, x := range out {
-			parts := []*ie.IE{ie.New(ie.EPSBearerID, 0, []byte{byte(x.b.ebi)}), ie.NewCause(uint8(x.cause), 0, 0, 0, nil)}
 			if x.cause.OK() {
-				good++
-				parts = append(parts, gtpc.FTEID{Interface: gtpc.IfS5SGWU, TEID: x.b.up, Addr: g.o.S1U}.IE(agreedSGW))
+				t.add(x.b.ebi, x.cause, gtpc.FTEID{Interface: gtpc.IfS5SGWU, TEID: x.b.up, Addr: g.o.S1U}.IE(agreedSGW), x.b.pgw.IE(agreedPGW))
 			} else {
-				first = x.cause
+				t.add(x.b.ebi, x.cause, x.b.pgw.IE(agreedPGW))
 			}
-			contexts = append(contexts, gtpc.BearerContext(0, append(parts, x.b.pgw.IE(agreedPGW))...))
 		}
-		return gtpc.New(gtpc.CreateBearerResponse, o.s.up.pgw.TEID, answerIEs(good, len(out), first, contexts, pco, g.ep.Recovery())...), nil
+		return t.answer(g, o.s, m.Type, pco), nil
 	}, nil
 }
 
@@ -113,17 +127,11 @@ func (g *Gateway) passUpdate(m *gtpc.Message) (passed, error) {
 		if err != nil {
 			return nil, err
 		}
-		good, first := 0, gtpc.Accepted
-		var contexts []*ie.IE
+		var t tally
 		for i, cause := range out {
-			if cause.OK() {
-				good++
-			} else {
-				first = cause
-			}
-			contexts = append(contexts, gtpc.BearerContext(0, gtpc.EBI(changes[i].ebi), ie.NewCause(uint8(cause), 0, 0, 0, nil)))
+			t.add(changes[i].ebi, cause)
 		}
-		return gtpc.New(gtpc.UpdateBearerResponse, o.s.up.pgw.TEID, answerIEs(good, len(out), first, contexts, pco, g.ep.Recovery())...), nil
+		return t.answer(g, o.s, m.Type, pco), nil
 	}, nil
 }
 
@@ -179,21 +187,13 @@ func (g *Gateway) passDelete(s *session, m *gtpc.Message) (passed, error) {
 		if err != nil {
 			return nil, err
 		}
-		good, first := 0, gtpc.Accepted
-		var contexts []*ie.IE
+		var t tally
 		for i, cause := range out {
-			if cause.OK() {
-				good++
-			} else {
-				first = cause
-			}
-			if !whole {
-				contexts = append(contexts, gtpc.BearerContext(0, gtpc.EBI(ebis[i]), ie.NewCause(uint8(cause), 0, 0, 0, nil)))
-			}
+			t.add(ebis[i], cause)
 		}
-		if whole {
-			contexts = []*ie.IE{gtpc.EBI(o.s.ebi)}
+		if whole { // one cause, and no bearer contexts (TS 29.274 table 7.2.10-1)
+			t.contexts[0] = gtpc.EBI(o.s.ebi)
 		}
-		return gtpc.New(gtpc.DeleteBearerResponse, o.s.up.pgw.TEID, answerIEs(good, len(out), first, contexts, nil, g.ep.Recovery())...), nil
+		return t.answer(g, o.s, m.Type, nil), nil
 	}, nil
 }

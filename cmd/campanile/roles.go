@@ -18,8 +18,8 @@ func roleCommands(g *globals) []*cobra.Command {
 	for _, r := range []struct{ name, short string }{
 		{"hss-chain", "The ledger's node and the authentication centre"},
 		{"billing", "Meter and towers' links"},
-		{"gateway", "SGW and PGW"},
-		{"mme", "MME"},
+		{"gateway", "SGW and PGW: addresses of phones, their packets and what is counted of them"},
+		{"mme", "MME: attaches phones, follows them from cell to cell and pages them"},
 		{"enb-agent", "The tower's agent, between eNB and core"},
 	} {
 		out = append(out, &cobra.Command{

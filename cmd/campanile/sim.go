@@ -59,16 +59,11 @@ func simCommand(g *globals) *cobra.Command {
 	}
 	cmd.AddCommand(simLoadCommand(g), simCoreCommand(g))
 	p := cmd.Flags()
+	f.radio(cmd, 1)
 	p.StringVar(&f.mme, "mme", "127.0.0.20", "the MME's address")
-	p.StringVar(&f.local, "local", "127.0.0.40", "our address; each further eNB takes the next")
-	p.StringVar(&f.transport, "sctp", "udp", "what SCTP runs over: udp, kernel, raw or auto")
-	p.StringVar(&f.plmn, "plmn", "999/70", "network")
-	p.StringVar(&f.enb, "enb", "999/70-macro-0x200", "global eNB id of the first eNB")
-	p.Uint16Var(&f.tac, "tac", 7, "tracking area code")
 	p.StringVar(&f.imsi, "imsi", "", "first IMSI (required)")
 	p.StringVar(&f.keyFile, "key-file", "", "file with K and OPc of all SIMs, 64 hexadecimal digits (required)")
 	p.IntVar(&f.ues, "ues", 100, "phones")
-	p.IntVar(&f.enbs, "enbs", 1, "eNBs")
 	p.Float64Var(&f.rate, "rate", 50, "attaches begun each second")
 	p.BoolVar(&f.detach, "detach", false, "detach after attaching")
 	p.StringVar(&f.fetch, "fetch", "", "each phone fetches this http URL, one after the other, instead of the load run")
@@ -78,6 +73,17 @@ func simCommand(g *globals) *cobra.Command {
 		cmd.MarkFlagRequired(name)
 	}
 	return cmd
+}
+
+// radio gives a command the flags that say what eNBs there are.
+func (f *simFlags) radio(cmd *cobra.Command, enbs int) {
+	p := cmd.Flags()
+	p.StringVar(&f.local, "local", "127.0.0.40", "our address; each further eNB takes the next")
+	p.StringVar(&f.transport, "sctp", "udp", "the SCTP that S1AP goes by: udp, kernel, raw or auto")
+	p.StringVar(&f.plmn, "plmn", "999/70", "network")
+	p.StringVar(&f.enb, "enb", "999/70-macro-0x200", "global eNB id of the first eNB")
+	p.Uint16Var(&f.tac, "tac", 7, "tracking area code")
+	p.IntVar(&f.enbs, "enbs", enbs, "eNBs")
 }
 
 func printLoad(w io.Writer, r sim.LoadReport) {

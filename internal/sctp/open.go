@@ -36,7 +36,8 @@ type OpenOptions struct {
 	Logger          *slog.Logger // nil discards
 }
 
-// Choice is what Open took. Why is one sentence for a log line or a console.
+// Choice is what Open took. Why says what it is and why it was taken, for a log line or a
+// console.
 type Choice struct {
 	Transport Transport
 	Why       string
@@ -80,17 +81,17 @@ func endpointOrNil(e *Userspace, err error) (Endpoint, error) {
 func choose(t Transport, kernel func() error) (Choice, error) {
 	switch t {
 	case TransportKernel:
-		return Choice{t, "configured: SCTP of the operating system"}, nil
+		return Choice{t, "this kernel's SCTP, as configured"}, nil
 	case TransportRaw:
-		return Choice{t, "configured: plain SCTP from this process (IP protocol 132)"}, nil
+		return Choice{t, "SCTP of this process (IP protocol 132), as configured"}, nil
 	case TransportUDP:
-		return Choice{t, "configured: SCTP in UDP, which the peer must speak too (RFC 6951)"}, nil
+		return Choice{t, "SCTP in UDP (RFC 6951), as configured; the other end has to do the same"}, nil
 	case TransportAuto, "":
 		if err := kernel(); err != nil {
 			return Choice{TransportUDP, fmt.Sprintf(
-				"auto: this kernel has no SCTP (%v), so SCTP in UDP, which the peer must speak too (RFC 6951); for plain SCTP load it (modprobe sctp), or write raw", err)}, nil
+				"SCTP in UDP (RFC 6951), because this kernel has no SCTP (%v); the other end has to do the same. For plain SCTP load the kernel's (modprobe sctp), or write raw", err)}, nil
 		}
-		return Choice{TransportKernel, "auto: this kernel has SCTP"}, nil
+		return Choice{TransportKernel, "this kernel's SCTP, found by auto"}, nil
 	}
 	return Choice{}, fmt.Errorf("sctp: transport %q is none of auto, kernel, raw, udp", t)
 }

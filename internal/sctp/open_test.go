@@ -18,13 +18,13 @@ func TestOpenChooses(t *testing.T) {
 		want   Transport
 		why    string
 	}{
-		{"", yes, TransportKernel, "auto: this kernel has SCTP"},
-		{TransportAuto, yes, TransportKernel, "auto: this kernel has SCTP"},
+		{"", yes, TransportKernel, "this kernel's SCTP, found by auto"},
+		{TransportAuto, yes, TransportKernel, "this kernel's SCTP, found by auto"},
 		{TransportAuto, no, TransportUDP, "protocol not supported"},
-		{TransportAuto, no, TransportUDP, "the peer must speak too (RFC 6951); for plain SCTP load it (modprobe sctp), or write raw"},
-		{TransportKernel, no, TransportKernel, "configured"},
-		{TransportRaw, yes, TransportRaw, "configured"},
-		{TransportUDP, yes, TransportUDP, "configured"},
+		{TransportAuto, no, TransportUDP, "the other end has to do the same. For plain SCTP load the kernel's (modprobe sctp), or write raw"},
+		{TransportKernel, no, TransportKernel, "as configured"},
+		{TransportRaw, yes, TransportRaw, "as configured"},
+		{TransportUDP, yes, TransportUDP, "as configured"},
 	} {
 		if got, err := choose(c.asked, c.kernel); err != nil || got.Transport != c.want || !strings.Contains(got.Why, c.why) {
 			t.Errorf("asked %q: %+v %v", c.asked, got, err)

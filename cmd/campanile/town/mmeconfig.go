@@ -17,7 +17,7 @@ import (
 // MMEConfig is the MME.
 type MMEConfig struct {
 	Address string   `toml:"address" comment:"S1AP and S11."`
-	SCTP    string   `toml:"sctp" comment:"What S1AP's SCTP runs over. \"udp\": inside UDP port 9899 (RFC 6951), passes NATs, needs no root. \"kernel\": Linux SCTP. \"raw\": IP protocol 132 without the kernel's help, needs root. \"auto\": kernel, or else udp; for eNBs that come here without an agent."`
+	SCTP    string   `toml:"sctp" comment:"Which SCTP S1AP goes by. \"udp\": inside UDP port 9899 (RFC 6951), passes NATs, needs no root. \"kernel\": Linux SCTP. \"raw\": IP protocol 132 without the kernel's help, needs root. \"auto\": kernel, or else udp; for eNBs that come here without an agent."`
 	More    []string `toml:"more_addresses" comment:"Further addresses of this machine for S1AP (multi-homing); kernel only."`
 	Group   uint16   `toml:"group" comment:"MME group id."`
 	Code    uint8    `toml:"code" comment:"MME code."`

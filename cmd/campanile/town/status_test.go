@@ -52,8 +52,8 @@ func TestAwaySinceWhen(t *testing.T) {
 
 // Ends that have their transport in common have a line in common.
 func TestTransportLines(t *testing.T) {
-	got := transportLines([]transport{{"MME", "udp (configured)"}, {"agent towards eNBs", "kernel (auto: there)"}, {"virtual eNB", "udp (configured)"}})
-	if want := []string{"MME, virtual eNB: SCTP over udp (configured)", "agent towards eNBs: SCTP over kernel (auto: there)"}; !slices.Equal(got, want) {
+	got := transportLines([]transport{{"MME", "SCTP in UDP"}, {"agent towards eNBs", "this kernel's SCTP"}, {"virtual eNB", "SCTP in UDP"}})
+	if want := []string{"MME, virtual eNB: SCTP in UDP", "agent towards eNBs: this kernel's SCTP"}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }

@@ -66,26 +66,25 @@ func (t *Town) sctpOptions(e sctpEnd) sctp.OpenOptions {
 	return o
 }
 
-// endpoint opens an end of S1AP, and says what it runs over and why.
+// endpoint opens an end of S1AP, and says what SCTP it has and why.
 func (t *Town) endpoint(e sctpEnd) (sctp.Endpoint, error) {
 	ep, choice, err := e.open(t.sctpOptions(e))
 	if err != nil {
 		return nil, t.transportFails(e, err)
 	}
 	t.onEnd("SCTP of "+e.name, ep.Close)
-	how := fmt.Sprintf("%s (%s)", choice.Transport, choice.Why)
 	say := t.log.Info
 	if e.transport == sctp.TransportAuto && choice.Transport == sctp.TransportUDP {
 		say = t.log.Warn
 	}
-	say("S1AP's SCTP of the "+e.name+" runs over "+how, logs.Address, e.local[0])
-	t.add("transport", "S1AP's SCTP of the "+e.name+" runs over "+how)
+	say("S1AP of the "+e.name+": "+choice.Why, logs.Address, e.local[0])
+	t.add("transport", "S1AP of the "+e.name+": "+choice.Why)
 	t.measureSCTP(e.name, ep)
-	t.transports = append(t.transports, transport{e.name, how})
+	t.transports = append(t.transports, transport{e.name, choice.Why})
 	return ep, nil
 }
 
-// transport is what S1AP's SCTP of an end runs over, and why.
+// transport is what SCTP an end of S1AP has, and why.
 type transport struct{ end, how string }
 
 // transportLines says it in a line for all ends that have it in common.
@@ -99,7 +98,7 @@ func transportLines(all []transport) (lines []string) {
 		ends[v.how] = append(ends[v.how], v.end)
 	}
 	for _, how := range hows {
-		lines = append(lines, strings.Join(ends[how], ", ")+": SCTP over "+how)
+		lines = append(lines, strings.Join(ends[how], ", ")+": "+how)
 	}
 	return lines
 }
