@@ -65,6 +65,12 @@ func gatewayStatus(g *globals) *cobra.Command {
 
 func printGateway(w io.Writer, v town.GatewayView) {
 	fmt.Fprintf(w, "data path  %s\n", v.DataPath)
+	for _, why := range v.NotBetter {
+		fmt.Fprintf(w, "           %s\n", why)
+	}
+	if f := v.Fast; f != nil {
+		fmt.Fprintf(w, "fast       %d up, %d down; %d up and %d down went the slow way; drivers refused %d, %d reports fit no packet\n", f.ULPackets, f.DLPackets, f.ULPassed, f.DLPassed, f.Refused, f.Unmatched)
+	}
 	fmt.Fprintf(w, "sessions   %d of %d phones, %d dedicated bearers, %d roaming, %d taken up at the start\n", v.Sessions, v.Phones, v.Dedicated, v.Remote, v.Restored)
 	for _, p := range v.Pools {
 		fmt.Fprintf(w, "addresses  %s: %d of %d IPv4, %d of %d IPv6\n", cmp.Or(p.APN, "any APN"), p.Used, p.Of, p.Six, p.Of6)

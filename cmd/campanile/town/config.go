@@ -303,8 +303,8 @@ func (c *Config) checkChoices(bad func(string, error, string) error) error {
 	if k := c.Radio.Kind; k != "virtual" && k != "none" && k != srsRAN {
 		return bad("radio.kind", fmt.Errorf("%q is unknown", k), `write "virtual", "none" or "srsran"`)
 	}
-	if k := c.Gateway.DataPath; k != "auto" && k != "netstack" && k != "tun" {
-		return bad("gateway.data_path", fmt.Errorf("%q is unknown", k), `write "auto", "netstack" or "tun"`)
+	if err := c.Gateway.checkPath(bad); err != nil {
+		return err
 	}
 	if l := c.Metrics.Listen; l != "" {
 		if _, err := netip.ParseAddrPort(l); err != nil {

@@ -21,7 +21,9 @@ import (
 
 // GatewayView is what a gateway says of itself to its operator.
 type GatewayView struct {
-	DataPath     string            `json:"data_path"` // which one, and what it falls back from
+	DataPath     string            `json:"data_path"`
+	NotBetter    []string          `json:"not_better,omitempty"` // why faster data paths do not run
+	Fast         *FastView         `json:"fast,omitempty"`       // data path xdp
 	Sessions     int               `json:"sessions"`
 	Phones       int               `json:"phones"`
 	Dedicated    int               `json:"dedicated_bearers"`
@@ -102,7 +104,7 @@ func (d desk) ShowGateway(_ context.Context, q *pb.GatewayRequest) (*pb.GatewayR
 		return nil, err
 	}
 	v := viewOf(d.t.gateway.Stats())
-	v.DataPath = d.t.pathWords
+	v.DataPath, v.NotBetter, v.Fast = d.t.path.words, d.t.path.not, d.t.path.fastView()
 	if q.Sessions {
 		most := int(q.Limit)
 		if most == 0 {

@@ -24,7 +24,12 @@ type GatewayConfig struct {
 	MTU      int      `toml:"mtu" comment:"Octets of a phone's largest packet, as it is told; what wraps it between tower and core takes 36 to 60 more."`
 	Single   bool     `toml:"single_address" comment:"A phone that asks for IPv4 and IPv6 gets IPv4, and may ask for IPv6 beside it (ESM cause #52)."`
 	Open     bool     `toml:"open" comment:"Packets reach phones that have not asked for them. Otherwise only answers do, and nobody pays for what strangers send."`
-	DataPath string   `toml:"data_path" comment:"\"netstack\": user space, no root. \"tun\": a TUN device, needs root. \"auto\"."`
+	DataPath string   `toml:"data_path" comment:"\"xdp\": in the kernel's drivers, needs root or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. \"tun\": a TUN device, needs root. \"netstack\": user space, no root. \"auto\": the first of them that works here; campanile gateway status says which, and why none before it. See docs/userplane.md."`
+	XDPMode  string   `toml:"xdp_mode" comment:"\"native\": in the driver. \"generic\": behind it, on every device, at several times the cost. \"auto\": native where it delivers."`
+	S1U      string   `toml:"s1u_device" comment:"With data_path \"xdp\": the network device towards towers; empty: that which has address."`
+	SGi      string   `toml:"sgi_device" comment:"With data_path \"xdp\": the network device towards the internet; empty: that of the default route. It may be the same."`
+	XDPPins  string   `toml:"xdp_pins" comment:"With data_path \"xdp\": the BPF file system where counts outlive a gateway that is killed."`
+	Workers  int      `toml:"workers" comment:"How many packets are moved side by side where they go through this process; 0: as many as there are processors, at most 4."`
 	NAT      string   `toml:"nat" comment:"With data_path \"tun\": \"none\", others route the pools to this machine; \"nat44\": phones have this machine's IPv4 address outside, by a table of nftables that ends with the gateway."`
 
 	Towers     []string        `toml:"towers" comment:"Address ranges of eNBs, agents and gateways that may bring user packets; none: anybody's, whose TEID is known."`
@@ -52,7 +57,7 @@ type APNConfig struct {
 }
 
 func defaultGateway() GatewayConfig {
-	return GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", MTU: 1400, DataPath: "auto", NAT: natNone,
+	return GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", MTU: 1400, DataPath: pathAuto, XDPMode: pathAuto, XDPPins: "/sys/fs/bpf", NAT: natNone,
 		DNS: []string{}, Towers: []string{}, DSCP: [][]int{}, PhoneQCIs: []int{5, 6, 7, 8, 9}, PhoneKbps: 0, Gateways: []string{}, APNs: []APNConfig{}}
 }
 

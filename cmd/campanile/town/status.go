@@ -80,6 +80,7 @@ func (t *Town) status() *pb.StatusReply {
 	}
 	if t.gateway != nil {
 		s := t.gateway.Stats()
+		say("data path", "%s", t.path)
 		say("sessions", "%d; %d closed segments and %d lost records not taken by billing", s.Sessions, s.Unreported, s.Lost)
 		if far, ok := t.sink.(*farMeter); ok {
 			say("billing", "%s", far.text())

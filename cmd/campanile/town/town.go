@@ -61,14 +61,14 @@ type Town struct {
 	halted          chan struct{} // closed when consensus fails by itself
 	haltCause       error
 
-	hss       *hss.HSS
-	home      home.Home // hss, or the way to it
-	meter     *meter.Meter
-	sink      usage.Sink // meter, or the way to it
-	cash      bank       // the chain, or the way to it
-	gateway   *gateway.Gateway
-	pathWords string // which data path moves packets, and why
-	mme       *mme.MME
+	hss     *hss.HSS
+	home    home.Home // hss, or the way to it
+	meter   *meter.Meter
+	sink    usage.Sink // meter, or the way to it
+	cash    bank       // the chain, or the way to it
+	gateway *gateway.Gateway
+	path    pathKind // which data path moves packets, and why
+	mme     *mme.MME
 	poolEnd
 	agent   *agent.Agent
 	relay   *relay.Relay

@@ -17,6 +17,7 @@ import (
 // attachment is the programs in their places.
 type attachment struct {
 	mode  Mode
+	why   string // not Native, where Auto was asked for
 	links []link.Link
 	pins  []string
 }
@@ -39,16 +40,25 @@ func (p *Path) attach() error {
 			return nil
 		}
 		p.unlink()
-		if p.o.Mode == Native {
-			return fmt.Errorf("%w: %w", ErrUnsupported, why)
+		if p.o.Mode == Native || errors.Is(why, ErrTaken) {
+			return refusal(why)
 		}
-		p.log.Warn("xdp: not in the driver; behind it packets cost several times as much", "reason", why)
+		p.at.why = why.Error()
 	}
 	if err := p.attachMode(Generic); err != nil {
 		p.unlink()
-		return fmt.Errorf("%w: %w", ErrUnsupported, errors.Join(why, err))
+		return refusal(errors.Join(why, err))
 	}
 	return nil
+}
+
+// refusal is why the programs are not attached: a device that is another's is no
+// lack of this machine.
+func refusal(why error) error {
+	if errors.Is(why, ErrTaken) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", ErrUnsupported, why)
 }
 
 // watch has the kernel tell what becomes of redirected packets.
@@ -91,6 +101,9 @@ func (p *Path) attachMode(m Mode) error {
 		i, _ := p.net.device(ifindex)
 		l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: ifindex, Flags: flags})
 		if err != nil {
+			if holder := p.holder(ifindex); holder != "" {
+				return fmt.Errorf("%w: device %s: %s", ErrTaken, p.net.devices[i].name, holder)
+			}
 			return fmt.Errorf("device %s takes no %s XDP program: %w", p.net.devices[i].name, m, err)
 		}
 		p.at.links = append(p.at.links, l)

@@ -92,6 +92,9 @@ func (k *kernel) collection(spec *ebpf.CollectionSpec, dir string) (*ebpf.Collec
 		return c, false, err
 	}
 	path := filepath.Join(dir, version)
+	if err := onBPF(dir); err != nil {
+		return nil, false, err
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, false, fmt.Errorf("pin maps: %w", err)
 	}
@@ -103,7 +106,7 @@ func (k *kernel) collection(spec *ebpf.CollectionSpec, dir string) (*ebpf.Collec
 	opts := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: path}}
 	c, err := ebpf.NewCollectionWithOptions(spec, opts)
 	if errors.Is(err, ebpf.ErrMapIncompatible) {
-		return nil, false, fmt.Errorf("maps pinned in %s are of another shape: remove them while no bearers are to be resumed, or go back to their number of bearers: %w", path, err)
+		return nil, false, fmt.Errorf("%w: %s: %w", ErrShape, path, err)
 	}
 	return c, had, err
 }
@@ -205,6 +208,8 @@ func (k *kernel) setRouting(r *routing) error {
 // explain says what is missing when the kernel refuses.
 func explain(err error) error {
 	switch {
+	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrShape):
+		return err
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: this process lacks CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (or root): %w", ErrUnsupported, err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.ENOSYS):

@@ -46,6 +46,8 @@ type Options struct {
 	// process; empty: nothing does. A process that is killed leaves packets moving
 	// and counted; the next one goes on with what it finds there.
 	Pin string
+	// Owner is told to others who find the pins: who has made them.
+	Owner string
 	// MaxFlows bounds what phones have open; the longest silent go first: 1<<18.
 	MaxFlows int
 	// MaxTowers bounds the peers that are reached the fast way: 4096.
@@ -108,4 +110,20 @@ func (o *Options) locals() (v4, v6 netip.Addr) {
 		}
 	}
 	return v4, v6
+}
+
+// Device is a network device of this machine.
+type Device struct {
+	Name string
+	Kind string // as the kernel names it: "veth", "bridge", "device" for hardware
+}
+
+// Fast is what the programs alone have done.
+type Fast struct {
+	Mode               Mode
+	ULPackets          uint64 // forwarded
+	DLPackets          uint64
+	ULPassed, DLPassed uint64 // left to the slow path
+	Sent, Refused      uint64 // by drivers, of redirected frames; Native only
+	Unmatched          uint64 // reports of drivers that fit no packet: must be 0
 }

@@ -67,6 +67,9 @@ func (p *Path) build() (err error) {
 	if p.k, err = load(p.o.Pin, s, set); err != nil {
 		return err
 	}
+	if err := p.o.sign(); err != nil {
+		return err
+	}
 	if p.tab, err = table.Over(p.k.sessions, p.k.bearers, p.k.classes); err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (p *Path) build() (err error) {
 	if p.Path, err = userspace.New(*u); err != nil {
 		return err
 	}
-	p.log.Info("data path", "backend", "xdp", "mode", p.at.mode.String(), "towers", p.o.Towers, "network", p.o.Network, "bearers", u.MaxBearers, "adopted", p.k.adopted)
+	p.log.Debug("data path", "backend", "xdp", "mode", p.at.mode.String(), "towers", p.o.Towers, "network", p.o.Network, "bearers", u.MaxBearers, "adopted", p.k.adopted)
 	return nil
 }
 
@@ -132,6 +135,10 @@ func (o *Options) constants() (map[string]any, error) {
 
 // Mode is where the programs run: Native or Generic.
 func (p *Path) Mode() Mode { return p.at.mode }
+
+// Why says why the programs are not in the drivers, where Auto was asked for;
+// empty where they are, and where they were taken over from an earlier process.
+func (p *Path) Why() string { return p.at.why }
 
 // Serve implements datapath.Path. Bearers of an earlier process that were not put
 // again by now are ended.
@@ -214,16 +221,6 @@ var drops = map[int]datapath.Drop{
 	ulMalformed: datapath.ULMalformed, ulSpoofed: datapath.ULSpoofed, ulNeighbour: datapath.ULNeighbour, ulNested: datapath.ULNested, ulQuota: datapath.ULQuota, ulRate: datapath.ULPolice,
 	ulRefused: datapath.ULPort, dlQuota: datapath.DLQuota, dlRate: datapath.DLPolice, dlUnsolicited: datapath.DLUnsolicited,
 	dlFilter: datapath.DLNoBearer, dlTunnelled: datapath.DLUnknown, dlRefused: datapath.DLSend,
-}
-
-// Fast is what the programs alone have done.
-type Fast struct {
-	Mode               Mode
-	ULPackets          uint64 // forwarded
-	DLPackets          uint64
-	ULPassed, DLPassed uint64 // left to the slow path
-	Sent, Refused      uint64 // by drivers, of redirected frames; Native only
-	Unmatched          uint64 // reports of drivers that fit no packet: must be 0
 }
 
 // Fast reads what the programs have done.
