@@ -31,7 +31,7 @@ const (
 // say there (listener reports, duplicate detection: TS 23.401 §5.3.1.2.2 has none to
 // defend) is heard and needs no answer. False when the source is no link-local
 // one.
-func (p *Path) linkLocal(b *bearer, pkt *datapath.Packet, packet []byte) bool {
+func (w *lane) linkLocal(b *bearer, pkt *datapath.Packet, packet []byte) bool {
 	if !pkt.Src.IsLinkLocalUnicast() && !pkt.Src.IsUnspecified() {
 		return b.sess.owns(pkt.Src)
 	}
@@ -44,16 +44,17 @@ func (p *Path) linkLocal(b *bearer, pkt *datapath.Packet, packet []byte) bool {
 		if to.IsUnspecified() {
 			to = allNodes
 		}
-		p.advertise(b, to)
+		w.advertise(b, to)
 	}
 	return true
 }
 
 // advertise tells a phone its prefix.
-func (p *Path) advertise(b *bearer, to netip.Addr) {
+func (w *lane) advertise(b *bearer, to netip.Addr) {
+	p := w.p
 	b.sess.advertised.Store(max(p.tab.Now(), 1))
 	p.adverts.Add(1)
-	p.toPhone(b, p.advert(b.sess, to))
+	w.toPhone(b, p.advert(b.sess, to))
 }
 
 // advert is a router advertisement (RFC 4861 §4.2): the prefix is for addresses
@@ -86,7 +87,7 @@ func (s *session) due(now uint64) bool {
 }
 
 // advertiseAgain advertises when a phone has come whose advertisement is old; the
-// caller holds dl.
+// caller has dl to itself.
 func (p *Path) advertiseAgain(b *bearer) {
 	if !b.isDefault || !b.sess.due(p.tab.Now()) {
 		return

@@ -18,7 +18,8 @@ func TestBatchesAreWholeAndKnowTheirSender(t *testing.T) {
 		if err != nil {
 			t.Skipf("no such address here: %v", err)
 		}
-		b, err := receiver(c)
+		tune(c, 1<<20)
+		b, err := receiving(c, true)
 		if err != nil || b == nil {
 			t.Fatal(b, err)
 		}
@@ -32,21 +33,20 @@ func TestBatchesAreWholeAndKnowTheirSender(t *testing.T) {
 			from.Write(bytes.Repeat([]byte{byte(n)}, 3*n))
 		}
 		for next := 0; next < all; {
-			n, err := b.read()
-			if err != nil || n == 0 {
-				t.Fatal(n, err)
+			got, err := b.receive()
+			if err != nil || len(got) == 0 {
+				t.Fatal(len(got), err)
 			}
-			for i := range n {
-				d, sender := b.datagram(i)
-				if !bytes.Equal(d, bytes.Repeat([]byte{byte(next)}, 3*next)) || sender != from.LocalAddr().(*net.UDPAddr).AddrPort() {
-					t.Fatalf("datagram %d: %d octets from %v", next, len(d), sender)
+			for _, d := range got {
+				if !bytes.Equal(d.b, bytes.Repeat([]byte{byte(next)}, 3*next)) || d.from != from.LocalAddr().(*net.UDPAddr).AddrPort() {
+					t.Fatalf("datagram %d: %d octets from %v", next, len(d.b), d.from)
 				}
 				next++
 			}
 		}
 		from.Close()
 		c.Close()
-		if _, err := b.read(); err == nil {
+		if _, err := b.receive(); err == nil {
 			t.Error("a closed socket is read")
 		}
 	}
@@ -70,7 +70,7 @@ func BenchmarkReceive(b *testing.B) {
 			}
 			defer c.Close()
 			tune(c, 8<<20)
-			r, err := receiver(c)
+			r, err := receiving(c, true)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -90,11 +90,11 @@ func BenchmarkReceive(b *testing.B) {
 				start := cpu()
 				for got := 0; got < full; {
 					if batched {
-						k, err := r.read()
+						all, err := r.receive()
 						if err != nil {
 							b.Fatal(err)
 						}
-						got += k
+						got += len(all)
 						continue
 					}
 					if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {

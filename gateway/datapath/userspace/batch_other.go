@@ -2,15 +2,8 @@
 
 package userspace
 
-import (
-	"errors"
-	"net/netip"
-)
+import "net"
 
-// batch is Linux's.
-type batch struct{}
+func receiveMany(*net.UDPConn, bool) (receiver, error) { return nil, nil }
 
-func receiver(PacketConn) (*batch, error) { return nil, nil }
-
-func (*batch) read() (int, error)                    { return 0, errors.ErrUnsupported }
-func (*batch) datagram(int) ([]byte, netip.AddrPort) { return nil, netip.AddrPort{} }
+func sendMany(*net.UDPConn) sender { return nil }

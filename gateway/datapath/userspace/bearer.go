@@ -36,8 +36,9 @@ func newPeer(t datapath.Tunnel, dscp uint8) peer {
 	return p
 }
 
-// bearer has a lock for each direction, held while a packet is handed on: who
-// holds both sees a count that nothing in flight can change.
+// bearer has a lock for each direction, held for reading while a packet is handed
+// on: who has both to itself sees a count that nothing in flight can change. Who
+// waits for dl may have ul, and not the other way round.
 type bearer struct {
 	teid      id.TEID
 	slot      uint32
@@ -50,15 +51,17 @@ type bearer struct {
 
 	source atomic.Pointer[netip.AddrPort] // whence a tower behind a NAT sends; nil: not behind one
 
-	ul     sync.Mutex
+	ul     sync.RWMutex
 	ulGone bool
 	uppeer peer // S5/S8
 
-	dl       sync.Mutex
-	dlGone   bool
-	peer     peer
-	buffer   [][]byte // whole IP packets, oldest first
-	notified uint64   // ticks; 0: not
+	dl     sync.RWMutex
+	dlGone bool
+	peer   peer
+
+	wait     sync.Mutex // with dl for reading: guards what follows
+	buffer   [][]byte   // whole IP packets, oldest first
+	notified uint64     // ticks; 0: not
 }
 
 // policers are those that hold the bearer's rates: its own where it has one, or
@@ -314,13 +317,14 @@ func (p *Path) bearer(t id.TEID) (*bearer, error) {
 // carries nothing, which no eNB sends, and from then on every packet of the
 // bearer does. Downlink goes to the address that was signalled, but to the port
 // that the NAT has there.
-func (p *Path) shown(b *bearer, from netip.AddrPort) {
+func (w *lane) shown(b *bearer, from netip.AddrPort) {
+	w.flush()
 	b.dl.Lock()
 	defer b.dl.Unlock()
 	b.source.Store(&from)
 	b.rec.SetSource(from)
 	if b.peer.Active() && from.Addr() == b.peer.Peer && b.peer.at != from {
 		b.peer.at = from
-		p.moved.Add(1)
+		w.p.moved.Add(1)
 	}
 }

@@ -91,11 +91,11 @@ func TestNoAllocationForAPacket(t *testing.T) {
 		ue, web := netip.MustParseAddrPort(c.ue), netip.MustParseAddrPort(c.web)
 		up := gtpu.AppendGPDU(nil, 1, dptest.Datagram(ue, web, 500))
 		down := append(make([]byte, gtpu.HeaderLen), dptest.Datagram(web, ue, 500)...)
-		from := netip.AddrPortFrom(dptest.TowerA, gtpu.Port)
-		if n := testing.AllocsPerRun(500, func() { p.datagram(up, from) }); n != 0 {
+		from, w := netip.AddrPortFrom(dptest.TowerA, gtpu.Port), p.lane(0)
+		if n := testing.AllocsPerRun(500, func() { w.datagram(up, from); w.flush() }); n != 0 {
 			t.Errorf("%v up: %v allocations", ue, n)
 		}
-		if n := testing.AllocsPerRun(500, func() { p.downlink(down, false) }); n != 0 {
+		if n := testing.AllocsPerRun(500, func() { w.downlink(down, false); w.flush() }); n != 0 {
 			t.Errorf("%v down: %v allocations", ue, n)
 		}
 	}

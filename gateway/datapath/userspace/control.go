@@ -50,7 +50,8 @@ func (p *Path) unknownTEID(m *gtpu.Message, from netip.AddrPort) {
 // errorIndication makes the bearer idle whose tunnel the sender does not know
 // (TS 23.007 §22); what becomes of one whose PGW does not know it is not said here.
 // Only the tunnel's own peer is believed.
-func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
+func (w *lane) errorIndication(m gtpu.Message, from netip.AddrPort) {
+	p := w.p
 	teid, at, err := gtpu.ErrorIndicationOf(m)
 	if err != nil || teid == 0 || at.Unmap() != from.Addr() {
 		p.drop(datapath.BadError)
@@ -64,6 +65,7 @@ func (p *Path) errorIndication(m gtpu.Message, from netip.AddrPort) {
 		p.drop(datapath.BadError)
 		return
 	}
+	w.flush()
 	b.dl.Lock()
 	hit := !b.dlGone && (b.peer.Tunnel == t || b.uppeer.Tunnel == t)
 	if hit && b.peer.Tunnel == t {
@@ -88,15 +90,8 @@ func (p *Path) localFor(a netip.Addr) netip.Addr {
 	return p.locals[0]
 }
 
-// conn is the socket for a peer's IP version.
-func (p *Path) conn(a netip.Addr) PacketConn {
-	for i, l := range p.locals {
-		if l.Is4() == a.Is4() {
-			return p.conns[i]
-		}
-	}
-	return p.conns[0]
-}
+// conn is a socket for a peer's IP version.
+func (p *Path) conn(a netip.Addr) PacketConn { return p.byIP[version(a)][0] }
 
 // send writes a message that is nobody's traffic.
 func (p *Path) send(b []byte, to netip.AddrPort) {
@@ -111,13 +106,12 @@ type marker interface {
 }
 
 // write sends a G-PDU to a peer, marked as its bearer is.
-func (p *Path) write(b []byte, to *peer) error {
-	c := p.conn(to.at.Addr())
-	if m, ok := c.(marker); ok && to.oob != nil {
-		_, _, err := m.WriteMsgUDPAddrPort(b, to.oob, to.at)
+func write(c PacketConn, b []byte, to netip.AddrPort, oob []byte) error {
+	if m, ok := c.(marker); ok && oob != nil {
+		_, _, err := m.WriteMsgUDPAddrPort(b, oob, to)
 		return err
 	}
-	_, err := c.WriteToUDPAddrPort(b, to.at)
+	_, err := c.WriteToUDPAddrPort(b, to)
 	return err
 }
 

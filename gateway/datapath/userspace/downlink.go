@@ -15,17 +15,20 @@ import (
 
 // packets reads a port until it is closed: the packet network's, or what answers
 // phones that are redirected.
-func (p *Path) packets(ctx context.Context, port Port, redirected bool) error {
-	buf := make([]byte, gtpu.HeaderLen+maxDatagram)
+func (w *lane) packets(ctx context.Context, port Port, redirected bool) error {
+	r := reading(port)
 	for {
-		n, err := port.ReadPacket(buf[gtpu.HeaderLen:])
+		frames, err := r.read()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
 			return fmt.Errorf("userspace: read from packet network: %w", err)
 		}
-		p.downlink(buf[:gtpu.HeaderLen+n], redirected)
+		for _, f := range frames {
+			w.downlink(f, redirected)
+		}
+		w.flush()
 	}
 }
 
@@ -38,7 +41,8 @@ type down struct {
 
 // downlink takes a packet to the phone it is for; frame has room for a GTP-U
 // header in front of it.
-func (p *Path) downlink(frame []byte, redirected bool) {
+func (w *lane) downlink(frame []byte, redirected bool) {
+	p := w.p
 	pkt, err := datapath.ParsePacket(frame[gtpu.HeaderLen:])
 	if err != nil || pkt.Size > 0xffff-gtpu.HeaderLen-28 {
 		p.drop(datapath.DLMalformed)
@@ -57,13 +61,13 @@ func (p *Path) downlink(frame []byte, redirected bool) {
 		p.drop(why)
 		return
 	case pkt.Size > p.o.MTU && pkt.DontFragment:
-		p.tooBig(&pkt, frame[gtpu.HeaderLen:])
+		w.tooBig(&pkt, frame[gtpu.HeaderLen:])
 		p.drop(datapath.DLTooBig)
 		return
 	}
 	d := down{frame: frame, redirected: redirected, load: load{n: uint64(pkt.Size)}}
 	p.classify(&pkt, datapath.Downlink, &d.load)
-	p.deliver(b, &d, &pkt, now)
+	w.deliver(b, &d, &pkt, now)
 }
 
 // wanted chooses the bearer of a packet that the phone has asked for.
@@ -93,7 +97,8 @@ func (p *Path) wanted(s *session, pkt *datapath.Packet, b []byte, redirected boo
 }
 
 // fromUpstream takes what the PGW sends for a bearer to its tower.
-func (p *Path) fromUpstream(b *bearer, datagram []byte, m *gtpu.Message) {
+func (w *lane) fromUpstream(b *bearer, datagram []byte, m *gtpu.Message) {
+	p := w.p
 	pkt, err := datapath.ParsePacket(m.Payload)
 	if err != nil {
 		p.drop(datapath.DLMalformed)
@@ -101,20 +106,23 @@ func (p *Path) fromUpstream(b *bearer, datagram []byte, m *gtpu.Message) {
 	}
 	d := down{frame: frameOf(datagram, m.Payload, pkt.Size), load: load{n: uint64(pkt.Size)}}
 	p.classify(&pkt, datapath.Downlink, &d.load)
-	p.deliver(b, &d, &pkt, p.tab.Now())
+	w.deliver(b, &d, &pkt, p.tab.Now())
 }
 
 // deliver sends or keeps a packet. The rate is held where packets arrive: what
 // has waited for the phone goes to it at once.
-func (p *Path) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
-	b.dl.Lock()
-	defer b.dl.Unlock()
+func (w *lane) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
+	p := w.p
+	w.rlock(&b.dl)
 	switch {
 	case b.dlGone:
 		p.drop(datapath.DLUnknown)
 	case b.peer.Active():
 		d.from = b.policer(&b.rec.DL, &b.sess.rec.DL)
-		p.sendDown(b, d, pkt, now)
+		if x, ok := p.pack(b, d, pkt, now); ok {
+			w.toPeer(x)
+			return
+		}
 	case b.policy.Load().Suspended:
 		p.drop(datapath.DLBuffer)
 	case b.sess.rec.Spent() && !b.sess.redirect.Load(): // not worth paging for
@@ -123,10 +131,20 @@ func (p *Path) deliver(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 	default:
 		p.keep(b, d.frame[gtpu.HeaderLen:], now)
 	}
+	b.dl.RUnlock()
 }
 
-// sendDown charges, encapsulates and sends; the caller holds dl.
+// sendDown sends at once; the caller has dl to itself.
 func (p *Path) sendDown(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
+	if x, ok := p.pack(b, d, pkt, now); ok {
+		x.err = write(p.conn(x.at.Addr()), x.bytes, x.at, x.oob)
+		p.settle(&x)
+	}
+}
+
+// pack charges and encapsulates; false if that may not be sent. The caller holds
+// dl.
+func (p *Path) pack(b *bearer, d *down, pkt *datapath.Packet, now uint64) (x parcel, ok bool) {
 	v := free
 	if d.redirected {
 		d.from = nil
@@ -136,20 +154,13 @@ func (p *Path) sendDown(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 	switch v {
 	case policed:
 		p.drop(datapath.DLPolice)
-		return
+		return x, false
 	case noCredit:
 		p.drop(datapath.DLQuota)
-		return
+		return x, false
 	}
 	gtpu.PutHeader((*[gtpu.HeaderLen]byte)(d.frame), b.peer.TEID, int(d.n))
-	if p.write(d.frame, &b.peer) != nil {
-		p.refund(b, &d.load, v)
-		p.drop(datapath.DLSend)
-		return
-	}
-	b.show(datapath.Downlink, d.frame[gtpu.HeaderLen:])
-	p.dl.Add(1)
-	p.count(b, &d.load, table.DLOctets)
+	return parcel{load: d.load, b: b, what: table.DLOctets, v: v, bytes: d.frame, at: b.peer.at, oob: b.peer.oob}, true
 }
 
 // renotify is the time after which a downlink packet for a phone that is still
@@ -159,6 +170,8 @@ const renotify = uint64(10*time.Second) * table.TicksPerNano
 // keep buffers a packet for an idle phone and tells of the first; the caller
 // holds dl.
 func (p *Path) keep(b *bearer, pkt []byte, now uint64) {
+	b.wait.Lock()
+	defer b.wait.Unlock()
 	if len(b.buffer) >= p.o.BufferPackets || p.waiting.Load()+int64(len(pkt)) > int64(p.o.BufferOctets) {
 		p.drop(datapath.DLBuffer)
 	} else {
@@ -173,7 +186,7 @@ func (p *Path) keep(b *bearer, pkt []byte, now uint64) {
 	}
 }
 
-// flush sends what was buffered; the caller holds dl.
+// flush sends what was buffered; the caller has dl to itself.
 func (p *Path) flush(b *bearer) {
 	frame := make([]byte, gtpu.HeaderLen, 2048)
 	for _, kept := range b.buffer {
@@ -189,7 +202,8 @@ func (p *Path) flush(b *bearer) {
 	p.empty(b)
 }
 
-// empty forgets the buffer and its share of the bounds; the caller holds dl.
+// empty forgets the buffer and its share of the bounds; the caller has dl to
+// itself.
 func (p *Path) empty(b *bearer) {
 	for _, pkt := range b.buffer {
 		p.waiting.Add(-int64(len(pkt)))

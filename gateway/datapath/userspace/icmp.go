@@ -2,6 +2,7 @@ package userspace
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 
 	"campanile.network/3gpp/gtpu"
@@ -28,15 +29,24 @@ func hop(b []byte) bool {
 	return true
 }
 
-// checksum adds octets to a ones' complement sum (RFC 1071).
+// checksum adds octets to a ones' complement sum (RFC 1071): eight at a time, in the
+// other order, for which such a sum does not care.
 func checksum(sum uint32, b []byte) uint32 {
-	for ; len(b) > 1; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
+	var all, carry uint64
+	for ; len(b) >= 32; b = b[32:] {
+		all, carry = bits.Add64(all, binary.LittleEndian.Uint64(b), carry)
+		all, carry = bits.Add64(all, binary.LittleEndian.Uint64(b[8:]), carry)
+		all, carry = bits.Add64(all, binary.LittleEndian.Uint64(b[16:]), carry)
+		all, carry = bits.Add64(all, binary.LittleEndian.Uint64(b[24:]), carry)
 	}
-	if len(b) > 0 {
-		sum += uint32(b[0]) << 8
+	for ; len(b) >= 8; b = b[8:] {
+		all, carry = bits.Add64(all, binary.LittleEndian.Uint64(b), carry)
 	}
-	return sum
+	var rest [8]byte
+	copy(rest[:], b)
+	all, carry = bits.Add64(all, binary.LittleEndian.Uint64(rest[:]), carry)
+	all = all>>32 + all&0xffffffff + carry
+	return sum + uint32(bits.ReverseBytes16(^fold(uint32(all>>32)+uint32(all&0xffff)+uint32(all>>16&0xffff))))
 }
 
 func fold(sum uint32) uint16 {
@@ -99,26 +109,27 @@ func (p *Path) icmpError(pkt *datapath.Packet, b []byte, v4, v6 [2]byte, rest ui
 }
 
 // expired tells a phone that its packet has used up its hops.
-func (p *Path) expired(b *bearer, pkt *datapath.Packet, packet []byte) {
-	p.toPhone(b, p.icmpError(pkt, packet, [2]byte{11, 0}, [2]byte{3, 0}, 0))
+func (w *lane) expired(b *bearer, pkt *datapath.Packet, packet []byte) {
+	w.toPhone(b, w.p.icmpError(pkt, packet, [2]byte{11, 0}, [2]byte{3, 0}, 0))
 }
 
 // tooBig tells the sender of a packet what is the most the tunnel takes
 // (RFC 1191 §4, RFC 8201 §4).
-func (p *Path) tooBig(pkt *datapath.Packet, packet []byte) {
+func (w *lane) tooBig(pkt *datapath.Packet, packet []byte) {
+	p := w.p
 	frame := p.icmpError(pkt, packet, [2]byte{3, 4}, [2]byte{2, 0}, uint32(p.o.MTU))
 	if frame == nil {
 		return
 	}
 	if p.byAddress(pkt.Src) != nil {
-		p.downlink(frame, false)
+		w.downlink(frame, false)
 		return
 	}
-	p.port(0).WritePacket(frame[gtpu.HeaderLen:])
+	w.port.WritePacket(frame[gtpu.HeaderLen:])
 }
 
 // toPhone sends a packet of the router's own to a phone on its default bearer.
-func (p *Path) toPhone(b *bearer, frame []byte) {
+func (w *lane) toPhone(b *bearer, frame []byte) {
 	if frame == nil {
 		return
 	}
@@ -130,5 +141,5 @@ func (p *Path) toPhone(b *bearer, frame []byte) {
 	if err != nil {
 		return
 	}
-	p.deliver(b, &d, &pkt, p.tab.Now())
+	w.deliver(b, &d, &pkt, w.p.tab.Now())
 }

@@ -51,7 +51,7 @@ func TestMarking(t *testing.T) {
 			defer p.Close()
 			ue, at := netip.MustParseAddr("10.45.0.2"), tower.LocalAddr().(*net.UDPAddr).AddrPort()
 			put(t, p, 1, ue, datapath.Tunnel{Peer: c.tower, TEID: 9})
-			p.shown(p.lookup(1).b, at) // the tower's port is not GTP-U's here
+			p.lane(0).shown(p.lookup(1).b, at) // the tower's port is not GTP-U's here
 			tower.SetReadDeadline(time.Now().Add(20 * time.Second))
 			for _, dscp := range []uint8{0, 46, 10} {
 				if err := p.UpdatePolicy(1, datapath.Policy{DSCP: dscp}); err != nil {

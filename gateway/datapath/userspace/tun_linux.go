@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -15,9 +16,11 @@ import (
 // TUN is a Port to the kernel's own network stack; it needs CAP_NET_ADMIN.
 // Forwarding to the outside (ip_forward, NAT) is the administrator's affair.
 type TUN struct {
-	queues []*os.File
+	queues []*tunQueue
 	name   string
 	mtu    int
+	front  int // octets of an offload in front of each packet
+	closed atomic.Bool
 }
 
 // TUNOptions say what a device is like.
@@ -56,21 +59,28 @@ func (t *TUN) queue(several bool) error {
 	if err != nil {
 		return fmt.Errorf("userspace: /dev/net/tun: %w", err)
 	}
-	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 	if several {
 		flags |= unix.IFF_MULTI_QUEUE
 	}
 	ifr, err := unix.NewIfreq(t.name)
 	if err == nil {
 		ifr.SetUint16(flags)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
+		if err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); errors.Is(err, unix.EINVAL) {
+			ifr.SetUint16(flags &^ unix.IFF_VNET_HDR)
+			err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
+		}
 	}
 	if err != nil {
 		unix.Close(fd)
 		return fmt.Errorf("userspace: TUN %q: %w", t.name, err)
 	}
+	if ifr.Uint16()&unix.IFF_VNET_HDR != 0 {
+		t.front = offloadLen
+		_ = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6) // or packets come as they cross the tunnel
+	}
 	t.name = ifr.Name()
-	t.queues = append(t.queues, os.NewFile(uintptr(fd), "/dev/net/tun"))
+	t.queues = append(t.queues, &tunQueue{f: os.NewFile(uintptr(fd), "/dev/net/tun"), t: t})
 	return nil
 }
 
@@ -155,48 +165,26 @@ func (t *TUN) Name() string { return t.name }
 func (t *TUN) MTU() int { return t.mtu }
 
 // ReadPacket implements Port.
-func (t *TUN) ReadPacket(b []byte) (int, error) { return tunQueue{t.queues[0], t}.ReadPacket(b) }
+func (t *TUN) ReadPacket(b []byte) (int, error) { return t.queues[0].ReadPacket(b) }
 
 // WritePacket implements Port.
-func (t *TUN) WritePacket(b []byte) error { return tunQueue{t.queues[0], t}.WritePacket(b) }
+func (t *TUN) WritePacket(b []byte) error { return t.queues[0].WritePacket(b) }
 
 // Queues implements Queued.
 func (t *TUN) Queues() []Port {
 	var all []Port
-	for _, f := range t.queues {
-		all = append(all, tunQueue{f, t})
+	for _, q := range t.queues {
+		all = append(all, q)
 	}
 	return all
 }
 
 // Close removes the device.
 func (t *TUN) Close() error {
+	t.closed.Store(true)
 	var err error
-	for _, f := range t.queues {
-		err = errors.Join(err, f.Close())
+	for _, q := range t.queues {
+		err = errors.Join(err, q.f.Close())
 	}
 	return err
 }
-
-// tunQueue is one queue of a device. The kernel gives a flow's packets to the queue
-// that its packets of the other direction were written to.
-type tunQueue struct {
-	f *os.File
-	t *TUN
-}
-
-func (q tunQueue) ReadPacket(b []byte) (int, error) {
-	n, err := q.f.Read(b)
-	if errors.Is(err, os.ErrClosed) {
-		err = net.ErrClosed
-	}
-	return n, err
-}
-
-func (q tunQueue) WritePacket(b []byte) error {
-	_, err := q.f.Write(b)
-	return err
-}
-
-func (q tunQueue) MTU() int     { return q.t.mtu }
-func (q tunQueue) Close() error { return nil }

@@ -15,13 +15,21 @@ import (
 
 const maxDatagram = 65535
 
+// frameRoom is what is kept free in front of a packet of the packet network's: a
+// GTP-U header.
+const frameRoom = gtpu.HeaderLen
+
 // uplinks reads a GTP-U socket until it is closed.
-func (p *Path) uplinks(ctx context.Context, c PacketConn) error {
-	b, err := receiver(c)
-	if b != nil {
-		err = p.batches(b)
-	} else if err == nil {
-		err = p.singles(c)
+func (w *lane) uplinks(ctx context.Context, c PacketConn) error {
+	r, err := receiving(c, w.p.o.Workers == 1)
+	for err == nil {
+		var all []datagram
+		if all, err = r.receive(); err == nil {
+			for _, d := range all {
+				w.datagram(d.b, d.from)
+			}
+			w.flush()
+		}
 	}
 	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 		return nil
@@ -29,31 +37,9 @@ func (p *Path) uplinks(ctx context.Context, c PacketConn) error {
 	return fmt.Errorf("userspace: receive on GTP-U: %w", err)
 }
 
-func (p *Path) batches(b *batch) error {
-	for {
-		n, err := b.read()
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			p.datagram(b.datagram(i))
-		}
-	}
-}
-
-func (p *Path) singles(c PacketConn) error {
-	buf := make([]byte, maxDatagram)
-	for {
-		n, from, err := c.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			return err
-		}
-		p.datagram(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
-	}
-}
-
 // datagram handles one GTP-U message (TS 29.281 §6.1); it may write to b.
-func (p *Path) datagram(b []byte, from netip.AddrPort) {
+func (w *lane) datagram(b []byte, from netip.AddrPort) {
+	p := w.p
 	m, err := gtpu.Parse(b)
 	if err != nil {
 		p.drop(datapath.ULMalformed)
@@ -61,12 +47,12 @@ func (p *Path) datagram(b []byte, from netip.AddrPort) {
 	}
 	switch m.Type {
 	case gtpu.GPDU, gtpu.EndMarker:
-		p.tunnelled(b, &m, from)
+		w.tunnelled(b, &m, from)
 	case gtpu.EchoRequest:
 		p.echoes.Add(1)
 		p.send(gtpu.AppendEchoResponse(nil, m.Sequence), from)
 	case gtpu.ErrorIndication:
-		p.errorIndication(m, from)
+		w.errorIndication(m, from)
 	case gtpu.EchoResponse, gtpu.SupportedHeaders:
 	default:
 		p.drop(datapath.ULMalformed)
@@ -74,7 +60,8 @@ func (p *Path) datagram(b []byte, from netip.AddrPort) {
 }
 
 // tunnelled takes a message that is for a tunnel to what is at this end of it.
-func (p *Path) tunnelled(d []byte, m *gtpu.Message, from netip.AddrPort) {
+func (w *lane) tunnelled(d []byte, m *gtpu.Message, from netip.AddrPort) {
+	p := w.p
 	if len(p.o.Towers) > 0 && !slices.ContainsFunc(p.o.Towers, func(t netip.Prefix) bool { return t.Contains(from.Addr()) }) {
 		p.drop(datapath.ULPeer)
 		return
@@ -82,16 +69,16 @@ func (p *Path) tunnelled(d []byte, m *gtpu.Message, from netip.AddrPort) {
 	e := p.lookup(m.TEID)
 	switch {
 	case m.Type == gtpu.EndMarker:
-		p.endMarker(e)
+		w.endMarker(e)
 	case e == nil:
 		p.unknownTEID(m, from)
 	case e.forward != nil:
 		p.relay(e.forward, m)
 	case !p.understood(m, from):
 	case e.upstream:
-		p.fromUpstream(e.b, d, m)
+		w.fromUpstream(e.b, d, m)
 	default:
-		p.uplink(e.b, d, m, from)
+		w.uplink(e.b, d, m, from)
 	}
 }
 
@@ -116,9 +103,10 @@ func frameOf(datagram, payload []byte, n int) []byte {
 // uplink takes a phone's packet to the packet network. What has arrived whole,
 // within the quota, is charged, for the tower that brought it has counted it, even
 // when it goes no further for a reason of the phone's or of this side.
-func (p *Path) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort) {
+func (w *lane) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort) {
+	p := w.p
 	if s := b.source.Load(); s == nil && len(m.Payload) == 0 || s != nil && *s != from {
-		p.shown(b, from)
+		w.shown(b, from)
 	}
 	if len(m.Payload) == 0 {
 		return
@@ -132,79 +120,87 @@ func (p *Path) uplink(b *bearer, d []byte, m *gtpu.Message, from netip.AddrPort)
 	l := load{n: uint64(pkt.Size), from: b.policer(&b.rec.UL, &b.sess.rec.UL)}
 	p.classify(&pkt, datapath.Uplink, &l)
 	frame := frameOf(d, m.Payload, pkt.Size) // without padding
-	b.ul.Lock()
-	defer b.ul.Unlock()
+	w.rlock(&b.ul)
+	if !w.up(b, &pkt, frame, &l, now) {
+		b.ul.RUnlock()
+	}
+}
+
+// up does so for one that has found its bearer; true says that it is on its way and
+// the bearer's lock is the lane's.
+func (w *lane) up(b *bearer, pkt *datapath.Packet, frame []byte, l *load, now uint64) bool {
+	p := w.p
 	if b.ulGone {
 		p.drop(datapath.ULUnknown)
-		return
+		return false
 	}
-	switch p.admitUp(b, &l, now) {
+	switch p.admitUp(b, l, now) {
 	case policed:
 		p.drop(datapath.ULPolice)
-		p.count(b, &l, table.LostOctets)
-		return
+		p.count(b, l, table.LostOctets)
+		return false
 	case noCredit:
 		if !b.sess.redirect.Load() || !l.from.Pass(now, l.n) {
 			p.drop(datapath.ULQuota)
-			return
+			return false
 		}
-		if !p.excused(b, &pkt, datapath.Uplink) {
-			if !p.redirectUp(b, &pkt, frame, &l) {
+		if !p.excused(b, pkt, datapath.Uplink) {
+			if !p.redirectUp(b, pkt, frame, l) {
 				p.drop(datapath.ULQuota)
 			}
-			return
+			return false
 		}
 	}
 	b.show(datapath.Uplink, frame[gtpu.HeaderLen:])
-	if why := p.handOn(b, &pkt, frame, now); why != delivered {
+	switch why := w.handOn(b, pkt, frame, l, now); why {
+	case underWay:
+		return true
+	case delivered:
+		p.ul.Add(1)
+		p.count(b, l, table.ULOctets)
+	default:
 		p.drop(why)
-		p.count(b, &l, table.LostOctets)
-		return
+		p.count(b, l, table.LostOctets)
 	}
-	p.ul.Add(1)
-	p.count(b, &l, table.ULOctets)
+	return false
 }
 
-// delivered is no reason to drop.
-const delivered = datapath.Drops
+// What is no reason to drop: it has arrived, or the lane has it.
+const (
+	delivered = datapath.Drops
+	underWay  = datapath.Drops + 1
+)
 
-// handOn gives an uplink packet to whoever is next; the caller holds ul.
-func (p *Path) handOn(b *bearer, pkt *datapath.Packet, frame []byte, now uint64) datapath.Drop {
-	s := b.sess
+// handOn gives an uplink packet to whoever is next; the caller holds ul for it.
+func (w *lane) handOn(b *bearer, pkt *datapath.Packet, frame []byte, l *load, now uint64) datapath.Drop {
+	p, s := w.p, b.sess
 	inner := frame[gtpu.HeaderLen:]
 	switch {
 	case b.uppeer.Active():
 		gtpu.PutHeader((*[gtpu.HeaderLen]byte)(frame), b.uppeer.TEID, pkt.Size)
-		if p.write(frame, &b.uppeer) != nil {
-			return datapath.ULPort
-		}
-		return delivered
-	case pkt.Src.Is6() && !s.owns(pkt.Src) && p.linkLocal(b, pkt, inner):
+		w.toPeer(parcel{load: *l, b: b, what: table.ULOctets, bytes: frame, at: b.uppeer.at, oob: b.uppeer.oob})
+		return underWay
+	case pkt.Src.Is6() && !s.owns(pkt.Src) && w.linkLocal(b, pkt, inner):
 		return delivered
 	case !s.owns(pkt.Src):
 		return datapath.ULSpoofed
 	case pkt.Dst.IsLinkLocalUnicast() || pkt.Dst.IsMulticast() && pkt.Dst.Is6():
-		p.linkLocal(b, pkt, inner)
+		w.linkLocal(b, pkt, inner)
 		return delivered
 	case p.nested(pkt):
 		return datapath.ULNested
 	}
 	p.flows.Sent(s.slot, *pkt, now)
 	if other := p.byAddress(pkt.Dst); other != nil {
-		return p.neighbour(b, other, pkt, frame)
+		return w.neighbour(b, other, pkt, frame)
 	}
 	if p.o.CountHops && pkt.Dst != p.o.Router && pkt.Dst != p.o.Router6 && !slices.Contains(p.o.DNS, pkt.Dst) && !hop(inner) {
-		p.expired(b, pkt, inner)
+		w.expired(b, pkt, inner)
 		return datapath.ULExpired
 	}
-	if p.port(b.slot).WritePacket(inner) != nil {
-		return datapath.ULPort
-	}
-	return delivered
+	w.add(toNetwork, parcel{load: *l, b: b, what: table.ULOctets, bytes: inner})
+	return underWay
 }
-
-// port is the queue of the packet network that a bearer's packets go to.
-func (p *Path) port(slot uint32) Port { return p.ports[int(slot)%len(p.ports)] }
 
 // nested says that a phone speaks to GTP-U: nobody's business in a tunnel.
 func (p *Path) nested(pkt *datapath.Packet) bool {
@@ -212,15 +208,15 @@ func (p *Path) nested(pkt *datapath.Packet) bool {
 }
 
 // neighbour takes a packet to another phone, as a router does.
-func (p *Path) neighbour(b *bearer, other *session, pkt *datapath.Packet, frame []byte) datapath.Drop {
-	if !p.o.Neighbours && other != b.sess {
+func (w *lane) neighbour(b *bearer, other *session, pkt *datapath.Packet, frame []byte) datapath.Drop {
+	if !w.p.o.Neighbours && other != b.sess {
 		return datapath.ULNeighbour
 	}
 	if !hop(frame[gtpu.HeaderLen:]) {
-		p.expired(b, pkt, frame[gtpu.HeaderLen:])
+		w.expired(b, pkt, frame[gtpu.HeaderLen:])
 		return datapath.ULExpired
 	}
-	p.downlink(frame, false)
+	w.downlink(frame, false)
 	return delivered
 }
 
@@ -258,7 +254,7 @@ func (p *Path) relay(to *peer, m *gtpu.Message) {
 	out.TEID = to.TEID
 	b, err := out.Append(nil)
 	if err == nil {
-		err = p.write(b, to)
+		err = write(p.conn(to.at.Addr()), b, to.at, to.oob)
 	}
 	if err != nil {
 		p.drop(datapath.ForwardSend)
@@ -268,15 +264,17 @@ func (p *Path) relay(to *peer, m *gtpu.Message) {
 }
 
 // endMarker passes an end marker on where the tunnel goes on.
-func (p *Path) endMarker(e *end) {
+func (w *lane) endMarker(e *end) {
+	p := w.p
 	p.markers.Add(1)
 	switch {
 	case e == nil:
 	case e.forward != nil:
 		p.send(gtpu.AppendEndMarker(nil, e.forward.TEID), e.forward.at)
 	case e.upstream:
-		e.b.dl.Lock()
-		defer e.b.dl.Unlock()
+		w.flush() // it is the last
+		e.b.dl.RLock()
+		defer e.b.dl.RUnlock()
 		if e.b.peer.Active() {
 			p.send(gtpu.AppendEndMarker(nil, e.b.peer.TEID), e.b.peer.at)
 		}

@@ -107,9 +107,10 @@ type Options struct {
 // Path implements datapath.Path.
 type Path struct {
 	o      Options
-	conns  []PacketConn // those of one IP version, then those of the other
-	locals []netip.Addr // of conns
-	ports  []Port       // the queues of Options.Port
+	conns  []PacketConn    // those of one IP version, then those of the other
+	locals []netip.Addr    // of conns
+	byIP   [2][]PacketConn // conns by IP version; all of them where it has none
+	ports  []Port          // the queues of Options.Port
 	log    *slog.Logger
 	events chan datapath.Event
 	tab    *table.Table
@@ -175,6 +176,14 @@ func New(o Options) (*Path, error) {
 			p.locals = append(p.locals, netip.Addr{})
 		}
 	}
+	for i, l := range p.locals {
+		p.byIP[version(l)] = append(p.byIP[version(l)], conns[i])
+	}
+	for v := range p.byIP {
+		if p.byIP[v] == nil {
+			p.byIP[v] = conns
+		}
+	}
 	return p, nil
 }
 
@@ -218,14 +227,14 @@ func (p *Path) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	loops := []func(context.Context) error{p.housekeeping}
-	for _, port := range p.ports {
-		loops = append(loops, func(ctx context.Context) error { return p.packets(ctx, port, false) })
+	for i, port := range p.ports {
+		loops = append(loops, func(ctx context.Context) error { return p.lane(i).packets(ctx, port, false) })
 	}
-	for _, c := range p.conns {
-		loops = append(loops, func(ctx context.Context) error { return p.uplinks(ctx, c) })
+	for i, c := range p.conns {
+		loops = append(loops, func(ctx context.Context) error { return p.lane(i).uplinks(ctx, c) })
 	}
 	if p.o.Redirect != nil {
-		loops = append(loops, func(ctx context.Context) error { return p.packets(ctx, p.o.Redirect, true) })
+		loops = append(loops, func(ctx context.Context) error { return p.lane(0).packets(ctx, p.o.Redirect, true) })
 	}
 	errs := make(chan error, len(loops))
 	for _, f := range loops {

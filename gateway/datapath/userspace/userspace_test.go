@@ -119,19 +119,22 @@ func (*benchConn) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) { 
 func BenchmarkUplink(b *testing.B) {
 	p, teid := benchPath(b)
 	d := gtpu.AppendGPDU(nil, teid, dptest.Packet(netip.MustParseAddr("10.45.0.2"), netip.MustParseAddr("93.184.216.34"), 512))
-	from := netip.AddrPortFrom(dptest.TowerA, gtpu.Port)
+	from, w := netip.AddrPortFrom(dptest.TowerA, gtpu.Port), p.lane(0)
 	b.ReportAllocs()
 	for b.Loop() {
-		p.datagram(d, from)
+		w.datagram(d, from)
+		w.flush()
 	}
 }
 
 func BenchmarkDownlink(b *testing.B) {
 	p, _ := benchPath(b)
 	f := append(make([]byte, gtpu.HeaderLen), dptest.Packet(netip.MustParseAddr("93.184.216.34"), netip.MustParseAddr("10.45.0.2"), 512)...)
+	w := p.lane(0)
 	b.ReportAllocs()
 	for b.Loop() {
-		p.downlink(f, false)
+		w.downlink(f, false)
+		w.flush()
 	}
 }
 

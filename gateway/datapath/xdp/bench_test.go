@@ -213,6 +213,7 @@ func (c *course) measure(v variant) (up, down result) {
 	var x *Path
 	if v.mode == Auto {
 		must(c.t, c.town.gro(true))
+		must(c.t, feature("s1", "tx-udp-segmentation", false)) // what arrives is counted datagram by datagram
 		p, err = userspace.New(u)
 	} else {
 		must(c.t, c.town.gro(v.mode == Generic))
