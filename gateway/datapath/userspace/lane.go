@@ -25,8 +25,11 @@ type parcel struct {
 	err   error          // why it was not taken
 }
 
-// sender hands parcels on in their order, and notes in each that was not taken why.
-type sender interface{ send(parcels []parcel) }
+// sender hands parcels on in their order. Each is given to done as soon as it is
+// taken, or was not and says why.
+type sender interface {
+	send(parcels []parcel, done func(*parcel))
+}
 
 // lane is what one goroutine moves packets with: they are handed on together, when
 // all that has arrived at once was looked at. Until then each holds its bearer's
@@ -38,6 +41,7 @@ type lane struct {
 	ways [3]way // to peers of IPv4 and IPv6, and to the packet network
 	port Port
 	held int // parcels in all ways
+	done func(*parcel)
 }
 
 type way struct {
@@ -50,6 +54,7 @@ const toNetwork = 2
 // lane gives the n-th goroutine that reads sockets, or ports, its lane.
 func (p *Path) lane(n int) *lane {
 	w := &lane{p: p, port: p.ports[n%len(p.ports)]}
+	w.done = w.settled
 	for i := range p.byIP {
 		w.ways[i].sender = sending(p.byIP[i][n%len(p.byIP[i])])
 	}
@@ -100,18 +105,19 @@ func (w *lane) flush() {
 		if len(q.parcels) == 0 {
 			continue
 		}
-		q.send(q.parcels)
-		for i := range q.parcels {
-			x := &q.parcels[i]
-			w.p.settle(x)
-			if x.what == table.ULOctets {
-				x.b.ul.RUnlock()
-			} else {
-				x.b.dl.RUnlock()
-			}
-		}
+		q.send(q.parcels, w.done)
 		clear(q.parcels)
 		q.parcels = q.parcels[:0]
+	}
+}
+
+// settled counts a parcel and gives its lock back.
+func (w *lane) settled(x *parcel) {
+	w.p.settle(x)
+	if x.what == table.ULOctets {
+		x.b.ul.RUnlock()
+	} else {
+		x.b.dl.RUnlock()
 	}
 }
 
@@ -218,15 +224,26 @@ func (r *onePacket) read() ([][]byte, error) {
 	return r.got[:], err
 }
 
-func (s eachDatagram) send(parcels []parcel) {
+func (s eachDatagram) send(parcels []parcel, done func(*parcel)) {
 	for i := range parcels {
 		x := &parcels[i]
 		x.err = write(s.c, x.bytes, x.at, x.oob)
+		done(x)
 	}
 }
 
-func (s eachPacket) send(parcels []parcel) {
+func (s eachPacket) send(parcels []parcel, done func(*parcel)) {
 	for i := range parcels {
-		parcels[i].err = s.port.WritePacket(parcels[i].bytes)
+		x := &parcels[i]
+		x.err = s.port.WritePacket(x.bytes)
+		done(x)
+	}
+}
+
+// finish is done for parcels that all fared alike.
+func finish(parcels []parcel, err error, done func(*parcel)) {
+	for i := range parcels {
+		parcels[i].err = err
+		done(&parcels[i])
 	}
 }

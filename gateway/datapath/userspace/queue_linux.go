@@ -156,6 +156,7 @@ type tunWriter struct {
 	raw     syscall.RawConn
 	call    func(fd uintptr) bool
 	parcels []parcel
+	done    func(*parcel)
 	apart   bool // the kernel takes none that stand for several
 	train   train
 	iovs    [maxSegments + 1]unix.Iovec
@@ -172,19 +173,19 @@ func (q *tunQueue) writer() sender {
 	return w
 }
 
-func (w *tunWriter) send(parcels []parcel) {
-	w.parcels = parcels
-	err := w.raw.Write(w.call)
-	for i := range w.parcels { // the device is gone
-		w.parcels[i].err = w.q.fail("write", err, 0)
+func (w *tunWriter) send(parcels []parcel, done func(*parcel)) {
+	w.parcels, w.done = parcels, done
+	if err := w.raw.Write(w.call); err != nil { // the device is gone
+		finish(w.parcels, w.q.fail("write", err, 0), done)
 	}
-	w.parcels = nil
+	w.parcels, w.done = nil, nil
 }
 
 // write writes until there are no more; false waits until there is room.
 func (w *tunWriter) write(fd uintptr) bool {
 	for len(w.parcels) > 0 {
 		n := w.next()
+		var err error
 		_, _, e := unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iovs[0])), uintptr(n+1))
 		switch {
 		case e == unix.EINTR:
@@ -195,10 +196,9 @@ func (w *tunWriter) write(fd uintptr) bool {
 			w.apart = true
 			continue
 		case e != 0:
-			for i := range w.parcels[:n] {
-				w.parcels[i].err = e
-			}
+			err = e
 		}
+		finish(w.parcels[:n], err, w.done)
 		w.parcels = w.parcels[n:]
 	}
 	return true

@@ -3,7 +3,6 @@ package userspace
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -57,7 +56,7 @@ func sendMany(c *net.UDPConn) sender {
 	return s
 }
 
-func (s *manySender) send(parcels []parcel) {
+func (s *manySender) send(parcels []parcel, done func(*parcel)) {
 	for len(parcels) > 0 {
 		s.parcels = parcels[:min(len(parcels), laneSize)]
 		s.pack()
@@ -69,18 +68,13 @@ func (s *manySender) send(parcels []parcel) {
 				err = os.NewSyscallError("sendmmsg", s.errno)
 			}
 		}
-		parcels = parcels[s.first[s.sent]:]
+		sent, next := s.first[s.sent], s.first[min(s.sent+1, s.n)]
+		finish(parcels[:sent], nil, done)
 		if err == nil {
-			continue
+			next = sent
 		}
-		refused := s.first[min(s.sent+1, s.n)] - s.first[s.sent]
-		if errors.Is(err, net.ErrClosed) {
-			refused = len(parcels)
-		}
-		for i := range parcels[:refused] {
-			parcels[i].err = err
-		}
-		parcels = parcels[refused:]
+		finish(parcels[sent:next], err, done)
+		parcels = parcels[next:]
 	}
 	s.parcels = nil
 }

@@ -1,7 +1,8 @@
 // Package userspace is the data path without kernel help: GTP-U on UDP sockets
 // at one side, whole IP packets through a Port at the other. It is the portable
 // back end and the slow path of faster ones, which give it their table and their
-// flows to charge; with a system call a packet it is not the fast one.
+// flows to charge. On Linux it moves packets in batches; each is looked at, charged
+// and counted alone.
 package userspace
 
 import (
