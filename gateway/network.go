@@ -25,10 +25,13 @@ type Network struct {
 	// Router is the gateway's own address in the first IPv4 pool, never leased: the
 	// pool's first.
 	Router netip.Addr
+	// Router6 is its IPv6 address; the 64 bits of a pool that it is in are never
+	// leased. Zero: it has none.
+	Router6 netip.Addr
 	// Static are phones' fixed addresses, in a pool or not; an IPv6 one is a
 	// prefix's first address.
 	Static map[id.IMSI]gtpc.Address
-	// DNS servers told to phones: Router.
+	// DNS servers told to phones: Router and Router6.
 	DNS []netip.Addr
 	// MTU told to phones that ask, octets: 1400.
 	MTU uint16
@@ -75,13 +78,16 @@ func newNetwork(n Network) (*network, error) {
 	if !n.Router.IsValid() && len(n.IPv4) > 0 {
 		n.Router = n.IPv4[0].Addr().Next()
 	}
-	if len(n.DNS) == 0 && n.Router.IsValid() {
-		n.DNS = []netip.Addr{n.Router}
+	if n.Router6.IsValid() && (!n.Router6.Is6() || n.Router6.Is4In6()) {
+		return nil, bad("router %v: want an IPv6 address", n.Router6)
+	}
+	if len(n.DNS) == 0 {
+		n.DNS = slices.DeleteFunc([]netip.Addr{n.Router, n.Router6}, func(a netip.Addr) bool { return !a.IsValid() })
 	}
 	if n.MTU == 0 {
 		n.MTU = 1400
 	}
-	reserved := []netip.Addr{n.Router}
+	reserved := []netip.Addr{n.Router, prefixOf(n.Router6)}
 	for _, a := range n.Static {
 		reserved = append(reserved, a.IPv4, a.IPv6)
 	}

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -23,9 +24,10 @@ func apnOf(t testing.TB, name string) id.APN {
 // TS 23.401 §5.3.1.1: what a phone gets of the PDN type it asks for, and which cause says so.
 func TestPDNTypes(t *testing.T) {
 	v4, v6 := []netip.Prefix{netip.MustParsePrefix("10.50.0.0/24")}, []netip.Prefix{netip.MustParsePrefix("fd50::/60")}
+	router6 := netip.MustParseAddr("fd50::1")
 	networks := func(o *gateway.Options) {
 		o.Networks = []gateway.Network{
-			{APN: apnOf(t, "both"), IPv4: v4, IPv6: v6},
+			{APN: apnOf(t, "both"), IPv4: v4, IPv6: v6, Router6: router6},
 			{APN: apnOf(t, "one"), IPv4: []netip.Prefix{netip.MustParsePrefix("10.51.0.0/24")}, IPv6: []netip.Prefix{netip.MustParsePrefix("fd51::/60")}, Single: true},
 			{APN: apnOf(t, "four"), IPv4: []netip.Prefix{netip.MustParsePrefix("10.52.0.0/24")}},
 			{APN: apnOf(t, "six"), IPv6: []netip.Prefix{netip.MustParsePrefix("fd53::/60")}, DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}},
@@ -66,6 +68,9 @@ func TestPDNTypes(t *testing.T) {
 			}
 			if c.apn == "six" && len(s.PCO) != 1+3+16 {
 				t.Errorf("name servers %x", s.PCO)
+			}
+			if p, _ := s.IPv6.Prefix(64); c.apn == "both" && (p.Contains(router6) || s.IPv6.IsValid() && !bytes.HasSuffix(s.PCO, router6.AsSlice())) {
+				t.Errorf("%v is the router's, or it is no name server: %x", p, s.PCO)
 			}
 			r.must(r.mme.Delete(t.Context(), s))
 			time.Sleep(time.Second)

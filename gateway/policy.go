@@ -80,7 +80,7 @@ func (g *Gateway) pathSession(s *session, resume bool) datapath.Session {
 	}
 	d.IPv4 = s.addr.IPv4
 	if s.addr.IPv6.IsValid() {
-		d.IPv6 = netip.PrefixFrom(prefixOf(s.addr.IPv6), 64)
+		d.IPv6, d.DNS = netip.PrefixFrom(prefixOf(s.addr.IPv6), 64), s.net.DNS
 	}
 	return d
 }

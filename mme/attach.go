@@ -162,7 +162,7 @@ func (c *conn) esmInformation(asked *eps.PDNConnectivityRequest) (w wish, err er
 	if w, err = allow(c.ue.lease.profile, apn, asked.PDNType); err != nil {
 		return w, err
 	}
-	if _, ok := pco.Get(eps.Uplink, eps.ContainerDNSv4); !ok {
+	if _, ok := pco.Get(eps.Uplink, eps.ContainerDNSv4); !ok && asked.PDNType != eps.PDNTypeIPv6 {
 		pco = pco.With(eps.ContainerDNSv4, nil)
 	}
 	w.pco = pco

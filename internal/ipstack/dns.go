@@ -4,56 +4,94 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 )
 
 // maxQueries bounds DNS queries on their way to the machine's name servers.
 const maxQueries = 256
 
-// serveDNS answers at a router's port 53: Names itself, the rest by Resolve.
-func (f *Forwarder) serveDNS(ctx context.Context, c *gonet.UDPConn) {
-	defer f.drop(c)
-	slots := make(chan struct{}, maxQueries)
+// NamesOptions say what a name server tells.
+type NamesOptions struct {
+	// Names are answered by the server itself; keys are lower case without a final
+	// dot. Those of Router are of Router6 too, where there is one.
+	Names           map[string]netip.Addr
+	Router, Router6 netip.Addr
+	// Resolve answers other queries, message to message; nil asks the machine's own
+	// first name server, by Dial (nil: net.Dialer's).
+	Resolve func(ctx context.Context, query []byte) ([]byte, error)
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	// From says who is answered; nil: everybody.
+	From func(netip.Addr) bool
+	// Logger; required.
+	Logger *slog.Logger
+}
+
+// Names is the name server that phones are told of.
+type Names struct {
+	o     NamesOptions
+	slots chan struct{}
+}
+
+// NewNames makes one; Serve answers.
+func NewNames(o NamesOptions) *Names {
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	}
+	return &Names{o, make(chan struct{}, maxQueries)}
+}
+
+// Serve answers what comes to c, of UDP, until c is closed or ctx ends, and closes it.
+// Several may be served at once.
+func (n *Names) Serve(ctx context.Context, c net.PacketConn) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	buf := make([]byte, 4096)
 	for {
-		n, from, err := c.ReadFrom(buf)
+		size, from, err := c.ReadFrom(buf)
 		if err != nil {
-			return
+			c.Close()
+			return nil
 		}
-		q := append([]byte(nil), buf[:n]...)
-		if res, ok := f.known(q); ok {
+		if at, ok := from.(*net.UDPAddr); n.o.From != nil && !(ok && n.o.From(at.AddrPort().Addr().Unmap())) {
+			continue
+		}
+		q := append([]byte(nil), buf[:size]...)
+		if res, ok := n.known(q); ok {
 			if res != nil {
 				c.WriteTo(res, from)
 			}
 			continue
 		}
 		select {
-		case slots <- struct{}{}:
+		case n.slots <- struct{}{}:
 		default:
 			continue // a resolver under load may lose queries
 		}
-		if !f.start(func() {
-			defer func() { <-slots }()
-			f.ask(ctx, c, q, from)
-		}) {
-			return
-		}
+		asking.Go(func() {
+			defer func() { <-n.slots }()
+			n.ask(ctx, c, q, from)
+		})
 	}
 }
 
 // ask answers one query by Resolve, SERVFAIL when that fails.
-func (f *Forwarder) ask(ctx context.Context, c net.PacketConn, q []byte, from net.Addr) {
+func (n *Names) ask(ctx context.Context, c net.PacketConn, q []byte, from net.Addr) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	res, err := f.resolve(ctx, q)
+	res, err := n.resolve(ctx, q)
 	if err != nil {
-		f.log.Debug("ipstack: name query failed", "error", err)
+		n.o.Logger.Debug("ipstack: name query failed", "error", err)
 		res = failure(q)
 	}
 	if res != nil {
@@ -62,7 +100,7 @@ func (f *Forwarder) ask(ctx context.Context, c net.PacketConn, q []byte, from ne
 }
 
 // known answers a query for one of Names; ok is false for other queries.
-func (f *Forwarder) known(query []byte) (res []byte, ok bool) {
+func (n *Names) known(query []byte) (res []byte, ok bool) {
 	var p dnsmessage.Parser
 	h, err := p.Start(query)
 	if err != nil || h.Response || h.OpCode != 0 {
@@ -72,7 +110,7 @@ func (f *Forwarder) known(query []byte) (res []byte, ok bool) {
 	if err != nil {
 		return nil, true
 	}
-	addr, ok := f.o.Names[strings.TrimSuffix(strings.ToLower(q.Name.String()), ".")]
+	addr, ok := n.o.Names[strings.TrimSuffix(strings.ToLower(q.Name.String()), ".")]
 	if !ok {
 		return nil, false
 	}
@@ -87,8 +125,8 @@ func (f *Forwarder) known(query []byte) (res []byte, ok bool) {
 		b.AResource(head, dnsmessage.AResource{A: addr.As4()})
 	case q.Type == dnsmessage.TypeAAAA && addr.Is6():
 		b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: addr.As16()})
-	case q.Type == dnsmessage.TypeAAAA && addr == f.o.Router && f.o.Router6.IsValid():
-		b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: f.o.Router6.As16()})
+	case q.Type == dnsmessage.TypeAAAA && addr == n.o.Router && n.o.Router6.IsValid():
+		b.AAAAResource(head, dnsmessage.AAAAResource{AAAA: n.o.Router6.As16()})
 	}
 	res, err = b.Finish()
 	if err != nil {
@@ -113,33 +151,31 @@ func failure(query []byte) []byte {
 	return res
 }
 
-func (f *Forwarder) resolve(ctx context.Context, query []byte) ([]byte, error) {
-	if f.o.Resolve != nil {
-		return f.o.Resolve(ctx, query)
+func (n *Names) resolve(ctx context.Context, query []byte) ([]byte, error) {
+	if n.o.Resolve != nil {
+		return n.o.Resolve(ctx, query)
 	}
 	server, err := nameserver("/etc/resolv.conf")
 	if err != nil {
 		return nil, err
 	}
-	c, err := f.o.Dial(ctx, "udp", server)
+	c, err := n.o.Dial(ctx, "udp", server)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	if d, ok := ctx.Deadline(); ok {
-		c.SetDeadline(d)
-	}
+	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
 	if _, err := c.Write(query); err != nil {
 		return nil, err
 	}
 	buf := make([]byte, 4096)
 	for {
-		n, err := c.Read(buf)
+		size, err := c.Read(buf)
 		if err != nil {
 			return nil, err
 		}
-		if n >= 12 && len(query) >= 2 && buf[0] == query[0] && buf[1] == query[1] && buf[2]&0x80 != 0 {
-			return buf[:n], nil
+		if size >= 12 && len(query) >= 2 && buf[0] == query[0] && buf[1] == query[1] && buf[2]&0x80 != 0 {
+			return buf[:size], nil
 		}
 	}
 }

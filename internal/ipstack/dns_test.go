@@ -20,7 +20,7 @@ func query(t testing.TB, name string, typ dnsmessage.Type) []byte {
 }
 
 func TestNamesAreAnsweredHere(t *testing.T) {
-	f := &Forwarder{o: ForwarderOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1"), "six.campanile": netip.MustParseAddr("2001:db8::1")}}}
+	f := NewNames(NamesOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1"), "six.campanile": netip.MustParseAddr("2001:db8::1")}})
 	for _, c := range []struct {
 		name    string
 		typ     dnsmessage.Type
@@ -68,7 +68,7 @@ func TestNameserverOfResolvConf(t *testing.T) {
 func FuzzDNS(f *testing.F) {
 	f.Add(query(f, "web.campanile.", dnsmessage.TypeA))
 	f.Add([]byte{})
-	fw := &Forwarder{o: ForwarderOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1")}}}
+	fw := NewNames(NamesOptions{Names: map[string]netip.Addr{"web.campanile": netip.MustParseAddr("10.45.0.1")}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		res, ok := fw.known(b)
 		if len(res) > 0 && !ok {

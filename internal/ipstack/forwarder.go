@@ -164,8 +164,9 @@ func (f *Forwarder) Serve(ctx context.Context) error {
 		}
 		defer srv.Close()
 	}
+	names := NewNames(NamesOptions{Names: f.o.Names, Router: f.o.Router, Router6: f.o.Router6, Resolve: f.o.Resolve, Dial: f.o.Dial, Logger: f.log})
 	for _, c := range f.dns {
-		if !f.start(func() { f.serveDNS(ctx, c) }) {
+		if !f.start(func() { defer f.drop(c); names.Serve(ctx, c) }) {
 			return net.ErrClosed
 		}
 	}

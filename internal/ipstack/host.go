@@ -1,18 +1,24 @@
 package ipstack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 // Host is one host with an address of IPv4, IPv6 or both and a default route into
@@ -111,13 +117,19 @@ func (h *Host) Addr6(ctx context.Context) (netip.Addr, error) {
 	}
 }
 
-func (h *Host) servers() []netip.Addr {
-	if h.ndp == nil {
-		return h.dns
+// servers are the name servers of the versions that the host has.
+func (h *Host) servers() (all []netip.Addr) {
+	if h.ndp != nil {
+		h.ndp.mu.Lock()
+		all = slices.Clone(h.ndp.dns)
+		h.ndp.mu.Unlock()
 	}
-	h.ndp.mu.Lock()
-	defer h.ndp.mu.Unlock()
-	return append(h.dns[:len(h.dns):len(h.dns)], h.ndp.dns...)
+	for _, a := range h.dns {
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return slices.DeleteFunc(all, func(a netip.Addr) bool { return !h.has(a) })
 }
 
 // has says that the host has an address of that version.
@@ -183,6 +195,51 @@ func (h *Host) dial(ctx context.Context, network string, to netip.AddrPort) (net
 		return gonet.DialUDP(h.stack, nil, &remote, protocol(to.Addr()))
 	}
 	return nil, fmt.Errorf("ipstack: network %q: want tcp or udp", network)
+}
+
+// WritePacket hands one IP packet to the stack; b is not kept. It fails with
+// ErrPacket or, after Close, net.ErrClosed.
+func (h *Host) WritePacket(b []byte) error {
+	if h.ndp != nil {
+		if mtu, ok := advertisedMTU(b, h.MTU()); ok {
+			h.stack.SetNICMTU(nic, mtu)
+		}
+	}
+	return h.link.WritePacket(b)
+}
+
+// Ping sends an echo request of ICMP or ICMPv6 with payload, in fragments where it is
+// larger than the link's MTU, and returns when the answer with the same payload has
+// come.
+func (h *Host) Ping(ctx context.Context, to netip.Addr, payload []byte) error {
+	number, message := icmp.ProtocolNumber4, []byte{byte(header.ICMPv4Echo), 0, 0, 0, 0, 0, 0, 1}
+	if to.Is6() {
+		number, message[0] = icmp.ProtocolNumber6, byte(header.ICMPv6EchoRequest)
+	}
+	message = append(message, payload...)
+	var wq waiter.Queue
+	ep, terr := h.stack.NewEndpoint(number, protocol(to), &wq)
+	if terr != nil {
+		return fmt.Errorf("ipstack: echo: %v", terr)
+	}
+	c := gonet.NewUDPConn(&wq, ep) // messages with their destinations
+	defer c.Close()
+	if terr := ep.Connect(full(netip.AddrPortFrom(to, 0))); terr != nil {
+		return fmt.Errorf("ipstack: echo to %v: %v", to, terr)
+	}
+	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
+	if _, err := c.Write(message); err != nil {
+		return fmt.Errorf("ipstack: echo to %v: %w", to, err)
+	}
+	for answer := make([]byte, len(message)+1); ; {
+		n, err := c.Read(answer)
+		if err != nil {
+			return fmt.Errorf("ipstack: no echo of %d octets from %v: %w", len(payload), to, errors.Join(context.Cause(ctx), err))
+		}
+		if n == len(message) && bytes.Equal(answer[8:n], payload) {
+			return nil
+		}
+	}
 }
 
 // Listen accepts TCP connections to a port of the host.

@@ -2,6 +2,7 @@ package ipstack
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"net/netip"
 	"sync"
 	"time"
@@ -20,6 +21,20 @@ type advertised struct {
 	mu   sync.Mutex
 	addr netip.Addr
 	dns  []netip.Addr
+}
+
+// advertisedMTU is what a router says of the link's MTU in an advertisement (RFC 4861
+// §4.6.4), which netstack does not read: of most octets at most (RFC 4861 §6.3.4).
+func advertisedMTU(b []byte, most int) (uint32, bool) {
+	if len(b) < 56 || b[0]>>4 != 6 || b[6] != byte(header.ICMPv6ProtocolNumber) || b[7] != 255 || b[40] != byte(header.ICMPv6RouterAdvert) {
+		return 0, false
+	}
+	for o := b[56:]; len(o) >= 8 && o[1] > 0 && len(o) >= 8*int(o[1]); o = o[8*int(o[1]):] {
+		if mtu := binary.BigEndian.Uint32(o[4:]); o[0] == 5 && mtu >= header.IPv6MinimumMTU && mtu <= uint32(most) {
+			return mtu, true
+		}
+	}
+	return 0, false
 }
 
 func newAdvertised() *advertised { return &advertised{ready: make(chan struct{})} }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -117,10 +118,10 @@ func again(err error) bool {
 // attachRequest builds the initial message (TS 24.301 §5.5.1.2.2). Called with
 // mu held.
 func (p *Phone) attachRequest() ([]byte, error) {
-	connectivity := &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: eps.PDNTypeIPv4,
+	connectivity := &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeInitial, PDNType: p.o.PDN,
 		InformationTransfer: eps.Some(eps.InformationTransferFlagYes)}
 	if p.o.Emergency { // TS 24.301 §6.5.1.2: it names no APN
-		connectivity = &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeEmergency, PDNType: eps.PDNTypeIPv4}
+		connectivity = &eps.PDNConnectivityRequest{PTI: 1, Request: eps.RequestTypeEmergency, PDNType: p.o.PDN}
 	}
 	pdn, err := eps.Append(nil, connectivity)
 	if err != nil {
@@ -162,9 +163,12 @@ func (p *Phone) attachAccept(c *conn, m *eps.AttachAccept) error {
 	}
 	p.esm.bearers = nil
 	p.esm.keep(defaultBearer(act))
-	p.session = Session{Address: act.Address.IPv4, APN: act.APN, EBI: act.EBI}
+	p.session = Session{Address: act.Address.IPv4, IID: act.Address.IID, APN: act.APN, EBI: act.EBI}
 	if act.PCO.OK {
 		p.session.DNS = act.PCO.V.DNS()
+		if v, ok := act.PCO.V.Get(eps.Downlink, eps.ContainerIPv4LinkMTU); ok && len(v) == 2 {
+			p.session.MTU = binary.BigEndian.Uint16(v)
+		}
 	}
 	if g, ok := m.GUTI.V.GUTI(); ok && m.GUTI.OK {
 		p.renumber(g)

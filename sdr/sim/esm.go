@@ -26,7 +26,8 @@ type Bearer struct {
 	EBI     id.EBI
 	Linked  id.EBI     // of the default bearer of its PDN connection
 	APN     id.APN     // of a default bearer
-	Address netip.Addr // likewise
+	Address netip.Addr // likewise; of IPv4
+	IID     [8]byte    // likewise; of IPv6
 	Cause   eps.ESMCause
 	QoS     eps.EPSQoS
 	TFT     eps.TFT // of a dedicated bearer, as it was given
@@ -276,7 +277,7 @@ func (p *Phone) handleESM(c *conn, m eps.ESM) error {
 }
 
 func defaultBearer(m *eps.ActivateDefaultEPSBearerContextRequest) Bearer {
-	return Bearer{EBI: m.EBI, Linked: m.EBI, APN: m.APN, Address: m.Address.IPv4, QoS: m.QoS, Cause: m.Cause.V}
+	return Bearer{EBI: m.EBI, Linked: m.EBI, APN: m.APN, Address: m.Address.IPv4, IID: m.Address.IID, QoS: m.QoS, Cause: m.Cause.V}
 }
 
 // activateDedicated is TS 24.301 §6.4.2.3 and §6.4.2.4 in the phone.

@@ -1,29 +1,46 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/internal/ipstack"
 )
 
-// startHost brings the phone's IP stack up under the address it was given.
+// defaultMTU is a link's that the network has said nothing of.
+const defaultMTU = 1500
+
+// wants is what the phone asks the network for beside addresses (TS 24.008
+// §10.5.6.3).
+func (p *Phone) wants() (o eps.PCO) {
+	if p.o.PDN != eps.PDNTypeIPv6 {
+		o = o.With(eps.ContainerDNSv4, nil).With(eps.ContainerIPv4LinkMTU, nil)
+	}
+	if p.o.PDN != eps.PDNTypeIPv4 {
+		o = o.With(eps.ContainerDNSv6, nil)
+	}
+	return o
+}
+
+// startHost brings the phone's IP stack up under the addresses it was given.
 func (p *Phone) startHost(s Session) error {
 	p.mu.Lock()
-	same := p.host != nil && p.hostAddr == s.Address
+	same := p.host != nil && p.hostOf.Address == s.Address && p.hostOf.IID == s.IID
 	p.mu.Unlock()
 	if !p.o.IP || same { // what was open under the address goes on
 		return nil
 	}
 	p.stopHost()
-	h, err := ipstack.NewHost(s.Address, 0, s.DNS...)
+	h, err := ipstack.NewHostWith(ipstack.HostOptions{Addr: s.Address, InterfaceID: s.IID, MTU: int(cmp.Or(s.MTU, defaultMTU)), DNS: s.DNS})
 	if err != nil {
 		return fmt.Errorf("sim: IP stack: %w", err)
 	}
 	done := make(chan struct{})
 	p.mu.Lock()
-	p.host, p.hostDone, p.hostAddr = h, done, s.Address
+	p.host, p.hostDone, p.hostOf = h, done, s
 	p.mu.Unlock()
 	go func() {
 		defer close(done)

@@ -150,7 +150,7 @@ func (p *Phone) handle(c *conn, m eps.Message, protected bool) error {
 	case *eps.SecurityModeCommand:
 		return p.securityModeCommand(c, m)
 	case *eps.ESMInformationRequest:
-		r := &eps.ESMInformationResponse{PTI: m.PTI, PCO: eps.Some(eps.PCO{}.With(eps.ContainerDNSv4, nil))}
+		r := &eps.ESMInformationResponse{PTI: m.PTI, PCO: eps.Some(p.wants())}
 		if !p.o.APN.IsZero() {
 			r.APN = eps.Some(p.o.APN)
 		}

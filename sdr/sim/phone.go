@@ -34,6 +34,8 @@ type PhoneOptions struct {
 	Cell   int // of the eNB's cells
 	IMEISV id.IMEI
 	APN    id.APN // asked for in ESM INFORMATION RESPONSE; zero: the network's default
+	// PDN is the type of addresses the phone asks for when it attaches: IPv4.
+	PDN eps.PDNType
 	// IP says that the phone has an IP stack of its own.
 	IP bool
 	// SRSUE makes the phone as simple as srsue (srsRAN_4G 23.11): no tracking area
@@ -84,7 +86,7 @@ type Phone struct {
 	active   bool       // the update asks for it
 	queue    [][]byte   // uplink packets until it is
 	host     *ipstack.Host
-	hostAddr netip.Addr
+	hostOf   Session // what host was made for
 	hostDone chan struct{}
 	network  Network
 
@@ -142,12 +144,16 @@ func (s State) String() string {
 
 // Session is what an attach brought.
 type Session struct {
-	Address netip.Addr
-	DNS     []netip.Addr
-	APN     id.APN
-	EBI     id.EBI
-	GUTI    id.GUTI
-	Took    time.Duration
+	Address netip.Addr // of IPv4; zero: it has none
+	// IID is the interface identifier of the phone's link-local address (TS 23.401
+	// §5.3.1.2.2), not zero where it has IPv6; Host's Addr6 waits for the address.
+	IID  [8]byte
+	DNS  []netip.Addr
+	MTU  uint16 // of IPv4, octets; 0: the network has not said
+	APN  id.APN
+	EBI  id.EBI
+	GUTI id.GUTI
+	Took time.Duration
 }
 
 // Rejected says that the network refused a procedure, and its EMM cause.
@@ -172,6 +178,9 @@ func NewPhone(o PhoneOptions) (*Phone, error) {
 	card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(o.SIM.K, o.SIM.OPc), SEQ: o.SIM.SEQ})
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
+	}
+	if o.PDN == 0 {
+		o.PDN = eps.PDNTypeIPv4
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -1,12 +1,9 @@
 package town
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,7 +16,6 @@ import (
 	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/gateway/datapath/xdp"
 	"campanile.network/internal/config"
-	"campanile.network/internal/ipstack"
 	"campanile.network/internal/logs"
 )
 
@@ -80,7 +76,7 @@ func (t *Town) openPath(s1u netip.AddrPort) (datapath.Path, error) {
 	c := &t.cfg.Gateway
 	towers, _ := prefixes(c.Towers)
 	o := userspace.Options{Local: s1u, MaxBearers: maxGatewaySessions, Towers: towers, Neighbours: c.Neighbours,
-		Router: t.set.router, DNS: t.set.gatewayOptions.Networks[0].DNS, Logger: t.role("gateway")}
+		Router: t.set.router, Router6: t.router6(), DNS: t.set.gatewayOptions.Networks[0].DNS, Logger: t.role("gateway")}
 	want := []string{c.DataPath}
 	if c.DataPath == pathAuto {
 		want = []string{pathXDP, pathTUN, pathNetstack}
@@ -158,14 +154,7 @@ func (t *Town) openThroughTUN(o userspace.Options) (datapath.Path, error) {
 
 // openNetstack opens the data path that needs nothing of the kernel but sockets.
 func (t *Town) openNetstack(o userspace.Options) (datapath.Path, error) {
-	for _, n := range t.set.gatewayOptions.Networks {
-		if len(n.IPv6) > 0 {
-			return nil, &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, "gateway.data_path"), What: strings.Join(append(t.path.not, fmt.Sprintf("APN %v has IPv6 addresses, which the network stack in user space does not", n.APN)), "; "),
-				Remedy: `write data_path = "tun" and run the gateway as root, or take pool6 away`}
-		}
-	}
-	fwd, err := ipstack.NewForwarder(ipstack.ForwarderOptions{Router: t.set.router, HTTP: map[uint16]http.Handler{80: webPage(t.cfg.Network.Name)},
-		Names: map[string]netip.Addr{"web.campanile": t.set.router}, Logger: t.role("gateway")})
+	fwd, err := t.newForwarder()
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +208,7 @@ const tunName = "campanile0"
 
 // openTUN makes the device. A lack says what is missing.
 func (t *Town) openTUN() (*userspace.TUN, error) {
-	mtu := 1400
-	for _, n := range t.set.gatewayOptions.Networks {
-		mtu = max(mtu, int(n.MTU))
-	}
-	tun, err := userspace.OpenTUNWith(userspace.TUNOptions{Name: tunName, Addrs: []netip.Prefix{netip.PrefixFrom(t.set.router, t.set.pool.Bits())}, MTU: mtu, Queues: t.workers()})
+	tun, err := userspace.OpenTUNWith(userspace.TUNOptions{Name: tunName, Addrs: t.deviceAddresses(), MTU: t.tunnelMTU(), Queues: t.workers()})
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return nil, lacks("%w: it needs root, or CAP_NET_ADMIN", err)
@@ -243,21 +228,13 @@ func (t *Town) openTUN() (*userspace.TUN, error) {
 }
 
 // throughKernel is what is done where the kernel routes to phones: routes, address
-// translation, and the gateway's page.
+// translation, and what phones find at the gateway's own addresses.
 func (t *Town) throughKernel() error {
 	if err := t.routePools(); err != nil {
 		return err
 	}
-	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward"); err == nil && strings.TrimSpace(string(b)) == "0" {
-		t.role("gateway").Warn("this machine forwards no packets, and phones reach nothing beyond it: sysctl -w net.ipv4.ip_forward=1")
-		t.path.words += ", IPv4 FORWARDING IS OFF"
-	}
-	web, err := net.Listen("tcp", netip.AddrPortFrom(t.set.router, 80).String())
-	if err != nil {
-		return t.portTaken(err, "gateway.router")
-	}
-	t.serve("web page", func(ctx context.Context) error { return serveHTTP(ctx, web, webPage(t.cfg.Network.Name)) })
-	return nil
+	t.forwards()
+	return t.answerPhones()
 }
 
 // openXDP opens the data path in the kernel's drivers. A lack says what is

@@ -18,9 +18,10 @@ import (
 type GatewayConfig struct {
 	Address  string   `toml:"address" comment:"S11 and S1-U; S5/S8 as well."`
 	Pool     string   `toml:"pool" comment:"Phones' IPv4 addresses. A phone that comes back gets what it had, unless somebody else needed it since."`
-	Pool6    string   `toml:"pool6" comment:"Phones' IPv6 prefixes: a range such as \"fd45::/48\", of which each phone gets 64 bits; empty: no IPv6. Needs data_path \"tun\"."`
+	Pool6    string   `toml:"pool6" comment:"Phones' IPv6 prefixes: a range such as \"fd45::/48\", of which each phone gets 64 bits; empty: no IPv6."`
 	Router   string   `toml:"router" comment:"The gateway's own address among them; it serves a small web page and names."`
-	DNS      []string `toml:"dns" comment:"Name servers, IPv4 and IPv6, that phones are told; none: router."`
+	Router6  string   `toml:"router6" comment:"Its IPv6 address, likewise; none: the first of pool6. No phone gets the 64 bits that it is in."`
+	DNS      []string `toml:"dns" comment:"Name servers, IPv4 and IPv6, that phones are told; none: router and router6, which answer for the machine's own."`
 	MTU      int      `toml:"mtu" comment:"Octets of a phone's largest packet, as it is told; what wraps it between tower and core takes 36 to 60 more."`
 	Single   bool     `toml:"single_address" comment:"A phone that asks for IPv4 and IPv6 gets IPv4, and may ask for IPv6 beside it (ESM cause #52)."`
 	Open     bool     `toml:"open" comment:"Packets reach phones that have not asked for them. Otherwise only answers do, and nobody pays for what strangers send."`
@@ -108,31 +109,70 @@ func (c GatewayConfig) networks(s settings, bad mistake) ([]gateway.Network, err
 	if c.Pool6 != "" {
 		own.Pool6 = []string{c.Pool6}
 	}
-	n, err := own.network("gateway", bad)
-	if err != nil {
-		return nil, err
-	}
-	n.Router = s.router
-	if !s.pool.Contains(s.router) {
-		return nil, bad("gateway.router", fmt.Errorf("%v is not in gateway.pool, %v", s.router, s.pool), "write an address of the pool")
-	}
-	for _, name := range s.apns()[1:] {
-		if !slices.ContainsFunc(c.APNs, func(a APNConfig) bool { return a.Name == name.String() }) {
-			n.Also = append(n.Also, name)
+	var all []gateway.Network
+	for i, a := range append([]APNConfig{own}, c.APNs...) {
+		key := "gateway"
+		if i > 0 {
+			key = "gateway.apns"
 		}
-	}
-	all := []gateway.Network{n}
-	for _, a := range c.APNs {
-		n, err := a.network("gateway.apns", bad)
+		n, err := a.network(key, bad)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, n)
 	}
+	router6, err := c.router6(all, bad)
+	if err != nil {
+		return nil, err
+	}
+	all[0].Router = s.router
+	if !s.pool.Contains(s.router) {
+		return nil, bad("gateway.router", fmt.Errorf("%v is not in gateway.pool, %v", s.router, s.pool), "write an address of the pool")
+	}
+	for _, name := range s.apns()[1:] {
+		if !slices.ContainsFunc(c.APNs, func(a APNConfig) bool { return a.Name == name.String() }) {
+			all[0].Also = append(all[0].Also, name)
+		}
+	}
+	for i := range all {
+		n := &all[i]
+		if n.PGW.IsValid() {
+			continue
+		}
+		n.Router6 = router6
+		if len(n.DNS) == 0 { // no other address of ours has a name server
+			n.DNS = slices.DeleteFunc([]netip.Addr{s.router, router6}, func(a netip.Addr) bool { return !a.IsValid() })
+		}
+	}
 	if err := gateway.CheckNetworks(all); err != nil {
 		return nil, bad("gateway.apns", err, "see the comment above it")
 	}
 	return all, nil
+}
+
+// router6 is the gateway's own IPv6 address; zero where no network has IPv6.
+func (c GatewayConfig) router6(all []gateway.Network, bad mistake) (a netip.Addr, err error) {
+	for _, n := range all {
+		for _, p := range n.IPv6 {
+			if n.MTU != 0 && n.MTU < 1280 {
+				return a, bad("gateway.mtu", fmt.Errorf("%d, and APN %v has IPv6", n.MTU, n.APN), "write 1280 or more (RFC 8200 §5)")
+			}
+			switch {
+			case a.IsValid() || c.Router6 != "":
+			case p.Bits() >= 64:
+				return a, bad("gateway.router6", fmt.Errorf("none, and %v has 64 bits for a phone alone", p), "write an address of this machine, or a larger pool6")
+			default:
+				a = p.Masked().Addr().Next()
+			}
+		}
+	}
+	if c.Router6 == "" {
+		return a, nil
+	}
+	if a, err = netip.ParseAddr(c.Router6); err != nil || !a.Is6() || a.Is4In6() {
+		return a, bad("gateway.router6", fmt.Errorf("%q", c.Router6), "write an IPv6 address")
+	}
+	return a, nil
 }
 
 // network checks an access point; key names its section.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"campanile.network/3gpp/eps"
 	"campanile.network/3gpp/id"
 	"campanile.network/internal/logs"
 	"campanile.network/internal/sctp"
@@ -48,11 +49,19 @@ func (t *Town) phone(i int) (*sim.Phone, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := sim.NewPhone(sim.PhoneOptions{SIM: t.cards[i], ENB: t.enb, IMEISV: imeisv, IP: true, Log: t.role("phone")})
+	p, err := sim.NewPhone(sim.PhoneOptions{SIM: t.cards[i], ENB: t.enb, IMEISV: imeisv, IP: true, PDN: t.phonesPDN(), Log: t.role("phone")})
 	if err == nil {
 		t.phones = append(t.phones, p)
 	}
 	return p, err
+}
+
+// phonesPDN is what virtual phones ask for, as phones do: whatever the network has.
+func (t *Town) phonesPDN() eps.PDNType {
+	if len(t.set.gatewayOptions.Networks[0].IPv6) > 0 {
+		return eps.PDNTypeIPv4v6
+	}
+	return eps.PDNTypeIPv4
 }
 
 // startPhones switches the virtual phones on: each attaches and browses.
