@@ -93,10 +93,10 @@ func someSession(all []gateway.SessionInfo, ok func(gateway.SessionInfo) bool) b
 	return false
 }
 
-// browseAt moves three megabytes each way and looks at every octet.
+// browseAt moves two megabytes each way and looks at every octet.
 func browseAt(t *testing.T, ctx context.Context, p *sim.Phone, base string) {
 	t.Helper()
-	const size = 3 << 20
+	const size = 2 << 20
 	tr := &http.Transport{DisableKeepAlives: true, DialContext: p.Host().DialContext}
 	defer tr.CloseIdleConnections()
 	web := &http.Client{Transport: tr}
