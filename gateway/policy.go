@@ -69,7 +69,11 @@ func (g *Gateway) policyOf(b *bearer) (p datapath.Policy, err error) {
 
 // putSession makes the session known to the data path.
 func (g *Gateway) putSession(s *session, resume bool) error {
-	return g.path.PutSession(g.pathSession(s, resume))
+	d := g.pathSession(s, resume)
+	if b := s.first(); b != nil {
+		d.Beside = b.teid
+	}
+	return g.path.PutSession(d)
 }
 
 // pathSession is the session as the data path sees it.

@@ -27,6 +27,9 @@ type Session struct {
 	// DNS are the name servers that router advertisements name (RFC 8106), instead
 	// of the back end's own.
 	DNS []netip.Addr
+	// Beside is the TEID that the default bearer will have, where that is known: a
+	// back end keeps their memory together if it can, which makes packets cheaper.
+	Beside id.TEID
 	// Resume goes on with what a back end that keeps counts has charged the session
 	// before a restart; without it, or where there is nothing, it begins at 0.
 	Resume bool

@@ -107,7 +107,7 @@ func (p *Path) PutSession(d datapath.Session) error {
 		d.IPv6.IsValid() && p.byV6[high64(d.IPv6.Addr())] != nil:
 		return fmt.Errorf("%w: session %d, %v, %v", datapath.ErrTaken, d.ID, d.IPv4, d.IPv6)
 	}
-	slot, ok := p.slots.take(uint64(d.ID))
+	slot, ok := p.slots.take(uint64(d.ID), d.Beside)
 	if !ok {
 		return fmt.Errorf("%w: %d sessions are open", datapath.ErrSlot, len(p.sess))
 	}
@@ -205,40 +205,3 @@ func (p *Path) Charged(id datapath.SessionID) (uint64, error) {
 	}
 	return s.rec.Charged(), nil
 }
-
-// freeSlots are the session records that nobody has: those that never had an
-// owner or lost it first, then those of an earlier run that was not resumed.
-type freeSlots struct {
-	free []uint32
-	old  map[uint64]uint32 // by session
-}
-
-func (f *freeSlots) begin(t *table.Table) {
-	f.old = make(map[uint64]uint32)
-	for i := range uint32(t.Sessions()) {
-		if owner := t.Session(i).Owner(); owner != 0 {
-			f.old[owner] = i
-		} else {
-			f.free = append(f.free, i)
-		}
-	}
-}
-
-func (f *freeSlots) take(owner uint64) (uint32, bool) {
-	if s, ok := f.old[owner]; ok {
-		delete(f.old, owner)
-		return s, true
-	}
-	if len(f.free) > 0 {
-		s := f.free[0]
-		f.free = f.free[1:]
-		return s, true
-	}
-	for k, s := range f.old {
-		delete(f.old, k)
-		return s, true
-	}
-	return 0, false
-}
-
-func (f *freeSlots) give(s uint32) { f.free = append(f.free, s) }

@@ -338,6 +338,8 @@ func TestBenchDatapath(t *testing.T) {
 		{"xdp generic", Generic, 1000, false, false, fastPackets, ""},
 		{"xdp native", Native, 1000, false, false, fastPackets, ""},
 		{"xdp native, firewall", Native, 1000, false, true, fastPackets, ""},
+		{"userspace, random 1k", Auto, 1000, true, false, slowPackets, ""},
+		{"userspace, random 100k", Auto, 100_000, true, false, slowPackets, ""},
 		{"xdp native, random 1k", Native, 1000, true, false, fastPackets, ""},
 		{"xdp native, random 100k", Native, 100_000, true, false, fastPackets, ""},
 	}, beside()...)
@@ -366,8 +368,11 @@ func TestBenchDatapath(t *testing.T) {
 		u, d := net(v.name)
 		fmt.Printf("%-26s %8.0f %8.0f %10.0f %10.0f %13.2fx %13.2fx %11.2fx %11.2fx %6.2f%%\n", v.name, u, d, 1e9/u, 1e9/d, su/u, sd/d, u/nu, d/nd, 100*lost[v.name])
 	}
-	few, many := costs["xdp native, random 1k"], costs["xdp native, random 100k"]
-	fmt.Printf("random 100k bearers cost %.2fx (up) and %.2fx (down) of 1k\n", (median(many[0])-bu)/(median(few[0])-bu), (median(many[1])-bd)/(median(few[1])-bd))
+	for _, name := range []string{"userspace", "xdp native"} {
+		if few, many := costs[name+", random 1k"], costs[name+", random 100k"]; few[0] != nil {
+			fmt.Printf("%s: random 100k bearers cost %.2fx (up) and %.2fx (down) of 1k\n", name, (median(many[0])-bu)/(median(few[0])-bu), (median(many[1])-bd)/(median(few[1])-bd))
+		}
+	}
 }
 
 func kernelName() string {

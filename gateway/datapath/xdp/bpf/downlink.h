@@ -151,6 +151,7 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 	u32 slot = whose(ctx, &x);
 	if (slot == NO_BEARER) /* GTP comes from towers, not from here */
 		return outer(ctx) ? drop(s, DL_TUNNELLED) : XDP_PASS;
+	fetch(slot);
 	struct policy *p = map_lookup(&policies, &slot);
 	if (!p || x.ttl <= 1 || x.octets > mtu || (slow4 && x.family == 4))
 		return pass(s, 1);

@@ -202,7 +202,10 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 		return pass(s, 0); /* echo, error indication, end marker */
 	u32 teid = be32(g->teid), slot = teid & 0xfffff;
 	u32 end = gtp + sizeof(*g) + be16(g->length);
-	struct policy *p = slot < slots ? map_lookup(&policies, &slot) : 0;
+	if (slot >= slots)
+		return pass(s, 0);
+	fetch(slot);
+	struct policy *p = map_lookup(&policies, &slot);
 	if (!p || read_once(p->teid) != teid || !teid || p->flags & SLOW_UP)
 		return pass(s, 0);
 	struct packet x = {.at = inside(ctx, gtp, g->flags)};
