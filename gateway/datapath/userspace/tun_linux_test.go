@@ -119,7 +119,7 @@ func exchange(t *testing.T, p *Path, ue netip.Addr, b datapath.Bearer, server, e
 	}
 }
 
-func up(t *testing.T, name string) {
+func up(t testing.TB, name string) {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		t.Error(err)
