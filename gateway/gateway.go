@@ -69,6 +69,9 @@ type Options struct {
 	// Redirect has sessions that have used up their quota see what Path shows them
 	// instead, for RedirectFor, before they end: 0 ends them at once.
 	RedirectFor time.Duration
+	// Classes are what the data path's classes of service are called and whose they are
+	// to pay; those without a name there are not.
+	Classes [datapath.Classes]usage.Terms
 	// Policy is what bearers get.
 	Policy Policy
 	// Sink takes usage records; nil keeps no account.
@@ -114,7 +117,8 @@ type Gateway struct {
 	journal   journal
 	captures  map[id.TEID]*Capture
 	waits     [waitKinds]uint64
-	throttles map[netip.Addr]throttle // by MME
+	carried   [datapath.Classes]datapath.Count // by bearers that have ended
+	throttles map[netip.Addr]throttle          // by MME
 
 	kick    chan struct{}      // report now
 	drain   chan struct{}      // something drains

@@ -85,7 +85,7 @@ func (g *Gateway) gather(all bool) []told {
 	now := time.Now()
 	var out []told
 	for _, seg := range g.closed {
-		out = append(out, seg.record(seg.count, now))
+		out = append(out, g.toldOf(seg, seg.count, now))
 	}
 	one := func(s *session) {
 		for _, b := range s.all() {
@@ -93,7 +93,7 @@ func (g *Gateway) gather(all bool) []told {
 				continue
 			}
 			if c := minus(g.usage(b), b.open.base); !b.open.toldAny || c != b.open.told {
-				out = append(out, b.open.record(c, now))
+				out = append(out, g.toldOf(b.open, c, now))
 			}
 		}
 	}
@@ -110,19 +110,14 @@ func (g *Gateway) gather(all bool) []told {
 	return out
 }
 
-// record is what the sink is told. Uplink is what arrived from the tower, which has
+// toldOf is what the sink is told. Uplink is what arrived from the tower, which has
 // counted it too, though it may have gone no further.
-func (seg *segment) record(c datapath.Usage, now time.Time) told {
+func (g *Gateway) toldOf(seg *segment, c datapath.Usage, now time.Time) told {
 	b := seg.bearer
 	r := usage.Record{Session: b.number, Ticket: seg.ticket, Segment: seg.bytes, TEID: b.teid,
 		DL: c.DLOctets, DLPackets: c.DLPackets, Lost: c.LostOctets, LostPackets: c.LostPackets, Closed: seg.closed, At: now}
 	r.UL, r.ULPackets = c.Arrived()
-	for class, n := range c.Class[1:] {
-		if n != (datapath.Count{}) {
-			octets, _ := n.Arrived()
-			r.Classes = append(r.Classes, usage.Class{Class: uint8(class + 1), UL: octets, DL: n.DLOctets})
-		}
-	}
+	r.Classes = g.classes(c)
 	return told{seg, r, c}
 }
 

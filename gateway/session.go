@@ -249,6 +249,9 @@ func (g *Gateway) finishBearer(b *bearer) {
 		b.open = &segment{bearer: b, base: b.base, ticket: s.ticketBytes()}
 	}
 	g.endSegment(b, u)
+	for i, n := range u.Class {
+		g.carried[i] = g.carried[i].Add(n)
+	}
 	if s.bearers[b.ebi] == b {
 		delete(s.bearers, b.ebi)
 	}

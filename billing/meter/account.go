@@ -9,6 +9,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
 )
 
 // Octets is inner IP octets of both directions.
@@ -74,6 +75,7 @@ type segmentState struct {
 	Counted Octets    // what counts
 	Earlier Octets    // of Counted, what earlier channels have paid
 	Closed  time.Time // zero while open
+	Parts   []part    `json:",omitempty"` // what of it is of services
 }
 
 // receipt is the segment's leaf in the channel's tree.
@@ -164,20 +166,23 @@ func (m *Meter) drop(s *segment) {
 	a.byTEID[s.TEID] = list
 }
 
-// count lets octets of a segment count as far as its ticket goes; the rest is
-// put on record.
+// count lets octets of a segment count: of free services all, of the others as far as
+// its ticket goes; the rest is put on record. What has come of downlink is taken to be of
+// free services first.
 func (m *Meter) count(s *segment, o Octets) {
 	a := s.account
 	if o == (Octets{}) {
 		return
 	}
-	t := m.tickets[s.Ticket]
+	t, free := m.tickets[s.Ticket], m.deal(s, o, true)
+	o = o.less(free)
 	left := t.Cap - min(t.Cap, t.Used)
 	took := Octets{UL: min(o.UL, left)}
 	took.DL = min(o.DL, left-took.UL)
 	t.Used += took.Sum()
-	s.Counted = s.Counted.plus(took)
-	a.Counted += took.Sum()
+	m.tally(usage.Terms{}, took.less(m.deal(s, took, false)))
+	s.Counted = s.Counted.plus(took).plus(free)
+	a.Counted += took.Sum() + free.Sum()
 	if over := o.Sum() - took.Sum(); over > 0 {
 		if t.Over == 0 {
 			m.Logger.Warn("ticket used up", "ticket", s.Ticket, "cap_octets", t.Cap, "tower", a.tower.Short())

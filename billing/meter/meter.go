@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
 )
 
 // Channel is what the ledger has about the channel this operator pays a tower
@@ -105,6 +106,7 @@ type Meter struct {
 	loose    map[segmentKey]*loose // records nobody can be charged for
 	excused  map[Reason]Octets     // loose records that have closed, summed up
 	links    map[proof.TowerKey]*joined
+	services map[usage.Terms]Octets // what counts, by service
 	changed  dirt
 	stop     chan struct{} // closed when Serve ends
 	joins    sync.WaitGroup
@@ -121,7 +123,7 @@ func New(o Options) (*Meter, error) {
 	m := &Meter{
 		Options: o, self: o.Operator.Public(), accounts: map[proof.TowerKey]*account{}, segments: map[segmentKey]*segment{}, done: map[segmentKey]time.Time{},
 		tickets: map[proof.TicketID]*ticket{}, loose: map[segmentKey]*loose{}, excused: map[Reason]Octets{},
-		links: map[proof.TowerKey]*joined{}, changed: newDirt(), stop: make(chan struct{}),
+		services: map[usage.Terms]Octets{}, links: map[proof.TowerKey]*joined{}, changed: newDirt(), stop: make(chan struct{}),
 	}
 	if m.store, err = openStore(o.Path, o.ChainID, m.self); err != nil {
 		return nil, err

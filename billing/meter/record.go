@@ -107,7 +107,9 @@ func (m *Meter) record(r *usage.Record) (a *account, closed bool) {
 	if r.Closed && s.Closed.IsZero() {
 		s.Closed, closed = time.Now(), true
 	}
-	if r.At.After(m.tickets[s.Ticket].NotAfter.Add(skew)) {
+	expired := r.At.After(m.tickets[s.Ticket].NotAfter.Add(skew))
+	s.serve(r, grown, !expired)
+	if expired {
 		if grown.Sum() > 0 {
 			m.excuse(Expired, grown)
 		}

@@ -11,10 +11,11 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/proof"
+	"campanile.network/wire/usage"
 )
 
 // Buckets of the store. Values are JSON; keys are octets.
-var buckets = [...]string{"about", "accounts", "segments", "pools", "tickets", "done", "loose", "excused", "notices"}
+var buckets = [...]string{"about", "accounts", "segments", "pools", "tickets", "done", "loose", "excused", "notices", "services"}
 
 type store struct{ db *bbolt.DB }
 
@@ -37,15 +38,16 @@ type dirt struct {
 	loose    map[segmentKey]bool
 	excused  map[Reason]bool
 	notices  map[*account]bool
+	services map[usage.Terms]bool
 }
 
 func newDirt() dirt {
 	return dirt{map[*account]bool{}, map[*segment]bool{}, map[poolKey]bool{}, map[proof.TicketID]bool{},
-		map[segmentKey]bool{}, map[segmentKey]bool{}, map[Reason]bool{}, map[*account]bool{}}
+		map[segmentKey]bool{}, map[segmentKey]bool{}, map[Reason]bool{}, map[*account]bool{}, map[usage.Terms]bool{}}
 }
 
 func (d *dirt) none() bool {
-	return len(d.accounts)+len(d.segments)+len(d.pools)+len(d.tickets)+len(d.done)+len(d.loose)+len(d.excused)+len(d.notices) == 0
+	return len(d.accounts)+len(d.segments)+len(d.pools)+len(d.tickets)+len(d.done)+len(d.loose)+len(d.excused)+len(d.notices)+len(d.services) == 0
 }
 
 func openStore(path, chainID string, self proof.OperatorKey) (*store, error) {
@@ -150,6 +152,10 @@ func (s *store) load(m *Meter) error {
 				a.hearing, a.notices = v, v
 				return nil
 			}),
+			each(tx, "services", 0, func(_ []byte, v Service) error {
+				m.services[v.Terms] = v.Octets
+				return nil
+			}),
 		)
 	})
 }
@@ -232,6 +238,10 @@ func (m *Meter) write(put func(string, []byte, any) error, del func(string, []by
 	}
 	for a := range m.changed.notices {
 		errs = append(errs, put("notices", a.tower[:], a.hearing))
+	}
+	for t := range m.changed.services {
+		name, err := json.Marshal(t)
+		errs = append(errs, err, put("services", name, Service{t, m.services[t]}))
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ type View struct {
 	Operator  proof.OperatorKey
 	Towers    []TowerView // by key
 	Unsettled []Unsettled // octets nobody is charged for, by reason
+	Services  []Service   // what counts, by service: by name, first what is of none
 }
 
 // TowerView is one tower's account. Octets are inner IP octets since the store
@@ -80,5 +82,11 @@ func (m *Meter) Snapshot() View {
 		v.Unsettled = append(v.Unsettled, Unsettled{r, o})
 	}
 	slices.SortFunc(v.Unsettled, func(a, b Unsettled) int { return bytes.Compare([]byte(a.Reason), []byte(b.Reason)) })
+	for t, o := range m.services {
+		v.Services = append(v.Services, Service{t, o})
+	}
+	slices.SortFunc(v.Services, func(a, b Service) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Octets.Sum(), b.Octets.Sum()))
+	})
 	return v
 }

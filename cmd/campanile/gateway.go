@@ -76,6 +76,9 @@ func printGateway(w io.Writer, v town.GatewayView) {
 		fmt.Fprintf(w, "addresses  %s: %d of %d IPv4, %d of %d IPv6\n", cmp.Or(p.APN, "any APN"), p.Used, p.Of, p.Six, p.Of6)
 	}
 	fmt.Fprintf(w, "packets    %d up, %d down, %d wait for idle phones, %d flows open\n", v.ULPackets, v.DLPackets, v.Buffered, v.Flows)
+	for _, s := range v.Services {
+		fmt.Fprintf(w, "service    %s, %s: %d octets up, %d down\n", s.Name, s.Terms, s.UL, s.DL)
+	}
 	printCounts(w, "dropped   ", v.Dropped)
 	printCounts(w, "refused   ", v.Refused)
 	printCounts(w, "not paged ", v.NotTold)
@@ -223,6 +226,14 @@ func printTop(w io.Writer, before, now town.GatewayView, live bool) {
 	}
 	fmt.Fprintf(w, "%d sessions, %s up, %s down, %.0f packets/s; %s\n", now.Sessions, rate(up), rate(down),
 		float64(now.ULPackets+now.DLPackets-before.ULPackets-before.DLPackets)/took, now.DataPath)
+	served := map[string]town.ServiceView{}
+	for _, s := range before.Services {
+		served[s.Name] = s
+	}
+	for _, s := range now.Services {
+		o := served[s.Name]
+		fmt.Fprintf(w, "  %s, %s: %s up, %s down\n", s.Name, s.Terms, rate(float64(s.UL-min(o.UL, s.UL))*8/took), rate(float64(s.DL-min(o.DL, s.DL))*8/took))
+	}
 	table(w, "IMSI\tAPN\tADDRESS\tBEARER\tQCI\tUP\tDOWN\tPEER", func(w io.Writer) {
 		for _, m := range list[:min(len(list), 30)] {
 			fmt.Fprintf(w, "%s\t%s\t%v\t%d\t%d\t%s\t%s\t%s\n", m.s.IMSI, m.s.APN, m.s.Address, m.b.EBI, m.b.QCI, rate(m.up), rate(m.down), peerOf(m.s, m.b))

@@ -917,12 +917,15 @@ func (x *UsageRecord) GetClasses() []*ServiceClass {
 	return nil
 }
 
-// ServiceClass is what of a record is to be rated apart.
+// ServiceClass is what of a record is to be rated apart, and how.
 type ServiceClass struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Class         uint32                 `protobuf:"varint,1,opt,name=class,proto3" json:"class,omitempty"`
 	UlOctets      uint64                 `protobuf:"varint,2,opt,name=ul_octets,json=ulOctets,proto3" json:"ul_octets,omitempty"`
 	DlOctets      uint64                 `protobuf:"varint,3,opt,name=dl_octets,json=dlOctets,proto3" json:"dl_octets,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Free          bool                   `protobuf:"varint,5,opt,name=free,proto3" json:"free,omitempty"` // not the subscriber's to pay
+	RatingGroup   uint32                 `protobuf:"varint,6,opt,name=rating_group,json=ratingGroup,proto3" json:"rating_group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -974,6 +977,27 @@ func (x *ServiceClass) GetUlOctets() uint64 {
 func (x *ServiceClass) GetDlOctets() uint64 {
 	if x != nil {
 		return x.DlOctets
+	}
+	return 0
+}
+
+func (x *ServiceClass) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ServiceClass) GetFree() bool {
+	if x != nil {
+		return x.Free
+	}
+	return false
+}
+
+func (x *ServiceClass) GetRatingGroup() uint32 {
+	if x != nil {
+		return x.RatingGroup
 	}
 	return 0
 }
@@ -2031,11 +2055,14 @@ const file_core_proto_rawDesc = "" +
 	"\vlost_octets\x18\v \x01(\x04R\n" +
 	"lostOctets\x12!\n" +
 	"\flost_packets\x18\f \x01(\x04R\vlostPackets\x129\n" +
-	"\aclasses\x18\r \x03(\v2\x1f.campanile.core.v1.ServiceClassR\aclasses\"^\n" +
+	"\aclasses\x18\r \x03(\v2\x1f.campanile.core.v1.ServiceClassR\aclasses\"\xa9\x01\n" +
 	"\fServiceClass\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x1b\n" +
 	"\tul_octets\x18\x02 \x01(\x04R\bulOctets\x12\x1b\n" +
-	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\"\xf4\x01\n" +
+	"\tdl_octets\x18\x03 \x01(\x04R\bdlOctets\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x12\n" +
+	"\x04free\x18\x05 \x01(\bR\x04free\x12!\n" +
+	"\frating_group\x18\x06 \x01(\rR\vratingGroup\"\xf4\x01\n" +
 	"\tFromTower\x128\n" +
 	"\x06report\x18\x01 \x01(\v2\x1e.campanile.core.v1.TowerReportH\x00R\x06report\x128\n" +
 	"\x06notice\x18\x02 \x01(\v2\x1e.campanile.core.v1.TowerNoticeH\x00R\x06notice\x124\n" +

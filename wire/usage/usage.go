@@ -36,9 +36,24 @@ type Record struct {
 	Classes           []Class // what of it is to be rated apart
 }
 
-// Class is the traffic of a class of service within a segment, octets.
+// Terms say what a class of service is called and whose it is to pay.
+type Terms struct {
+	Name string // at most MaxName octets
+	// Free traffic is not the subscriber's to pay: towers are paid for it all the same.
+	Free bool
+	// Group is the rating group that the subscriber pays for it in (RFC 8506 §8.29); 0:
+	// that of everything else.
+	Group uint32
+}
+
+// MaxName is how long the name of a class of service may be, octets.
+const MaxName = 64
+
+// Class is the traffic of a class of service within a segment, octets, of both what is
+// in the Record's UL and DL.
 type Class struct {
-	Class  uint8
+	Class uint8
+	Terms
 	UL, DL uint64
 }
 
@@ -48,8 +63,11 @@ type Sink interface {
 	Report(context.Context, []Record) error
 }
 
-// maxRecords bounds one report.
-const maxRecords = 4096
+// maxRecords bounds one report, maxClasses one record.
+const (
+	maxRecords = 4096
+	maxClasses = 16
+)
 
 // Register serves s over gRPC.
 func Register(r grpc.ServiceRegistrar, s Sink) { pb.RegisterUsageServer(r, &server{sink: s}) }
@@ -67,8 +85,11 @@ func (s *server) Report(ctx context.Context, m *pb.UsageReport) (*pb.UsageReply,
 	for i, r := range m.Records {
 		records[i] = Record{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, TEID: id.TEID(r.Teid), UL: r.UlOctets, DL: r.DlOctets, ULPackets: r.UlPackets,
 			DLPackets: r.DlPackets, Closed: r.Closed, At: time.UnixMilli(r.AtUnixMs), Lost: r.LostOctets, LostPackets: r.LostPackets}
-		for _, c := range r.Classes[:min(len(r.Classes), 255)] {
-			records[i].Classes = append(records[i].Classes, Class{uint8(min(c.Class, 255)), c.UlOctets, c.DlOctets})
+		for _, c := range r.Classes[:min(len(r.Classes), maxClasses)] {
+			if len(c.Name) > MaxName {
+				return nil, status.Errorf(codes.InvalidArgument, "usage: a name of %d octets, at most %d", len(c.Name), MaxName)
+			}
+			records[i].Classes = append(records[i].Classes, Class{uint8(min(c.Class, 255)), Terms{c.Name, c.Free, c.RatingGroup}, c.UlOctets, c.DlOctets})
 		}
 	}
 	if err := s.sink.Report(ctx, records); err != nil {
@@ -93,7 +114,7 @@ func (c *Client) Report(ctx context.Context, records []Record) error {
 				UlPackets: r.ULPackets, DlPackets: r.DLPackets, Closed: r.Closed, AtUnixMs: r.At.UnixMilli(),
 				LostOctets: r.Lost, LostPackets: r.LostPackets}
 			for _, c := range r.Classes {
-				m.Records[i].Classes = append(m.Records[i].Classes, &pb.ServiceClass{Class: uint32(c.Class), UlOctets: c.UL, DlOctets: c.DL})
+				m.Records[i].Classes = append(m.Records[i].Classes, &pb.ServiceClass{Class: uint32(c.Class), UlOctets: c.UL, DlOctets: c.DL, Name: c.Name, Free: c.Free, RatingGroup: c.Group})
 			}
 		}
 		if _, err := c.rpc.Report(ctx, m); err != nil {

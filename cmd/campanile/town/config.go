@@ -15,6 +15,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway"
+	"campanile.network/gateway/datapath"
 	"campanile.network/internal/config"
 	"campanile.network/mme"
 	"campanile.network/sdr/radio"
@@ -192,6 +193,8 @@ type settings struct {
 	gatewayOptions                           gateway.Options // what [gateway] says, likewise
 	pool                                     netip.Prefix
 	router                                   netip.Addr
+	services                                 []datapath.Service
+	portal                                   portal
 }
 
 // resolve checks every value; the error names the key.
@@ -269,6 +272,12 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, err
 	}
 	if s.gatewayOptions, err = c.Gateway.options(s, bad); err != nil {
+		return s, err
+	}
+	if s.services, s.gatewayOptions.Classes, err = c.Gateway.services(bad); err != nil {
+		return s, err
+	}
+	if s.portal, err = c.Gateway.portal(s, bad); err != nil {
 		return s, err
 	}
 	if err := c.resolvePool(&s, bad); err != nil {

@@ -75,8 +75,13 @@ func xdpModes() map[string]xdp.Mode {
 func (t *Town) openPath(s1u netip.AddrPort) (datapath.Path, error) {
 	c := &t.cfg.Gateway
 	towers, _ := prefixes(c.Towers)
+	aside, err := t.redirect()
+	if err != nil {
+		return nil, err
+	}
 	o := userspace.Options{Local: s1u, MaxBearers: maxGatewaySessions, Towers: towers, Neighbours: c.Neighbours,
-		Router: t.set.router, Router6: t.router6(), DNS: t.set.gatewayOptions.Networks[0].DNS, Logger: t.role("gateway")}
+		Router: t.set.router, Router6: t.router6(), DNS: t.set.gatewayOptions.Networks[0].DNS,
+		Services: t.set.services, Redirect: aside, Portal: t.set.portal.open, PortalClass: portalClass, Logger: t.role("gateway")}
 	want := []string{c.DataPath}
 	if c.DataPath == pathAuto {
 		want = []string{pathXDP, pathTUN, pathNetstack}
@@ -182,13 +187,13 @@ func (t *Town) openUserspace(o userspace.Options) (datapath.Path, error) {
 // that cannot be used is put aside: counts go on from what the store has.
 func (t *Town) openCounts() (*table.Table, error) {
 	file := t.cfg.path(countsFile)
-	counts, err := table.Open(file, maxGatewaySessions, maxGatewaySessions, false)
+	counts, err := table.Open(file, maxGatewaySessions, maxGatewaySessions, true)
 	if errors.Is(err, table.ErrFile) {
 		t.role("gateway").Error("the file of counts is put aside: what was counted since the store was written last is lost", "file", file+".damaged", logs.Error, err)
 		if err := os.Rename(file, file+".damaged"); err != nil {
 			return nil, err
 		}
-		counts, err = table.Open(file, maxGatewaySessions, maxGatewaySessions, false)
+		counts, err = table.Open(file, maxGatewaySessions, maxGatewaySessions, true)
 	}
 	if err != nil {
 		return nil, err

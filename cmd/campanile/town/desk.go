@@ -40,6 +40,7 @@ type GatewayView struct {
 	Unreported   int               `json:"unreported"`
 	Lost         uint64            `json:"lost_records"`
 	StoreFailing string            `json:"store_failing,omitempty"`
+	Services     []ServiceView     `json:"services"`
 	At           time.Time         `json:"at"`
 	List         []SessionView     `json:"list,omitempty"`
 	More         int               `json:"more,omitempty"` // sessions that are not listed
@@ -105,6 +106,7 @@ func (d desk) ShowGateway(_ context.Context, q *pb.GatewayRequest) (*pb.GatewayR
 	}
 	v := viewOf(d.t.gateway.Stats())
 	v.DataPath, v.NotBetter, v.Fast = d.t.path.words, d.t.path.not, d.t.path.fastView()
+	v.Services = d.t.showServices()
 	if q.Sessions {
 		most := int(q.Limit)
 		if most == 0 {

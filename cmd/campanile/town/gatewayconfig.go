@@ -33,15 +33,19 @@ type GatewayConfig struct {
 	Workers  int      `toml:"workers" comment:"How many packets are moved side by side where they go through this process; 0: as many as there are processors, at most 4."`
 	NAT      string   `toml:"nat" comment:"With data_path \"tun\": \"none\", others route the pools to this machine; \"nat44\": phones have this machine's IPv4 address outside, by a table of nftables that ends with the gateway."`
 
-	Towers     []string        `toml:"towers" comment:"Address ranges of eNBs, agents and gateways that may bring user packets; none: anybody's, whose TEID is known."`
-	Neighbours bool            `toml:"neighbours" comment:"Phones reach each other."`
-	Redirect   config.Duration `toml:"redirect" comment:"A phone whose ticket is used up sees the gateway's page for so long, before its session ends; \"0s\": it ends at once."`
-	DSCP       [][]int         `toml:"dscp" comment:"Marks of user packets towards towers, [[QCI, DSCP], ...], beside those of GSMA IR.34."`
-	PhoneQCIs  []int           `toml:"phone_qcis" comment:"QCIs of dedicated bearers that phones get by asking; none: they get none."`
-	PhoneKbps  int             `toml:"phone_kbps" comment:"Bit rate that a session's phone can have guaranteed so, kbit/s each way."`
-	Gateways   []string        `toml:"gateways" comment:"Address ranges of other operators' gateways that S5/S8 is spoken with: SGWs that may use this PGW, and PGWs that an MME may name."`
+	Towers      []string        `toml:"towers" comment:"Address ranges of eNBs, agents and gateways that may bring user packets; none: anybody's, whose TEID is known."`
+	Neighbours  bool            `toml:"neighbours" comment:"Phones reach each other."`
+	Redirect    config.Duration `toml:"redirect" comment:"A phone whose ticket is used up has its web requests answered with the way to portal for so long, before its session ends, and goes on as before when it has got more; \"0s\": it ends at once."`
+	Portal      string          `toml:"portal" comment:"URL of the page that it is sent to, which it reaches without being charged, as it does name servers and free services; empty: the gateway's own page."`
+	PortalHosts []string        `toml:"portal_hosts" comment:"Addresses of the host in portal, where that is a name."`
+	DSCP        [][]int         `toml:"dscp" comment:"Marks of user packets towards towers, [[QCI, DSCP], ...], beside those of GSMA IR.34."`
+	PhoneQCIs   []int           `toml:"phone_qcis" comment:"QCIs of dedicated bearers that phones get by asking; none: they get none."`
+	PhoneKbps   int             `toml:"phone_kbps" comment:"Bit rate that a session's phone can have guaranteed so, kbit/s each way."`
+	Gateways    []string        `toml:"gateways" comment:"Address ranges of other operators' gateways that S5/S8 is spoken with: SGWs that may use this PGW, and PGWs that an MME may name."`
 
 	APNs []APNConfig `toml:"apns" comment:"Access points with addresses of their own (those of network.more_apns have this section's), each in a section [[gateway.apns]] with name, pool, pool6, dns, mtu, single_address, open, pgw (address of the gateway that has it, over S5/S8; then no pools) and static, a table of IMSI = 'IPv4 address, IPv6 prefix'."`
+
+	Services []ServiceConfig `toml:"services" comment:"Traffic that is counted apart, each in a section [[gateway.services]] with name, hosts (addresses and ranges), protocol (tcp, udp, icmp; none: any), ports (of the hosts; none: any), and what it costs the subscriber: free = true for nothing (towers are paid for it all the same), or group, the number of a rating group. 6 at most; the first that fits a packet has it."`
 }
 
 // APNConfig is an access point beside network.apn.
@@ -59,7 +63,7 @@ type APNConfig struct {
 
 func defaultGateway() GatewayConfig {
 	return GatewayConfig{Address: "127.0.0.30", Pool: "10.45.0.0/16", Router: "10.45.0.1", MTU: 1400, DataPath: pathAuto, XDPMode: pathAuto, XDPPins: "/sys/fs/bpf", NAT: natNone,
-		DNS: []string{}, Towers: []string{}, DSCP: [][]int{}, PhoneQCIs: []int{5, 6, 7, 8, 9}, PhoneKbps: 0, Gateways: []string{}, APNs: []APNConfig{}}
+		DNS: []string{}, Towers: []string{}, DSCP: [][]int{}, PhoneQCIs: []int{5, 6, 7, 8, 9}, PhoneKbps: 0, Gateways: []string{}, APNs: []APNConfig{}, PortalHosts: []string{}, Services: []ServiceConfig{}}
 }
 
 // What gateway.nat may be.

@@ -44,7 +44,7 @@ func (t *Town) names() map[string]netip.Addr {
 // newForwarder is the packet network of this machine's sockets.
 func (t *Town) newForwarder() (*ipstack.Forwarder, error) {
 	return ipstack.NewForwarder(ipstack.ForwarderOptions{Router: t.set.router, Router6: t.router6(), MTU: t.tunnelMTU(),
-		HTTP: map[uint16]http.Handler{80: webPage(t.cfg.Network.Name)}, Names: t.names(), Logger: t.role("gateway")})
+		HTTP: map[uint16]http.Handler{80: webPage(t.cfg.Network.Name)}, Names: t.names(), Dial: t.outside.dial, Allow: t.outside.allow, Logger: t.role("gateway")})
 }
 
 // deviceAddresses are those of a TUN device, with their networks. The pools of IPv6 are

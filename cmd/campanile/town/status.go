@@ -108,6 +108,7 @@ func (t *Town) sayMeter(out *pb.StatusReply, say func(name, format string, args 
 		}
 	}
 	say("towers", "%d linked of %d known; they count %d octets, gateways %d", linked, len(v.Towers), counted, out.UlOctets+out.DlOctets)
+	t.sayServices(say)
 	said := 0
 	for _, w := range v.Towers {
 		if w.Radio == nil || t.agent != nil {

@@ -68,6 +68,7 @@ type Town struct {
 	cash    bank       // the chain, or the way to it
 	gateway *gateway.Gateway
 	path    pathKind // which data path moves packets, and why
+	outside outside
 	mme     *mme.MME
 	poolEnd
 	agent   *agent.Agent

@@ -147,9 +147,9 @@ func (p *Path) sendDown(b *bearer, d *down, pkt *datapath.Packet, now uint64) {
 func (p *Path) pack(b *bearer, d *down, pkt *datapath.Packet, now uint64) (x parcel, ok bool) {
 	v := free
 	if d.redirected {
-		d.from = nil
+		d.from, d.class = nil, p.o.PortalClass
 	} else if v = p.admitDown(b, &d.load, now); v == noCredit && pkt != nil && p.excused(b, pkt, datapath.Downlink) {
-		v, d.from = free, nil
+		v, d.from, d.class = free, nil, p.o.PortalClass
 	}
 	switch v {
 	case policed:

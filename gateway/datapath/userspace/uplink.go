@@ -144,6 +144,7 @@ func (w *lane) up(b *bearer, pkt *datapath.Packet, frame []byte, l *load, now ui
 			p.drop(datapath.ULQuota)
 			return false
 		}
+		l.class = p.o.PortalClass
 		if !p.excused(b, pkt, datapath.Uplink) {
 			if !p.redirectUp(b, pkt, frame, l) {
 				p.drop(datapath.ULQuota)

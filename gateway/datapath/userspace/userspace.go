@@ -95,6 +95,8 @@ type Options struct {
 	// servers. Serve closes Redirect.
 	Redirect Port
 	Portal   []netip.AddrPort
+	// PortalClass is the class of service that what they get so is counted in; 0: none.
+	PortalClass uint8
 	// BufferPackets bounds what waits for one idle phone: 64.
 	BufferPackets int
 	// BufferOctets bounds what waits for all idle phones: 16 MiB.
