@@ -41,6 +41,9 @@ func (c *conn) begin(in inbound) error {
 			return err
 		}
 	}
+	if _, is := in.msg.(renewOrder); is {
+		return c.renewLive()
+	}
 	switch m := in.nas.(type) {
 	case *eps.AttachRequest:
 		c.proc = begun("attach", in)

@@ -39,7 +39,7 @@ func (c *conn) interrupt(in inbound) error {
 		return nil
 	case smsOut:
 		return c.sendLine(m)
-	case bearerOrder:
+	case bearerOrder, renewOrder:
 		if c.proc == nil && c.standing() {
 			return &collision{in: in}
 		}

@@ -14,7 +14,7 @@ import (
 // back from a record is one that a restarted MME forgets.
 var notStored = map[string]string{
 	"ue.owner": "a connection ends with the MME", "ue.paging": "the gateway notifies again, or the phone comes", "ue.data": "likewise",
-	"ue.order": "whoever ordered it is told nothing yet, and asks again", "ue.orders": "the gateway repeats its requests",
+	"ue.order": "whoever ordered it is told nothing yet, and asks again", "ue.renewal": "likewise", "ue.orders": "the gateway repeats its requests",
 	"ue.sms": "the message centre tries again", "ue.smsTurn": "of callers", "ue.alert": "Messages.Ready is called after the next attach",
 	"ue.secMu": "a lock", "ue.infoMu": "a lock",
 	"ue.guesses": "a restart is rarer than a minute", "ue.guessedAt": "likewise",

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"campanile.network/3gpp/eps"
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/sdr/sim"
 	"campanile.network/wire/home"
@@ -206,4 +207,28 @@ func (h *testHome) refusing(c home.Code) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refuse = c
+}
+
+// A lease that is to be renewed before its time: at once while connected, and at the next
+// service request of an idle phone, once each.
+func TestLeaseRenewedByOrder(t *testing.T) {
+	play(t, noUpdates, func(w *world) {
+		p := w.phone(w.tower(0x19b))
+		p.attach()
+		imsi := p.settled().IMSI
+		_, x := w.gw.only(w)
+		before := x.ticket.ID
+		if err := w.m.Renew(imsi); err != nil {
+			t.Fatal(err)
+		}
+		p.authenticate()
+		p.rekeyed()
+		if i := p.settled(); i.State != Connected || x.ticket.ID == before || i.Ticket != x.ticket.ID {
+			t.Errorf("%+v, ticket at the gateway %v, the former %v", i, x.ticket.ID, before)
+		}
+		w.counted("lease renewal ok", 1)
+		if err := w.m.Renew(id.IMSI{}); err == nil {
+			t.Error("nobody's lease is renewed")
+		}
+	})
 }

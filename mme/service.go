@@ -75,6 +75,9 @@ func (c *conn) dismiss(err error) {
 // stale says that the SIM must answer anew before the phone is served: its lease
 // is near its end, or its NAS COUNTs are (TS 24.301 §4.4.3.5).
 func (c *conn) stale() bool {
+	if c.renewalDue() {
+		return true
+	}
 	c.ue.secMu.Lock()
 	defer c.ue.secMu.Unlock()
 	return !c.ue.lease.fresh(time.Now()) || c.ue.sec == nil || c.ue.sec.NearWrap(countMargin)
@@ -92,6 +95,7 @@ func (c *conn) renew() error {
 	l := c.ue.lease
 	err := c.authenticate()
 	if err == nil {
+		c.renewed()
 		return c.secure()
 	}
 	if homeAway(err) && l != nil && l.ticket.Valid(time.Now()) {

@@ -26,6 +26,7 @@ type ue struct {
 	alert            bool           // the message centre is to learn when it comes
 	texts            bool           // it takes short messages over NAS; written by the owner
 	registered       bool           // EMM-REGISTERED
+	renewal          bool           // its home is to be asked for a new lease before the old one's time
 	heard            time.Time      // last in connected mode
 	saving           saving         // what it has been granted
 	tmsi, formerTMSI id.MTMSI

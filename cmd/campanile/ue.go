@@ -19,11 +19,11 @@ import (
 
 func ueCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "ue", GroupID: "operate", Short: "List, show, page, detach and trace phones",
-		Long: "List, show, page, detach and trace phones, where the MME runs. A phone is named by\n" +
+		Use: "ue", GroupID: "operate", Short: "List, show, page, renew, detach and trace phones",
+		Long: "List, show, page, renew, detach and trace phones, where the MME runs. A phone is named by\n" +
 			"its IMSI, or by the id that ue list gives, which holds until the MME ends. With\n--json the answers are those of docs/api.md.",
 	}
-	cmd.AddCommand(ueList(g), ueShow(g), uePage(g), ueDetach(g), ueTrace(g))
+	cmd.AddCommand(ueList(g), ueShow(g), uePage(g), ueRenew(g), ueDetach(g), ueTrace(g))
 	return cmd
 }
 
@@ -218,6 +218,19 @@ func uePage(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return act(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.PhoneActionReply, error) {
 				return c.PagePhone(ctx, &pb.PhoneRequest{Phone: args[0]})
+			})
+		},
+	}
+}
+
+func ueRenew(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use: "renew PHONE", Args: cobra.ExactArgs(1), Short: "Have a phone's home grant it a new ticket at once, as after a top-up",
+		Long: "Have a phone's home grant it a new ticket at once, as after its subscriber has paid for\nmore. A connected phone goes on meanwhile, also one whose ticket is used up and which\n" +
+			"gateway.redirect has sent to the page; an idle one is paged.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return act(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.PhoneActionReply, error) {
+				return c.RenewPhone(ctx, &pb.PhoneRequest{Phone: args[0]})
 			})
 		},
 	}

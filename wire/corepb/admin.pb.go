@@ -2471,7 +2471,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"TraceReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\x99\v\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xef\v\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -2485,7 +2485,9 @@ const file_admin_proto_rawDesc = "" +
 	"ListPhones\x12%.campanile.admin.v1.ListPhonesRequest\x1a\x1f.campanile.admin.v1.PhonesReply\x12N\n" +
 	"\tShowPhone\x12 .campanile.admin.v1.PhoneRequest\x1a\x1f.campanile.admin.v1.PhonesReply\x12[\n" +
 	"\vDetachPhone\x12&.campanile.admin.v1.DetachPhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12S\n" +
-	"\tPagePhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12U\n" +
+	"\tPagePhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12T\n" +
+	"\n" +
+	"RenewPhone\x12 .campanile.admin.v1.PhoneRequest\x1a$.campanile.admin.v1.PhoneActionReply\x12U\n" +
 	"\n" +
 	"TracePhone\x12%.campanile.admin.v1.TracePhoneRequest\x1a\x1e.campanile.admin.v1.TraceReply0\x01\x12U\n" +
 	"\tManageMME\x12$.campanile.admin.v1.ManageMMERequest\x1a\".campanile.admin.v1.ManageMMEReply\x12S\n" +
@@ -2563,29 +2565,31 @@ var file_admin_proto_depIdxs = []int32{
 	28, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
 	29, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
 	28, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
-	33, // 19: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	31, // 20: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
-	0,  // 21: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
-	2,  // 22: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
-	4,  // 23: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
-	9,  // 24: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	12, // 25: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	14, // 26: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	16, // 27: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	20, // 28: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	22, // 29: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	24, // 30: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	27, // 31: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	27, // 32: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	30, // 33: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	30, // 34: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	34, // 35: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	32, // 36: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
-	1,  // 37: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
-	3,  // 38: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
-	5,  // 39: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
-	24, // [24:40] is the sub-list for method output_type
-	8,  // [8:24] is the sub-list for method input_type
+	28, // 19: campanile.admin.v1.Admin.RenewPhone:input_type -> campanile.admin.v1.PhoneRequest
+	33, // 20: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	31, // 21: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	0,  // 22: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
+	2,  // 23: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
+	4,  // 24: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
+	9,  // 25: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	12, // 26: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	14, // 27: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	16, // 28: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	20, // 29: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	22, // 30: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	24, // 31: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	27, // 32: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	27, // 33: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	30, // 34: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	30, // 35: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	30, // 36: campanile.admin.v1.Admin.RenewPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	34, // 37: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	32, // 38: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	1,  // 39: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
+	3,  // 40: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
+	5,  // 41: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
+	25, // [25:42] is the sub-list for method output_type
+	8,  // [8:25] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name

@@ -33,6 +33,7 @@ const (
 	Admin_ShowPhone_FullMethodName       = "/campanile.admin.v1.Admin/ShowPhone"
 	Admin_DetachPhone_FullMethodName     = "/campanile.admin.v1.Admin/DetachPhone"
 	Admin_PagePhone_FullMethodName       = "/campanile.admin.v1.Admin/PagePhone"
+	Admin_RenewPhone_FullMethodName      = "/campanile.admin.v1.Admin/RenewPhone"
 	Admin_TracePhone_FullMethodName      = "/campanile.admin.v1.Admin/TracePhone"
 	Admin_ManageMME_FullMethodName       = "/campanile.admin.v1.Admin/ManageMME"
 	Admin_ShowGateway_FullMethodName     = "/campanile.admin.v1.Admin/ShowGateway"
@@ -56,6 +57,7 @@ type AdminClient interface {
 	ShowPhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhonesReply, error)
 	DetachPhone(ctx context.Context, in *DetachPhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
 	PagePhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
+	RenewPhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error)
 	TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error)
 	// Of the MME itself, where it runs.
 	ManageMME(ctx context.Context, in *ManageMMERequest, opts ...grpc.CallOption) (*ManageMMEReply, error)
@@ -184,6 +186,16 @@ func (c *adminClient) PagePhone(ctx context.Context, in *PhoneRequest, opts ...g
 	return out, nil
 }
 
+func (c *adminClient) RenewPhone(ctx context.Context, in *PhoneRequest, opts ...grpc.CallOption) (*PhoneActionReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhoneActionReply)
+	err := c.cc.Invoke(ctx, Admin_RenewPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) TracePhone(ctx context.Context, in *TracePhoneRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TraceReply], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[0], Admin_TracePhone_FullMethodName, cOpts...)
@@ -268,6 +280,7 @@ type AdminServer interface {
 	ShowPhone(context.Context, *PhoneRequest) (*PhonesReply, error)
 	DetachPhone(context.Context, *DetachPhoneRequest) (*PhoneActionReply, error)
 	PagePhone(context.Context, *PhoneRequest) (*PhoneActionReply, error)
+	RenewPhone(context.Context, *PhoneRequest) (*PhoneActionReply, error)
 	TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error
 	// Of the MME itself, where it runs.
 	ManageMME(context.Context, *ManageMMERequest) (*ManageMMEReply, error)
@@ -318,6 +331,9 @@ func (UnimplementedAdminServer) DetachPhone(context.Context, *DetachPhoneRequest
 }
 func (UnimplementedAdminServer) PagePhone(context.Context, *PhoneRequest) (*PhoneActionReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method PagePhone not implemented")
+}
+func (UnimplementedAdminServer) RenewPhone(context.Context, *PhoneRequest) (*PhoneActionReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewPhone not implemented")
 }
 func (UnimplementedAdminServer) TracePhone(*TracePhoneRequest, grpc.ServerStreamingServer[TraceReply]) error {
 	return status.Error(codes.Unimplemented, "method TracePhone not implemented")
@@ -553,6 +569,24 @@ func _Admin_PagePhone_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_RenewPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).RenewPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_RenewPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).RenewPhone(ctx, req.(*PhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_TracePhone_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(TracePhoneRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -679,6 +713,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PagePhone",
 			Handler:    _Admin_PagePhone_Handler,
+		},
+		{
+			MethodName: "RenewPhone",
+			Handler:    _Admin_RenewPhone_Handler,
 		},
 		{
 			MethodName: "ManageMME",

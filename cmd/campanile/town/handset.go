@@ -97,6 +97,22 @@ func (h handset) PagePhone(ctx context.Context, q *pb.PhoneRequest) (*pb.PhoneAc
 	return h.await(ctx, p, "page", "paging", func() error { return h.t.mme.Page(p.IMSI) })
 }
 
+// RenewPhone has a phone's home asked for a new ticket; of a connected phone it waits
+// for that.
+func (h handset) RenewPhone(ctx context.Context, q *pb.PhoneRequest) (*pb.PhoneActionReply, error) {
+	p, err := h.phone(q.Phone)
+	if err != nil {
+		return nil, err
+	}
+	if p.State == mme.Connected {
+		return h.await(ctx, p, "renew", "lease renewal", func() error { return h.t.mme.Renew(p.IMSI) })
+	}
+	if err := h.t.mme.Renew(p.IMSI); err != nil {
+		return nil, status.Error(codes.FailedPrecondition, inPlainWords(err))
+	}
+	return &pb.PhoneActionReply{Text: "its home is asked when the phone comes; it is idle, and paged"}, nil
+}
+
 // await begins something of a phone and waits until a procedure of that name is
 // the newest in its history. A detach of a phone that cannot be told has none.
 func (h handset) await(ctx context.Context, p mme.Phone, verb, procedure string, begin func() error) (*pb.PhoneActionReply, error) {

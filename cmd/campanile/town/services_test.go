@@ -194,3 +194,100 @@ func TestFreeService(t *testing.T) {
 		t.Errorf("the gateway shows %+v", v)
 	}
 }
+
+// A phone whose ticket is used up: its web requests are answered with the way to the page,
+// which it gets, as names and free services; all else is dropped, and none of that charged.
+// With a new ticket it goes on in the same session.
+func TestRedirectedUntilToppedUp(t *testing.T) {
+	ctx := deadline(t)
+	const ticket = 300_000
+	w := start(t, ctx, newHome(t, func(c *Config) {
+		c.Gateway.Redirect, c.HSS.TicketOctets = config.Duration(time.Hour), ticket
+		c.Gateway.Services = []ServiceConfig{{Name: "town hall", Hosts: []string{freeHost.String()}, Free: true}}
+	}), withInternet(t))
+	p := attached(t, ctx, w)
+	before := w.gateway.Sessions()[0]
+	fetchAll := func(url string) error {
+		r, err := browser(p).Get(url)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+		}
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, 5*time.Second)
+	q, err := http.NewRequestWithContext(short, http.MethodGet, "http://203.0.113.7/bytes?n=1000000", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := browser(p).Do(q); err == nil {
+		n, err := io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+		if err == nil || n > ticket {
+			t.Errorf("%d octets came with a ticket for %d: %v", n, ticket, err)
+		}
+	}
+	cancel()
+	eventually(t, ctx, "the ticket is used up", func() bool { return w.gateway.Sessions()[0].Charged > ticket-2*1500 })
+	eventually(t, ctx, "the way to the page", func() bool {
+		r, err := browser(p).Get("http://203.0.113.7/bytes?n=10")
+		if err != nil {
+			return false // what is left of the ticket is less than a request
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusFound && r.Header.Get("Location") == "http://10.45.0.1/"
+	})
+	spent := w.gateway.Sessions()[0].Charged
+	r, ul, dl := fetch(t, ctx, p, "http://10.45.0.1/")
+	if r.StatusCode != http.StatusOK || ul == 0 || dl == 0 {
+		t.Errorf("the page: %s", r.Status)
+	}
+	if addrs, err := p.Host().DialContext(ctx, "tcp", "web.campanile:80"); err != nil {
+		t.Errorf("names: %v", err)
+	} else {
+		addrs.Close()
+	}
+	if err := fetchAll("http://198.51.100.7/bytes?n=400000"); err != nil {
+		t.Errorf("a free service: %v", err)
+	}
+	if n := w.gateway.Sessions()[0].Charged; n != spent || n > ticket {
+		t.Errorf("%d octets charged, and %d when the ticket was used up", n, spent)
+	}
+	imsi := w.gateway.Sessions()[0].IMSI
+	if err := w.mme.Renew(imsi); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "a new ticket at the gateway", func() bool { s := w.gateway.Sessions()[0]; return s.Quota >= s.Charged+ticket-1500 })
+	if r, _, dl := fetch(t, ctx, p, "http://203.0.113.7/bytes?n=100000"); r.StatusCode != http.StatusOK || dl < 100_000 {
+		t.Errorf("after the top-up: %s, %d octets", r.Status, dl)
+	}
+	if s := w.gateway.Sessions(); len(s) != 1 || s[0].Number != before.Number || s[0].Charged < spent+100_000 {
+		t.Errorf("%+v, and it was %+v", s, before)
+	}
+	if n := w.mme.Stats().Procedures["attach ok"]; n != 1 {
+		t.Errorf("the phone attached %d times", n)
+	}
+	if err := p.Detach(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "everything in a voucher, the page and the way to it as well", func() bool {
+		for _, v := range w.accounts() {
+			return v.Open == 0 && v.Lag == 0 && v.Counted == v.Measured.Sum() && v.Gateway == v.Measured
+		}
+		return false
+	})
+	for _, u := range w.meter.Snapshot().Unsettled {
+		if u.Octets.Sum() != 0 {
+			t.Errorf("nobody pays for %+v", u)
+		}
+	}
+	care := uint64(0)
+	for _, s := range w.meter.Snapshot().Services {
+		if s.Name == "self-care" && s.Free {
+			care = s.Octets.Sum()
+		}
+	}
+	if care < ul+dl {
+		t.Errorf("%d octets of the page and the way to it, want %d at least", care, ul+dl)
+	}
+}
