@@ -211,7 +211,7 @@ func (o *Options) defaults() error {
 		o.ReportOctets = 256 << 10
 	}
 	if o.Table == nil {
-		o.Table = table.New(o.MaxBearers, o.MaxBearers, len(o.Services) > 0)
+		o.Table = table.New(o.MaxBearers, o.MaxBearers, len(o.Services) > 0 || o.PortalClass != 0)
 	}
 	if len(o.Services) > 0 && !o.Table.Classes() {
 		return errors.New("userspace: Options have Services, and a Table that has no room to count their classes")

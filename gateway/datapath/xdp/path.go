@@ -63,7 +63,7 @@ func (p *Path) build() (err error) {
 		return err
 	}
 	_, pool := p.o.pool()
-	s := sizes{pool: pool, slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0}
+	s := sizes{pool: pool, slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0 || u.PortalClass != 0}
 	if p.k, err = load(p.o.Pin, s, set); err != nil {
 		return err
 	}
