@@ -272,7 +272,7 @@ func (t *Town) openXDP(o userspace.Options) (datapath.Path, error) {
 // devices are those towards towers and towards the packet network.
 func (t *Town) devices() (towers, network string, err error) {
 	c := &t.cfg.Gateway
-	if c.DataPath == pathAuto && c.NAT == nat44 && c.Pool6 == "" {
+	if four, six := c.translates(); c.DataPath == pathAuto && (six || four && c.Pool6 == "") {
 		return "", "", lacks("the kernel translates addresses (nat %s), and what it translates goes the slow way", c.NAT)
 	}
 	var s1u, sgi xdp.Device
@@ -298,7 +298,8 @@ func (t *Town) devices() (towers, network string, err error) {
 func (t *Town) newXDP(o userspace.Options, tun *userspace.TUN, towers, network string) (*xdp.Path, error) {
 	c := &t.cfg.Gateway
 	o.Port, o.Workers = tun, t.workers()
-	x := xdp.Options{Towers: towers, Network: network, Mode: xdpModes()[c.XDPMode], Userspace: o, Translated: c.NAT == nat44, Owner: t.cfg.HomePath}
+	translated, _ := c.translates()
+	x := xdp.Options{Towers: towers, Network: network, Mode: xdpModes()[c.XDPMode], Userspace: o, Translated: translated, Owner: t.cfg.HomePath}
 	if b := t.set.pool.Bits(); b >= 8 && b <= 31 {
 		x.Pool = t.set.pool
 	}

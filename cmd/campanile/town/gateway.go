@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 
@@ -50,10 +49,8 @@ func (t *Town) startGateway(context.Context) error {
 // routePools has the kernel send what is for phones to the TUN device, beside the first
 // pool, which is the device's own, and translates addresses where that is wanted.
 func (t *Town) routePools() error {
-	var v4 []string
 	for i, n := range t.set.gatewayOptions.Networks {
 		for k, p := range n.IPv4 {
-			v4 = append(v4, p.String())
 			if i+k > 0 {
 				if err := run("", "ip", "route", "replace", p.String(), "dev", tunName); err != nil {
 					return err
@@ -66,19 +63,7 @@ func (t *Town) routePools() error {
 			}
 		}
 	}
-	if t.cfg.Gateway.NAT != nat44 {
-		return nil
-	}
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		return fmt.Errorf("gateway.nat = %q: %w", nat44, err)
-	}
-	rules := "add table ip campanile_nat\ndelete table ip campanile_nat\ntable ip campanile_nat {\n chain out {\n  type nat hook postrouting priority srcnat; policy accept;\n  ip saddr { " +
-		strings.Join(v4, ", ") + " } oifname != \"" + tunName + "\" masquerade\n }\n}\n"
-	if err := run(rules, "nft", "-f", "-"); err != nil {
-		return err
-	}
-	t.onEnd("address translation", func() error { return run("", "nft", "delete", "table", "ip", "campanile_nat") })
-	return nil
+	return t.translate()
 }
 
 // run runs a tool of the system, which says what is wrong.

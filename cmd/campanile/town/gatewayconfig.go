@@ -31,7 +31,7 @@ type GatewayConfig struct {
 	SGi      string   `toml:"sgi_device" comment:"With data_path \"xdp\": the network device towards the internet; empty: that of the default route. It may be the same."`
 	XDPPins  string   `toml:"xdp_pins" comment:"With data_path \"xdp\": the BPF file system where counts outlive a gateway that is killed."`
 	Workers  int      `toml:"workers" comment:"How many packets are moved side by side where they go through this process; 0: as many as there are processors, at most 4."`
-	NAT      string   `toml:"nat" comment:"With data_path \"tun\": \"none\", others route the pools to this machine; \"nat44\": phones have this machine's IPv4 address outside, by a table of nftables that ends with the gateway."`
+	NAT      string   `toml:"nat" comment:"Where the kernel routes phones' packets: \"none\": others route the pools to this machine. \"nat44\": phones have this machine's IPv4 address outside, by a table of nftables that ends with the gateway; \"nat66\": likewise IPv6, for a pool6 that nobody routes here; \"both\"."`
 
 	Towers      []string        `toml:"towers" comment:"Address ranges of eNBs, agents and gateways that may bring user packets; none: anybody's, whose TEID is known."`
 	Neighbours  bool            `toml:"neighbours" comment:"Phones reach each other."`
@@ -66,12 +66,6 @@ func defaultGateway() GatewayConfig {
 		DNS: []string{}, Towers: []string{}, DSCP: [][]int{}, PhoneQCIs: []int{5, 6, 7, 8, 9}, PhoneKbps: 0, Gateways: []string{}, APNs: []APNConfig{}, PortalHosts: []string{}, Services: []ServiceConfig{}}
 }
 
-// What gateway.nat may be.
-const (
-	natNone = "none"
-	nat44   = "nat44"
-)
-
 // options are what the section says, in the gateway's types; s has the network's
 // names.
 func (c GatewayConfig) options(s settings, bad mistake) (o gateway.Options, err error) {
@@ -84,8 +78,8 @@ func (c GatewayConfig) options(s settings, bad mistake) (o gateway.Options, err 
 	if _, err = prefixes(c.Towers); err != nil {
 		return o, bad("gateway.towers", err, "write address ranges, such as 192.0.2.0/28")
 	}
-	if k := c.NAT; k != natNone && k != nat44 {
-		return o, bad("gateway.nat", fmt.Errorf("%q is unknown", k), `write "none" or "nat44"`)
+	if err = c.checkNAT(o.Networks, bad); err != nil {
+		return o, err
 	}
 	o.RedirectFor, o.Emergency = time.Duration(c.Redirect), s.emergency
 	o.Policy.DSCP, o.Policy.Guaranteed = gateway.DefaultDSCP(), id.BitRate(c.PhoneKbps)*id.Kbps
