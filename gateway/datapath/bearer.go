@@ -84,6 +84,23 @@ type Policy struct {
 	Suspended bool
 }
 
+// plain are the policies that only mark, by DSCP.
+var plain = func() (all [64]Policy) {
+	for i := range all {
+		all[i].DSCP = uint8(i)
+	}
+	return all
+}()
+
+// Kept is a policy to keep and not to change; most bearers have one that only
+// marks, and share it.
+func (p Policy) Kept() *Policy {
+	if len(p.Filters) == 0 && p.MBR == (Rates{}) && !p.Suspended && int(p.DSCP) < len(plain) {
+		return &plain[p.DSCP]
+	}
+	return &p
+}
+
 // Bearer is one EPS bearer as packets see it.
 type Bearer struct {
 	TEID    id.TEID // this end; a TEIDs value made it

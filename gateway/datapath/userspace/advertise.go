@@ -103,7 +103,8 @@ func (p *Path) readvertise() {
 	now := p.tab.Now()
 	p.mu.RLock()
 	var due []*bearer
-	for _, s := range p.byV6 {
+	for _, slot := range p.byV6 {
+		s := p.sessions[slot]
 		if def := s.plan.Load().def; def != nil && s.due(now) {
 			due = append(due, def)
 		}

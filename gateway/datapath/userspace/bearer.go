@@ -3,6 +3,7 @@ package userspace
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,52 +17,73 @@ import (
 // or that of a forward.
 type end struct {
 	teid     id.TEID
-	b        *bearer
 	upstream bool
+	b        *bearer
 	forward  *peer
 }
 
 // peer is the other side of a tunnel.
 type peer struct {
-	datapath.Tunnel
-	at  netip.AddrPort
-	oob []byte // control message that marks what is sent
+	at   netip.AddrPort
+	oob  []byte // control message that marks what is sent
+	TEID id.TEID
 }
 
-func newPeer(t datapath.Tunnel, dscp uint8) peer {
-	p := peer{Tunnel: t}
+func newPeer(t datapath.Tunnel, dscp uint8) (p peer) {
+	p.TEID = t.TEID
 	if t.Active() {
 		p.at, p.oob = netip.AddrPortFrom(t.Peer, gtpu.Port), marking(t.Peer, dscp)
 	}
 	return p
 }
 
+// Active says that there is a tunnel.
+func (p *peer) Active() bool { return p != nil && p.at.IsValid() }
+
+func (p *peer) tunnel() datapath.Tunnel {
+	if p == nil {
+		return datapath.Tunnel{}
+	}
+	return datapath.Tunnel{Peer: p.at.Addr(), TEID: p.TEID}
+}
+
+// tunnelKey is a peer's end of a tunnel without a pointer, so that the collector of
+// garbage has no million of them to look at.
+type tunnelKey struct {
+	peer [16]byte
+	teid id.TEID
+}
+
+func keyOf(t datapath.Tunnel) tunnelKey { return tunnelKey{t.Peer.As16(), t.TEID} }
+
 // bearer has a lock for each direction, held for reading while a packet is handed
 // on: who has both to itself sees a count that nothing in flight can change. Who
 // waits for dl may have ul, and not the other way round.
 type bearer struct {
-	teid      id.TEID
-	slot      uint32
-	isDefault bool
-	sess      *session
-	rec       *table.Bearer
-	policy    atomic.Pointer[datapath.Policy]
-	capture   atomic.Pointer[func(datapath.Direction, []byte)]
-	down, up  end
+	teid    id.TEID
+	slot    uint32
+	sess    *session
+	rec     *table.Bearer
+	policy  atomic.Pointer[datapath.Policy]
+	capture atomic.Pointer[func(datapath.Direction, []byte)]
+	source  atomic.Pointer[netip.AddrPort] // whence a tower behind a NAT sends; nil: not behind one
+	down    end
+	up      *end // S5/S8; nil: none
 
-	source atomic.Pointer[netip.AddrPort] // whence a tower behind a NAT sends; nil: not behind one
+	isDefault, ulGone, dlGone bool
 
-	ul     sync.RWMutex
-	ulGone bool
-	uppeer peer // S5/S8
+	ul     sync.RWMutex // also guards ulGone
+	uppeer *peer        // S5/S8
 
-	dl     sync.RWMutex
-	dlGone bool
-	peer   peer
+	dl   sync.RWMutex // also guards dlGone
+	peer peer
 
 	wait     sync.Mutex // with dl for reading: guards what follows
 	buffer   [][]byte   // whole IP packets, oldest first
 	notified uint64     // ticks; 0: not
+
+	only plan // of a session that has just this one, and no filters
+	self [1]*bearer
 }
 
 // policers are those that hold the bearer's rates: its own where it has one, or
@@ -75,18 +97,18 @@ func (b *bearer) policer(own, shared *table.Policer) *table.Policer {
 
 // index finds bearers by tunnel for error indications; the caller holds mu.
 func (p *Path) index(b *bearer, old, t datapath.Tunnel) {
-	if p.byPeer[old] == b {
-		delete(p.byPeer, old)
+	if old.Active() && p.byPeer[keyOf(old)] == b.teid {
+		delete(p.byPeer, keyOf(old))
 	}
 	if t.Active() {
-		p.byPeer[t] = b
+		p.byPeer[keyOf(t)] = b.teid
 	}
 }
 
 // setTunnel changes the tunnel; the caller holds dl, and then may take mu.
 func (p *Path) setTunnel(b *bearer, t datapath.Tunnel) {
 	p.mu.Lock()
-	p.index(b, b.peer.Tunnel, t)
+	p.index(b, b.peer.tunnel(), t)
 	p.mu.Unlock()
 	b.setTunnel(t)
 }
@@ -110,7 +132,7 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.sess[d.Session]
+	s := p.sessionOf(d.Session)
 	if s == nil {
 		return fmt.Errorf("%w: session %d", datapath.ErrUnknown, d.Session)
 	}
@@ -124,22 +146,22 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 	}
 	b.setPolicy(d.Policy)
 	b.setTunnel(d.Tunnel)
-	b.uppeer = newPeer(d.Upstream, d.DSCP)
-	b.down, b.up = end{teid: d.TEID, b: b}, end{teid: d.UpstreamTEID, b: b, upstream: true}
+	b.down, b.self[0] = end{teid: d.TEID, b: b}, b
 	p.index(b, datapath.Tunnel{}, d.Tunnel)
 	p.index(b, datapath.Tunnel{}, d.Upstream)
-	s.bearers = append(s.bearers, b)
-	s.replan()
+	s.replan(append(slices.Clip(s.plan.Load().all), b))
 	p.bearers++
 	if d.UpstreamTEID != 0 {
-		core.Store(&b.up)
+		up := newPeer(d.Upstream, d.DSCP)
+		b.uppeer, b.up = &up, &end{teid: d.UpstreamTEID, b: b, upstream: true}
+		core.Store(b.up)
 	}
 	p.ends[slot].Store(&b.down)
 	return nil
 }
 
 func (b *bearer) setPolicy(d datapath.Policy) {
-	b.policy.Store(&d)
+	b.policy.Store(d.Kept())
 	b.rec.UL.SetRate(d.MBR.UL)
 	b.rec.DL.SetRate(d.MBR.DL)
 }
@@ -159,9 +181,9 @@ func (p *Path) UpdatePolicy(teid id.TEID, d datapath.Policy) error {
 		return fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
 	}
 	b.setPolicy(d)
-	b.peer.oob = marking(b.peer.Peer, d.DSCP)
+	b.peer.oob = marking(b.peer.at.Addr(), d.DSCP)
 	p.mu.Lock()
-	b.sess.replan()
+	b.sess.replan(b.sess.plan.Load().all)
 	p.mu.Unlock()
 	return nil
 }
@@ -180,7 +202,7 @@ func (p *Path) UpdateBearer(teid id.TEID, t datapath.Tunnel) (datapath.Usage, er
 	if gone {
 		return datapath.Usage{}, fmt.Errorf("%w: %v", datapath.ErrUnknown, teid)
 	}
-	if b.peer.Tunnel == t {
+	if b.peer.tunnel() == t {
 		if !t.Active() {
 			b.notified = 0
 		}
@@ -207,17 +229,11 @@ func (p *Path) RemoveBearer(teid id.TEID) (datapath.Usage, error) {
 	}
 	b := e.b
 	p.ends[b.slot].Store(nil)
-	if b.up.teid != 0 {
+	if b.up != nil {
 		p.ends[datapath.Slot(b.up.teid)].Store(nil)
-		p.index(b, b.uppeer.Tunnel, datapath.Tunnel{})
+		p.index(b, b.uppeer.tunnel(), datapath.Tunnel{})
 	}
-	for i, other := range b.sess.bearers {
-		if other == b {
-			b.sess.bearers = append(b.sess.bearers[:i:i], b.sess.bearers[i+1:]...)
-			break
-		}
-	}
-	b.sess.replan()
+	b.sess.replan(slices.DeleteFunc(slices.Clone(b.sess.plan.Load().all), func(o *bearer) bool { return o == b }))
 	p.bearers--
 	p.mu.Unlock()
 	b.ul.Lock()
@@ -323,7 +339,7 @@ func (w *lane) shown(b *bearer, from netip.AddrPort) {
 	defer b.dl.Unlock()
 	b.source.Store(&from)
 	b.rec.SetSource(from)
-	if b.peer.Active() && from.Addr() == b.peer.Peer && b.peer.at != from {
+	if b.peer.Active() && from.Addr() == b.peer.at.Addr() && b.peer.at != from {
 		b.peer.at = from
 		w.p.moved.Add(1)
 	}

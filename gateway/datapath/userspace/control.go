@@ -59,16 +59,17 @@ func (w *lane) errorIndication(m gtpu.Message, from netip.AddrPort) {
 	}
 	t := datapath.Tunnel{Peer: from.Addr(), TEID: teid}
 	p.mu.RLock()
-	b := p.byPeer[t]
+	e := p.lookup(p.byPeer[keyOf(t)])
 	p.mu.RUnlock()
-	if b == nil {
+	if e == nil || e.b == nil {
 		p.drop(datapath.BadError)
 		return
 	}
+	b := e.b
 	w.flush()
 	b.dl.Lock()
-	hit := !b.dlGone && (b.peer.Tunnel == t || b.uppeer.Tunnel == t)
-	if hit && b.peer.Tunnel == t {
+	hit := !b.dlGone && (b.peer.tunnel() == t || b.uppeer.tunnel() == t)
+	if hit && b.peer.tunnel() == t {
 		p.setTunnel(b, datapath.Tunnel{})
 		if p.o.Idle != nil {
 			p.o.Idle(b.teid)

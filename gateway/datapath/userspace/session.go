@@ -2,6 +2,7 @@ package userspace
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,22 +14,20 @@ import (
 
 // session is what the bearers of one PDN session share.
 type session struct {
-	id   datapath.SessionID
-	slot uint32
-	rec  *table.Session
-	v4   netip.Addr
-	v6   netip.Prefix
-	dns  []netip.Addr // that it is advertised
-	plan atomic.Pointer[plan]
+	id       datapath.SessionID
+	slot     uint32
+	open     atomic.Bool
+	redirect atomic.Bool
+	out      atomic.Bool // QuotaExhausted was told for this quota
+	warned   atomic.Bool // QuotaThreshold was told for this quota
+	rec      *table.Session
+	v4       netip.Addr
+	v6       netip.Prefix
+	dns      []netip.Addr         // that it is advertised
+	plan     atomic.Pointer[plan] // Path.mu guards who changes it
 
-	open       atomic.Bool
-	redirect   atomic.Bool
 	reported   atomic.Uint64 // used when ReportDue was last told
-	out        atomic.Bool   // QuotaExhausted was told for this quota
-	warned     atomic.Bool   // QuotaThreshold was told for this quota
 	advertised atomic.Uint64 // when the last router advertisement went, ticks; 0: never
-
-	bearers []*bearer // guarded by Path.mu
 }
 
 // plan says which bearer takes a downlink packet. It is never changed, only
@@ -55,10 +54,24 @@ func (s *session) choose(pkt *datapath.Packet) *bearer {
 	return p.def
 }
 
-// replan makes the plan anew; the caller holds Path.mu.
-func (s *session) replan() {
-	p := plan{all: slices.Clone(s.bearers)}
-	for _, b := range s.bearers {
+// nobody is the plan of a session without bearers.
+var nobody plan
+
+// replan makes the plan anew; the caller holds Path.mu, and leaves all as it is.
+func (s *session) replan(all []*bearer) {
+	if len(all) == 0 {
+		s.plan.Store(&nobody)
+		return
+	}
+	if b := all[0]; len(all) == 1 && b.isDefault && len(b.policy.Load().Filters) == 0 {
+		if b.only.def == nil {
+			b.only = plan{all: b.self[:], def: b}
+		}
+		s.plan.Store(&b.only)
+		return
+	}
+	p := plan{all: all}
+	for _, b := range all {
 		if b.isDefault {
 			p.def = b
 		}
@@ -78,17 +91,35 @@ func (s *session) owns(a netip.Addr) bool {
 	return s.v6.Contains(a)
 }
 
-func low64(a netip.Addr) [8]byte  { b := a.As16(); return [8]byte(b[8:]) }
+func low64(a netip.Addr) [8]byte { b := a.As16(); return [8]byte(b[8:]) }
+
 func high64(a netip.Addr) [8]byte { b := a.As16(); return [8]byte(b[:8]) }
+func prefix(a netip.Addr) uint64  { b := a.As16(); return binary.BigEndian.Uint64(b[:]) }
+func number(a netip.Addr) uint32  { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }
 
 // byAddress finds the session of a phone's address.
 func (p *Path) byAddress(a netip.Addr) *session {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	var slot uint32
+	var ok bool
 	if a.Is4() {
-		return p.byV4[a.As4()]
+		slot, ok = p.byV4[number(a)]
+	} else {
+		slot, ok = p.byV6[prefix(a)]
 	}
-	return p.byV6[high64(a)]
+	if !ok {
+		return nil
+	}
+	return p.sessions[slot]
+}
+
+// sessionOf finds a session, or nil; the caller holds mu.
+func (p *Path) sessionOf(id datapath.SessionID) *session {
+	if slot, ok := p.byID[id]; ok {
+		return p.sessions[slot]
+	}
+	return nil
 }
 
 // PutSession implements datapath.Path.
@@ -101,15 +132,19 @@ func (p *Path) PutSession(d datapath.Session) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.sess[d.ID] != nil,
-		d.IPv4.IsValid() && p.byV4[d.IPv4.As4()] != nil,
-		d.IPv6.IsValid() && p.byV6[high64(d.IPv6.Addr())] != nil:
+	_, taken := p.byID[d.ID]
+	if !taken && d.IPv4.IsValid() {
+		_, taken = p.byV4[number(d.IPv4)]
+	}
+	if !taken && d.IPv6.IsValid() {
+		_, taken = p.byV6[prefix(d.IPv6.Addr())]
+	}
+	if taken {
 		return fmt.Errorf("%w: session %d, %v, %v", datapath.ErrTaken, d.ID, d.IPv4, d.IPv6)
 	}
 	slot, ok := p.slots.take(uint64(d.ID), d.Beside)
 	if !ok {
-		return fmt.Errorf("%w: %d sessions are open", datapath.ErrSlot, len(p.sess))
+		return fmt.Errorf("%w: %d sessions are open", datapath.ErrSlot, len(p.byID))
 	}
 	s := &session{id: d.ID, slot: slot, v4: d.IPv4, v6: d.IPv6, dns: d.DNS, rec: p.tab.TakeSession(slot, uint64(d.ID), d.Resume)}
 	if len(s.dns) == 0 {
@@ -117,13 +152,13 @@ func (p *Path) PutSession(d datapath.Session) error {
 	}
 	s.reported.Store(s.rec.Charged())
 	s.set(d)
-	s.replan()
-	p.sess[d.ID] = s
+	s.replan(nil)
+	p.sessions[slot], p.byID[d.ID] = s, slot
 	if s.v4.IsValid() {
-		p.byV4[s.v4.As4()] = s
+		p.byV4[number(s.v4)] = slot
 	}
 	if s.v6.IsValid() {
-		p.byV6[high64(s.v6.Addr())] = s
+		p.byV6[prefix(s.v6.Addr())] = slot
 	}
 	return nil
 }
@@ -137,7 +172,7 @@ func (s *session) set(d datapath.Session) {
 func (p *Path) session(id datapath.SessionID) (*session, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if s := p.sess[id]; s != nil {
+	if s := p.sessionOf(id); s != nil {
 		return s, nil
 	}
 	return nil, fmt.Errorf("%w: session %d", datapath.ErrUnknown, id)
@@ -165,19 +200,20 @@ func (p *Path) UpdateSession(d datapath.Session) error {
 func (p *Path) RemoveSession(id datapath.SessionID) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.sess[id]
+	s := p.sessionOf(id)
 	switch {
 	case s == nil:
 		return fmt.Errorf("%w: session %d", datapath.ErrUnknown, id)
-	case len(s.bearers) > 0:
-		return fmt.Errorf("%w: session %d, %d bearers", datapath.ErrBusy, id, len(s.bearers))
+	case len(s.plan.Load().all) > 0:
+		return fmt.Errorf("%w: session %d, %d bearers", datapath.ErrBusy, id, len(s.plan.Load().all))
 	}
-	delete(p.sess, id)
+	p.sessions[s.slot] = nil
+	delete(p.byID, id)
 	if s.v4.IsValid() {
-		delete(p.byV4, s.v4.As4())
+		delete(p.byV4, number(s.v4))
 	}
 	if s.v6.IsValid() {
-		delete(p.byV6, high64(s.v6.Addr()))
+		delete(p.byV6, prefix(s.v6.Addr()))
 	}
 	p.flows.Forget(s.slot)
 	p.slots.give(s.slot)

@@ -40,13 +40,9 @@ func (p *Path) someBearer(slot uint32) *bearer {
 	if err != nil || s.slot != slot {
 		return nil
 	}
-	if b := s.plan.Load().def; b != nil {
-		return b
+	plan := s.plan.Load()
+	if plan.def == nil && len(plan.all) > 0 {
+		return plan.all[0]
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if len(s.bearers) == 0 {
-		return nil
-	}
-	return s.bearers[0]
+	return plan.def
 }

@@ -121,13 +121,16 @@ type Path struct {
 
 	ends []atomic.Pointer[end] // by slot of the TEID
 
-	mu      sync.RWMutex // guards what follows
-	byV4    map[[4]byte]*session
-	byV6    map[[8]byte]*session
-	byPeer  map[datapath.Tunnel]*bearer
-	sess    map[datapath.SessionID]*session
-	slots   freeSlots
-	bearers int
+	mu sync.RWMutex // guards what follows
+	// By slot of their records; those who look for one find the slot in a map without
+	// pointers.
+	sessions []*session
+	byID     map[datapath.SessionID]uint32
+	byV4     map[uint32]uint32
+	byV6     map[uint64]uint32
+	byPeer   map[tunnelKey]id.TEID
+	slots    freeSlots
+	bearers  int
 
 	frags   fragments
 	errs    limiter      // error indications
@@ -161,12 +164,13 @@ func New(o Options) (*Path, error) {
 	}
 	p := &Path{
 		o: o, conns: conns, ports: []Port{o.Port}, log: o.Logger, tab: o.Table, flows: o.Flows,
-		events: make(chan datapath.Event, 4096),
-		ends:   make([]atomic.Pointer[end], o.Table.Bearers()),
-		byV4:   make(map[[4]byte]*session),
-		byV6:   make(map[[8]byte]*session),
-		byPeer: make(map[datapath.Tunnel]*bearer),
-		sess:   make(map[datapath.SessionID]*session),
+		events:   make(chan datapath.Event, 4096),
+		ends:     make([]atomic.Pointer[end], o.Table.Bearers()),
+		sessions: make([]*session, o.Table.Sessions()),
+		byID:     make(map[datapath.SessionID]uint32),
+		byV4:     make(map[uint32]uint32),
+		byV6:     make(map[uint64]uint32),
+		byPeer:   make(map[tunnelKey]id.TEID),
 	}
 	if q, ok := o.Port.(Queued); ok {
 		p.ports = q.Queues()
@@ -295,7 +299,7 @@ func (p *Path) drop(d datapath.Drop) { p.drops[d].Add(1) }
 // Stats implements datapath.Path.
 func (p *Path) Stats() datapath.Stats {
 	p.mu.RLock()
-	sessions, bearers := len(p.sess), p.bearers
+	sessions, bearers := len(p.byID), p.bearers
 	p.mu.RUnlock()
 	s := datapath.Stats{
 		ULPackets: p.ul.Load(), DLPackets: p.dl.Load(), Sessions: sessions, Bearers: bearers, Flows: p.flows.Len(), Buffered: int(p.queued.Load()),
