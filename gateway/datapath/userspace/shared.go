@@ -1,6 +1,7 @@
 package userspace
 
 import (
+	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 )
 
@@ -22,6 +23,16 @@ func (p *Path) Crossed(slot uint32) {
 	if used >= last+every && b.sess.reported.CompareAndSwap(last, used-used%every) {
 		p.emit(datapath.ReportDue, b)
 	}
+}
+
+// Policy is what happens to a bearer's packets: not to be changed, and nil if there
+// is no such bearer.
+func (p *Path) Policy(teid id.TEID) *datapath.Policy {
+	b, err := p.bearer(teid)
+	if err != nil {
+		return nil
+	}
+	return b.policy.Load()
 }
 
 // Refused says that the quota of a record's session has refused a packet.

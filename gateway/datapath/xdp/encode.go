@@ -14,15 +14,16 @@ import (
 	"campanile.network/gateway/datapath"
 )
 
-// rules are the downlink filters of a session, first evaluated first.
-func rules(s *session) (all []filter, ok bool) {
+// rules are the downlink filters of a session, first evaluated first; not ok: only
+// the slow path can do them.
+func (p *Path) rules(s *session) (all []filter, ok bool) {
 	type rule struct {
 		f datapath.Filter
 		b *bearer
 	}
 	var rs []rule
-	for _, b := range s.bearers {
-		for _, f := range b.d.Filters {
+	for b := range p.each(s) {
+		for _, f := range p.policy(b).Filters {
 			if f.Down {
 				rs = append(rs, rule{f, b})
 			}
@@ -33,16 +34,9 @@ func rules(s *session) (all []filter, ok bool) {
 		if r.f.Local.IsValid() || !r.b.fast {
 			return nil, false
 		}
-		all = append(all, encode(&r.f, r.b.slot))
+		all = append(all, encode(&r.f, r.b.slot()))
 	}
 	return all, len(all) <= maxFilters
-}
-
-// fits says that the programs can do a session's filters; the slow path can do
-// all.
-func fits(s *session) bool {
-	_, ok := rules(s)
-	return ok
 }
 
 func encode(f *datapath.Filter, slot uint32) filter {
@@ -88,31 +82,36 @@ func mask(bits int) (m [16]byte) {
 // replan tells the programs the filters of a session; they are kept by its
 // default bearer.
 func (p *Path) replan(s *session) error {
-	i := slices.IndexFunc(s.bearers, func(b *bearer) bool { return b.d.Default && b.fast })
-	if i < 0 {
+	var def *bearer
+	for b := range p.each(s) {
+		if b.isDefault && b.fast {
+			def = b
+		}
+	}
+	if def == nil {
 		return nil
 	}
-	def := s.bearers[i]
-	all, ok := rules(s)
+	slot := def.slot()
+	all, ok := p.rules(s)
 	m := p.k.coll.Maps[gatewayMapFilters]
 	if len(all) == 0 || !ok {
-		p.setFlags(def.slot, p.flags(def))
+		p.setFlags(slot, p.flags(s, def))
 		if !s.filtered {
 			return nil
 		}
 		s.filtered = false
-		if err := m.Delete(def.slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := m.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("xdp: filters: %w", err)
 		}
 		return nil
 	}
 	s.filtered = true
-	v := filters{N: uint32(len(all)), Otherwise: def.slot}
+	v := filters{N: uint32(len(all)), Otherwise: slot}
 	copy(v.Filter[:], all)
-	if err := m.Put(def.slot, v); err != nil {
+	if err := m.Put(slot, v); err != nil {
 		return fmt.Errorf("xdp: filters: %w", err)
 	}
-	p.setFlags(def.slot, p.flags(def))
+	p.setFlags(slot, p.flags(s, def))
 	return nil
 }
 

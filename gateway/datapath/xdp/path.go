@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -36,9 +35,8 @@ type Path struct {
 
 	served bool // Serve closes the slow path
 
-	mu       sync.RWMutex // guards the maps
-	sessions map[datapath.SessionID]*session
-	bearers  map[id.TEID]*bearer
+	sessions []session
+	bearers  []bearer
 }
 
 var _ datapath.Path = (*Path)(nil)
@@ -49,7 +47,7 @@ func New(o Options) (*Path, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	p := &Path{o: o, log: o.Userspace.Logger, sessions: make(map[datapath.SessionID]*session), bearers: make(map[id.TEID]*bearer)}
+	p := &Path{o: o, log: o.Userspace.Logger}
 	if err := p.build(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -76,6 +74,7 @@ func (p *Path) build() (err error) {
 	if err := p.k.putServices(u.Services); err != nil {
 		return err
 	}
+	p.sessions, p.bearers = make([]session, u.MaxBearers), make([]bearer, u.MaxBearers)
 	p.flow = newFlowTable(p.k)
 	u.Table, u.Flows, u.Idle = p.tab, p.flow, p.idle
 	if p.ring, err = ringbuf.NewReader(p.k.coll.Maps[gatewayMapEvents]); err != nil {

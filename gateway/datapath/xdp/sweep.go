@@ -14,12 +14,10 @@ func (p *Path) sweep() {
 	if !p.k.adopted {
 		return
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
 	ended := 0
 	for slot := range p.k.policies {
 		teid := id.TEID(atomic.LoadUint32(&p.k.policies[slot].TEID))
-		if teid != 0 && p.bearers[teid] == nil {
+		if teid != 0 && p.bearers[slot].teid.Load() != uint32(teid) {
 			p.retire(uint32(slot))
 			ended++
 		}
