@@ -6,11 +6,13 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"campanile.network/3gpp/gtpu"
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway/datapath"
 	"campanile.network/gateway/datapath/dptest"
+	"campanile.network/gateway/datapath/table"
 )
 
 // full is a socket that takes nothing.
@@ -54,20 +56,24 @@ func BenchmarkLoad(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
+		start := time.Now()
 		for i := range uint32(n) {
 			ue := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 			s := datapath.SessionID(i + 1)
-			if err := p.PutSession(datapath.Session{ID: s, IPv4: ue, AMBR: datapath.Rates{UL: 1e6, DL: 1e6}}); err != nil {
+			if err := p.PutSession(datapath.Session{ID: s, IPv4: ue, Beside: id.TEID(1<<datapath.SlotBits | i), AMBR: datapath.Rates{UL: 1e6, DL: 1e6}}); err != nil {
 				b.Fatal(err)
 			}
 			if err := p.PutBearer(datapath.Bearer{TEID: id.TEID(1<<datapath.SlotBits | i), Session: s, Default: true, Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: id.TEID(i)}}); err != nil {
 				b.Fatal(err)
 			}
 		}
+		took := time.Since(start)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "heap-B/bearer")
-		b.ReportMetric(192, "table-B/bearer")
+		b.ReportMetric(table.SessionSize+table.BearerSize, "table-B/bearer")
+		b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/bearer")
+		b.ReportMetric(float64(took.Nanoseconds())/n, "ns/bearer")
 		runtime.KeepAlive(p)
 	}
 }

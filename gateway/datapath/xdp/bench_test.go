@@ -181,7 +181,7 @@ func (c *course) downFrame() []byte {
 func fill(t testing.TB, p datapath.Path, n int, open bool) {
 	t.Helper()
 	for i := range n {
-		s := datapath.Session{ID: datapath.SessionID(i + 1), IPv4: phone(i), AMBR: datapath.Rates{UL: 1e12, DL: 1e12}, Open: open}
+		s := datapath.Session{ID: datapath.SessionID(i + 1), IPv4: phone(i), Beside: id.TEID(1<<20 | i), AMBR: datapath.Rates{UL: 1e12, DL: 1e12}, Open: open}
 		must(t, p.PutSession(s))
 		must(t, p.SetQuota(s.ID, datapath.Quota{Octets: 1 << 60}))
 		must(t, p.PutBearer(datapath.Bearer{TEID: id.TEID(1<<20 | i), Session: s.ID, Default: true, Tunnel: datapath.Tunnel{Peer: dptest.TowerA, TEID: id.TEID(i + 1)}}))
