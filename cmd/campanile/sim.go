@@ -21,6 +21,9 @@ import (
 type simFlags struct {
 	mme, local, plmn, enb, imsi, keyFile string
 	transport, fetch, post               string
+	pdn                                  string
+	ping                                 []string
+	pingOctets                           int
 	octets                               int64
 	tac                                  uint16
 	ues, enbs                            int
@@ -38,7 +41,7 @@ func simCommand(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var d []moved
 			r, err := f.run(cmd.Context(), g, func(ctx context.Context, o sim.LoadOptions) (r sim.LoadReport, err error) {
-				if f.fetch == "" && f.post == "" {
+				if !f.moves() {
 					return sim.Load(ctx, o)
 				}
 				d, err = f.move(ctx, o)
@@ -69,6 +72,9 @@ func simCommand(g *globals) *cobra.Command {
 	p.StringVar(&f.fetch, "fetch", "", "each phone fetches this http URL, one after the other, instead of the load run")
 	p.StringVar(&f.post, "post", "", "each phone sends --octets to this http URL")
 	p.Int64Var(&f.octets, "octets", 100_000, "what --post sends")
+	p.StringVar(&f.pdn, "pdn", "ipv4", "what such a phone asks for: ipv4, ipv6 or ipv4v6")
+	p.StringSliceVar(&f.ping, "ping", nil, "each phone has an echo from these addresses, before that")
+	p.IntVar(&f.pingOctets, "ping-octets", 56, "octets of data in --ping")
 	for _, name := range []string{"imsi", "key-file"} {
 		cmd.MarkFlagRequired(name)
 	}
