@@ -260,7 +260,7 @@ func (g *Gateway) grant(s *session, r createRequest) (a gtpc.Address, cause gtpc
 	}
 	over := false
 	for _, d := range g.draining {
-		if d.b == nil && d.s.ended && d.s.net == s.net && d.s.ue.imsi == r.imsi {
+		if d.s != nil && d.b == nil && d.s.ended && d.s.net == s.net && d.s.ue.imsi == r.imsi {
 			g.finish(d.s)
 			over = true
 		}

@@ -133,6 +133,11 @@ func (g *Gateway) modify(u *ue, m *gtpc.Message) (*gtpc.Message, error) {
 	if e := m.IE(ie.UserLocationInformation, 0); e != nil {
 		u.where = e.Payload
 	}
+	if e := m.IE(ie.DelayValue, 0); e != nil && !u.s5() { // Delay Downlink Packet Notification Request
+		t := g.throttles[u.peer.Addr]
+		t.delay = gtpc.ParseWaiting(m.IEs).Delay
+		g.throttle(u.peer.Addr, t)
+	}
 	var contexts []*ie.IE
 	done, asked := 0, 0
 	var last error
@@ -243,6 +248,7 @@ func (g *Gateway) modifyOne(u *ue, ies []*ie.IE, private gtpc.Private) (id.EBI, 
 	b.tunnel, s.reached, b.errored = t, s.reached || t.Active(), false
 	if t.Active() {
 		u.suspended = false // the phone is back (TS 23.401 §5.10)
+		g.wake(u)
 		g.beginSegment(b, segment, plus(c, b.carry))
 	}
 	g.touch(s)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -150,16 +149,33 @@ func TestNotificationsThatAreNotWanted(t *testing.T) {
 		if r.notified() != 1 || r.gw.Stats().Path.Buffered != 2 {
 			t.Fatalf("%d notifications, %d packets wait", r.notified(), r.gw.Stats().Path.Buffered)
 		}
-		time.Sleep(10 * time.Minute)
-		r.waiting = gtpc.Waiting{}
-		r.answerPages(gtpc.Accepted)
-		r.dl(s, 102)
-		if r.notified() != 2 {
-			t.Errorf("%d notifications after it woke", r.notified())
-		}
 		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 2)}))
-		for n := range 3 {
+		for n := range 2 {
 			if size, _ := r.towerReads(); size != 100+n {
+				t.Errorf("packet %d has %d octets", n, size)
+			}
+		}
+		idle()
+		r.waiting = gtpc.Waiting{Buffer: 10 * time.Minute, Packets: 1}
+		r.answerPages(gtpc.Accepted)
+		r.dl(s, 100)
+		r.dl(s, 101)
+		if r.notified() != 2 || r.gw.Stats().Path.Buffered != 1 {
+			t.Errorf("%d notifications, %d packets wait, of which one was to", r.notified(), r.gw.Stats().Path.Buffered)
+		}
+		time.Sleep(11 * time.Minute)
+		if n := r.gw.Stats().Path.Buffered; n != 0 {
+			t.Errorf("%d packets wait for a phone that did not come in time", n)
+		}
+		r.waiting = gtpc.Waiting{}
+		r.dl(s, 102)
+		r.dl(s, 103)
+		if r.notified() != 3 || r.gw.Stats().Path.Buffered != 2 {
+			t.Errorf("%d notifications, %d packets wait afterwards", r.notified(), r.gw.Stats().Path.Buffered)
+		}
+		r.must(r.mme.Modify(t.Context(), s, s11.ModifyBearer{ENB: enb, Segment: r.segment(1, 3)}))
+		for n := range 2 {
+			if size, _ := r.towerReads(); size != 102+n {
 				t.Errorf("packet %d has %d octets", n, size)
 			}
 		}
@@ -181,16 +197,25 @@ func TestNotificationsThatAreNotWanted(t *testing.T) {
 		if r.notified() != told || r.gw.Stats().Path.Buffered != 0 || r.gw.Stats().NotTold["suspended"] == 0 {
 			t.Errorf("%d notifications, %+v", r.notified(), r.gw.Stats())
 		}
-		m := gtpc.New(gtpc.ResumeNotification, st.Remote)
-		m.Seq = 1234
-		b, _ := m.Marshal()
-		r.mmeConn.WriteToUDPAddrPort(b, r.gw.S11Addr())
-		synctest.Wait()
+		r.ask(gtpc.New(gtpc.ResumeNotification, st.Remote))
 		time.Sleep(11 * time.Second)
 		r.dl(s, 60)
 		time.Sleep(2 * time.Second) // it is to be delayed by a second
 		if r.notified() != told+1 {
 			t.Errorf("%d notifications after Resume", r.notified()-told)
+		}
+		r.ask(gtpc.New(gtpc.ModifyBearerRequest, st.Remote, gtpc.Waiting{Delay: 5 * time.Second}.IEs()...))
+		r.waiting = gtpc.Waiting{Delay: 5 * time.Second}
+		time.Sleep(11 * time.Minute)
+		told = r.notified()
+		r.dl(s, 60)
+		time.Sleep(4 * time.Second)
+		if r.notified() != told {
+			t.Error("a notification before the delay that a Modify Bearer Request asked for")
+		}
+		time.Sleep(2 * time.Second)
+		if r.notified() != told+1 {
+			t.Errorf("%d notifications after the delay", r.notified()-told)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,12 +56,68 @@ func (g *Gateway) page(b *bearer) {
 		g.waits[waitThrottled]++
 		g.path.DropBuffered(b.teid)
 		return
+	case t.delay > 0: // the phone may be about to come by itself (TS 23.401 §5.3.4.2)
+		b.paging = true
+		g.at(now.Add(t.delay), drainItem{ddn: b})
+		return
 	}
+	g.tellWaiting(b)
+}
+
+// tellWaiting has a notification sent.
+func (g *Gateway) tellWaiting(b *bearer) {
 	select {
 	case g.pages <- b:
 		b.paging = true
 	default:
+		b.paging = false
 		g.waits[waitBusy]++
+	}
+}
+
+// sleeps notes that a phone cannot be reached for a while: nobody is told of its packets,
+// which wait until it comes, at most so long.
+func (g *Gateway) sleeps(u *ue, w gtpc.Waiting) {
+	g.wake(u)
+	u.quiet, u.keeps = time.Now().Add(w.Buffer), w.Packets
+	g.keep(u)
+	g.at(u.quiet, drainItem{u: u})
+}
+
+// wake notes that a phone can be reached.
+func (g *Gateway) wake(u *ue) {
+	if u.quiet.IsZero() {
+		return
+	}
+	g.draining = slices.DeleteFunc(g.draining, func(d drainItem) bool { return d.u == u })
+	few := u.keeps > 0
+	u.quiet, u.keeps = time.Time{}, 0
+	if few {
+		g.keep(u)
+	}
+}
+
+// keep has the data path keep as many packets as are to wait.
+func (g *Gateway) keep(u *ue) {
+	for _, s := range u.sessions {
+		for _, b := range s.bearers {
+			if err := g.repolicy(b); err != nil {
+				g.log.Error("gateway: what waits for a phone is not bounded as its MME suggests", logs.IMSI, u.imsi, logs.TEID, b.teid, logs.Error, err)
+			}
+		}
+	}
+}
+
+// overslept throws away what waits for a phone that has not come in time (TS 23.401
+// §5.3.4.3).
+func (g *Gateway) overslept(u *ue) {
+	g.wake(u)
+	for _, s := range u.sessions {
+		for _, b := range s.bearers {
+			if !b.tunnel.Active() {
+				g.path.DropBuffered(b.teid)
+			}
+		}
 	}
 }
 
@@ -93,12 +150,6 @@ func (g *Gateway) pager(ctx context.Context) {
 // away, unless it is to be kept until it can be.
 func (g *Gateway) notify(ctx context.Context, b *bearer) {
 	s := b.s
-	g.mu.Lock()
-	delay := g.throttles[s.ue.peer.Addr].delay
-	g.mu.Unlock()
-	if delay > 0 && !wait(ctx, delay) {
-		return
-	}
 	g.mu.Lock()
 	if b.tunnel.Active() || s.ended { // the phone came by itself
 		b.paging = false
@@ -143,22 +194,26 @@ const maxThrottles = 1024
 // heed keeps what an MME wants of its next notifications.
 func (g *Gateway) heed(mme netip.Addr, u *ue, w gtpc.Waiting) {
 	now := time.Now()
-	if w.Buffer > 0 {
-		u.quiet = now.Add(w.Buffer)
+	if w.Buffer > 0 && len(u.sessions) > 0 && !u.reachable() {
+		g.sleeps(u, w)
 	}
-	t, known := g.throttles[mme]
-	if !known && len(g.throttles) >= maxThrottles {
-		return
-	}
+	t := g.throttles[mme]
 	t.delay = w.Delay
 	if w.Throttle > 0 {
 		t.until, t.factor = now.Add(w.Throttle), w.Factor
 	}
+	g.throttle(mme, t)
+}
+
+// throttle notes it, or that there is nothing to note.
+func (g *Gateway) throttle(mme netip.Addr, t throttle) {
 	if t == (throttle{}) {
 		delete(g.throttles, mme)
 		return
 	}
-	g.throttles[mme] = t
+	if _, known := g.throttles[mme]; known || len(g.throttles) < maxThrottles {
+		g.throttles[mme] = t
+	}
 }
 
 // wait waits, or gives false when ctx ends.

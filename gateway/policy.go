@@ -54,6 +54,7 @@ func (g *Gateway) policyOf(b *bearer) (p datapath.Policy, err error) {
 	if g.o.Policy.DSCP == nil {
 		p.DSCP = DefaultDSCP()[b.qos.QCI]
 	}
+	p.Buffer = b.s.ue.keeps
 	if rated(b.qos.QCI) {
 		p.MBR = datapath.Rates{UL: uint64(b.qos.MBRUL), DL: uint64(b.qos.MBRDL)}
 	}

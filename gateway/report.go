@@ -54,6 +54,10 @@ func (g *Gateway) drained(now time.Time) time.Duration {
 		}
 		g.draining = g.draining[1:]
 		switch {
+		case d.u != nil:
+			g.overslept(d.u)
+		case d.ddn != nil:
+			g.tellWaiting(d.ddn)
 		case d.b == nil && d.s.ended:
 			g.finish(d.s)
 		case d.b == nil:

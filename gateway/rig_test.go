@@ -60,6 +60,7 @@ type rig struct {
 	made        int
 	mmeConn     *memnet.Conn
 	waiting     gtpc.Waiting // what the MME says with its answers to notifications
+	asked       uint32       // sequence numbers of ask
 	leave       func()       // ends gateway and data path
 }
 

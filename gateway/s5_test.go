@@ -138,9 +138,12 @@ func TestSessionOverS5(t *testing.T) {
 }
 
 // suspend sends a notification as the MME, and waits for what it leads to.
-func (r *rig) suspend(s *s11.Session, t gtpc.Type) {
-	m := gtpc.New(t, s.State().Remote)
-	m.Seq = uint32(t)
+func (r *rig) suspend(s *s11.Session, t gtpc.Type) { r.ask(gtpc.New(t, s.State().Remote)) }
+
+// ask sends a message as the MME, and waits for what it leads to.
+func (r *rig) ask(m *gtpc.Message) {
+	r.asked++
+	m.Seq = 0x700000 + r.asked
 	b, err := m.Marshal()
 	r.must(err)
 	r.mmeConn.WriteToUDPAddrPort(b, r.gw.S11Addr())

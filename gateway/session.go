@@ -23,12 +23,25 @@ type ue struct {
 	sessions  map[id.EBI]*session
 	forwards  []id.TEID // of indirect forwarding
 	suspended bool      // nothing goes down to it, nor is it paged (TS 23.401 §5.10)
-	quiet     time.Time // it cannot be reached before: nobody is told of packets
+	quiet     time.Time // it cannot be reached before: nobody is told of packets, which wait until then
+	keeps     int       // so many packets of a bearer wait; 0: as many as ever
 	where     []byte    // user location as last heard
 }
 
 // s5 says that another SGW stands between this gateway and the phone's MME.
 func (u *ue) s5() bool { return u.peer.Interface == gtpc.IfS5SGWC }
+
+// reachable says that one of the phone's bearers has its tunnel.
+func (u *ue) reachable() bool {
+	for _, s := range u.sessions {
+		for _, b := range s.bearers {
+			if b.tunnel.Active() {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // bearer finds one of the phone's bearers.
 func (u *ue) bearer(ebi id.EBI) *bearer {
@@ -138,6 +151,8 @@ type drainItem struct {
 	s   *session
 	b   *bearer  // one bearer of the session
 	seg *segment // one segment of the bearer
+	u   *ue      // instead of a session: its being quiet
+	ddn *bearer  // instead of a session: of which the MME is told
 }
 
 // usage reads what a bearer has carried in all.
@@ -195,6 +210,7 @@ func (g *Gateway) tidy(u *ue) {
 		return
 	}
 	g.endForwards(u)
+	g.wake(u)
 	delete(g.ues, u.ctrl)
 	g.ctrl.Free(u.ctrl)
 	if g.byIMSI[u.imsi] == u {

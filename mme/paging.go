@@ -46,13 +46,16 @@ func checkPaging(stages []PagingStage) error {
 
 // DownlinkData says that the gateway holds packets for a session's phone, as
 // s11.Options.OnDownlinkData does; it does not block. The phone is paged, or the
-// cause returned why it is not: gtpc.UnableToPageUE also for one that sleeps
-// (TS 24.301 §5.3.11), which has its packets if the gateway keeps them until it
-// comes.
+// cause returned why it is not. One that sleeps (TS 24.301 §5.3.11) has its packets
+// when it comes by itself: the gateway keeps them for as long as Waiting says.
 func (m *MME) DownlinkData(s *s11.Session, ebi id.EBI, _ gtpc.Cause) gtpc.Cause {
 	m.known.mu.Lock()
 	u := m.known.bySession[s]
 	var priority uint8
+	sleeps := u != nil && u.owner == nil && u.registered && len(u.pdns) > 0 && m.sleeping(u) > 0
+	if sleeps {
+		u.data = true
+	}
 	if u != nil && u.owner == nil && m.o.PagingPriority != nil {
 		if _, b := u.bearer(ebi); b != nil {
 			priority = m.o.PagingPriority(b.qos.ARP.Level)
@@ -63,6 +66,8 @@ func (m *MME) DownlinkData(s *s11.Session, ebi id.EBI, _ gtpc.Cause) gtpc.Cause 
 	case u == nil:
 		m.count.drop(dropDownlinkData)
 		return gtpc.ContextNotFound
+	case sleeps:
+		return gtpc.Accepted
 	case !m.reachFor(u, true, priority):
 		m.count.drop(dropDownlinkData)
 		return gtpc.UnableToPageUE

@@ -160,10 +160,14 @@ func TestPowerSavingMode(t *testing.T) {
 		p.settled()
 		p.idle()
 		time.Sleep(11 * time.Second)
-		if c := w.m.DownlinkData(s, 5, 0); c != gtpc.UnableToPageUE {
+		if wait := w.m.Waiting(s, 5).Buffer; wait != 24*time.Hour+reachableMargin-11*time.Second {
+			t.Errorf("the gateway is to keep packets for %v", wait)
+		}
+		p.e.silent(23 * time.Hour)
+		if c := w.m.DownlinkData(s, 5, 0); c != gtpc.Accepted {
 			t.Errorf("asleep: %v", c)
 		}
-		p.e.silent(24 * time.Hour)
+		p.e.silent(time.Hour)
 		if i := p.settled(); i.State != Idle {
 			t.Errorf("a day later: %v", i.State)
 		}
@@ -172,12 +176,14 @@ func TestPowerSavingMode(t *testing.T) {
 		if m := down[*eps.TrackingAreaUpdateAccept](p); m.T3324.OK || m.T3412Extended.OK {
 			t.Errorf("granted what was not asked for: %v", m)
 		}
+		expect[*s1ap.InitialContextSetupRequest](p.e)
+		p.setupResponse() // what the gateway has kept comes though the phone has not asked for bearers
 		p.uplink(&eps.TrackingAreaUpdateComplete{})
-		p.released()
 		p.settled()
+		p.idle()
 		time.Sleep(time.Minute)
-		if c := w.m.DownlinkData(s, 5, 0); c != gtpc.Accepted {
-			t.Errorf("after an update without: %v", c)
+		if c, w := w.m.DownlinkData(s, 5, 0), w.m.Waiting(s, 5); c != gtpc.Accepted || w != (gtpc.Waiting{}) {
+			t.Errorf("after an update without: %v, %+v", c, w)
 		}
 		p.e.page()
 		time.Sleep(2 * time.Hour)
@@ -215,8 +221,12 @@ func TestExtendedDRX(t *testing.T) {
 			time.Sleep(time.Duration(n) * 1900 * time.Millisecond)
 			asked := time.Now()
 			w.m.DownlinkData(s, 5, 0)
+			keep := w.m.Waiting(s, 5).Buffer
 			m := p.e.page()
 			at := offset(time.Now())
+			if waited := time.Since(asked); waited == 0 && keep != 0 || waited > 0 && keep != waited+pagingTime(w.m.o.Paging) {
+				t.Errorf("paged after %v, and the gateway is to keep packets for %v", waited, keep)
+			}
 			if waited := time.Since(asked); at >= window && at < cycle-pagingLead || waited > cycle {
 				t.Errorf("paged %v after the beginning of its window, having waited %v", at, waited)
 			}

@@ -79,6 +79,9 @@ type Policy struct {
 	MBR Rates
 	// DSCP marks the outer header towards the peer; 0 to 63.
 	DSCP uint8
+	// Buffer is how many downlink packets wait for an idle phone at most; 0, or more
+	// than the back end keeps for one: what that keeps.
+	Buffer int
 	// Suspended throws downlink packets away while there is no tunnel, and tells
 	// nobody (TS 23.272 §6.2).
 	Suspended bool

@@ -250,6 +250,7 @@ func (t *Town) startMME(context.Context) error {
 	var m *mme.MME
 	c, err := s11.New(s11.Options{Conn: socket, Gateway: netip.AddrPortFrom(t.set.gatewayAt, gtpcPort), RestartCounter: restarts, Logger: t.role("mme"),
 		OnDownlinkData:   func(s *s11.Session, ebi id.EBI, why gtpc.Cause) gtpc.Cause { return m.DownlinkData(s, ebi, why) },
+		Waiting:          func(s *s11.Session, ebi id.EBI) gtpc.Waiting { return m.Waiting(s, ebi) },
 		OnGatewayRestart: func(lost []*s11.Session) { m.GatewayRestarted(lost) }, OnBearers: func(r *s11.BearerRequest) { m.BearerRequest(r) }})
 	if err != nil {
 		return t.portTaken(err, "mme.address")

@@ -106,6 +106,7 @@ var cases = []struct {
 	{"BufferIsBounded", Config{}, bounded},
 	{"DropBufferedForgets", Config{}, dropBuffered},
 	{"SuspendedPhoneIsNotTold", Config{}, suspended},
+	{"FewPacketsWaitWhereFewAreToWait", Config{}, fewBuffered},
 	{"UpdateSplitsTheCount", Config{}, split},
 	{"ReplacedTunnelGetsEndMarker", Config{}, endMarker},
 	{"RemovalIsFinal", Config{}, removal},

@@ -222,3 +222,20 @@ func suspended(t *testing.T, r *Rig) {
 		t.Errorf("flushed %v", sizes)
 	}
 }
+
+func fewBuffered(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	if err := r.Path.UpdatePolicy(f.b.TEID, datapath.Policy{Buffer: 3}); err != nil {
+		t.Fatal(err)
+	}
+	f.update(datapath.Tunnel{})
+	for n := range 5 {
+		f.dl(100 + n)
+	}
+	f.only(datapath.DownlinkData)
+	f.dropped(datapath.DLBuffer, 2)
+	f.update(f.b.Tunnel)
+	if sizes, _ := f.payloads(TowerA, enbTEID); len(sizes) != 3 || sizes[2] != 102 {
+		t.Errorf("flushed %v, want the first three", sizes)
+	}
+}

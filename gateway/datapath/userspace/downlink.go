@@ -172,7 +172,11 @@ const renotify = uint64(10*time.Second) * table.TicksPerNano
 func (p *Path) keep(b *bearer, pkt []byte, now uint64) {
 	b.wait.Lock()
 	defer b.wait.Unlock()
-	if len(b.buffer) >= p.o.BufferPackets || p.waiting.Load()+int64(len(pkt)) > int64(p.o.BufferOctets) {
+	most := p.o.BufferPackets
+	if n := b.policy.Load().Buffer; n > 0 {
+		most = min(most, n)
+	}
+	if len(b.buffer) >= most || p.waiting.Load()+int64(len(pkt)) > int64(p.o.BufferOctets) {
 		p.drop(datapath.DLBuffer)
 	} else {
 		b.buffer = append(b.buffer, append([]byte(nil), pkt...))
