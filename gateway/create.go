@@ -25,7 +25,7 @@ type createRequest struct {
 	qos     gtpc.QoS
 	ambr    gtpc.AMBR
 	pco     []byte
-	where   []byte
+	place   []*ie.IE
 	private gtpc.Private
 }
 
@@ -72,9 +72,7 @@ func parseCreate(m *gtpc.Message) (r createRequest, err error) {
 	if e := m.IE(ie.ProtocolConfigurationOptions, 0); e != nil {
 		r.pco = e.Payload
 	}
-	if e := m.IE(ie.UserLocationInformation, 0); e != nil {
-		r.where = e.Payload
-	}
+	r.place = placed(m)
 	if r.private, err = gtpc.ParsePrivate(m.IEs); err != nil {
 		return r, gtpc.Refuse(gtpc.InvalidLength, ie.PrivateExtension, "%v", err)
 	}
@@ -234,7 +232,7 @@ func (g *Gateway) context(ctrl id.TEID, r createRequest) (*ue, error) {
 	if !ok {
 		return nil, gtpc.Refuse(gtpc.NoResources, 0, "%d phones are here", len(g.ues))
 	}
-	return &ue{imsi: r.imsi, ctrl: t, peer: r.peer, where: r.where, sessions: make(map[id.EBI]*session)}, nil
+	return &ue{imsi: r.imsi, ctrl: t, peer: r.peer, sessions: make(map[id.EBI]*session)}, nil
 }
 
 // makeRoom ends what a phone has under a bearer identity that its MME gives another

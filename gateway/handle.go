@@ -130,9 +130,7 @@ func (g *Gateway) modify(u *ue, m *gtpc.Message) (*gtpc.Message, error) {
 			return fail(err)
 		}
 	}
-	if e := m.IE(ie.UserLocationInformation, 0); e != nil {
-		u.where = e.Payload
-	}
+	g.tellPlace(u, m.Type, m)
 	if e := m.IE(ie.DelayValue, 0); e != nil && !u.s5() { // Delay Downlink Packet Notification Request
 		t := g.throttles[u.peer.Addr]
 		t.delay = gtpc.ParseWaiting(m.IEs).Delay
@@ -307,7 +305,7 @@ func (g *Gateway) remove(peer netip.AddrPort, u *ue, m *gtpc.Message) (*gtpc.Mes
 	res := gtpc.New(gtpc.DeleteSessionResponse, u.peer.TEID, gtpc.CauseIE(nil))
 	var elsewhere []*session
 	for _, s := range list {
-		if s.up != nil {
+		if s.up != nil && operated(m) {
 			elsewhere = append(elsewhere, s)
 		}
 	}
@@ -346,25 +344,6 @@ func (g *Gateway) suspend(u *ue, m *gtpc.Message) *gtpc.Message {
 		g.passOn(s, gtpc.New(m.Type, 0))
 	}
 	return gtpc.New(m.Type.Answer(), u.peer.TEID, gtpc.CauseIE(nil))
-}
-
-// changed answers a Change Notification Request: the phone is elsewhere
-// (TS 29.274 §7.3.14).
-func (g *Gateway) changed(u *ue, m *gtpc.Message) *gtpc.Message {
-	var more []*ie.IE
-	for _, e := range m.IEs {
-		switch e.Type {
-		case ie.UserLocationInformation:
-			u.where = e.Payload
-			more = append(more, e)
-		case ie.RATType, ie.UserCSGInformation:
-			more = append(more, e)
-		}
-	}
-	for _, s := range u.sessions {
-		g.passOn(s, gtpc.New(m.Type, 0, more...))
-	}
-	return gtpc.New(m.Type.Answer(), u.peer.TEID, gtpc.IMSIIE(u.imsi), gtpc.CauseIE(nil))
 }
 
 // peerRestarted ends what a peer has forgotten (TS 23.007 §14.1A.1, §16.1A.2): the

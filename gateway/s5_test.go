@@ -14,6 +14,7 @@ import (
 	"campanile.network/gateway/datapath/userspace"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
+	"github.com/wmnsk/go-gtp/gtpv2/ie"
 )
 
 var pgwIP = netip.MustParseAddr("127.0.0.31")
@@ -108,7 +109,12 @@ func TestSessionOverS5(t *testing.T) {
 		r.must(h.gw.DeleteBearer(t.Context(), s.IMSI, ebi, 0))
 		r.suspend(s, gtpc.SuspendNotification)
 		r.suspend(s, gtpc.ResumeNotification)
-		r.suspend(s, gtpc.ChangeNotificationRequest)
+		r.suspend(s, gtpc.ChangeNotificationRequest) // no news
+		for range 3 {
+			r.ask(gtpc.New(gtpc.ChangeNotificationRequest, s.State().Remote, gtpc.ULI(id.TAI{PLMN: plmn(t), TAC: 7}, id.ECGI{PLMN: plmn(t), ECI: 0x19b02})))
+			r.ask(gtpc.New(gtpc.ModifyBearerRequest, s.State().Remote, gtpc.ULI(id.TAI{PLMN: plmn(t), TAC: 8}, id.ECGI{PLMN: plmn(t), ECI: 0x19c01}), ie.New(ie.RATType, 0, []byte{gtpc.RATEUTRAN})))
+			r.ask(gtpc.New(gtpc.ModifyBearerRequest, s.State().Remote, gtpc.ULI(id.TAI{PLMN: plmn(t), TAC: 8}, id.ECGI{PLMN: plmn(t), ECI: 0x19c01})))
+		}
 		time.Sleep(62 * time.Second) // echoes
 		r.must(r.mme.Delete(t.Context(), s))
 		time.Sleep(2 * time.Second)
@@ -130,6 +136,9 @@ func TestSessionOverS5(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("on S5: %q lacks %s", got, want)
 		}
+	}
+	if n := strings.Count(" "+got, " 38 39") + strings.Count(" "+got, " 34 35"); n != 6 {
+		t.Errorf("the PGW was told %d times where the phone is, want 6: %s", n, got)
 	}
 	s5 := capture.tshark(t, "-Y", "gtpv2.message_type == 33 && ip.src == 127.0.0.31", "-T", "fields", "-e", "gtpv2.f_teid_interface_type")
 	if strings.TrimSpace(s5) != "7,5" {
@@ -231,6 +240,22 @@ func TestStrangersOnS5(t *testing.T) {
 		synctest.Wait()
 		if r.gw.Stats().Sessions != 1 || h.gw.Sessions()[0].Number != local.Number {
 			t.Errorf("%+v", r.gw.Stats())
+		}
+	})
+}
+
+// TS 23.401 §5.3.3.1: an MME that has moved a phone to another SGW deletes its session at this
+// one, without the operation indication: the PGW is not told, and keeps it.
+func TestSourceOfARelocationKeepsQuiet(t *testing.T) {
+	hearing(t, roams, func(t *testing.T, r *rig) {
+		h := r.startHome(1, nil)
+		defer h.stop()
+		s := r.attachAway(phone1, 1)
+		r.ul(s, 100)
+		r.ask(gtpc.New(gtpc.DeleteSessionRequest, s.State().Remote, gtpc.EBI(5)))
+		time.Sleep(2 * time.Second)
+		if here, there := r.gw.Stats().Sessions, h.gw.Stats().Sessions; here != 0 || there != 1 || octets(r.sink) != 100 {
+			t.Errorf("%d sessions at the SGW, %d at the PGW; %d octets told", here, there, octets(r.sink))
 		}
 	})
 }

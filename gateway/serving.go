@@ -128,11 +128,22 @@ func (g *Gateway) granted(r createRequest, ctrl id.TEID, s *session, m *gtpc.Mes
 		g.tellPGW(s)
 		return nil, err
 	}
+	if s.ue.place == nil {
+		s.ue.place = place{}
+	}
+	s.ue.place.news(r.place)
 	return g.created(s, r, gtpc.Cause(m.IE(ie.Cause, 0).Payload[0]), pco), nil
 }
 
 // operation says that a Delete Session Request is the PGW's affair (TS 29.274 §8.12, OI).
 func operation() *ie.IE { return ie.New(ie.Indication, 0, []byte{0x08, 0}) }
+
+// operated says that a Delete Session Request is so. Without it another SGW has the
+// session now, and the PGW knows (TS 23.401 §5.3.3.1 step 18).
+func operated(m *gtpc.Message) bool {
+	e := m.IE(ie.Indication, 0)
+	return e != nil && len(e.Payload) > 0 && e.Payload[0]&0x08 != 0
+}
 
 // tellPGW has a PGW elsewhere told that a session has ended. It does not wait.
 func (g *Gateway) tellPGW(s *session) {

@@ -25,7 +25,7 @@ type ue struct {
 	suspended bool      // nothing goes down to it, nor is it paged (TS 23.401 §5.10)
 	quiet     time.Time // it cannot be reached before: nobody is told of packets, which wait until then
 	keeps     int       // so many packets of a bearer wait; 0: as many as ever
-	where     []byte    // user location as last heard
+	place     place     // as last heard
 }
 
 // s5 says that another SGW stands between this gateway and the phone's MME.
