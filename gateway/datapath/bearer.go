@@ -101,7 +101,8 @@ func (p Policy) Kept() *Policy {
 	if len(p.Filters) == 0 && p.MBR == (Rates{}) && !p.Suspended && int(p.DSCP) < len(plain) {
 		return &plain[p.DSCP]
 	}
-	return &p
+	own := p // p itself would be on the heap for all
+	return &own
 }
 
 // Bearer is one EPS bearer as packets see it.

@@ -142,14 +142,19 @@ func (p *Path) PutBearer(d datapath.Bearer) error {
 	}
 	b := &bearer{teid: d.TEID, slot: slot, isDefault: d.Default, sess: s, rec: p.tab.TakeBearer(slot, uint32(d.TEID), s.slot, d.Resume)}
 	if from, ok := b.rec.Source(); ok {
-		b.source.Store(&from)
+		at := from
+		b.source.Store(&at)
 	}
 	b.setPolicy(d.Policy)
 	b.setTunnel(d.Tunnel)
 	b.down, b.self[0] = end{teid: d.TEID, b: b}, b
 	p.index(b, datapath.Tunnel{}, d.Tunnel)
 	p.index(b, datapath.Tunnel{}, d.Upstream)
-	s.replan(append(slices.Clip(s.plan.Load().all), b))
+	all := b.self[:]
+	if others := s.plan.Load().all; len(others) > 0 {
+		all = append(slices.Clip(others), b)
+	}
+	s.replan(all)
 	p.bearers++
 	if d.UpstreamTEID != 0 {
 		up := newPeer(d.Upstream, d.DSCP)
