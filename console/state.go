@@ -35,9 +35,10 @@ type Network struct {
 	Name     string            `json:"name"`
 	PLMN     string            `json:"plmn"`
 	Operator proof.OperatorKey `json:"operator"`
-	Law      string            `json:"law"`  // "virtual radio: nothing is transmitted"
-	S1AP     []string          `json:"s1ap"` // what S1AP runs over, and why: "MME: SCTP over kernel (this machine has it)"
-	Pool     []PoolMember      `json:"pool"` // other MMEs; none: it stands alone
+	Law      string            `json:"law"`       // "virtual radio: nothing is transmitted"
+	DataPath string            `json:"data_path"` // what moves user packets, and why nothing faster does; empty: the gateway is elsewhere
+	S1AP     []string          `json:"s1ap"`      // what S1AP runs over, and why: "MME: SCTP over kernel (this machine has it)"
+	Pool     []PoolMember      `json:"pool"`      // other MMEs; none: it stands alone
 }
 
 // PoolMember is another MME of the pool.

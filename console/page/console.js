@@ -237,6 +237,7 @@ function head(s) {
   tell($('halted'), s.chain.running ? '' : s.chain.height === 0 ? 'No block yet: the ledger is starting.' : `Consensus halted at block ${group(s.chain.height)}. Phones stay attached and bytes stay counted; vouchers are posted when blocks return.`);
   put($('law'), s.network.law);
   tell($('s1ap'), s.network.s1ap.map((text) => 'S1AP: ' + text).join(' · '));
+  tell($('datapath'), s.network.data_path && 'User packets: ' + s.network.data_path);
   tell($('pool'), s.network.pool.map((m) => 'Pool: ' + m.text).join(' · '));
   $('pool').classList.toggle('bad', s.network.pool.some((m) => !m.up));
   $('events').hidden = s.events.length === 0;

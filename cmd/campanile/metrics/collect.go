@@ -42,6 +42,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if c.s.Gateway != nil {
 		o.gateway(c.s.Gateway())
 	}
+	if c.s.Path != nil {
+		o.path(c.s.Path())
+	}
 	if c.s.Meter != nil {
 		o.meter(c.s.Meter())
 	}

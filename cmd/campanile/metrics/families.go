@@ -123,6 +123,23 @@ func (o out) gateway(s gateway.Stats) {
 	each(o, "gateway_dropped_packets", "User packets not forwarded, by reason.", drops(s.Path.Dropped), same, "reason")
 }
 
+func (o out) path(p Path) {
+	mode := ""
+	if p.Fast != nil {
+		mode = p.Fast.Mode.String()
+	}
+	o.gauge("gateway_data_path", "What moves user packets; always 1.", 1, "kind", p.Kind, "mode", mode)
+	if f := p.Fast; f != nil {
+		o.counter("gateway_fast_packets", "User packets forwarded by the packet programs (data path xdp).", f.ULPackets, "direction", "uplink")
+		o.counter("gateway_fast_packets", "User packets forwarded by the packet programs (data path xdp).", f.DLPackets, "direction", "downlink")
+		o.counter("gateway_passed_packets", "User packets that the packet programs left to the slow path.", f.ULPassed, "direction", "uplink")
+		o.counter("gateway_passed_packets", "User packets that the packet programs left to the slow path.", f.DLPassed, "direction", "downlink")
+		o.counter("gateway_redirected_frames", "Frames of the packet programs that drivers took (mode native).", f.Sent)
+		o.counter("gateway_refused_frames", "Frames of the packet programs that drivers did not take, and that were refunded (mode native).", f.Refused)
+		o.counter("gateway_unmatched_reports", "Reports of drivers that fit no packet; more than 0 is a defect.", f.Unmatched)
+	}
+}
+
 func (o out) meter(v meter.View) {
 	for _, t := range v.Towers {
 		k := t.Tower.String()

@@ -24,6 +24,7 @@ import (
 	"campanile.network/enb-agent/agent"
 	"campanile.network/enb-agent/relay"
 	"campanile.network/gateway"
+	"campanile.network/gateway/datapath/xdp"
 	"campanile.network/hss-chain/hss"
 	"campanile.network/internal/sctp"
 	"campanile.network/mme"
@@ -43,11 +44,18 @@ type Sources struct {
 	Home    *HomeWatch
 	HSS     func() hss.Stats
 	Gateway func() gateway.Stats
+	Path    func() Path // of the gateway
 	Meter   func() meter.View
 	Agent   func() agent.View
 	Relay   func() relay.Stats
 	Ledger  func() Ledger
 	Towers  func() []Tower
+}
+
+// Path is the data path that the gateway uses.
+type Path struct {
+	Kind string    // "xdp", "tun" or "netstack"
+	Fast *xdp.Fast // nil: the packet programs do not run
 }
 
 // Ledger is the chain as this process knows it.

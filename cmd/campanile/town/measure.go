@@ -80,7 +80,7 @@ func (t *Town) measured() metrics.Sources {
 		s.HSS = t.hss.Stats
 	}
 	if t.gateway != nil {
-		s.Gateway = t.gateway.Stats
+		s.Gateway, s.Path = t.gateway.Stats, t.path.measure
 	}
 	if t.meter != nil {
 		s.Meter = t.meter.Snapshot
@@ -120,4 +120,15 @@ func (t *Town) measureTowers() (out []metrics.Tower) {
 		out = append(out, v)
 	}
 	return out
+}
+
+// measure is what the data path has to say to the metrics.
+func (k pathKind) measure() metrics.Path {
+	p := metrics.Path{Kind: k.name}
+	if k.fast != nil {
+		if f, err := k.fast(); err == nil {
+			p.Fast = &f
+		}
+	}
+	return p
 }

@@ -159,7 +159,7 @@ func (t *Town) tellPayments(channels []ledger.Channel, paid map[uint64]proof.Amo
 func (t *Town) state(b *balances) console.State {
 	c := t.chain.Status()
 	s := console.State{
-		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.operatorKey, Law: t.law(), S1AP: transportLines(t.transports), Pool: t.poolMembers()},
+		Network: console.Network{Name: t.cfg.Network.Name, PLMN: t.cfg.Network.PLMN, Operator: t.operatorKey, Law: t.law(), S1AP: transportLines(t.transports), DataPath: t.path.String(), Pool: t.poolMembers()},
 		Chain:   console.Chain{ID: c.ChainID, Height: c.Height, Time: c.Time, Running: c.Running, Validators: c.Validators},
 	}
 	view := t.meter.Snapshot()
