@@ -18,6 +18,8 @@ type Config struct {
 	Neighbours bool // phones reach each other
 	Towers     []netip.Prefix
 	Portal     []netip.AddrPort // what sessions reach that are redirected
+	// PortalClass is the class of service that they get it in.
+	PortalClass uint8
 	// File has the counts outlive the rig: the next rig with it goes on with them.
 	File string
 }

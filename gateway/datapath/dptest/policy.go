@@ -246,7 +246,7 @@ func services(t *testing.T, r *Rig) {
 
 var portal = netip.MustParseAddrPort("10.45.0.1:8080")
 
-var spent = Config{Portal: []netip.AddrPort{portal, netip.MustParseAddrPort("10.45.0.1:53")}}
+var spent = Config{Portal: []netip.AddrPort{portal, netip.MustParseAddrPort("10.45.0.1:53")}, PortalClass: 7}
 
 func redirected(t *testing.T, r *Rig) {
 	if r.RedirectGot == nil {
@@ -285,8 +285,8 @@ func redirected(t *testing.T, r *Rig) {
 	if n, _ := r.Path.Charged(f.b.Session); n != 100 {
 		t.Errorf("charged %d of 100", n)
 	}
-	if c := f.usage(); c.ULOctets != 40+60+40+40+58 || c.DLOctets != 80 {
-		t.Errorf("%+v: what the portal and the redirect moved crossed the tower too", c)
+	if c := f.of(f.b.TEID); c.ULOctets != 40+60+40+40+58 || c.DLOctets != 80 || c.Class[7].ULOctets != 40+40+58 || c.Class[7].DLOctets != 80 || c.Class[0].ULOctets != 40+60 {
+		t.Errorf("%+v: what the portal and the redirect moved crossed the tower too, apart from the rest", c)
 	}
 	r.Path.SetQuota(f.b.Session, datapath.Quota{Octets: 100})
 	f.events()

@@ -35,7 +35,7 @@ func inMemory(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig))
 	defer closeTable()
 	w, aside := newWire(), newWire()
 	p, err := New(Options{
-		Conn: listen(local), Conn6: listen(local6), Port: w, Redirect: aside, Portal: c.Portal, Table: tab, Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers,
+		Conn: listen(local), Conn6: listen(local6), Port: w, Redirect: aside, Portal: c.Portal, PortalClass: c.PortalClass, Table: tab, Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers,
 		Router: dptest.Router, Router6: dptest.Router6, BufferPackets: 8, ReportOctets: 10_000, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -80,7 +80,7 @@ func outliving(t *testing.T, c dptest.Config) (tab *table.Table, end func()) {
 	if c.File == "" {
 		return nil, func() {}
 	}
-	tab, err := table.Open(c.File, 64, 64, len(c.Services) > 0)
+	tab, err := table.Open(c.File, 64, 64, len(c.Services) > 0 || c.PortalClass != 0)
 	if err != nil {
 		t.Skip(err)
 	}

@@ -228,7 +228,7 @@ func onSockets(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig)
 		c.Towers = append(c.Towers, netip.PrefixFrom(dptest.TowerA, 32), netip.PrefixFrom(dptest.TowerC, 128))
 	}
 	p, err := New(Options{
-		Local: netip.AddrPortFrom(onSockets4, 0), Local6: netip.AddrPortFrom(onSockets6, 0), Port: batches{w, marks}, Redirect: batches{aside, marks}, Portal: c.Portal, Table: tab,
+		Local: netip.AddrPortFrom(onSockets4, 0), Local6: netip.AddrPortFrom(onSockets6, 0), Port: batches{w, marks}, Redirect: batches{aside, marks}, Portal: c.Portal, PortalClass: c.PortalClass, Table: tab,
 		MaxBearers: 2048, Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Router: dptest.Router, Router6: dptest.Router6, BufferPackets: 8, ReportOctets: 10_000,
 		Logger: slog.New(slog.DiscardHandler),
 	})
