@@ -98,7 +98,7 @@ var plain = func() (all [64]Policy) {
 // Kept is a policy to keep and not to change; most bearers have one that only
 // marks, and share it.
 func (p Policy) Kept() *Policy {
-	if len(p.Filters) == 0 && p.MBR == (Rates{}) && !p.Suspended && int(p.DSCP) < len(plain) {
+	if len(p.Filters) == 0 && p.MBR == (Rates{}) && p.Buffer == 0 && !p.Suspended && int(p.DSCP) < len(plain) {
 		return &plain[p.DSCP]
 	}
 	own := p // p itself would be on the heap for all
