@@ -191,9 +191,13 @@ func (w *lane) handOn(b *bearer, pkt *datapath.Packet, frame []byte, l *load, no
 	case p.nested(pkt):
 		return datapath.ULNested
 	}
+	other := p.byAddress(pkt.Dst)
+	if other != nil && !p.o.Neighbours && other != s {
+		return datapath.ULNeighbour
+	}
 	p.flows.Sent(s.slot, *pkt, now)
-	if other := p.byAddress(pkt.Dst); other != nil {
-		return w.neighbour(b, other, pkt, frame)
+	if other != nil {
+		return w.neighbour(b, pkt, frame)
 	}
 	if p.o.CountHops && pkt.Dst != p.o.Router && pkt.Dst != p.o.Router6 && !slices.Contains(p.o.DNS, pkt.Dst) && !hop(inner) {
 		w.expired(b, pkt, inner)
@@ -209,10 +213,7 @@ func (p *Path) nested(pkt *datapath.Packet) bool {
 }
 
 // neighbour takes a packet to another phone, as a router does.
-func (w *lane) neighbour(b *bearer, other *session, pkt *datapath.Packet, frame []byte) datapath.Drop {
-	if !w.p.o.Neighbours && other != b.sess {
-		return datapath.ULNeighbour
-	}
+func (w *lane) neighbour(b *bearer, pkt *datapath.Packet, frame []byte) datapath.Drop {
 	if !hop(frame[gtpu.HeaderLen:]) {
 		w.expired(b, pkt, frame[gtpu.HeaderLen:])
 		return datapath.ULExpired

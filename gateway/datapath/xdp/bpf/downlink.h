@@ -149,8 +149,9 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 	if (!read(ctx, &x, 1) || (e->type == be16(TYPE_IP4)) != (x.family == 4))
 		return XDP_PASS; /* the kernel drops it */
 	u32 slot = whose(ctx, &x);
+	u32 end;
 	if (slot == NO_BEARER) /* GTP comes from towers, not from here */
-		return outer(ctx) ? drop(s, DL_TUNNELLED) : XDP_PASS;
+		return outer(ctx, &end) ? drop(s, DL_TUNNELLED) : XDP_PASS;
 	fetch(slot);
 	struct policy *p = map_lookup(&policies, &slot);
 	if (!p || x.ttl <= 1 || x.octets > mtu || (slow4 && x.family == 4))
@@ -160,9 +161,10 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 		if (!read4(ctx, &x, 1))
 			return pass(s, 1);
 		if (p->flags & CLOSED) {
-			enum verdict v = watch(&x, p, slot, 1);
-			if (v != GO)
-				return v == SLOW ? pass(s, 1) : drop(s, DL_UNSOLICITED);
+			if (odd(&x, 1))
+				return pass(s, 1);
+			if (watch(&x, p, slot, 1) != GO)
+				return drop(s, DL_UNSOLICITED);
 		}
 		if (has_services)
 			classify(&x, &b);

@@ -57,7 +57,7 @@ inline_ int read(struct xdp_md *ctx, struct packet *x, int down)
 	x->label = word & 0xfffff;
 	x->ttl = h->hops;
 	x->protocol = h->next;
-	x->fragment = h->next == 0 || h->next == 43 || h->next == FRAGMENT6 || h->next == 60;
+	x->fragment = h->next == 0 || h->next == 43 || h->next == FRAGMENT6 || h->next == AH || h->next == 60 || h->next == 135;
 	x->l4 = x->at + sizeof(*h);
 	for (int i = 0; i < 4; i++)
 		x->remote[i] = down ? h->src[i] : h->dst[i];
@@ -142,9 +142,17 @@ inline_ void refresh(struct flow_state *st, u64 now, u32 bits)
 		st->bits |= bits;
 }
 
-enum verdict { GO, SLOW, STOP, UNOPENED };
+enum verdict { GO, STOP, UNOPENED };
 
-/* watch opens flows uplink and asks for them downlink. read4 was done. */
+/* odd: of ICMP only echoes are flows; errors quote a packet of one, and the rest
+ * is rare. read4 was done. */
+inline_ int odd(struct packet *x, int down)
+{
+	return (x->protocol == ICMP && x->kind != (down ? 0 : 8)) || (x->protocol == ICMP6 && x->kind != (down ? 129 : 128));
+}
+
+/* watch opens flows uplink and asks for them downlink. read4 was done, and it is
+ * not odd. */
 inline_ enum verdict watch(struct packet *x, struct policy *p, u32 slot, int down)
 {
 	struct flow key = {.session = p->session, .epoch = p->epoch, .protocol = x->protocol, .family = x->family};
@@ -152,11 +160,6 @@ inline_ enum verdict watch(struct packet *x, struct policy *p, u32 slot, int dow
 		key.remote[i] = x->remote[i];
 	key.remote_port = x->remote_port;
 	key.local_port = x->local_port;
-	/* Errors quote a packet of a flow; the rest is rare. */
-	if (x->protocol == ICMP && x->kind != (down ? 0 : 8))
-		return SLOW;
-	if (x->protocol == ICMP6 && x->kind != (down ? 129 : 128))
-		return SLOW;
 	u64 now = ktime_ns();
 	u32 bits = x->protocol == TCP && x->flags & (1 | 4) /* FIN, RST */ ? CLOSING : 0;
 	struct flow_state *st = map_lookup(&flows, &key);

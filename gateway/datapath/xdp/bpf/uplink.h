@@ -5,10 +5,13 @@
 
 enum { NOT_MINE = -1 };
 
-/* outer gives the offset of the GTP header; 0 if the frame is not for us, or
- * for the slow path. */
-inline_ u32 outer(struct xdp_md *ctx)
+/* outer gives the offset of the GTP header, and where the datagram ends; 0 if
+ * the frame is not for us, or for the slow path, as one is that ends elsewhere
+ * than its headers say. */
+inline_ u32 outer(struct xdp_md *ctx, u32 *end)
 {
+	u64 size = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+	u32 octets;
 	struct eth *e = at(ctx, 0, sizeof(*e) + sizeof(struct ip4) + sizeof(struct udp));
 	if (!e)
 		return 0;
@@ -19,6 +22,7 @@ inline_ u32 outer(struct xdp_md *ctx)
 		if (h->version_ihl != 0x45 || h->protocol != UDP || h->dst != local4 || h->fragment & be16(0x3fff))
 			return 0;
 		u = (void *)(h + 1);
+		octets = be16(h->total) - sizeof(*h);
 		gtp = sizeof(*e) + sizeof(*h) + sizeof(*u);
 	} else {
 		struct ip6 *h = at(ctx, sizeof(*e), sizeof(*h) + sizeof(*u));
@@ -28,9 +32,13 @@ inline_ u32 outer(struct xdp_md *ctx)
 			if (h->dst[i] != local6[i])
 				return 0;
 		u = (void *)(h + 1);
+		octets = be16(h->payload);
 		gtp = sizeof(*e) + sizeof(*h) + sizeof(*u);
 	}
-	return u->dst == be16(GTPU_PORT) ? gtp : 0;
+	if (be16(u->length) != octets)
+		return 0;
+	*end = gtp - sizeof(*u) + octets;
+	return u->dst == be16(GTPU_PORT) && *end <= size ? gtp : 0;
 }
 
 /* inside gives the offset of the T-PDU behind the GTP header's options: the
@@ -152,10 +160,11 @@ inline_ int by_fib(struct xdp_md *ctx, struct routes *r, struct packet *x, struc
 	return 0; /* not a device on which redirects were proved */
 }
 
-/* nested: a phone speaks to GTP-U, or to us: nobody's business in a tunnel. */
+/* nested: a phone speaks to GTP-U, or to us: nobody's business in a tunnel. It is
+ * no fragment. */
 inline_ int nested(struct xdp_md *ctx, struct packet *x)
 {
-	if (x->protocol == UDP && !x->fragment) {
+	if (x->protocol == UDP && x->at + x->octets >= x->l4 + 4) {
 		u16 *port = at(ctx, x->l4, 4);
 		if (port && port[1] == be16(GTPU_PORT))
 			return 1;
@@ -169,9 +178,16 @@ inline_ int nested(struct xdp_md *ctx, struct packet *x)
 }
 
 /* lost charges a packet that goes no further. */
-inline_ int lost(struct policy *p, struct bill *b, struct stats *s, enum reason why)
+inline_ int lost(struct xdp_md *ctx, struct packet *x, struct policy *p, struct bill *b, struct stats *s, enum reason why)
 {
+	if (has_services) {
+		if (!read4(ctx, x, 0))
+			return pass(s, 0);
+		classify(x, b);
+	}
 	enum reason refused = charge(p, b, 0);
+	if (refused == UL_QUOTA && p->flags & OUT_PASS)
+		return pass(s, 0);
 	if (refused != UL_QUOTA)
 		lose(b->slot, b->class, b->octets);
 	return drop(s, refused ? refused : why);
@@ -193,7 +209,7 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	u32 zero = 0;
 	struct stats *s = my_stats();
 	struct routes *r = map_lookup(&routes, &zero);
-	u32 gtp = outer(ctx);
+	u32 last, gtp = outer(ctx, &last);
 	if (!gtp || !s || !r)
 		return NOT_MINE;
 	struct eth *e = at(ctx, 0, sizeof(*e));
@@ -209,40 +225,35 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	if (!p || read_once(p->teid) != teid || !teid || p->flags & SLOW_UP)
 		return pass(s, 0);
 	struct packet x = {.at = inside(ctx, gtp, g->flags)};
-	if (!x.at || (has_towers && !from_peer(ctx, p)))
+	if (!x.at || end < x.at || end > last || (has_towers && !from_peer(ctx, p)))
 		return pass(s, 0);
-	if (end <= x.at) { /* empty: the tower shows where its NAT has it */
+	if (end == x.at) { /* empty: the tower shows where its NAT has it */
 		__sync_fetch_and_or(&p->flags, BEHIND_NAT | SLOW_UP | SLOW_DOWN);
 		return pass(s, 0);
 	}
 	if (!read(ctx, &x, 0) || x.at + x.octets > end)
 		return drop(s, UL_MALFORMED);
-	if (special(ctx, &x) || x.ttl <= 1 || (slow4 && x.family == 4))
-		return pass(s, 0);
+	if (special(ctx, &x) || x.ttl <= 1 || x.fragment || (slow4 && x.family == 4))
+		return pass(s, 0); /* a fragment may hide GTP-U, and where there are flows nobody knows its ports */
 	struct bill b = {.slot = slot, .octets = x.octets};
-	if (!home(ctx, &x, p))
-		return lost(p, &b, s, UL_SPOOFED);
-	if (nested(ctx, &x))
-		return lost(p, &b, s, UL_NESTED);
 	struct way w = {};
 	u32 hop = x.family == 4 ? r->hop4 : r->hop6;
-	if (near(r, &x)) {
-		if (neighbour_phone(&x))
-			return neighbours ? pass(s, 0) : lost(p, &b, s, UL_NEIGHBOUR);
+	enum reason bad = !home(ctx, &x, p) ? UL_SPOOFED : nested(ctx, &x) ? UL_NESTED : OK;
+	if (!bad && near(r, &x)) {
+		if (neighbour_phone(&x)) {
+			if (neighbours)
+				return pass(s, 0);
+			bad = UL_NEIGHBOUR;
+		}
 		hop = 0;
 	}
+	if (bad)
+		return lost(ctx, &x, p, &b, s, bad);
 	if (!(hop && by_hop(hop - 1, x.octets, &w)) && !by_fib(ctx, r, &x, &w))
 		return pass(s, 0);
 	if (p->flags & CLOSED || has_services) {
-		if (!read4(ctx, &x, 0))
+		if (!read4(ctx, &x, 0) || (p->flags & CLOSED && odd(&x, 0)))
 			return pass(s, 0);
-		if (p->flags & CLOSED) {
-			enum verdict v = watch(&x, p, slot, 0);
-			if (v == SLOW)
-				return pass(s, 0);
-			if (v == UNOPENED)
-				s->reason[UL_FLOWS]++;
-		}
 		if (has_services)
 			classify(&x, &b);
 	}
@@ -253,6 +264,8 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 		lose(slot, b.class, x.octets);
 	if (why)
 		return drop(s, why);
+	if (p->flags & CLOSED && watch(&x, p, slot, 0) == UNOPENED)
+		s->reason[UL_FLOWS]++;
 
 	trim(ctx, x.at + x.octets);
 	adjust_head(ctx, x.at - sizeof(*e));
