@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"campanile.network/3gpp/eps"
@@ -203,12 +205,47 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
+// FuzzPCO: whatever a phone asks, the answer is whole units, within the size of the
+// element, of what was asked for and ours to tell, and the same the second time.
 func FuzzPCO(f *testing.F) {
 	f.Add([]byte{0x80, 0, 0x0d, 0, 0x80, 0x21, 16, 1, 7, 0, 16, 129, 6, 0, 0, 0, 0, 131, 6, 0, 0, 0, 0, 0, 0x10, 0})
-	dns := []netip.Addr{netip.MustParseAddr("10.45.0.1"), netip.MustParseAddr("9.9.9.9")}
+	f.Add([]byte{0x80, 0, 0x03, 0, 0, 0x0d, 0, 0, 0x0d, 0, 0, 0x05, 0, 0, 0x10, 1, 7})
+	f.Add(append([]byte{0x80, 0x80, 0x21, 200, 1, 7, 0, 200}, bytes.Repeat([]byte{129, 2}, 98)...))
+	f.Add([]byte{0x80, 0xc0, 0x23, 6, 1, 0, 0, 6, 0, 0, 0, 0x0d, 9})
+	dns := []netip.Addr{netip.MustParseAddr("10.45.0.1"), netip.MustParseAddr("2001:db8::53"), netip.MustParseAddr("9.9.9.9")}
+	for i := range byte(6) {
+		dns = append(dns, netip.AddrFrom4([4]byte{192, 0, 2, i}), netip.AddrFrom16([16]byte{0x20, 1, 15: i}))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if out := answerPCO(b, dns, 1400); len(out) > 251 {
-			t.Errorf("%d octets", len(out))
+		was := bytes.Clone(b)
+		out := answerPCO(b, dns, 1400)
+		if !bytes.Equal(b, was) || !bytes.Equal(out, answerPCO(b, dns, 1400)) {
+			t.Fatal("what was asked is changed, or the answer is another the second time")
+		}
+		if out == nil {
+			return
+		}
+		asked := map[eps.ContainerID]bool{}
+		for c := range eps.PCO(b).Units(eps.Uplink) {
+			asked[c] = true
+		}
+		n := 1
+		for c, v := range eps.PCO(out).Units(eps.Downlink) {
+			n += 3 + len(v)
+			if !asked[c] {
+				t.Fatalf("container %v was not asked for in %x", c, b)
+			}
+			if c == pcoMTU4 && !bytes.Equal(v, []byte{0x05, 0x78}) || c == pcoDNS4 && len(v) != 4 || c == pcoDNS6 && len(v) != 16 || c == pcoIPCP && (v[0] != ipcpNak || int(binary.BigEndian.Uint16(v[2:])) != len(v)) {
+				t.Fatalf("container %v: %x", c, v)
+			}
+		}
+		if n != len(out) || n > 251 || out[0] != 0x80 {
+			t.Fatalf("%x: %d octets of %d are units", out, n, len(out))
+		}
+		for _, a := range eps.PCO(out).DNS() {
+			if !slices.Contains(dns, a) {
+				t.Fatalf("%v is no name server of ours", a)
+			}
 		}
 	})
 }

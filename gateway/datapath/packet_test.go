@@ -80,49 +80,6 @@ func TestFilterOfUplink(t *testing.T) {
 	}
 }
 
-// FuzzParsePacket: any octets give an error or a packet that lies within them, and a
-// quoted one within that.
-func FuzzParsePacket(f *testing.F) {
-	for _, b := range [][]byte{dptest.Datagram(web4, ue4, 20), dptest.Segment(web6, ue6, 2), dptest.Unreachable(web4.Addr(), dptest.Datagram(ue4, web4, 20)), dptest.Unreachable(web6.Addr(), dptest.Datagram(ue6, web6, 20))} {
-		f.Add(b)
-	}
-	first, later := dptest.Fragments(dptest.Datagram(web6, ue6, 500), 9, 256)
-	f.Add(first)
-	f.Add(later)
-	filter := datapath.Filter{Up: true, Down: true, RemotePorts: datapath.PortRange{Lo: 1, Hi: 9}, HasSPI: true}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := datapath.ParsePacket(b)
-		if err != nil {
-			return
-		}
-		if p.Size > len(b) || p.Size < 20 || p.Transport < 20 || p.Transport > p.Size || !p.Src.IsValid() || p.Later && !p.Fragment {
-			t.Fatalf("%+v of %d octets", p, len(b))
-		}
-		if q, ok := p.Quoted(b); ok && (!p.Error() || !q.Src.IsValid() || q.Src.Is4() != p.Src.Is4()) {
-			t.Fatalf("%+v quotes %+v", p, q)
-		}
-		filter.Match(&p, datapath.Downlink)
-	})
-}
-
-// FuzzFilterOf: any components give an error or a filter that can be asked.
-func FuzzFilterOf(f *testing.F) {
-	f.Add(uint8(3), []byte{eps.FilterProtocol, 17})
-	f.Add(uint8(1), []byte(eps.FilterComponents(nil).With(eps.FilterIPv4Remote, 1, 2, 3, 4, 255, 255, 0, 0)))
-	p, _ := datapath.ParsePacket(dptest.Datagram(web6, ue6, 20))
-	f.Fuzz(func(t *testing.T, direction uint8, b []byte) {
-		x, err := datapath.FilterOf(eps.PacketFilter{Direction: direction, Components: b})
-		if err != nil {
-			return
-		}
-		x.Match(&p, datapath.Downlink)
-		x.Match(&p, datapath.Uplink)
-		if x.RemotePorts.Lo > x.RemotePorts.Hi || x.LocalPorts.Lo > x.LocalPorts.Hi {
-			t.Fatalf("%+v", x)
-		}
-	})
-}
-
 func BenchmarkParsePacket(b *testing.B) {
 	pkt := dptest.Datagram(web6, ue6, 500)
 	b.ReportAllocs()

@@ -74,7 +74,7 @@ func ParseAddress(e *ie.IE) (a Address, err error) {
 		}
 		a.IPv4 = netip.AddrFrom4([4]byte(b[:4]))
 	}
-	if a.Type() != t {
+	if a.Type() == 0 || a.Type() != t {
 		return a, Refuse(MandatoryIEIncorrect, ie.PDNAddressAllocation, "PAA of type %d", t)
 	}
 	return a, nil

@@ -2,8 +2,10 @@ package gtpc_test
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/gtpc"
@@ -80,29 +82,89 @@ func TestRefusalsTravel(t *testing.T) {
 	}
 }
 
+// FuzzElements: what is read from an element, whatever it is, is written again to
+// an element that reads the same.
 func FuzzElements(f *testing.F) {
 	i, _ := id.ParseIMSI("001010123456789")
-	for _, e := range []*ie.IE{gtpc.IMSIIE(i), gtpc.AMBR{}.IE(), gtpc.QoS{}.IE(), gtpc.EBI(5), gtpc.PAA(netip.MustParseAddr("10.0.0.1")),
-		gtpc.FTEID{Addr: netip.MustParseAddr("10.0.0.1")}.IE(0)} {
+	a, _ := id.ParseAPN("internet.mnc001.mcc001.gprs")
+	v6 := netip.MustParseAddr("2001:db8:45:2::7")
+	p, _ := gtpc.Private{Ticket: []byte("ticket"), Segment: []byte("segment")}.IE()
+	waiting := gtpc.Waiting{Delay: time.Second, Buffer: time.Hour, Packets: 9, Throttle: time.Minute, Factor: 50}
+	for _, e := range append(waiting.IEs(), gtpc.IMSIIE(i), gtpc.AMBR{UL: 1000, DL: 1 << 40}.IE(), gtpc.QoS{ARP: gtpc.ARP{Level: 9, CanPreempt: true}, QCI: 1, MBRUL: 1 << 40, GBRDL: 64000}.IE(), gtpc.EBI(5), gtpc.PAA(netip.MustParseAddr("10.0.0.1")),
+		gtpc.Address{IPv6: v6}.IE(), gtpc.Address{IPv4: netip.MustParseAddr("10.0.0.1"), IPv6: v6}.IE(), gtpc.FTEID{Addr: netip.MustParseAddr("10.0.0.1")}.IE(0), gtpc.FTEID{Interface: gtpc.IfS5PGWC, TEID: 9, Addr: v6}.IE(1),
+		ie.New(ie.PDNAddressAllocation, 0, make([]byte, 5)), gtpc.APNIE(a), p, gtpc.PTI(7), gtpc.ChargingID(9)) {
 		f.Add(e.Type, e.Payload)
 	}
 	f.Fuzz(func(t *testing.T, typ uint8, b []byte) {
 		e := ie.New(typ, 0, b)
-		if v, err := gtpc.ParseFTEID(e); err == nil && !v.Addr.IsValid() {
-			t.Error("F-TEID without address")
+		same := func(what string, first, second any, err error) {
+			t.Helper()
+			if err != nil || !reflect.DeepEqual(first, second) {
+				t.Errorf("%s %v is read again as %v, %v", what, first, second, err)
+			}
 		}
-		if v, err := gtpc.ParseEBI(e); err == nil && (v < 5 || v > 15) {
-			t.Errorf("EBI %d", v)
+		if v, err := gtpc.ParseFTEID(e); err == nil {
+			w, err := gtpc.ParseFTEID(v.IE(0))
+			v.Addr = v.Addr.Unmap()
+			same("F-TEID", v, w, err)
 		}
-		if v, err := gtpc.ParseIMSI(e); err == nil && v.IsZero() {
-			t.Error("no IMSI")
+		if v, err := gtpc.ParseEBI(e); err == nil {
+			if v < 5 || v > 15 {
+				t.Errorf("EBI %d", v)
+			}
+			w, err := gtpc.ParseEBI(gtpc.EBI(v))
+			same("EBI", v, w, err)
+		}
+		if v, err := gtpc.ParseIMSI(e); err == nil {
+			w, err := gtpc.ParseIMSI(gtpc.IMSIIE(v))
+			same("IMSI", v.Digits(), w.Digits(), err)
+			if v.IsZero() {
+				t.Error("no IMSI")
+			}
+		}
+		if v, err := gtpc.ParseAddress(e); err == nil {
+			w, err := gtpc.ParseAddress(v.IE())
+			same("PAA", v, w, err)
 		}
 		if v, err := gtpc.ParsePAA(e); err == nil && !v.Is4() {
 			t.Error("PAA without IPv4")
 		}
-		gtpc.ParseQoS(e)
-		gtpc.ParseAMBR(e)
-		gtpc.ParseAPN(e)
-		gtpc.ParsePrivate([]*ie.IE{e})
+		if v, err := gtpc.ParseQoS(e); err == nil {
+			w, err := gtpc.ParseQoS(v.IE())
+			same("QoS", v, w, err)
+		}
+		if v, err := gtpc.ParseAMBR(e); err == nil {
+			w, err := gtpc.ParseAMBR(v.IE())
+			same("AMBR", v, w, err)
+		}
+		if v, err := gtpc.ParseAPN(e); err == nil {
+			w, err := gtpc.ParseAPN(gtpc.APNIE(v))
+			same("APN", v, w, err)
+		}
+		if v, err := gtpc.ParsePrivate([]*ie.IE{e}); err == nil {
+			if x, err := v.IE(); err != nil {
+				t.Errorf("%v: %v", v, err)
+			} else if x != nil {
+				w, err := gtpc.ParsePrivate([]*ie.IE{x})
+				if len(v.Ticket) == 0 {
+					v.Ticket = nil
+				}
+				if len(v.Segment) == 0 {
+					v.Segment = nil
+				}
+				same("private extension", v, w, err)
+			}
+		}
+		v := gtpc.ParseWaiting([]*ie.IE{e})
+		w := gtpc.ParseWaiting(v.IEs())
+		if v.Packets > 255 { // written in one octet
+			v.Packets = 255
+		}
+		if v.Delay != w.Delay || v.Packets != w.Packets || v.Throttle != w.Throttle || v.Buffer != w.Buffer {
+			t.Errorf("waiting %+v is read again as %+v", v, w)
+		}
+		if list, err := gtpc.LinkedEBI([]*ie.IE{e}, 0); err == nil && len(list) > 1 {
+			t.Errorf("%v", list)
+		}
 	})
 }

@@ -44,9 +44,12 @@ func (f *fragments) note(pkt *datapath.Packet, by id.TEID, now uint64) {
 	}
 	if len(f.m) >= maxFragments {
 		n := 0
-		for k, t := range f.m { // the old, and a few that are not
+		for k, t := range f.m { // of a few, the old, and some that are not
 			if n++; t.until <= now || n <= 8 {
 				delete(f.m, k)
+			}
+			if n == 64 {
+				break
 			}
 		}
 	}

@@ -66,7 +66,8 @@ func fuzzPath(t testing.TB) (*Path, *collected, *wire) {
 }
 
 // FuzzDatagram gives the data path any datagram and any packet: it counts exactly
-// what it handed on, and never panics.
+// what it handed on, says of each what became of it, and answers a datagram with
+// no more than a few octets more than it has.
 func FuzzDatagram(f *testing.F) {
 	ue, web := netip.MustParseAddr("10.45.0.2"), netip.MustParseAddr("93.184.216.34")
 	ue6, web6 := netip.MustParseAddr("2001:db8:45:2::5"), netip.MustParseAddr("2001:500:88:200::8")
@@ -88,7 +89,17 @@ func FuzzDatagram(f *testing.F) {
 		}
 		p, c, w := fuzzPath(t)
 		p.datagram(bytes.Clone(d), netip.AddrPortFrom(dptest.TowerA, gtpu.Port))
+		if s := p.Stats(); told(&s) == 0 && !unsaid(d) {
+			t.Fatalf("nobody says what became of %x", d)
+		}
+		if n := len(bytes.Join(c.sent, nil)); n > len(d)+gtpu.HeaderLen+1280 { // an ICMP error or an advertisement
+			t.Fatalf("%d octets went out for %d", n, len(d))
+		}
+		before := p.Stats()
 		p.downlink(append(make([]byte, gtpu.HeaderLen), pkt...), false)
+		if s := p.Stats(); told(&s) == told(&before) {
+			t.Fatalf("nobody says what became of %x", pkt)
+		}
 		one, err := p.RemoveBearer(fuzzTEID)
 		other, oerr := p.RemoveBearer(fuzzOther)
 		if err != nil || oerr != nil {
@@ -106,6 +117,22 @@ func FuzzDatagram(f *testing.F) {
 			t.Fatalf("%+v, handed on %d up and %d down", other, c.inner(11), c.inner(10))
 		}
 	})
+}
+
+// told is how much has been said of what came.
+func told(s *datapath.Stats) uint64 {
+	n := s.ULPackets + s.DLPackets + s.Forwarded + s.Advertised + s.Echoes + s.EndMarkers + s.ErrorIndications + uint64(s.Buffered)
+	for _, d := range s.Dropped {
+		n += d
+	}
+	return n
+}
+
+// unsaid are messages that are heard without a word: answers that mean nothing here,
+// packets with nothing in them, and error indications that are believed.
+func unsaid(d []byte) bool {
+	m, err := gtpu.Parse(d)
+	return err == nil && (m.Type == gtpu.EchoResponse || m.Type == gtpu.SupportedHeaders || m.Type == gtpu.GPDU && len(m.Payload) == 0 || m.Type == gtpu.ErrorIndication)
 }
 
 // FuzzHop: one hop less, and a header whose checksum was right stays so (RFC 1624).
