@@ -211,6 +211,7 @@ func FuzzPCO(f *testing.F) {
 	f.Add([]byte{0x80, 0, 0x0d, 0, 0x80, 0x21, 16, 1, 7, 0, 16, 129, 6, 0, 0, 0, 0, 131, 6, 0, 0, 0, 0, 0, 0x10, 0})
 	f.Add([]byte{0x80, 0, 0x03, 0, 0, 0x0d, 0, 0, 0x0d, 0, 0, 0x05, 0, 0, 0x10, 1, 7})
 	f.Add(append([]byte{0x80, 0x80, 0x21, 200, 1, 7, 0, 200}, bytes.Repeat([]byte{129, 2}, 98)...))
+	f.Add([]byte{0x80, 0, 0x41, 0, 2, 0x80, 0x21, 0, 0x0d, 0}) // a container whose length has two octets
 	f.Add([]byte{0x80, 0xc0, 0x23, 6, 1, 0, 0, 6, 0, 0, 0, 0x0d, 9})
 	dns := []netip.Addr{netip.MustParseAddr("10.45.0.1"), netip.MustParseAddr("2001:db8::53"), netip.MustParseAddr("9.9.9.9")}
 	for i := range byte(6) {

@@ -3,6 +3,8 @@ package gateway
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"campanile.network/3gpp/eps"
 )
 
 // Containers of protocol configuration options (TS 24.008 §10.5.6.3).
@@ -37,14 +39,8 @@ func answerPCO(asked []byte, servers []netip.Addr, mtu uint16) []byte {
 			dns6 = append(dns6, a)
 		}
 	}
-	seen := map[uint16]bool{}
-	for b := asked[1:]; len(b) >= 3; {
-		c, n := binary.BigEndian.Uint16(b), int(b[2])
-		if n > len(b)-3 {
-			break
-		}
-		v := b[3 : 3+n]
-		b = b[3+n:]
+	seen := map[eps.ContainerID]bool{}
+	for c, v := range eps.PCO(asked).Units(eps.Uplink) {
 		if seen[c] {
 			continue
 		}
