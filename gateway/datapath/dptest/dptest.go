@@ -52,6 +52,8 @@ type Rig struct {
 	Wait func(time.Duration)
 	// Virtual says that hours pass as fast as milliseconds.
 	Virtual bool
+	// Ages says that flows at least grow older so fast when Wait is given minutes.
+	Ages bool
 	// BufferPackets, ReportOctets and MTU are what the back end was configured with.
 	BufferPackets int
 	ReportOctets  uint64
@@ -153,6 +155,10 @@ var cases = []struct {
 	{"EchoFlood", Config{}, echoFlood},
 	{"GTPInGTP", Config{}, gtpInGTP},
 	{"FlowFlood", Config{}, flowFlood},
+	{"StrangersFlood", ours, strangersFlood},
+	{"SpoofedFlood", Config{}, spoofedFlood},
+	{"ErrorIndicationFlood", Config{}, errorFlood},
+	{"UnsolicitedFlood", Config{}, unsolicitedFlood},
 }
 
 // lives are cases of several rigs in turn.

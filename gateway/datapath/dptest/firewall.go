@@ -83,8 +83,8 @@ func flowErrors(t *testing.T, r *Rig) {
 }
 
 func flowsEnd(t *testing.T, r *Rig) {
-	if !r.Virtual {
-		t.Skip("minutes take minutes here")
+	if !r.Virtual && !r.Ages {
+		t.Skip("minutes take minutes here, or the machine has not run for the two hours that flows are made older by")
 	}
 	f := closed4(t, r)
 	back := func(want int, b []byte) {

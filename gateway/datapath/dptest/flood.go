@@ -2,6 +2,7 @@ package dptest
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"campanile.network/3gpp/gtpu"
@@ -135,5 +136,66 @@ func flowFlood(t *testing.T, r *Rig) {
 	}
 	if n := r.Path.Stats().Flows; n > 5000 {
 		t.Errorf("%d flows", n)
+	}
+}
+
+// all fails unless every packet of a flood was dropped for that reason.
+func (f *fixture) all(before datapath.Stats, d datapath.Drop) {
+	f.t.Helper()
+	if n := f.Path.Stats().Dropped[d] - before.Dropped[d]; n != flood {
+		f.t.Errorf("%v: %d of %d", d, n, flood)
+	}
+}
+
+// strangersFlood: who is no tower of ours has the healthy bearer's TEID.
+func strangersFlood(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	before := r.Path.Stats()
+	f.besides(func(*rand.Rand) { f.TowerSend(TowerB, gtpu.AppendGPDU(nil, f.b.TEID, Packet(ue1, server, 100))) })
+	f.all(before, datapath.ULPeer)
+}
+
+// spoofedFlood: one phone sends with the address of another; it is lost, and its
+// own.
+func spoofedFlood(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	bad := f.second(datapath.Session{IPv4: ue2, Open: true})
+	before := r.Path.Stats()
+	f.besides(func(rng *rand.Rand) {
+		f.TowerSend(TowerB, gtpu.AppendGPDU(nil, bad.TEID, Packet([]netip.Addr{ue1, server}[rng.IntN(2)], server, 100)))
+	})
+	f.all(before, datapath.ULSpoofed)
+	if c := f.of(bad.TEID); c.LostPackets != flood || c.ULPackets != 0 {
+		t.Errorf("%+v", c.Count)
+	}
+}
+
+// errorFlood: another than the bearer's tower says that it does not know the
+// bearer.
+func errorFlood(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	before := r.Path.Stats()
+	f.besides(func(rng *rand.Rand) {
+		f.TowerSend(TowerB, gtpu.AppendErrorIndication(nil, enbTEID, []netip.Addr{TowerA, TowerB}[rng.IntN(2)]))
+	})
+	f.all(before, datapath.BadError)
+	for _, e := range f.events() {
+		if e.Kind != datapath.ReportDue {
+			t.Errorf("%v", e)
+		}
+	}
+}
+
+// unsolicitedFlood: the internet sends to a phone that has asked for nothing.
+func unsolicitedFlood(t *testing.T, r *Rig) {
+	f := setup(t, r)
+	bad := f.second(datapath.Session{IPv4: ue2})
+	before := r.Path.Stats()
+	f.besides(func(rng *rand.Rand) {
+		f.NetSend(Datagram(at(server, uint16(rng.Uint32())), at(ue2, uint16(rng.Uint32())), 40))
+	})
+	f.all(before, datapath.DLUnsolicited)
+	if c := f.of(bad.TEID); c.Count != (datapath.Count{}) {
+		t.Errorf("%+v", c.Count)
 	}
 }

@@ -184,7 +184,7 @@ func newTown(t testing.TB) *town {
 	t.Helper()
 	w := &town{towers: newPlace(t, "s1", "enb"), network: newPlace(t, "sgi", "inet")}
 	for name, value := range map[string]string{"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1", "ipv4/conf/all/rp_filter": "0", "ipv4/conf/default/rp_filter": "0",
-		"ipv4/conf/s1/rp_filter": "0", "ipv4/conf/sgi/rp_filter": "0"} {
+		"ipv4/conf/s1/rp_filter": "0", "ipv4/conf/sgi/rp_filter": "0", "ipv4/conf/all/send_redirects": "0", "ipv4/conf/default/send_redirects": "0"} {
 		sysctl(t, name, value)
 	}
 	for _, name := range []string{"icmp_msgs_per_sec", "icmp_msgs_burst"} { // this kernel's own errors are not for phones

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,17 +41,19 @@ var (
 	markPhone  = netip.MustParseAddr("10.45.255.254")
 	markTower  = netip.MustParseAddr("192.0.2.3")
 	markTower6 = netip.MustParseAddr("2001:db8:b::4")
+	tunHere    = netip.MustParseAddr("10.45.255.1")
 	phones4    = netip.MustParsePrefix("10.45.0.0/16")
 	phones6    = netip.MustParsePrefix("2001:db8:45::/48")
 )
 
 // rig is a data path in a town.
 type rig struct {
-	t      *testing.T
-	town   *town
-	path   *Path
-	aside  *asidePort
-	tw, nw *tap
+	netRefuses func(bool) // nil: nobody can be made to
+	t          *testing.T
+	town       *town
+	path       *Path
+	aside      *asidePort
+	tw, nw     *tap
 }
 
 // tap hears what arrives at a place.
@@ -175,7 +178,7 @@ func young(ip []byte) []byte {
 // begin makes the data path itself.
 func begin(t *testing.T, c dptest.Config, o Options, logger *slog.Logger) (*Path, *asidePort) {
 	t.Helper()
-	tun, err := userspace.OpenTUN("ue0", netip.MustParsePrefix("10.45.255.1/16"), 1500)
+	tun, err := userspace.OpenTUN("ue0", netip.PrefixFrom(tunHere, 16), 1500)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EPERM) {
 		t.Skip("no TUN device: ", err)
 	}
@@ -287,14 +290,22 @@ func (r *rig) mark(tp *tap, send func(mark []byte)) {
 	}
 }
 
-// quiet leaves out what this machine's own kernel says on the link.
+// quiet leaves out what this machine's own kernel says to phones: solicitations and
+// listener reports, errors and redirects.
 type quiet struct{ userspace.Port }
+
+var ownAddresses = []netip.Addr{townLocal4, townLocal6, netHere, netHere6, tunHere, dptest.Router6}
 
 func (q quiet) ReadPacket(b []byte) (int, error) {
 	for {
 		n, err := q.Port.ReadPacket(b)
-		if err != nil || n < 40 || b[0]>>4 != 6 || b[24] != 0xff {
+		if err != nil {
 			return n, err
+		}
+		p, err := datapath.ParsePacket(b[:n])
+		icmp := p.Protocol == datapath.ProtoICMP || p.Protocol == datapath.ProtoICMPv6
+		if err != nil || !p.Dst.IsMulticast() && !(icmp && (p.Src.IsLinkLocalUnicast() || slices.Contains(ownAddresses, p.Src))) {
+			return n, nil
 		}
 	}
 }
@@ -377,8 +388,28 @@ func (r *rig) rig() *dptest.Rig {
 		Path: watched{r.path}, Local: townLocal4, Local6: townLocal6, BufferPackets: 8, ReportOctets: 10_000, MTU: 1400,
 		TowerSend: r.fromTower, TowerGot: r.tw.take, NetSend: r.fromNetwork, NetGot: func() [][]byte { return r.nw.take(netip.Addr{}) },
 		RedirectGot: r.aside.take, RedirectSend: func(b []byte) { r.aside.in <- append([]byte(nil), b...) },
-		Settle: r.settle, Wait: func(d time.Duration) { wait(d); r.settle() },
+		Settle: r.settle, Wait: r.wait, Ages: monotonic() > uint64(2*time.Hour), NetRefuses: r.netRefuses,
 	}
+}
+
+// wait lets real time pass or, where minutes are meant, makes flows older.
+func (r *rig) wait(d time.Duration) {
+	if d < time.Minute {
+		wait(d)
+		r.settle()
+		return
+	}
+	flows, old := r.path.k.coll.Maps[gatewayMapFlows], make(map[flowKey]flowState)
+	var key flowKey
+	var st flowState
+	for it := flows.Iterate(); it.Next(&key, &st); {
+		st.Last -= uint64(d)
+		old[key] = st
+	}
+	for key, st := range old {
+		must(r.t, flows.Put(key, st))
+	}
+	r.path.flow.Sweep(0)
 }
 
 // wait lets real time pass.
