@@ -329,7 +329,7 @@ func (f *fastTwin) begin(c scene) (*twin, error) {
 		return nil, err
 	}
 	f.tab, f.flow = tab, newFlowTable(k)
-	f.sessions, f.bearers = make(map[datapath.SessionID]*session), make(map[id.TEID]*bearer)
+	f.sessions, f.bearers = make([]session, k.slots), make([]bearer, k.slots)
 	o := twinOptions(c)
 	o.Table, o.Flows, o.Idle = tab, f.flow, f.idle
 	w, err := newTwin(o)
