@@ -25,9 +25,6 @@ func conform(t *testing.T, m Mode) {
 	dptest.Run(t, func(t *testing.T, c dptest.Config, body func(*testing.T, *dptest.Rig)) {
 		r, end := newRig(t, w, c, Options{Mode: m, Pin: pinDir(pins, c)}, slog.New(slog.DiscardHandler))
 		defer end()
-		if t.Name() == "TestNative/TooBigIsSaid" || t.Name() == "TestGeneric/TooBigIsSaid" {
-			t.Skip("of IPv6 it is said from a link-local address, which no kernel forwards")
-		}
 		if m == Native { // a veth whose other end has no NAPI takes no redirect; generic ones it takes like any packet
 			r.netRefuses = func(refuse bool) { must(t, w.network.gro(!refuse)) }
 		}

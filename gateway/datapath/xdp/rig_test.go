@@ -193,7 +193,7 @@ func begin(t *testing.T, c dptest.Config, o Options, logger *slog.Logger) (*Path
 	o.Pool = netip.MustParsePrefix("10.45.0.0/17") // the rig's own phone is not in it
 	o.Userspace = userspace.Options{
 		Local: netip.AddrPortFrom(townLocal4, 0), Local6: netip.AddrPortFrom(townLocal6, 0), Port: quiet{tun}, MTU: 1400, MaxBearers: 2048, Redirect: aside,
-		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, PortalClass: c.PortalClass, Router: dptest.Router,
+		Services: c.Services, Neighbours: c.Neighbours, Towers: c.Towers, Portal: c.Portal, PortalClass: c.PortalClass, Router: dptest.Router, Router6: dptest.Router6,
 		BufferPackets: 8, ReportOctets: 10_000, Logger: logger,
 	}
 	if len(c.Towers) > 0 {
