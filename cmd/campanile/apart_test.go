@@ -200,6 +200,7 @@ func (w *world) homeRouter() {
 	}
 	w.ip("netns exec @nat sysctl -qw net.ipv4.ip_forward=1")
 	w.masquerade("masquerade fully-random")
+	w.offloads("core", "cn") // datagrams that leave as one message are apart on the wire
 	w.crossing("core")
 	w.crossing("tower")
 }

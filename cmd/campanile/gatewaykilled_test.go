@@ -28,8 +28,8 @@ func TestGatewayKilled(t *testing.T) {
 	w.homeRouter()
 	roles := w.core()
 	gw, mme := roles[2], roles[3]
-	for _, l := range []string{"table ip count", "chain ip count down { type filter hook output priority 0 ; }", "rule ip count down ip saddr 10.81.1.4 udp sport 2152 counter"} {
-		w.ip("netns exec @core nft add " + l)
+	for _, l := range []string{"table ip count", "chain ip count down { type filter hook prerouting priority -300 ; }", "rule ip count down ip saddr 10.81.1.4 udp sport 2152 counter"} {
+		w.ip("netns exec @nat nft add " + l)
 	}
 	w.tower()
 	key := w.subscriber("999700000000001")
@@ -106,7 +106,7 @@ func (w *world) gateway() (v town.GatewayView) {
 // sentDown is what packets inside GTP-U have left the core's host for towers, in octets.
 func (w *world) sentDown() uint64 {
 	w.t.Helper()
-	out, err := exec.Command("ip", "netns", "exec", w.ns("core"), "nft", "list", "table", "ip", "count").CombinedOutput()
+	out, err := exec.Command("ip", "netns", "exec", w.ns("nat"), "nft", "list", "table", "ip", "count").CombinedOutput()
 	m := regexp.MustCompile(`counter packets (\d+) bytes (\d+)`).FindSubmatch(out)
 	if err != nil || m == nil {
 		w.t.Fatalf("nft: %v %s", err, out)
