@@ -61,7 +61,7 @@ inline_ int read(struct xdp_md *ctx, struct packet *x, int down)
 	x->l4 = x->at + sizeof(*h);
 	for (int i = 0; i < 4; i++)
 		x->remote[i] = down ? h->src[i] : h->dst[i];
-	return x->octets <= room;
+	return x->octets <= room && (h->payload || h->next); /* no jumbogram */
 }
 
 /* read4 takes in what follows the IP header; 0: only the slow path can say. */
