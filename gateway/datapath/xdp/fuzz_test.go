@@ -103,6 +103,8 @@ func FuzzPrograms(f *testing.F) {
 	for _, g := range [][]byte{gtpu.AppendEchoRequest(nil, 1), gtpu.AppendEndMarker(nil, twinDefault), gtpu.AppendErrorIndication(nil, 0x1001, tower4), gpdu(nil), {0x34, 0xff, 0, 0, 0, 0x10, 0, 5}} {
 		f.Add(byte(0), byte(byTower), frame(tunnelled(tower4, local4t, g, nil)))
 	}
+	f.Add(byte(0), byte(onTheWay), packet(server6, phone6, 0, nil, nil)) // a jumbogram
+	f.Add(byte(0), byte(inTunnel), packet(phone6, server6, 0, nil, nil))
 	fast := [2]*fastTwin{newFastTwin(f, 0), newFastTwin(f, sceneServices)}
 	f.Fuzz(func(t *testing.T, s, way byte, b []byte) {
 		c := scene(s)
@@ -168,6 +170,6 @@ func twinSeeds() (all [][]byte) {
 		packet(phone6, server6, 60, append([]byte{17, 0, 0, 0, 0, 0, 0, 0}, gtp...), nil), dptest.Unreachable(phone4, down4(60)), dptest.Unreachable(phone6, down6(60)),
 		packet(netipMust("fe80::7"), netipMust("ff02::2"), 58, []byte{133, 0, 0, 0, 0, 0, 0, 0}, nil), packet(phone4, server4, 17, nil, nil),
 		packet(phone4, server4, 17, datagram(1, 2, nil), func(h []byte) { h[8] = 1 }), packet(phone4, server4, 17, datagram(4000, 53, nil), func(h []byte) { h[1] = 0xb8 }),
-		packet(phone6, server6, 17, datagram(4000, 53, nil), func(h []byte) { h[1], h[2], h[3] = 1, 0x23, 0x45 }), packet(phone6, server6, 51, make([]byte, 24), nil), packet(phone4, server4, 47, []byte{1, 2, 3, 4}, nil), packet(phone6, server6, 0, nil, nil)}
+		packet(phone6, server6, 17, datagram(4000, 53, nil), func(h []byte) { h[1], h[2], h[3] = 1, 0x23, 0x45 }), packet(phone6, server6, 51, make([]byte, 24), nil), packet(phone4, server4, 47, []byte{1, 2, 3, 4}, nil)}
 	return all
 }
