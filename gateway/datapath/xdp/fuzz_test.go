@@ -166,7 +166,7 @@ func twinSeeds() (all [][]byte) {
 	gtp := datagram(2152, 2152, gpdu(udp4(40)))
 	all = [][]byte{udp4(100), udp6(100), udp4(301), packet(phone4, server4, 6, segment(5000, 80, 2), nil), packet(phone6, server6, 6, segment(5000, 80, 0x11), nil),
 		packet(phone4, server4, 1, echo, nil), packet(phone6, server6, 58, echo6, nil), first, later, first6, later6, packet(phone4, server4, 50, []byte{0, 0, 0, 9, 0, 0, 0, 1}, nil),
-		packet(other4, server4, 17, datagram(1, 2, nil), nil), packet(phone4, other4, 17, datagram(4000, 53, nil), nil), packet(phone4, local4t, 17, gtp, nil), packet(phone4, tower4, 17, gtp, nil),
+		packet(other4, server4, 17, datagram(1, 2, nil), nil), packet(phone4, other4, 17, datagram(4000, 53, nil), nil), packet(phone4, phone4, 17, datagram(4000, 53, nil), nil), packet(phone6, phone6, 6, segment(1, 2, 2), nil), packet(phone4, local4t, 17, gtp, nil), packet(phone4, tower4, 17, gtp, nil),
 		packet(phone6, server6, 60, append([]byte{17, 0, 0, 0, 0, 0, 0, 0}, gtp...), nil), dptest.Unreachable(phone4, down4(60)), dptest.Unreachable(phone6, down6(60)),
 		packet(netipMust("fe80::7"), netipMust("ff02::2"), 58, []byte{133, 0, 0, 0, 0, 0, 0, 0}, nil), packet(phone4, server4, 17, nil, nil),
 		packet(phone4, server4, 17, datagram(1, 2, nil), func(h []byte) { h[8] = 1 }), packet(phone4, server4, 17, datagram(4000, 53, nil), func(h []byte) { h[1] = 0xb8 }),

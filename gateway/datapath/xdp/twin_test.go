@@ -305,8 +305,9 @@ func newFastTwin(t testing.TB, c scene) *fastTwin {
 	t.Cleanup(func() { p.k.Close() })
 	must(t, p.k.putServices(p.o.Userspace.Services))
 	p.net = &network{k: p.k, log: p.log, hops: make([]via, 8), towers: map[netip.Addr]*tower{tower4: {hopTowers, 1}, tower6: {hopTowers, 1}}}
-	b := &bench{kernel: p.k, rt: routing{Hop4: 2, Hop6: 2, Near4s: 1, Ifindex: [maxDevices]uint32{1}, MAC: [maxDevices]uint64{macWord(ourMAC)}}}
+	b := &bench{kernel: p.k, rt: routing{Hop4: 2, Hop6: 2, Near4s: 1, Near6s: 1, Ifindex: [maxDevices]uint32{1}, MAC: [maxDevices]uint64{macWord(ourMAC)}}}
 	b.rt.Near4[0] = [2][4]byte{{10, 45, 0, 0}, {255, 255, 0, 0}}
+	b.rt.Near6[0] = [2][8]byte{first8(phones6.Addr()), {255, 255, 255, 255, 255, 255, 0, 0}}
 	must(t, b.setRouting(&b.rt))
 	must(t, b.coll.Maps[gatewayMapDevices].Put(uint32(0), uint32(1)))
 	for _, i := range []int{1, hopTowers} {

@@ -118,6 +118,12 @@ inline_ int near(struct routes *r, struct packet *x)
 	return 0;
 }
 
+/* to_itself: a phone's packet for its own address, which the slow path sends back. */
+inline_ int to_itself(struct packet *x, struct policy *p)
+{
+	return x->family == 4 ? x->remote[3] == p->ue4 : (x->remote[0] | (u64)x->remote[1] << 32) == p->ue6;
+}
+
 inline_ int neighbour_phone(struct packet *x)
 {
 	u32 slot = x->family == 4 ? phone4(x->remote[3]) : phone6(x->remote[0] | (u64)x->remote[1] << 32);
@@ -241,7 +247,7 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	enum reason bad = !home(ctx, &x, p) ? UL_SPOOFED : nested(ctx, &x) ? UL_NESTED : OK;
 	if (!bad && near(r, &x)) {
 		if (neighbour_phone(&x)) {
-			if (neighbours)
+			if (neighbours || to_itself(&x, p))
 				return pass(s, 0);
 			bad = UL_NEIGHBOUR;
 		}
