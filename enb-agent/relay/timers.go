@@ -14,7 +14,7 @@ func Timers() sctp.Timers {
 }
 
 // PoolTimers are SCTP's towards the core for a relay that has other MMEs to go to: one that is
-// silent is given up within 15 s: a heartbeat is due within 3 s, then there are 8 times 1.3 s
+// silent is given up in some 15 s: a heartbeat is due within 3 s, then there are 8 times 1.3 s
 // at most, and once more if something is sent meanwhile. For a false alarm eight answers in a row
 // have to be lost: where each way loses 5 % of its packets at random, about once in eight years.
 func PoolTimers() sctp.Timers {

@@ -15,7 +15,8 @@ import (
 
 // The way of a relay in a pool to its MME, 50 ms long: where 5 % of all packets are lost it stands
 // for hours, whether there is little to say or nothing; an MME that is killed is noticed in time,
-// whatever was last said to it.
+// whatever was last said to it. Alone, a relay may have waited longer already for what was lost
+// before: six waits of a minute at most, and one for a heartbeat.
 func TestPoolTimers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -24,10 +25,10 @@ func TestPoolTimers(t *testing.T) {
 		from   time.Duration // within which the end is noticed
 		until  time.Duration
 	}{
-		{"in a pool, idle", relay.PoolTimers(), 0, 6 * time.Second, 15 * time.Second},
-		{"in a pool, with signalling", relay.PoolTimers(), 7 * time.Second, 6 * time.Second, 15 * time.Second},
-		{"alone, idle", relay.Timers(), 0, 25 * time.Second, 150 * time.Second},
-		{"alone, with signalling", relay.Timers(), 7 * time.Second, 25 * time.Second, 150 * time.Second},
+		{"in a pool, idle", relay.PoolTimers(), 0, 6 * time.Second, 20 * time.Second},
+		{"in a pool, with signalling", relay.PoolTimers(), 7 * time.Second, 6 * time.Second, 20 * time.Second},
+		{"alone, idle", relay.Timers(), 0, 25 * time.Second, 7 * time.Minute},
+		{"alone, with signalling", relay.Timers(), 7 * time.Second, 25 * time.Second, 7 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(3) {
