@@ -128,11 +128,14 @@ func (t *Town) showServices() (out []ServiceView) {
 	return out
 }
 
-// sayServices is what billing counts by service.
+// sayServices is what billing counts by service, where there is any.
 func (t *Town) sayServices(say func(name, format string, args ...any)) {
-	for _, s := range t.meter.Snapshot().Services {
+	services := t.meter.Snapshot().Services
+	for _, s := range services {
 		if s.Terms == (usage.Terms{}) {
-			say("services", "of none: %d octets up, %d down, charged to tickets", s.Octets.UL, s.Octets.DL)
+			if len(services) > 1 {
+				say("services", "all else: %d octets up, %d down, charged to tickets", s.Octets.UL, s.Octets.DL)
+			}
 			continue
 		}
 		say("services", "%s: %d octets up, %d down, %s", s.Name, s.Octets.UL, s.Octets.DL, sayTerms(s.Terms))
