@@ -37,14 +37,45 @@ func TestGatewayKilled(t *testing.T) {
 	w.tower()
 	key := w.subscriber("999700000000001")
 	const size = 40_000_000
+	_, m := w.throughKills(key, gw, "--fetch", fmt.Sprintf("http://10.81.2.2:8000/?n=%d", size))
+	want := sha256.Sum256(page(size))
+	if m.Got != size || m.SHA256 != hex.EncodeToString(want[:]) {
+		t.Errorf("%+v", m)
+	}
+	if n := w.attaches(mme); n != 1 {
+		t.Errorf("the phone has attached %d times", n)
+	}
+	var billing struct {
+		UL uint64 `json:"ul_octets"`
+		DL uint64 `json:"dl_octets"`
+	}
+	var sent uint64
+	w.until(30*time.Second, "what billing has is what the kernel has seen", func() bool {
+		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
+			t.Fatal(err)
+		}
+		sent = w.sentDown()
+		return billing.DL+killed >= sent
+	})
+	t.Logf("the kernel has seen %d octets of packets go down, %d came to the phone, the gateway has counted %d", sent, m.In, billing.DL)
+	if billing.DL > sent || billing.DL < m.In-killed || billing.UL > m.Out+underWay {
+		t.Errorf("the gateway has counted %d octets down and %d up; %d were sent, %d came to the phone, which sent %d", billing.DL, billing.UL, sent, m.In, m.Out)
+	}
+	if out := w.run("core", "gateway", "status", "--home", w.home("gateway")); !strings.Contains(out, "data path  userspace, by the TUN device") {
+		t.Error(out)
+	}
+}
+
+// throughKills has a phone move data while the gateway is killed and started anew, twice.
+func (w *world) throughKills(key string, gw *process, what ...string) (*process, moved) {
+	w.t.Helper()
 	type result struct {
 		out string
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		out, err := w.try("tower", "sim", "--json", "--mme", "127.0.0.11", "--enb", "999/70-macro-0x19b", "--ues", "1", "--imsi", "999700000000001", "--key-file", key,
-			"--fetch", fmt.Sprintf("http://10.81.2.2:8000/?n=%d", size))
+		out, err := w.try("tower", append([]string{"sim", "--json", "--mme", "127.0.0.11", "--enb", "999/70-macro-0x19b", "--ues", "1", "--imsi", "999700000000001", "--key-file", key}, what...)...)
 		done <- result{out, err}
 	}()
 	for n := range 2 {
@@ -63,34 +94,9 @@ func TestGatewayKilled(t *testing.T) {
 	r := <-done
 	var all []moved
 	if err := json.Unmarshal([]byte(r.out), &all); err != nil || r.err != nil || len(all) != 1 {
-		t.Fatalf("%v %v %s", r.err, err, r.out)
+		w.t.Fatalf("%v %v %s", r.err, err, r.out)
 	}
-	want := sha256.Sum256(page(size))
-	if m := all[0]; m.Got != size || m.SHA256 != hex.EncodeToString(want[:]) {
-		t.Errorf("%+v", m)
-	}
-	if n := w.attaches(mme); n != 1 {
-		t.Errorf("the phone has attached %d times", n)
-	}
-	var billing struct {
-		UL uint64 `json:"ul_octets"`
-		DL uint64 `json:"dl_octets"`
-	}
-	var sent uint64
-	w.until(30*time.Second, "what billing has is what the kernel has seen", func() bool {
-		if err := json.Unmarshal([]byte(w.run("core", "status", "--json", "--home", w.home("billing"))), &billing); err != nil {
-			t.Fatal(err)
-		}
-		sent = w.sentDown()
-		return billing.DL+killed >= sent
-	})
-	t.Logf("the kernel has seen %d octets of packets go down, %d came to the phone, the gateway has counted %d", sent, all[0].In, billing.DL)
-	if billing.DL > sent || billing.DL < all[0].In-killed || billing.UL > all[0].Out+underWay {
-		t.Errorf("the gateway has counted %d octets down and %d up; %d were sent, %d came to the phone, which sent %d", billing.DL, billing.UL, sent, all[0].In, all[0].Out)
-	}
-	if out := w.run("core", "gateway", "status", "--home", w.home("gateway")); !strings.Contains(out, "data path  userspace, by the TUN device") {
-		t.Error(out)
-	}
+	return gw, all[0]
 }
 
 // gateway is what the gateway says of itself.

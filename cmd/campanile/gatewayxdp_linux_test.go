@@ -40,36 +40,9 @@ func TestGatewayXDP(t *testing.T) {
 	w.tower()
 	key := w.subscriber("999700000000001")
 	const size, sent = 40_000_000, 2_000_000
-	type result struct {
-		out string
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		out, err := w.try("tower", "sim", "--json", "--mme", "127.0.0.11", "--enb", "999/70-macro-0x19b", "--ues", "1", "--imsi", "999700000000001", "--key-file", key,
-			"--fetch", fmt.Sprintf("http://10.81.2.2:8000/?n=%d", size), "--post", "http://10.81.2.2:8000/", "--octets", fmt.Sprint(sent))
-		done <- result{out, err}
-	}()
-	for n := range 2 {
-		least := uint64(n+1) * 5_000_000
-		w.until(60*time.Second, fmt.Sprintf("%d octets through the gateway", least), func() bool {
-			for _, s := range w.gateway().List {
-				return s.Bearers[0].DL >= least
-			}
-			return false
-		})
-		w.kill(gw)
-		gw = w.start("core", "gateway")
-		w.up(gw)
-		w.says(gw, "taken up from before the restart")
-	}
-	r := <-done
-	var all []moved
-	if err := json.Unmarshal([]byte(r.out), &all); err != nil || r.err != nil || len(all) != 1 {
-		t.Fatalf("%v %v %s", r.err, err, r.out)
-	}
+	gw, m := w.throughKills(key, gw, "--fetch", fmt.Sprintf("http://10.81.2.2:8000/?n=%d", size), "--post", "http://10.81.2.2:8000/", "--octets", fmt.Sprint(sent))
 	want := sha256.Sum256(page(size))
-	if m := all[0]; m.Got != size || m.SHA256 != hex.EncodeToString(want[:]) || m.Sent != sent {
+	if m.Got != size || m.SHA256 != hex.EncodeToString(want[:]) || m.Sent != sent {
 		t.Errorf("%+v", m)
 	}
 	if n := w.attaches(mme); n != 1 {
@@ -77,12 +50,12 @@ func TestGatewayXDP(t *testing.T) {
 	}
 	w.says(gw, `msg="gateway: session ended"`)
 	b, _ := os.ReadFile(gw.log)
-	m := regexp.MustCompile(`session ended" .* ul=(\d+) dl=(\d+)`).FindStringSubmatch(string(b))
-	if m == nil {
+	ended := regexp.MustCompile(`session ended" .* ul=(\d+) dl=(\d+)`).FindStringSubmatch(string(b))
+	if ended == nil {
 		t.Fatalf("%s", b)
 	}
 	var ul, dl uint64
-	fmt.Sscan(m[1]+" "+m[2], &ul, &dl)
+	fmt.Sscan(ended[1]+" "+ended[2], &ul, &dl)
 	up, down := w.fastCounted("net"), w.fastCounted("tower")
 	t.Logf("%d octets arrived at the internet and %d at the tower; the gateway has counted %d up and %d down", up, down, ul, dl)
 	if ul > up || dl > down || ul+2*packet < up || dl+2*packet < down {
