@@ -38,6 +38,8 @@ var rules = []rule{
 	{"enb-agent/", append(role, "enb-agent/"), light, "a role knows no other role; cmd joins them"},
 	{"billing/rating", []string{"3gpp/", "wire/proof"}, nil, "the chain may rate with this code: nothing in it may vary"},
 	{"billing/", append(role, "billing/"), light, "a role knows no other role; cmd joins them"},
+	{"sip/codec", nil, nil, "speech is arithmetic: samples in, octets out"},
+	{"sip/media", []string{"sip/codec"}, []string{"github.com/pion/srtp/v3", "golang.org/x/sys"}, "it carries packets, knows no SIP and no subscriber"},
 	{"sdr/", append(role, "sdr/"), light, "a role knows no other role; cmd joins them"},
 	{"decode", append(role, "decode/"), light, "it reads what roles say and is none itself"},
 	{"console", append(role, "console/"), light, "the console shows what it is given"},
