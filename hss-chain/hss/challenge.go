@@ -57,6 +57,8 @@ func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
 	switch {
 	case !ok:
 		return nil, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
+	case r.Method != home.EPS:
+		return nil, refusal(home.NotSubscribed, "method %v", r.Method)
 	case !slices.Contains(op.PLMNs, r.PLMN): // whose K_ASME it would get (TS 33.401 §6.1.2)
 		return nil, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
 	}

@@ -148,7 +148,7 @@ func (c *Client) Challenge(ctx context.Context, r ChallengeRequest) (Challenge, 
 	if len(a.Id) != 16 || len(a.Rand) != 16 || len(a.Autn) != 16 {
 		return Challenge{}, fmt.Errorf("home: challenge with id of %d octets, RAND of %d, AUTN of %d", len(a.Id), len(a.Rand), len(a.Autn))
 	}
-	return Challenge{ChallengeID(a.Id), [16]byte(a.Rand), [16]byte(a.Autn), time.UnixMilli(a.ExpiresUnixMs)}, nil
+	return Challenge{ID: ChallengeID(a.Id), RAND: [16]byte(a.Rand), AUTN: [16]byte(a.Autn), Expires: time.UnixMilli(a.ExpiresUnixMs)}, nil
 }
 
 // Prove implements Home.
@@ -167,7 +167,7 @@ func (c *Client) Prove(ctx context.Context, r ProveRequest) (Lease, error) {
 	if err != nil {
 		return Lease{}, fmt.Errorf("home: profile: %w", err)
 	}
-	return Lease{secret.Key256(a.Kasme), a.Ticket, p}, nil
+	return Lease{KASME: secret.Key256(a.Kasme), Ticket: a.Ticket, Profile: p}, nil
 }
 
 // Void implements Voider.

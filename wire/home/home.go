@@ -1,8 +1,9 @@
 // Package home is the conversation between a serving network and the home of
-// a subscriber: Challenge, then Prove. Neither XRES nor K_ASME leaves the home
-// before a SIM has answered. The types stand for themselves; Client and
-// NewServer carry them over gRPC with both keys shown in TLS. How a home makes
-// challenges is not here.
+// a subscriber: Challenge, then Prove, for phones of LTE and of GSM and for SIP
+// applications. What the answer should be, and the keys it earns, do not leave
+// the home before a right one has come. The types stand for themselves; Client
+// and Register carry them over gRPC with both keys shown in TLS. How a home
+// makes challenges is not here.
 package home
 
 import (
@@ -15,15 +16,16 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/secret"
 	"campanile.network/wire/proof"
+	"campanile.network/wire/sip/digest"
 )
 
 // Home answers about its own subscribers. Errors are *Error, or those of the
 // context and the transport.
 type Home interface {
-	// Challenge draws an EPS authentication challenge (TS 33.401 §6.1.1).
+	// Challenge draws an authentication challenge of the method asked for.
 	Challenge(context.Context, ChallengeRequest) (Challenge, error)
-	// Prove exchanges the RES of a SIM for keys, ticket and profile. The same
-	// call may be repeated while the challenge lives and gives the same answer.
+	// Prove exchanges an answer for keys, ticket and profile. The same call may be
+	// repeated while the challenge lives and gives the same answer.
 	Prove(context.Context, ProveRequest) (Lease, error)
 }
 
@@ -59,7 +61,8 @@ type ChallengeRequest struct {
 	IMSI    id.IMSI
 	PLMN    id.PLMN           // the serving network id that K_ASME is bound to (TS 33.401 §A.2)
 	Serving proof.OperatorKey // who asks; over the wire it is the key shown in TLS
-	Resync  *Resync           // set after a synchronisation failure
+	Method  Method
+	Resync  *Resync // set after a synchronisation failure, of EPS and UMTS
 }
 
 // Resync is what a SIM said to a challenge it found out of order (TS 33.102 §6.3.5).
@@ -74,22 +77,28 @@ type ChallengeID [16]byte
 // Challenge is what the phone is to be asked.
 type Challenge struct {
 	ID      ChallengeID
-	RAND    [16]byte
-	AUTN    [16]byte
+	RAND    [16]byte // of App it is the nonce, which says nothing of the password
+	AUTN    [16]byte // zero for GSM and App
+	Realm   string   // of App: where the password is good
 	Expires time.Time
 }
 
-// ProveRequest carries a phone's answer.
+// ProveRequest carries a phone's answer: what a card said, or what was computed
+// from it or from a password. One of the two is set.
 type ProveRequest struct {
 	ID      ChallengeID
 	Serving proof.OperatorKey // as in the challenge
-	RES     []byte            // 4 to 16 octets
+	RES     []byte            // RES or SRES, 4 to 16 octets
+	Digest  *digest.Answer    // its nonce begins with the challenge's RAND, in either writing
 }
 
-// Lease is what a right answer earns.
+// Lease is what a right answer earns. Of the keys only those of the method are
+// set: K_ASME of EPS, CK and IK of UMTS, Kc of GSM; App has none.
 type Lease struct {
 	KASME   secret.Key256
-	Ticket  []byte // signed, proof.OpenTicket reads it
+	CK, IK  secret.Key128
+	Kc      secret.Key64
+	Ticket  []byte // signed, proof.OpenTicket reads it; of App and GSM one given before may come again
 	Profile Profile
 }
 
@@ -180,12 +189,13 @@ const (
 	ResyncFailed                      // AUTS does not fit
 	NotAuthorised                     // the asker is not a registered operator
 	Unavailable                       // the home cannot answer now
+	NotSubscribed                     // known, but with no card or password for the method
 )
 
 var reasons = map[Code]string{
 	UnknownSubscriber: "unknown subscriber", ForeignRange: "no home for this range", Barred: "subscriber is barred", WrongRES: "wrong RES",
 	Expired: "challenge expired", RateLimited: "too many challenges", ResyncFailed: "AUTS does not fit",
-	NotAuthorised: "serving operator not authorised", Unavailable: "home unavailable",
+	NotAuthorised: "serving operator not authorised", Unavailable: "home unavailable", NotSubscribed: "no card or password for this method",
 }
 
 func (c Code) String() string {
