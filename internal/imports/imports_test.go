@@ -30,6 +30,7 @@ var role = []string{"3gpp/", "wire/", "internal/"}
 var rules = []rule{
 	{"3gpp/", []string{"3gpp/"}, nil, "the standards are a library for anybody: bytes in, values out"},
 	{"wire/proof", []string{"3gpp/"}, nil, "the chain verifies with this code: nothing in it may vary"},
+	{"wire/sip", []string{"3gpp/", "wire/"}, nil, "a SIP stack reads what strangers send: nothing but the standard library and what is ours"},
 	{"wire/", []string{"3gpp/", "wire/", "internal/peertls"}, []string{"github.com/wmnsk/go-gtp", "google.golang.org/"}, "what roles say to each other holds no state of a role"},
 	{"internal/", []string{"internal/"}, anyone, "plumbing that knows no telecom and no role"},
 	{"mme", append(role, "mme/"), light, "a role knows no other role; cmd joins them"},
@@ -144,9 +145,9 @@ func TestRulesBite(t *testing.T) {
 		{rules[0], "campanile.network/3gpp/id", true},
 		{rules[0], "campanile.network/wire/proof", false},
 		{rules[0], "golang.org/x/sys", false},
-		{rules[4], "campanile.network/gateway", false},
-		{rules[4], "campanile.network/mme/s11", true},
-		{rules[4], "github.com/cosmos/cosmos-sdk/types", false},
+		{rules[5], "campanile.network/gateway", false},
+		{rules[5], "campanile.network/mme/s11", true},
+		{rules[5], "github.com/cosmos/cosmos-sdk/types", false},
 	} {
 		if got := c.r.allows(c.path); got != c.want {
 			t.Errorf("%s imports %s: %t, want %t", c.r.under, c.path, got, c.want)

@@ -1,0 +1,339 @@
+package sip
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// What a message is bounded by, beside its own size.
+const (
+	maxLines = 256 // header fields
+	maxList  = 128 // elements of Via, Contact, Route, Record-Route
+)
+
+// parser is one message being read. What it cannot read it remembers the first
+// of, and goes on: whoever is to be answered is to be found in what follows.
+type parser struct {
+	c      cursor // its text is one value at a time
+	text   string // start line and header fields, each with its CRLF
+	m      *Message
+	err    *Error
+	seen   [fieldCount]bool
+	lines  int
+	size   int  // Content-Length, -1: absent
+	unsure bool // Content-Length cannot be read, or says two things
+}
+
+// room is where most messages fit.
+type room struct {
+	m       Message
+	via     [2]Via
+	contact [1]Address
+	params  [14]Param
+}
+
+// Parse reads a message from a datagram, or, with stream, a message cut out of
+// a stream. It keeps no part of b. With an *Error that is not Fatal comes what
+// could be read of the request: for Error.Response and for nothing else.
+func Parse(b []byte, stream bool) (*Message, error) {
+	offset := 0
+	for bytes.HasPrefix(b[offset:], crlf) {
+		offset += 2
+	}
+	head, body := b[offset:], []byte(nil)
+	if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
+		head, body = head[:i+4], head[i+4:]
+	}
+	p := parseHead(head)
+	if p.size < 0 && !stream {
+		p.size = len(body) // RFC 3261 §18.3
+	}
+	if p.size > len(body) {
+		p.failed(&Error{Where: "Content-Length", Offset: -1, What: "the message ends before its body does", Status: 400})
+	} else if p.size > 0 {
+		p.m.Body = bytes.Clone(body[:p.size])
+	}
+	if p.err != nil && p.err.Offset >= 0 {
+		p.err.Offset += offset
+	}
+	return p.result(stream)
+}
+
+// parseHead reads start line and header fields.
+func parseHead(head []byte) *parser {
+	r := &room{}
+	p := &parser{m: &r.m, size: -1}
+	p.m.Via, p.m.Contact, p.c.pool = r.via[:0], r.contact[:0], r.params[:0]
+	p.m.MaxForwards, p.m.Expires = -1, -1
+	if !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+		p.text = string(head)
+		defer p.failed(wrong(0, "no empty line ends the header").in("message", len(head)))
+	} else {
+		p.text = string(head[:len(head)-2])
+	}
+	if pos, ok := p.startLine(); ok {
+		p.header(pos)
+	}
+	return p
+}
+
+// result is what Parse gives back.
+func (p *parser) result(stream bool) (*Message, error) {
+	if stream && p.size < 0 {
+		p.failed(wrong(0, "is missing, and needed in a stream").in("Content-Length", 0))
+	}
+	if p.err == nil {
+		return p.m, nil
+	}
+	p.err.Lost = stream && (p.size < 0 || p.unsure)
+	if p.err.Fatal = p.err.Fatal || !p.m.IsRequest() || p.m.Method == MethodAck || len(p.m.Via) == 0; p.err.Fatal {
+		return nil, p.err
+	}
+	return p.m, p.err
+}
+
+var crlf = []byte("\r\n")
+
+// failed remembers the first thing that is wrong.
+func (p *parser) failed(err *Error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// startLine reads the request line or status line. It reports whether there is one.
+func (p *parser) startLine() (next int, ok bool) {
+	end := strings.Index(p.text, "\r\n")
+	if end < 0 {
+		p.err = wrong(0, "no line of SIP").in("message", 0)
+		p.err.Fatal = true
+		return 0, false
+	}
+	line := p.text[:end]
+	if len(line) >= 4 && strings.EqualFold(line[:4], "SIP/") {
+		p.failed(p.statusLine(line).in("status line", 0))
+		return end + 2, p.err == nil
+	}
+	p.failed(p.requestLine(line).in("request line", 0))
+	return end + 2, p.m.Method != ""
+}
+
+func (p *parser) requestLine(line string) *Error {
+	p.c.s, p.c.i = line, 0
+	method := p.c.run(isToken)
+	last := strings.LastIndexByte(line, ' ')
+	if method == "" || !p.c.at(' ') || !strings.Contains(line, "SIP/") {
+		return wrong(p.c.i, "no method, Request-URI and version")
+	}
+	p.m.Method = Method(method)
+	start := p.c.i + 1
+	if version := line[last+1:]; !strings.EqualFold(version, "SIP/2.0") {
+		err := wrong(last+1, "no version behind the Request-URI")
+		if len(version) > 4 && strings.EqualFold(version[:4], "SIP/") && strings.Trim(version[4:], "0123456789.") == "" {
+			err.What, err.Status = "version is not SIP/2.0", 505
+		}
+		return err
+	}
+	if last <= start {
+		return wrong(start, "no Request-URI")
+	}
+	p.c.i = start
+	if err := p.c.part(&p.m.URI, last); err != nil {
+		return err
+	}
+	if p.m.URI.Headers != nil {
+		return wrong(start, "header fields in the Request-URI")
+	}
+	return nil
+}
+
+func (p *parser) statusLine(line string) *Error {
+	version, rest, _ := strings.Cut(line, " ")
+	code, reason, _ := strings.Cut(rest, " ")
+	n, err := strconv.ParseUint(code, 10, 16)
+	switch {
+	case !strings.EqualFold(version, "SIP/2.0"):
+		return wrong(0, "version is not SIP/2.0")
+	case err != nil || len(code) != 3 || n < 100 || n > 699:
+		return wrong(len(version)+1, "status is none of 100 to 699")
+	case control(reason) >= 0:
+		return wrong(len(version)+5, "a control character in the reason phrase")
+	}
+	p.m.Status, p.m.Reason = int(n), reason
+	return nil
+}
+
+// header reads the header fields from pos on.
+func (p *parser) header(pos int) {
+	for pos < len(p.text) {
+		if p.lines++; p.lines > maxLines {
+			p.failed(wrong(pos, "more than %d header fields", maxLines).in("message", 0))
+			return
+		}
+		end := p.lineEnd(pos)
+		p.field(pos, end)
+		pos = end + 2
+	}
+}
+
+// lineEnd is where a header field ends, without its CRLF. It makes one line of
+// a folded one, white space for line ends.
+func (p *parser) lineEnd(pos int) int {
+	n := strings.IndexByte(p.text[pos:], '\r')
+	if n < 0 || pos+n+1 >= len(p.text) {
+		return len(p.text)
+	}
+	end := pos + n
+	if p.text[end+1] != '\n' {
+		end = pos + strings.Index(p.text[pos:], "\r\n")
+		if end < pos {
+			return len(p.text)
+		}
+	}
+	if end+2 < len(p.text) && (p.text[end+2] == ' ' || p.text[end+2] == '\t') {
+		p.text = strings.NewReplacer("\r\n ", "   ", "\r\n\t", "   ").Replace(p.text)
+		return p.lineEnd(pos)
+	}
+	return end
+}
+
+// field reads one header field.
+func (p *parser) field(pos, end int) {
+	p.c.s, p.c.i = p.text[pos:end], 0
+	name := p.c.run(isToken)
+	if name == "" || !p.c.take(':') {
+		p.failed(wrong(pos+p.c.i, "a line is no header field").in("message", 0))
+		return
+	}
+	start := pos + p.c.i
+	value := p.text[start:end]
+	for value != "" && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
+		value = value[:len(value)-1]
+	}
+	f, long := known(name)
+	if f == other {
+		if i := control(value); i >= 0 {
+			p.failed(wrong(i, "a control character").in(long, start))
+			return
+		}
+		if p.m.Header == nil {
+			p.m.Header = make([]Header, 0, strings.Count(p.text[pos:], "\n"))
+		}
+		p.m.Header = append(p.m.Header, Header{long, value})
+		return
+	}
+	if p.seen[f] && f < lists {
+		p.unsure = p.unsure || f == contentLength
+		p.failed(wrong(0, "stands there twice").in(long, start))
+		return
+	}
+	p.seen[f] = true
+	p.c.s, p.c.i = value, 0
+	if err := p.value(f); err != nil {
+		p.failed(err.in(long, start))
+	}
+}
+
+// value reads the value of a header field that is a field of Message.
+func (p *parser) value(f field) (err *Error) {
+	m, value := p.m, p.c.s
+	switch f {
+	case from:
+		return p.party(&m.From)
+	case to:
+		return p.party(&m.To)
+	case callID:
+		if err := callIDError(value); err != nil {
+			return err
+		}
+		m.CallID = value
+	case cseq:
+		m.CSeq, err = p.c.cseq()
+	case maxForwards:
+		n, e := strconv.ParseUint(value, 10, 8)
+		if e != nil {
+			return wrong(0, "no number of 0 to 255")
+		}
+		m.MaxForwards = int(n)
+	case expires:
+		m.Expires, err = seconds(value)
+	case contentType:
+		if i := control(value); i >= 0 {
+			return wrong(i, "a control character")
+		}
+		m.ContentType = value
+	case contentLength:
+		if value == "" || strings.Trim(value, "0123456789") != "" {
+			p.unsure = true
+			return wrong(0, "no number")
+		}
+		p.size = math.MaxInt
+		if n, e := strconv.ParseUint(value, 10, 31); e == nil {
+			p.size = int(n)
+		}
+	case via:
+		m.Via, err = p.c.vias(m.Via)
+	case contact:
+		return p.contact()
+	case route:
+		m.Route, err = p.c.addresses(m.Route)
+	case recordRoute:
+		m.RecordRoute, err = p.c.addresses(m.RecordRoute)
+	}
+	return err
+}
+
+// party reads From or To. An answer repeats what cannot be read.
+func (p *parser) party(a *Address) (err *Error) {
+	value := p.c.s
+	if *a, err = p.c.address(); err == nil && p.c.more() {
+		err = p.c.fail("something stands behind the address")
+	}
+	if err != nil {
+		if control(value) >= 0 {
+			value = strings.Map(func(r rune) rune { return map[bool]rune{true: '?', false: r}[r < ' ' || r == 0x7f] }, value)
+		}
+		*a = Address{unread: value}
+	}
+	return err
+}
+
+func (p *parser) contact() (err *Error) {
+	m := p.m
+	if m.ContactStar || p.c.s == "*" && len(m.Contact) > 0 {
+		return wrong(0, `"*" stands beside another Contact`)
+	}
+	if m.ContactStar = p.c.s == "*"; m.ContactStar {
+		return nil
+	}
+	m.Contact, err = p.c.addresses(m.Contact)
+	return err
+}
+
+func callIDError(s string) *Error {
+	if s == "" {
+		return wrong(0, "is empty")
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return wrong(i, "a character that no Call-ID has")
+		}
+	}
+	return nil
+}
+
+func (c *cursor) cseq() (CSeq, *Error) {
+	digits := c.run(isToken)
+	n, e := strconv.ParseUint(digits, 10, 31)
+	if e != nil {
+		return CSeq{}, wrong(0, "no number less than 2^31")
+	}
+	c.skip()
+	method := c.run(isToken)
+	if method == "" || c.more() {
+		return CSeq{}, c.fail("no method behind the number")
+	}
+	return CSeq{uint32(n), Method(method)}, nil
+}

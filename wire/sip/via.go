@@ -1,0 +1,89 @@
+package sip
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Via is one element of the way a request took (RFC 3261 §20.42).
+type Via struct {
+	Transport string // UDP, TCP, TLS ... as written
+	Host      string // sent-by; an IPv6 address without its brackets
+	Port      int    // 0: none
+	Params    Params
+
+	protocol string // where it is not SIP/2.0
+}
+
+// Branch is the branch parameter; OpenBTS sends one without a value.
+func (v *Via) Branch() string { return v.Params.Get("branch") }
+
+// Received is the received parameter, an address without brackets.
+func (v *Via) Received() string {
+	return strings.Trim(v.Params.Get("received"), "[]")
+}
+
+// RPort is the port of the rport parameter, 0 if it has no value yet; ok is
+// whether the sender asks for it (RFC 3581 §3).
+func (v *Via) RPort() (port int, ok bool) {
+	s, ok := v.Params.Lookup("rport")
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		n = 0
+	}
+	return int(n), ok
+}
+
+// String is the element as the header field has it.
+func (v Via) String() string { return string(v.append(nil)) }
+
+func (c *cursor) vias(list []Via) ([]Via, *Error) {
+	for {
+		if len(list) == maxList {
+			return list, c.fail("too many elements")
+		}
+		v, err := c.via()
+		if err != nil {
+			return list, err
+		}
+		list = append(list, v)
+		if !c.take(',') {
+			break
+		}
+	}
+	if c.more() {
+		return list, c.fail("something stands behind the parameters")
+	}
+	return list, nil
+}
+
+func (c *cursor) via() (v Via, err *Error) {
+	c.skip()
+	start := c.i
+	if strings.HasPrefix(c.s[c.i:], "SIP/2.0/") {
+		c.i += len("SIP/2.0/")
+	} else {
+		name := c.run(isToken)
+		slash := c.take('/')
+		version := c.run(isToken)
+		if name == "" || version == "" || !slash || !c.take('/') {
+			c.i = start
+			return v, c.fail("no protocol, version and transport")
+		}
+		if !strings.EqualFold(name, "SIP") || version != "2.0" {
+			v.protocol = name + "/" + version
+		}
+	}
+	if v.Transport = c.run(isToken); v.Transport == "" {
+		return v, c.fail("no transport")
+	}
+	if !c.at(' ') && !c.at('\t') {
+		return v, c.fail("no white space behind the transport")
+	}
+	c.skip()
+	if v.Host, v.Port, err = c.hostPort(true); err != nil {
+		return v, err
+	}
+	v.Params, err = c.params()
+	return v, err
+}
