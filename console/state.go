@@ -64,22 +64,24 @@ type Octets struct {
 
 // Tower is a base station and what is owed to it.
 type Tower struct {
-	Key        proof.TowerKey `json:"key"`
-	Name       string         `json:"name"`
-	ENB        string         `json:"enb"` // "001/01-macro-0x1"
-	Cells      []string       `json:"cells"`
-	OnAir      bool           `json:"on_air"`
-	Since      time.Time      `json:"since"`  // of OnAir; zero: not known
-	Reason     string         `json:"reason"` // why it is not on air
-	Notice     string         `json:"notice"` // why it does not serve though on air: "vouchers lag 4.2 MB; window 4.0 MB"
-	Linked     bool           `json:"linked"` // its agent is connected and reports its count
-	Self       bool           `json:"self"`   // owner and operator are one: paid between own pockets
-	Phones     int            `json:"phones"` // connected through it now
-	PricePerGB proof.Amount   `json:"price_per_gb"`
-	Radio      *Radio         `json:"radio"` // nil: its agent supervises none, or has not told
-	Told       *Told          `json:"told"`  // nil: it has said nothing on the ledger
-	Tally      Tally          `json:"tally"`
-	Channel    *Channel       `json:"channel"` // nil: none is open
+	Key             proof.TowerKey `json:"key"`
+	Name            string         `json:"name"`
+	ENB             string         `json:"enb"` // "001/01-macro-0x1"
+	Cells           []string       `json:"cells"`
+	OnAir           bool           `json:"on_air"`
+	Since           time.Time      `json:"since"`  // of OnAir; zero: not known
+	Reason          string         `json:"reason"` // why it is not on air
+	Notice          string         `json:"notice"` // why it does not serve though on air: "vouchers lag 4.2 MB; window 4.0 MB"
+	Linked          bool           `json:"linked"` // its agent is connected and reports its count
+	Self            bool           `json:"self"`   // owner and operator are one: paid between own pockets
+	Phones          int            `json:"phones"` // connected through it now
+	PricePerGB      proof.Amount   `json:"price_per_gb"`
+	PricePerMinute  proof.Amount   `json:"price_per_minute"` // of voice
+	PricePerMessage proof.Amount   `json:"price_per_message"`
+	Radio           *Radio         `json:"radio"` // nil: its agent supervises none, or has not told
+	Told            *Told          `json:"told"`  // nil: it has said nothing on the ledger
+	Tally           Tally          `json:"tally"`
+	Channel         *Channel       `json:"channel"` // nil: none is open
 }
 
 // Radio is how a tower's radio does, as its agent has told.
@@ -103,16 +105,18 @@ type Told struct {
 
 // Tally is what was counted at a tower and what was promised for it.
 type Tally struct {
-	Gateway Octets       `json:"gateway"` // as the gateway counted
-	Tower   Octets       `json:"tower"`   // as the tower counted
-	Counted uint64       `json:"counted"` // what counts: arrived, under a ticket
-	Billed  uint64       `json:"billed"`  // of the channel, in the newest voucher
-	Lag     uint64       `json:"lag"`     // of Counted, not yet in a voucher
-	Window  uint64       `json:"window"`  // the lag at which the tower stops
-	Seq     uint64       `json:"seq"`     // of the newest voucher, 0 before the first
-	Seen    uint64       `json:"seen"`    // the newest the tower has confirmed
-	Amount  proof.Amount `json:"amount"`  // of the newest voucher
-	Trouble string       `json:"trouble"` // what stands in the way of signing more
+	Gateway  Octets       `json:"gateway"`  // as the gateway counted
+	Tower    Octets       `json:"tower"`    // as the tower counted
+	Counted  uint64       `json:"counted"`  // octets that count: arrived, under a ticket
+	VoiceMs  uint64       `json:"voice_ms"` // of calls, that count
+	Messages uint64       `json:"messages"` // short messages that count
+	Billed   uint64       `json:"billed"`   // of the channel, in the newest voucher
+	Lag      uint64       `json:"lag"`      // of Counted, not yet in a voucher
+	Window   uint64       `json:"window"`   // the lag at which the tower stops
+	Seq      uint64       `json:"seq"`      // of the newest voucher, 0 before the first
+	Seen     uint64       `json:"seen"`     // the newest the tower has confirmed
+	Amount   proof.Amount `json:"amount"`   // of the newest voucher
+	Trouble  string       `json:"trouble"`  // what stands in the way of signing more
 }
 
 // Channel is where a tower is paid from, as the ledger has it.

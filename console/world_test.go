@@ -63,7 +63,8 @@ func newWorld(t testing.TB) *world {
 			Key: key(167), Name: "San Rocco", ENB: "001/01-macro-0x19b", Cells: []string{"0019b01"}, OnAir: true, Since: start, Linked: true,
 			Radio:  &Radio{State: "running", Since: start, Restarts: 2, LastError: "signal: killed", Users: 2, UL: 543_613, DL: 18_098_064},
 			Told:   &Told{State: "running", Since: start, Restarts: 2, At: start},
-			Phones: 2, PricePerGB: price, Tally: Tally{Window: 4_000_000},
+			Phones: 2, PricePerGB: price, PricePerMinute: amount(t, "10000000000000000"), PricePerMessage: amount(t, "1000000000000000"),
+			Tally:   Tally{Window: 4_000_000, VoiceMs: 754_250, Messages: 12},
 			Channel: &Channel{ID: 1, State: "open", Reserve: amount(t, "1000000000000000000")},
 		}},
 		Phones: []Phone{

@@ -54,7 +54,7 @@ func (g *Gateway) newLease(raw []byte) (*lease, error) {
 		l = &lease{ticket: t, raw: raw, users: map[*session]struct{}{}}
 		g.spent[t.ID] = l
 	}
-	if l.out || l.spent >= t.ByteCap {
+	if l.out || l.spent >= t.Cap.Bytes {
 		return nil, gtpc.Refuse(gtpc.UserAuthFailed, ie.PrivateExtension, "ticket %v is used up", t.ID)
 	}
 	return l, nil
@@ -107,7 +107,7 @@ func (g *Gateway) share(s *session) {
 			with = append(with, other)
 		}
 	}
-	left := l.ticket.ByteCap - min(l.spent, l.ticket.ByteCap)
+	left := l.ticket.Cap.Bytes - min(l.spent, l.ticket.Cap.Bytes)
 	each := left / max(uint64(len(with)), 1)
 	for _, other := range with {
 		switch {

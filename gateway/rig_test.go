@@ -173,7 +173,7 @@ func (r *rig) openTicket(b []byte) (proof.Ticket, error) { return proof.OpenTick
 func (r *rig) ticket(n byte, byteCap uint64) []byte {
 	b, err := proof.Ticket{
 		ChainID: chainID, ID: proof.TicketID{n}, Node: r.home.Public(), Serving: r.serving.Public(), Class: proof.Proven,
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(6 * time.Hour), ByteCap: byteCap,
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(6 * time.Hour), Cap: proof.Carried{Bytes: byteCap},
 	}.Sign(r.home)
 	r.must(err)
 	return b
@@ -182,7 +182,7 @@ func (r *rig) ticket(n byte, byteCap uint64) []byte {
 // segment is the ticket's no-th.
 func (r *rig) segment(n byte, no uint32) []byte {
 	b, err := proof.Segment{ChainID: chainID, Ticket: proof.TicketID{n}, No: no, Tower: proof.TowerKey{1},
-		Cell: id.ECGI{PLMN: plmn(r.t), ECI: 0x19b01}, Start: time.Now()}.Sign(r.serving)
+		Cell: proof.EUTRAN(id.ECGI{PLMN: plmn(r.t), ECI: 0x19b01}), Start: time.Now()}.Sign(r.serving)
 	r.must(err)
 	return b
 }

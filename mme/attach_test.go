@@ -7,6 +7,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/nassec"
 	"campanile.network/3gpp/s1ap"
+	"campanile.network/wire/proof"
 )
 
 // TS 24.301 §5.5.1.2.2 to .4, TS 23.401 §5.3.2.1.
@@ -54,7 +55,7 @@ func TestAttachByIMSI(t *testing.T) {
 			i.Segment != 1 || i.Security != "128-EEA2 128-EIA2" || i.Bearers[0].DL != 1 || i.Bearers[0].UL != s.SGW.TEID {
 			t.Errorf("UEInfo %+v", i)
 		}
-		if len(x.segments) != 1 || x.segments[0].Tower != w.towers[0x19b] || x.segments[0].Cell != (id.ECGI{PLMN: testPLMN, ECI: 0x19b01}) || x.segments[0].No != 1 {
+		if len(x.segments) != 1 || x.segments[0].Tower != w.towers[0x19b] || x.segments[0].Cell != proof.EUTRAN(id.ECGI{PLMN: testPLMN, ECI: 0x19b01}) || x.segments[0].No != 1 {
 			t.Errorf("segments %+v", x.segments)
 		}
 		if x.enb.TEID != 1 || x.enb.Addr != p.e.addr {

@@ -10,6 +10,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/s1ap"
 	"campanile.network/wire/gtpc"
+	"campanile.network/wire/proof"
 )
 
 // required is what the phone's eNB says to hand it over to f.
@@ -152,7 +153,7 @@ func TestS1Handover(t *testing.T) {
 			}
 			p.stays(to.tac)
 			s := x.segments[len(x.segments)-1]
-			if tower := w.towers[uint32(to.eci>>8)]; len(x.segments) != n || s.Tower != tower || s.Cell.ECI != to.eci || !s.Start.Equal(time.Now()) {
+			if tower := w.towers[uint32(to.eci>>8)]; len(x.segments) != n || s.Tower != tower || s.Cell != proof.EUTRAN(id.ECGI{PLMN: testPLMN, ECI: to.eci}) || !s.Start.Equal(time.Now()) {
 				t.Errorf("handover %d: %d segments, the last %+v", n-1, len(x.segments), s)
 			}
 		}

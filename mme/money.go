@@ -84,7 +84,7 @@ func (l *lease) segment(k proof.SigningKey, tower proof.TowerKey, cell id.ECGI, 
 	if l.guest { // nobody pays
 		return nil, nil
 	}
-	s := proof.Segment{ChainID: l.ticket.ChainID, Ticket: l.ticket.ID, No: l.segments + 1, Tower: tower, Cell: cell, Start: now.Truncate(time.Millisecond)}
+	s := proof.Segment{ChainID: l.ticket.ChainID, Ticket: l.ticket.ID, No: l.segments + 1, Tower: tower, Cell: proof.EUTRAN(cell), Start: now.Truncate(time.Millisecond)}
 	b, err := s.Sign(k)
 	if err == nil {
 		l.segments++

@@ -75,7 +75,7 @@ func TestPathSwitch(t *testing.T) {
 			}
 			i := p.settled()
 			tower := w.towers[uint32(to.eci>>8)]
-			if s := x.segments[len(x.segments)-1]; len(x.segments) != was+1 || s.Tower != tower || s.Cell.ECI != to.eci || !s.Start.Equal(time.Now()) {
+			if s := x.segments[len(x.segments)-1]; len(x.segments) != was+1 || s.Tower != tower || s.Cell != proof.EUTRAN(id.ECGI{PLMN: testPLMN, ECI: to.eci}) || !s.Start.Equal(time.Now()) {
 				t.Errorf("switch %d: %d segments, the last %+v", n-1, len(x.segments)-was, s)
 			}
 			if uint32(x.enb.TEID) != p.teid || i.State != Connected || i.TAI.TAC != to.tac || i.Tower != tower || uint32(i.Bearers[0].DL) != p.teid || i.Segment != uint32(n) {

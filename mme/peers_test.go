@@ -137,7 +137,7 @@ func testProfile() home.Profile {
 func (h *testHome) ticket() []byte {
 	now := time.Now().Truncate(time.Second)
 	t := proof.Ticket{ChainID: testChain, Home: proof.OperatorKey{5}, Node: h.node.Public(), Serving: h.serving, Class: proof.Proven,
-		NotBefore: now, NotAfter: now.Add(h.life), ByteCap: 1e9}
+		NotBefore: now, NotAfter: now.Add(h.life), Cap: proof.Carried{Bytes: 1e9}}
 	if h.otherChain {
 		t.ChainID = "campanile-other"
 	}

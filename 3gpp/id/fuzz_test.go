@@ -91,6 +91,9 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if len(b) >= 7 {
+			if c, err := id.DecodeCGI([7]byte(b)); err == nil && c.Octets() != [7]byte(b) {
+				t.Errorf("CGI %x is %v, then %x", b[:7], c, c.Octets())
+			}
 			if e, err := id.DecodeECGI([7]byte(b)); err == nil {
 				if again, err := id.DecodeECGI(e.Octets()); err != nil || again != e {
 					t.Errorf("ECGI %x is %v, then %v, %v", b[:7], e, again, err)

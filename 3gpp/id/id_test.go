@@ -125,7 +125,7 @@ func TestPrinted(t *testing.T) {
 	}{
 		{plmn, "001/01"}, {id.PLMN{}, "no PLMN"}, {imei, "35693803·······"}, {number, "155······67"},
 		{guti, "001/01:8001:1a:c0ffee01"}, {guti.STMSI(), "1a:c0ffee01"}, {id.TEID(7), "0x00000007"},
-		{id.TAI{PLMN: plmn, TAC: 7}, "001/01:7"}, {id.ECGI{PLMN: plmn, ECI: 0x19b01}, "001/01:0019b01"},
+		{id.TAI{PLMN: plmn, TAC: 7}, "001/01:7"}, {id.ECGI{PLMN: plmn, ECI: 0x19b01}, "001/01:0019b01"}, {id.CGI{PLMN: plmn, LAC: 0x3ef, CI: 10}, "001/01:03ef-000a"},
 		{5 * id.Gbps, "5 Gbit/s"}, {1500 * id.Kbps, "1500 kbit/s"}, {2 * id.Mbps, "2 Mbit/s"}, {id.BitRate(1), "1 bit/s"},
 		{id.SubscriberID{1, 0xab}, "01ab0000000000000000000000000000"},
 	} {
@@ -155,6 +155,7 @@ func TestRanges(t *testing.T) {
 		"ECI":         second(id.MakeECI(1 << 28)),
 		"ECGI":        second(id.DecodeECGI([7]byte{0x00, 0xf1, 0x10, 0x10})),
 		"ECGI's PLMN": second(id.DecodeECGI([7]byte{0xff, 0xff, 0xff})),
+		"CGI's PLMN":  second(id.DecodeCGI([7]byte{0xff, 0xff, 0xff})),
 		"eNB type":    second(id.MakeGlobalENBID(id.PLMN{}, 4, 0)),
 		"long eNB id": second(id.ParseGlobalENBID("001/01-" + strings.Repeat("0", 40) + "1")),
 		"long APN":    second(id.DecodeAPN(make([]byte, 101))),

@@ -56,6 +56,35 @@ func DecodeECGI(b [7]byte) (ECGI, error) {
 	return ECGI{p, e}, err
 }
 
+// CGI is a GERAN cell global identification: location area and cell identity (TS
+// 23.003 §4.3.1).
+type CGI struct {
+	PLMN PLMN
+	LAC  uint16
+	CI   uint16
+}
+
+func (c CGI) String() string { return fmt.Sprintf("%v:%04x-%04x", c.PLMN, c.LAC, c.CI) }
+
+// Octets gives the seven octets of TS 29.274 §8.21.1.
+func (c CGI) Octets() [7]byte {
+	var b [7]byte
+	p := c.PLMN.Octets()
+	copy(b[:], p[:])
+	binary.BigEndian.PutUint16(b[3:], c.LAC)
+	binary.BigEndian.PutUint16(b[5:], c.CI)
+	return b
+}
+
+// DecodeCGI reads what Octets gives.
+func DecodeCGI(b [7]byte) (CGI, error) {
+	p, err := DecodePLMN([3]byte(b[:3]))
+	if err != nil {
+		return CGI{}, fmt.Errorf("CGI: %w", err)
+	}
+	return CGI{p, binary.BigEndian.Uint16(b[3:]), binary.BigEndian.Uint16(b[5:])}, nil
+}
+
 // ENBType tells how many bits an eNB identity has (TS 36.413 §9.2.1.37).
 type ENBType uint8
 

@@ -12,13 +12,35 @@ import (
 	"campanile.network/wire/usage"
 )
 
-// Octets is inner IP octets of both directions.
-type Octets struct{ UL, DL uint64 }
+// Counts is what was carried: inner IP octets of both directions, milliseconds of
+// voice and short messages.
+type Counts struct {
+	UL, DL   uint64
+	VoiceMs  uint64 `json:",omitempty"`
+	Messages uint64 `json:",omitempty"`
+}
 
-// Sum is both directions together.
-func (o Octets) Sum() uint64 { return o.UL + o.DL }
+// Sum is the octets of both directions together.
+func (o Counts) Sum() uint64 { return o.UL + o.DL }
 
-func (o Octets) plus(p Octets) Octets { return Octets{o.UL + p.UL, o.DL + p.DL} }
+// Carried is o as a tower is paid for it.
+func (o Counts) Carried() proof.Carried {
+	return proof.Carried{Bytes: o.Sum(), VoiceMs: o.VoiceMs, Messages: o.Messages}
+}
+
+func (o Counts) plus(p Counts) Counts {
+	return Counts{o.UL + p.UL, o.DL + p.DL, o.VoiceMs + p.VoiceMs, o.Messages + p.Messages}
+}
+
+// less is o without p, and nothing where that is more.
+func (o Counts) less(p Counts) Counts {
+	return Counts{o.UL - min(p.UL, o.UL), o.DL - min(p.DL, o.DL), o.VoiceMs - min(p.VoiceMs, o.VoiceMs), o.Messages - min(p.Messages, o.Messages)}
+}
+
+// most is o as far as p goes.
+func (o Counts) most(p Counts) Counts {
+	return Counts{min(o.UL, p.UL), min(o.DL, p.DL), min(o.VoiceMs, p.VoiceMs), min(o.Messages, p.Messages)}
+}
 
 // account is one tower's. The exported part is what is stored of it.
 type account struct {
@@ -39,22 +61,25 @@ type account struct {
 }
 
 type accountState struct {
-	Gateway Octets // as the gateway counted, whatever came of it
-	Tower   Octets // as the tower counted
-	Counted uint64 // octets that count: arrived, under a ticket
+	Gateway Counts        // as the gateway counted, whatever came of it
+	Tower   Counts        // as the tower counted
+	Counted proof.Carried // what counts: arrived, under a ticket
 	Channel uint64
-	Before  uint64       // of Counted, what earlier channels have paid
-	Extra   uint64       // octets of the channel that the ledger knows and this store does not
-	Seq     uint64       // of the newest voucher
-	Amount  proof.Amount // of it
-	Bytes   uint64       // of it
-	Voucher []byte       // itself
-	Seen    uint64       // number of the voucher the tower has confirmed
+	Before  proof.Carried // of Counted, what earlier channels have paid
+	Extra   proof.Carried // of the channel, what the ledger knows and this store does not
+	Seq     uint64        // of the newest voucher
+	Amount  proof.Amount  // of it
+	Billed  proof.Carried // of it
+	Voucher []byte        // itself
+	Seen    uint64        // number of the voucher the tower has confirmed
 	Tree    []byte
 }
 
 // due is what the channel's voucher should say, were its reserve endless.
-func (a *account) due() uint64 { return a.Counted - a.Before + a.Extra }
+func (a *account) due() proof.Carried { return a.Counted.Less(a.Before).Plus(a.Extra) }
+
+// lag is what is due and in no voucher.
+func (a *account) lag() proof.Carried { return a.due().Less(a.Billed) }
 
 // segment is one stay of a phone at a tower in one PDN session.
 type segment struct {
@@ -69,18 +94,19 @@ type segmentState struct {
 	No      uint32
 	TEID    id.TEID
 	Start   time.Time
-	Gateway Octets    // as the gateway counted
-	Valid   Octets    // of Gateway, while the ticket was valid
+	Gateway Counts    // as the gateway counted
+	Valid   Counts    // of Gateway, while the ticket was valid
 	Arrived uint64    // of Valid.DL, what the tower saw arrive
-	Counted Octets    // what counts
-	Earlier Octets    // of Counted, what earlier channels have paid
+	Counted Counts    // what counts
+	Earlier Counts    // of Counted, what earlier channels have paid
 	Closed  time.Time // zero while open
 	Parts   []part    `json:",omitempty"` // what of it is of services
 }
 
 // receipt is the segment's leaf in the channel's tree.
 func (s *segment) receipt() proof.Receipt {
-	return proof.Receipt{Ticket: s.Ticket, No: s.No, UL: s.Counted.UL - s.Earlier.UL, DL: s.Counted.DL - s.Earlier.DL}
+	c := s.Counted.less(s.Earlier)
+	return proof.Receipt{Ticket: s.Ticket, No: s.No, UL: c.UL, DL: c.DL, VoiceMs: c.VoiceMs, Messages: c.Messages}
 }
 
 func (s *segment) before(o *segment) int {
@@ -91,23 +117,23 @@ func (s *segment) before(o *segment) int {
 // runs of the tower's counting, and the run at hand.
 type pool struct {
 	Epoch   uint64
-	Earlier Octets
-	Run     Octets
+	Earlier Counts
+	Run     Counts
 	Given   uint64    // of the downlink sum, what segments were given
 	At      time.Time // of the last change
 }
 
 // update takes a cumulative count. A new epoch, or a count that has fallen,
 // is a run begun anew. It returns the growth.
-func (p *pool) update(epoch uint64, o Octets, now time.Time) Octets {
+func (p *pool) update(epoch uint64, o Counts, now time.Time) Counts {
 	was := p.Run
 	if p.Epoch != epoch || o.UL < was.UL || o.DL < was.DL {
 		p.Earlier = p.Earlier.plus(was)
-		p.Epoch, was = epoch, Octets{}
+		p.Epoch, was = epoch, Counts{}
 	}
 	p.Run = o
-	grown := Octets{o.UL - was.UL, o.DL - was.DL}
-	if grown != (Octets{}) {
+	grown := Counts{UL: o.UL - was.UL, DL: o.DL - was.DL}
+	if grown != (Counts{}) {
 		p.At = now
 	}
 	return grown
@@ -115,9 +141,9 @@ func (p *pool) update(epoch uint64, o Octets, now time.Time) Octets {
 
 // ticket is what has been used of one.
 type ticket struct {
-	Used     uint64
-	Cap      uint64
-	Over     uint64 // octets beyond the cap, for the record
+	Used     proof.Carried
+	Cap      proof.Carried
+	Over     proof.Carried // what was beyond the cap, for the record
 	NotAfter time.Time
 }
 
@@ -166,29 +192,29 @@ func (m *Meter) drop(s *segment) {
 	a.byTEID[s.TEID] = list
 }
 
-// count lets octets of a segment count: of free services all, of the others as far as
-// its ticket goes; the rest is put on record. What has come of downlink is taken to be of
+// count lets what a segment carried count: of free services all, of the others as far
+// as its ticket goes; the rest is put on record. What has come of downlink is taken to be of
 // free services first.
-func (m *Meter) count(s *segment, o Octets) {
+func (m *Meter) count(s *segment, o Counts) {
 	a := s.account
-	if o == (Octets{}) {
+	if o == (Counts{}) {
 		return
 	}
 	t, free := m.tickets[s.Ticket], m.deal(s, o, true)
 	o = o.less(free)
-	left := t.Cap - min(t.Cap, t.Used)
-	took := Octets{UL: min(o.UL, left)}
-	took.DL = min(o.DL, left-took.UL)
-	t.Used += took.Sum()
+	left := t.Cap.Less(t.Used)
+	took := o.most(Counts{UL: left.Bytes, DL: left.Bytes, VoiceMs: left.VoiceMs, Messages: left.Messages})
+	took.DL = min(took.DL, left.Bytes-took.UL)
+	t.Used = t.Used.Plus(took.Carried())
 	m.tally(usage.Terms{}, took.less(m.deal(s, took, false)))
 	s.Counted = s.Counted.plus(took).plus(free)
-	a.Counted += took.Sum() + free.Sum()
-	if over := o.Sum() - took.Sum(); over > 0 {
-		if t.Over == 0 {
-			m.Logger.Warn("ticket used up", "ticket", s.Ticket, "cap_octets", t.Cap, "tower", a.tower.Short())
+	a.Counted = a.Counted.Plus(took.Carried()).Plus(free.Carried())
+	if over := o.less(took); over != (Counts{}) {
+		if t.Over == (proof.Carried{}) {
+			m.Logger.Warn("ticket used up", "ticket", s.Ticket, "cap", t.Cap, "tower", a.tower.Short())
 		}
-		t.Over += over
-		m.excuse(OverCap, Octets{o.UL - took.UL, o.DL - took.DL})
+		t.Over = t.Over.Plus(over.Carried())
+		m.excuse(OverCap, over)
 	}
 	m.changed.tickets[s.Ticket] = true
 	m.changed.segments[s] = true
@@ -213,7 +239,7 @@ func (m *Meter) share(a *account, teid id.TEID) {
 		p.Given += took
 		s.Arrived += took
 		m.changed.pools[poolKey{a, teid}] = true
-		m.count(s, Octets{DL: took})
+		m.count(s, Counts{DL: took})
 	}
 }
 
@@ -231,8 +257,8 @@ func (m *Meter) finish(a *account, now time.Time) {
 	}
 	slices.SortFunc(over, (*segment).before)
 	for _, s := range over {
-		if r := s.receipt(); r.UL+r.DL > 0 {
-			a.tree.Append(r.Leaf())
+		if s.Counted != s.Earlier {
+			a.tree.Append(s.receipt().Leaf())
 		}
 		m.drop(s)
 		m.bury(s.key, m.tickets[s.Ticket].NotAfter)

@@ -135,7 +135,7 @@ func TestWhateverHappens(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &life{world: newWorld(t), counts: map[id.TEID]link.Count{}, path: dir, accepted: map[*stay]bool{}}
 			c, _ := l.ledger.Channel(l.operator.Public(), l.tower)
-			c.PricePerGB = proof.AmountOf(1_000_000_000) // one abell an octet
+			c.Prices.PerGB = proof.AmountOf(1_000_000_000) // one abell an octet
 			c.Reserve = proof.AmountOf(1 << 60)
 			l.ledger.edit(l.tower, func(old *meter.Channel) { *old = c })
 			l.joinAgain()
@@ -197,7 +197,7 @@ func TestWhateverHappens(t *testing.T) {
 			for _, s := range l.stays {
 				ul, dl = ul+s.ul, dl+s.dl
 			}
-			if len(l.stays) > 0 && len(v.Towers) == 1 && v.Towers[0].Gateway != (meter.Octets{UL: ul, DL: dl}) {
+			if len(l.stays) > 0 && len(v.Towers) == 1 && v.Towers[0].Gateway != (meter.Counts{UL: ul, DL: dl}) {
 				rt.Fatalf("gateway %+v, really %d/%d", v.Towers[0].Gateway, ul, dl)
 			}
 		})

@@ -153,7 +153,7 @@ func (m *Meter) hearReport(a *account, r *link.Report, now time.Time) error {
 			p = &pool{Epoch: r.Epoch, At: now}
 			a.pools[n.TEID] = p
 		}
-		grown := p.update(r.Epoch, Octets{n.UL, n.DL}, now)
+		grown := p.update(r.Epoch, Counts{UL: n.UL, DL: n.DL}, now)
 		a.Tower = a.Tower.plus(grown)
 		m.changed.pools[poolKey{a, n.TEID}] = true
 		m.share(a, n.TEID)
@@ -161,7 +161,7 @@ func (m *Meter) hearReport(a *account, r *link.Report, now time.Time) error {
 	m.changed.accounts[a] = true
 	left := openCount(a)
 	m.finish(a, now)
-	if a.due()-min(a.due(), a.Bytes) >= m.Step || openCount(a) < left {
+	if a.lag().Bytes >= m.Step || openCount(a) < left {
 		m.sign(a, now)
 		return m.flush()
 	}
@@ -219,7 +219,7 @@ func (m *Meter) news(a *account) (t link.Terms, voucher []byte, seq uint64, hear
 	defer m.mu.Unlock()
 	heard = link.Heard{Epoch: a.notices.Epoch, Number: a.notices.Number}
 	ch, _ := m.Ledger.Channel(m.self, a.tower)
-	t = link.Terms{ChainID: m.ChainID, Channel: ch.ID, Payer: m.self, PricePerGB: ch.PricePerGB,
+	t = link.Terms{ChainID: m.ChainID, Channel: ch.ID, Payer: m.self, Prices: ch.Prices,
 		WindowOctets: m.WindowOctets, WindowPermille: m.WindowPermille}
 	if ch.ID == 0 || a.sent == nil {
 		return t, nil, 0, heard

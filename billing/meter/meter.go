@@ -24,12 +24,12 @@ import (
 // Channel is what the ledger has about the channel this operator pays a tower
 // from.
 type Channel struct {
-	ID         uint64
-	PricePerGB proof.Amount // base denom for 10^9 octets, fixed for the channel's life
-	Reserve    proof.Amount // everything ever paid into it
-	Seq        uint64       // of the highest voucher the ledger has seen
-	Bytes      uint64       // of that voucher
-	Promised   proof.Amount // of that voucher
+	ID       uint64
+	Prices   proof.Prices  // fixed for the channel's life
+	Reserve  proof.Amount  // everything ever paid into it
+	Seq      uint64        // of the highest voucher the ledger has seen
+	Carried  proof.Carried // of that voucher
+	Promised proof.Amount  // of that voucher
 }
 
 // Ledger is what a meter has to know. It answers from memory, at once.
@@ -104,9 +104,9 @@ type Meter struct {
 	done     map[segmentKey]time.Time // final, and until when that is remembered
 	tickets  map[proof.TicketID]*ticket
 	loose    map[segmentKey]*loose // records nobody can be charged for
-	excused  map[Reason]Octets     // loose records that have closed, summed up
+	excused  map[Reason]Counts     // loose records that have closed, summed up
 	links    map[proof.TowerKey]*joined
-	services map[usage.Terms]Octets // what counts, by service
+	services map[usage.Terms]Counts // what counts, by service
 	changed  dirt
 	stop     chan struct{} // closed when Serve ends
 	joins    sync.WaitGroup
@@ -122,8 +122,8 @@ func New(o Options) (*Meter, error) {
 	}
 	m := &Meter{
 		Options: o, self: o.Operator.Public(), accounts: map[proof.TowerKey]*account{}, segments: map[segmentKey]*segment{}, done: map[segmentKey]time.Time{},
-		tickets: map[proof.TicketID]*ticket{}, loose: map[segmentKey]*loose{}, excused: map[Reason]Octets{},
-		services: map[usage.Terms]Octets{}, links: map[proof.TowerKey]*joined{}, changed: newDirt(), stop: make(chan struct{}),
+		tickets: map[proof.TicketID]*ticket{}, loose: map[segmentKey]*loose{}, excused: map[Reason]Counts{},
+		services: map[usage.Terms]Counts{}, links: map[proof.TowerKey]*joined{}, changed: newDirt(), stop: make(chan struct{}),
 	}
 	if m.store, err = openStore(o.Path, o.ChainID, m.self); err != nil {
 		return nil, err

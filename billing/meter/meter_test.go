@@ -11,7 +11,6 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
-	"campanile.network/billing/rating"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 	"campanile.network/wire/usage"
@@ -50,8 +49,8 @@ func TestVoucherEveryStepAndEveryInterval(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		v := w.view()
-		want := meter.Octets{UL: 1_300_000, DL: 900_000}
-		if v.Gateway != want || v.Measured != (meter.Octets{UL: 1_300_000, DL: 890_000}) || v.Counted != 2_190_000 || v.Lag != 0 || v.Seen != v.Seq || !v.Connected {
+		want := meter.Counts{UL: 1_300_000, DL: 900_000}
+		if v.Gateway != want || v.Measured != (meter.Counts{UL: 1_300_000, DL: 890_000}) || v.Counted.Bytes != 2_190_000 || v.Lag.Bytes != 0 || v.Seen != v.Seq || !v.Connected {
 			t.Errorf("%+v", v)
 		}
 		// The root is over the one receipt.
@@ -82,7 +81,7 @@ func TestRecordsMayBeRepeated(t *testing.T) {
 		w.report(r, 1000, 5000)
 		w.restart()
 		w.report(r, 1000, 5000)
-		if v := w.view(); v.Counted != 6000 || v.Billed != 6000 || v.Seq != 1 || v.Open != 0 {
+		if v := w.view(); v.Counted.Bytes != 6000 || v.Billed.Bytes != 6000 || v.Seq != 1 || v.Open != 0 {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -113,7 +112,7 @@ func TestRestart(t *testing.T) {
 		if v.Seq <= first.Seq || v.Bytes != 5_000_000 {
 			t.Errorf("%+v after %+v", v, first)
 		}
-		if got := w.view(); got.Measured != (meter.Octets{UL: 1_500_000, DL: 3_500_000}) || got.Gateway != got.Measured {
+		if got := w.view(); got.Measured != (meter.Counts{UL: 1_500_000, DL: 3_500_000}) || got.Gateway != got.Measured {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -133,13 +132,13 @@ func TestSegmentsOnOneTunnel(t *testing.T) {
 		w.report(b, 0, 500)
 		m := w.join()
 		m.says(1, link.Count{TEID: 0x77, DL: 1300})
-		if v := w.view(); v.Counted != 1300 {
+		if v := w.view(); v.Counted.Bytes != 1300 {
 			t.Errorf("%+v", v)
 		}
 		m.says(1, link.Count{TEID: 0x77, DL: 9300}) // more than was ever sent
 		b.Closed = true
 		w.report(b, 0, 500)
-		if v := w.view(); v.Counted != 1500 || v.Open != 0 {
+		if v := w.view(); v.Counted.Bytes != 1500 || v.Open != 0 {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -154,18 +153,18 @@ func TestTicketsCapAndTime(t *testing.T) {
 		w.report(a, 4000, 0)
 		w.report(b, 5000, 3000)
 		m.says(1, link.Count{TEID: 0x78, DL: 3000})
-		if v := w.view(); v.Counted != 10_000 {
+		if v := w.view(); v.Counted.Bytes != 10_000 {
 			t.Errorf("beyond the cap: %+v", v)
 		}
 		late := w.record(w.ticket(2, 1<<30), 1, 0x79)
 		w.report(late, 100, 0)
 		time.Sleep(7 * time.Hour)
 		w.report(late, 900, 0)
-		if v := w.view(); v.Counted != 10_100 {
+		if v := w.view(); v.Counted.Bytes != 10_100 {
 			t.Errorf("beyond the time: %+v", v)
 		}
 		got := fmt.Sprint(w.meter.Snapshot().Unsettled)
-		if want := "[{ticket has expired {800 0}} {ticket's byte cap is used up {0 2000}}]"; got != want {
+		if want := "[{ticket has expired {800 0 0 0}} {ticket is used up {0 2000 0 0}}]"; got != want {
 			t.Errorf("unsettled %s, want %s", got, want)
 		}
 	})
@@ -185,13 +184,13 @@ func TestNobodyIsChargedWithoutProof(t *testing.T) {
 			r.Closed = true
 			w.report(r, 20, 30)
 			v := w.meter.Snapshot()
-			var got meter.Octets
+			var got meter.Counts
 			for _, u := range v.Unsettled {
 				if u.Reason == why {
-					got = u.Octets
+					got = u.Counts
 				}
 			}
-			if got != (meter.Octets{UL: 20, DL: 30}) || len(v.Towers) != 0 {
+			if got != (meter.Counts{UL: 20, DL: 30}) || len(v.Towers) != 0 {
 				t.Errorf("%s: %+v", why, v)
 			}
 		}
@@ -230,7 +229,7 @@ func TestChargedOnceTheLedgerKnows(t *testing.T) {
 		w.report(r, 100, 0)
 		w.ledger.nodes[node] = home
 		w.report(r, 150, 0)
-		if v := w.meter.Snapshot(); len(v.Unsettled) != 0 || v.Towers[0].Counted != 150 {
+		if v := w.meter.Snapshot(); len(v.Unsettled) != 0 || v.Towers[0].Counted.Bytes != 150 {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -246,7 +245,7 @@ func TestNeverAboveTheReserve(t *testing.T) {
 		if v.Bytes != 50_000_000 || v.Amount != w.ledger.channels[w.tower].Reserve {
 			t.Fatalf("%+v", v)
 		}
-		if got := w.view(); got.Lag != 10_000_000 || !strings.Contains(got.Trouble, "reserve of channel 7 is spent") {
+		if got := w.view(); got.Lag.Bytes != 10_000_000 || !strings.Contains(got.Trouble, "reserve of channel 7 is spent") {
 			t.Errorf("%+v", got)
 		}
 		w.report(r, 61_000_000, 0)
@@ -301,8 +300,8 @@ func TestLostStore(t *testing.T) {
 		w := newWorld(t)
 		w.report(w.record(w.ticket(1, 1<<40), 1, 0x77), 2_000_000, 0)
 		c, _ := w.ledger.Channel(w.operator.Public(), w.tower)
-		c.Seq, c.Bytes = 1, 2_000_000
-		c.Promised = must[proof.Amount](t)(rating.Charge(c.Bytes, c.PricePerGB))
+		c.Seq, c.Carried.Bytes = 1, 2_000_000
+		c.Promised = must[proof.Amount](t)(c.Prices.Charge(c.Carried))
 		w.ledger.edit(w.tower, func(old *meter.Channel) { *old = c })
 		w.stop()
 		w.options.Path = filepath.Join(t.TempDir(), "new.db")
@@ -367,8 +366,8 @@ func TestVeryManyTunnels(t *testing.T) {
 		r := w.record(w.ticket(1, 1<<30), 1, 0x77)
 		w.report(r, 0, 500_000)
 		m.says(1, link.Count{TEID: 0x77, DL: 500_000})
-		if v := w.view(); v.Counted != 500_000 {
-			t.Errorf("%d octets count, want 500000", v.Counted)
+		if v := w.view(); v.Counted.Bytes != 500_000 {
+			t.Errorf("%d octets count, want 500000", v.Counted.Bytes)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"campanile.network/wire/usage"
 )
 
-// Reason says why octets are not charged to anybody.
+// Reason says why something is not charged to anybody.
 type Reason string
 
 // The reasons.
@@ -26,7 +26,7 @@ const (
 	UnknownTower  Reason = "segment's tower is not registered"
 	OutOfTime     Reason = "segment began outside its ticket's time"
 	Expired       Reason = "ticket has expired"
-	OverCap       Reason = "ticket's byte cap is used up"
+	OverCap       Reason = "ticket is used up"
 )
 
 // segmentKey names one segment in one session: a hash over all of it.
@@ -45,7 +45,7 @@ func keyOf(r *usage.Record) segmentKey {
 
 // loose is a record that nobody can be charged for.
 type loose struct {
-	Count  Octets
+	Count  Counts
 	Reason Reason
 	At     time.Time
 }
@@ -69,7 +69,7 @@ func (m *Meter) Report(_ context.Context, records []usage.Record) error {
 	}
 	for a, closed := range touched {
 		m.finish(a, now)
-		if closed || a.due()-min(a.due(), a.Bytes) >= m.Step {
+		if closed || a.lag().Bytes >= m.Step {
 			m.sign(a, now)
 		}
 	}
@@ -92,14 +92,14 @@ func (m *Meter) record(r *usage.Record) (a *account, closed bool) {
 		}
 		m.settleLoose(k)
 		if m.tickets[t.ID] == nil {
-			m.tickets[t.ID] = &ticket{Cap: t.ByteCap, NotAfter: t.NotAfter}
+			m.tickets[t.ID] = &ticket{Cap: t.Cap, NotAfter: t.NotAfter}
 			m.changed.tickets[t.ID] = true
 		}
 		s = &segment{k, m.account(sg.Tower), segmentState{Session: r.Session, Ticket: t.ID, No: sg.No, TEID: r.TEID, Start: sg.Start}}
 		m.add(s)
 	}
 	a = s.account
-	grown := Octets{r.UL - min(r.UL, s.Gateway.UL), r.DL - min(r.DL, s.Gateway.DL)}
+	grown := counted(r).less(s.Gateway)
 	s.Gateway = s.Gateway.plus(grown)
 	a.Gateway = a.Gateway.plus(grown)
 	m.changed.segments[s] = true
@@ -110,18 +110,23 @@ func (m *Meter) record(r *usage.Record) (a *account, closed bool) {
 	expired := r.At.After(m.tickets[s.Ticket].NotAfter.Add(skew))
 	s.serve(r, grown, !expired)
 	if expired {
-		if grown.Sum() > 0 {
+		if grown != (Counts{}) {
 			m.excuse(Expired, grown)
 		}
 		return a, closed
 	}
 	s.Valid = s.Valid.plus(grown)
-	m.count(s, Octets{UL: grown.UL})
+	m.count(s, Counts{UL: grown.UL, VoiceMs: grown.VoiceMs, Messages: grown.Messages})
 	m.share(a, s.TEID)
 	return a, closed
 }
 
-// judge says whether a record's octets may be charged, and if not, why.
+// counted is what a record says.
+func counted(r *usage.Record) Counts {
+	return Counts{UL: r.UL, DL: r.DL, VoiceMs: uint64(max(0, r.Voice.Milliseconds())), Messages: r.Messages}
+}
+
+// judge says whether what a record says may be charged, and if not, why.
 func (m *Meter) judge(r *usage.Record) (t proof.Ticket, s proof.Segment, _ Reason) {
 	if len(r.Ticket) == 0 {
 		return t, s, NoTicket
@@ -160,14 +165,14 @@ const maxLoose = 65536
 func (m *Meter) loosen(k segmentKey, r *usage.Record, why Reason) {
 	l := m.loose[k]
 	if l == nil {
-		if r.UL+r.DL == 0 || len(m.loose) >= maxLoose {
+		if counted(r) == (Counts{}) || len(m.loose) >= maxLoose {
 			return
 		}
 		l = &loose{}
 		m.loose[k] = l
 		m.Logger.Warn("not charged", "session", r.Session, "teid", r.TEID, "reason", string(why))
 	}
-	l.Count, l.Reason, l.At = Octets{max(l.Count.UL, r.UL), max(l.Count.DL, r.DL)}, why, r.At
+	l.Count, l.Reason, l.At = l.Count.plus(counted(r).less(l.Count)), why, r.At
 	m.changed.loose[k] = true
 	if r.Closed {
 		m.excuse(why, l.Count)
@@ -184,7 +189,7 @@ func (m *Meter) settleLoose(k segmentKey) {
 	}
 }
 
-func (m *Meter) excuse(why Reason, o Octets) {
+func (m *Meter) excuse(why Reason, o Counts) {
 	m.excused[why] = m.excused[why].plus(o)
 	m.changed.excused[why] = true
 }

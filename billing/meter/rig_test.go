@@ -12,7 +12,6 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/billing/meter"
-	"campanile.network/billing/rating"
 	"campanile.network/wire/link"
 	"campanile.network/wire/proof"
 	"campanile.network/wire/usage"
@@ -74,13 +73,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, operator: proof.NewSigningKey(), node: proof.NewSigningKey(), tower: proof.NewSigningKey().Public(), path: filepath.Join(t.TempDir(), "meter.db")}
-	price := proof.AmountOf(1_000_000_000_000_000_000)
-	reserve, err := rating.Charge(50_000_000, price)
+	prices := proof.Prices{PerGB: proof.AmountOf(1_000_000_000_000_000_000), PerMinute: proof.AmountOf(60_000), PerMessage: proof.AmountOf(5)}
+	reserve, err := prices.Charge(proof.Carried{Bytes: 50_000_000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.ledger = &ledger{towers: map[proof.TowerKey]bool{w.tower: true}, nodes: map[proof.NodeKey]proof.OperatorKey{w.node.Public(): w.operator.Public()},
-		channels: map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, PricePerGB: price, Reserve: reserve}}}
+		channels: map[proof.TowerKey]meter.Channel{w.tower: {ID: 7, Prices: prices, Reserve: reserve}}}
 	w.options = meter.Options{Operator: w.operator, ChainID: chainID, Ledger: w.ledger, Path: w.path}
 	w.start()
 	t.Cleanup(func() { w.stop() })
@@ -112,7 +111,7 @@ func (w *world) restart() { w.stop(); w.start() }
 func (w *world) ticket(n byte, octets uint64) proof.Ticket {
 	now := time.Now().Truncate(time.Second)
 	return proof.Ticket{ChainID: chainID, ID: proof.TicketID{n}, Home: w.operator.Public(), Node: w.node.Public(), Serving: w.operator.Public(),
-		Class: proof.Proven, NotBefore: now.Add(-time.Second), NotAfter: now.Add(6 * time.Hour), ByteCap: octets}
+		Class: proof.Proven, NotBefore: now.Add(-time.Second), NotAfter: now.Add(6 * time.Hour), Cap: proof.Carried{Bytes: octets, VoiceMs: 3_600_000, Messages: 100}}
 }
 
 func must[T any](t testing.TB) func(T, error) T {
@@ -128,7 +127,7 @@ func must[T any](t testing.TB) func(T, error) T {
 // record makes a gateway's record of one segment at the world's tower.
 func (w *world) record(tk proof.Ticket, no uint32, teid id.TEID) *usage.Record {
 	plmn := must[id.PLMN](w.t)(id.ParsePLMN("00101"))
-	s := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: no, Tower: w.tower, Cell: id.ECGI{PLMN: plmn, ECI: 0x19b01}, Start: time.Now()}
+	s := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: no, Tower: w.tower, Cell: proof.EUTRAN(id.ECGI{PLMN: plmn, ECI: 0x19b01}), Start: time.Now()}
 	return &usage.Record{Session: uint64(tk.ID[0]), TEID: teid, Ticket: must[[]byte](w.t)(tk.Sign(w.node)), Segment: must[[]byte](w.t)(s.Sign(w.operator))}
 }
 

@@ -10,9 +10,9 @@ import (
 // paid for it; what of it the subscriber's ticket is used up by is the service's terms.
 type part struct {
 	usage.Terms
-	Gateway Octets // as the gateway counted
-	Valid   Octets // of it, while the ticket was valid
-	Counted Octets // of it, what counts
+	Gateway Counts // as the gateway counted
+	Valid   Counts // of it, while the ticket was valid
+	Counted Counts // of it, what counts
 }
 
 // maxParts bounds the services that a segment has: those of a gateway, and others after
@@ -20,7 +20,7 @@ type part struct {
 const maxParts = 32
 
 // serve notes what of a record's growth is of which service; o is all of it.
-func (s *segment) serve(r *usage.Record, o Octets, valid bool) {
+func (s *segment) serve(r *usage.Record, o Counts, valid bool) {
 	for _, c := range r.Classes {
 		i := slices.IndexFunc(s.Parts, func(p part) bool { return p.Terms == c.Terms })
 		if i < 0 {
@@ -31,7 +31,7 @@ func (s *segment) serve(r *usage.Record, o Octets, valid bool) {
 			s.Parts = append(s.Parts, part{Terms: c.Terms})
 		}
 		p := &s.Parts[i]
-		grown := Octets{c.UL, c.DL}.less(p.Gateway).most(o)
+		grown := Counts{UL: c.UL, DL: c.DL}.less(p.Gateway).most(o)
 		o = o.less(grown)
 		p.Gateway = p.Gateway.plus(grown)
 		if valid {
@@ -42,7 +42,7 @@ func (s *segment) serve(r *usage.Record, o Octets, valid bool) {
 
 // deal gives octets that count to the segment's free services, or to the others, none
 // more than the gateway counted; it returns what they took.
-func (m *Meter) deal(s *segment, o Octets, free bool) (took Octets) {
+func (m *Meter) deal(s *segment, o Counts, free bool) (took Counts) {
 	for i := range s.Parts {
 		p := &s.Parts[i]
 		if p.Free != free {
@@ -59,8 +59,8 @@ func (m *Meter) deal(s *segment, o Octets, free bool) (took Octets) {
 const maxServices = 1024
 
 // tally sums up what counts by service; the zero Terms are of all that is none.
-func (m *Meter) tally(t usage.Terms, o Octets) {
-	if o == (Octets{}) {
+func (m *Meter) tally(t usage.Terms, o Counts) {
+	if o == (Counts{}) {
 		return
 	}
 	if _, known := m.services[t]; !known && len(m.services) >= maxServices {
@@ -74,11 +74,5 @@ func (m *Meter) tally(t usage.Terms, o Octets) {
 // that is of none.
 type Service struct {
 	usage.Terms
-	Octets Octets
+	Counts Counts
 }
-
-// less is o without p, and nothing where that is more.
-func (o Octets) less(p Octets) Octets { return Octets{o.UL - min(p.UL, o.UL), o.DL - min(p.DL, o.DL)} }
-
-// most is o as far as p goes.
-func (o Octets) most(p Octets) Octets { return Octets{min(o.UL, p.UL), min(o.DL, p.DL)} }

@@ -140,7 +140,7 @@ func (s *store) load(m *Meter) error {
 				m.loose[segmentKey(k)] = &v
 				return nil
 			}),
-			each(tx, "excused", 0, func(k []byte, v Octets) error {
+			each(tx, "excused", 0, func(k []byte, v Counts) error {
 				m.excused[Reason(k)] = v
 				return nil
 			}),
@@ -153,7 +153,7 @@ func (s *store) load(m *Meter) error {
 				return nil
 			}),
 			each(tx, "services", 0, func(_ []byte, v Service) error {
-				m.services[v.Terms] = v.Octets
+				m.services[v.Terms] = v.Counts
 				return nil
 			}),
 		)

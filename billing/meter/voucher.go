@@ -18,36 +18,35 @@ const gap = 1 << 20
 func (m *Meter) sign(a *account, now time.Time) {
 	ch, ok := m.Ledger.Channel(m.self, a.tower)
 	if !ok {
-		if a.due() > 0 {
-			m.tell(a, "no channel to this tower: octets are counted and not promised")
+		if a.due() != (proof.Carried{}) {
+			m.tell(a, "no channel to this tower: what it carries is counted and not promised")
 		}
 		return
 	}
 	m.take(a, ch)
-	octets := a.due()
-	if most := rating.Covered(ch.Reserve, ch.PricePerGB); octets > most {
-		m.tell(a, fmt.Sprintf("reserve of channel %d is spent: %v covers %d octets, %d are due", ch.ID, ch.Reserve, most, octets))
-		octets = most
-	} else {
-		m.tell(a, "")
+	due, trouble := a.due(), ""
+	covered := rating.Covered(ch.Reserve, ch.Prices, a.Billed, due)
+	if covered != due {
+		trouble = fmt.Sprintf("reserve of channel %d is spent: %v covers %v; due are %v", ch.ID, ch.Reserve, covered, due)
 	}
-	if octets <= a.Bytes {
+	m.tell(a, trouble)
+	if covered == a.Billed {
 		return
 	}
-	amount, err := rating.Charge(octets, ch.PricePerGB)
+	amount, err := ch.Prices.Charge(covered)
 	if err != nil {
 		m.Logger.Error("voucher not made", "tower", a.tower.Short(), "err", err)
 		return
 	}
-	v := proof.Voucher{ChainID: m.ChainID, Channel: ch.ID, Seq: a.Seq + 1, Amount: amount, Bytes: octets, Root: a.root()}
+	v := proof.Voucher{ChainID: m.ChainID, Channel: ch.ID, Seq: a.Seq + 1, Amount: amount, Carried: covered, Root: a.root()}
 	b, err := v.Sign(m.Operator)
 	if err != nil {
 		m.Logger.Error("voucher not made", "tower", a.tower.Short(), "err", err)
 		return
 	}
-	a.Seq, a.Amount, a.Bytes, a.Voucher = v.Seq, v.Amount, v.Bytes, b
+	a.Seq, a.Amount, a.Billed, a.Voucher = v.Seq, v.Amount, v.Carried, b
 	m.changed.accounts[a] = true
-	m.Logger.Debug("voucher", "tower", a.tower.Short(), "channel", ch.ID, "seq", v.Seq, "octets", v.Bytes, "amount", v.Amount, "at", now)
+	m.Logger.Debug("voucher", "tower", a.tower.Short(), "channel", ch.ID, "seq", v.Seq, "carried", v.Carried, "amount", v.Amount, "at", now)
 }
 
 // tell logs what stands in the way of a tower's money, once.
@@ -78,30 +77,35 @@ func (m *Meter) take(a *account, ch Channel) {
 	}
 	m.Logger.Warn("the ledger has seen a higher voucher than this store: going on from there",
 		"tower", a.tower.Short(), "channel", ch.ID, "ledger_seq", ch.Seq, "seq", a.Seq)
-	if ch.Bytes > a.Bytes {
-		a.Extra += ch.Bytes - a.Bytes
-		a.tree.Append(proof.Receipt{UL: ch.Bytes - a.Bytes}.Leaf())
+	if more := ch.Carried.Less(a.Billed); more != (proof.Carried{}) {
+		a.Extra = a.Extra.Plus(more)
+		a.tree.Append(unknown(more).Leaf())
 	}
-	a.Seq, a.Bytes, a.Amount, a.Voucher = max(a.Seq, ch.Seq)+gap, ch.Bytes, ch.Promised, nil
+	a.Seq, a.Billed, a.Amount, a.Voucher = max(a.Seq, ch.Seq)+gap, ch.Carried.Plus(a.Billed.Less(ch.Carried)), ch.Promised, nil
 	m.changed.accounts[a] = true
 }
 
 // change begins another channel. Its first leaf is what was carried over,
 // under no ticket.
 func (m *Meter) change(a *account, channel uint64) {
-	unknown := min(a.Bytes, a.Extra)
-	a.Before += a.Bytes - unknown
-	a.Extra -= unknown
-	a.Channel, a.Seq, a.Bytes, a.Amount, a.Voucher, a.Seen = channel, 0, 0, proof.Amount{}, nil, 0
+	strange := a.Billed.Most(a.Extra)
+	a.Before = a.Before.Plus(a.Billed.Less(strange))
+	a.Extra = a.Extra.Less(strange)
+	a.Channel, a.Seq, a.Billed, a.Amount, a.Voucher, a.Seen = channel, 0, proof.Carried{}, proof.Amount{}, nil, 0
 	a.tree = proof.Tree{}
 	for s := range a.open() {
 		s.Earlier = s.Counted
 		m.changed.segments[s] = true
 	}
-	if carry := a.due(); carry > 0 {
-		a.tree.Append(proof.Receipt{UL: carry}.Leaf())
+	if carry := a.due(); carry != (proof.Carried{}) {
+		a.tree.Append(unknown(carry).Leaf())
 	}
 	m.changed.accounts[a] = true
+}
+
+// unknown is a receipt under no ticket.
+func unknown(c proof.Carried) proof.Receipt {
+	return proof.Receipt{UL: c.Bytes, VoiceMs: c.VoiceMs, Messages: c.Messages}
 }
 
 // root is over all receipts of the channel: final ones, then those of open
@@ -109,7 +113,7 @@ func (m *Meter) change(a *account, channel uint64) {
 func (a *account) root() [32]byte {
 	var open []*segment
 	for s := range a.open() {
-		if r := s.receipt(); r.UL+r.DL > 0 {
+		if s.Counted != s.Earlier {
 			open = append(open, s)
 		}
 	}

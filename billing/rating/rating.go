@@ -1,44 +1,36 @@
-// Package rating turns octets into money, in whole numbers only. It is pure
-// functions, so that the chain may rate with them too. It knows no tariffs by
-// time of day, no currencies and no accounts; how a payment is shared is
-// x/settlement's rule.
+// Package rating says how far money goes, in whole numbers only; what things cost
+// is proof.Prices' to say. It is pure functions, so that the chain may rate with
+// them too. It knows no tariffs by time of day, no currencies and no accounts; how
+// a payment is shared is x/settlement's rule.
 package rating
 
-import (
-	"fmt"
-	"math"
+import "campanile.network/wire/proof"
 
-	"campanile.network/wire/proof"
-)
-
-// GB is what a price is for: 10^9 octets.
-const GB = 1_000_000_000
-
-// Charge is what octets cost at a price for 10^9 octets, rounded down to a
-// whole base denom. It is meant for cumulative counts: rounding is lost once,
-// not at every step. It fails when the sum does not fit 128 bits.
-func Charge(octets uint64, pricePerGB proof.Amount) (proof.Amount, error) {
-	a, err := pricePerGB.MulDiv(octets, GB)
-	if err != nil {
-		return proof.Amount{}, fmt.Errorf("rating: %d octets at %v for 10^9: %w", octets, pricePerGB, err)
+// Covered is as much of due as an amount covers: all of had, which was granted
+// before and is nowhere more than due, then of what has come since messages first,
+// voice next and octets last. Where the amount does not even cover had, it is had.
+func Covered(amount proof.Amount, p proof.Prices, had, due proof.Carried) proof.Carried {
+	fits := func(c proof.Carried) bool {
+		a, err := p.Charge(c)
+		return err == nil && a.Cmp(amount) <= 0
 	}
-	return a, nil
-}
-
-// Covered is the largest number of octets whose Charge is at most amount; all
-// of them when the price is nothing.
-func Covered(amount, pricePerGB proof.Amount) uint64 {
-	if pricePerGB.IsZero() {
-		return math.MaxUint64
+	if fits(due) {
+		return due
 	}
-	least, most := uint64(0), uint64(math.MaxUint64) // Charge(least) <= amount always
-	for least < most {
-		mid := least + (most-least)/2 + 1
-		if c, err := Charge(mid, pricePerGB); err == nil && c.Cmp(amount) <= 0 {
-			least = mid
-		} else {
-			most = mid - 1
+	got := had
+	for _, part := range []struct {
+		of   *uint64
+		most uint64
+	}{{&got.Messages, due.Messages}, {&got.VoiceMs, due.VoiceMs}, {&got.Bytes, due.Bytes}} {
+		for least, most := *part.of, part.most; least < most; { // what is least fits
+			mid := least + (most-least)/2 + 1
+			if *part.of = mid; fits(got) {
+				least = mid
+			} else {
+				most = mid - 1
+			}
+			*part.of = least
 		}
 	}
-	return least
+	return got
 }

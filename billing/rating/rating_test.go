@@ -1,9 +1,6 @@
 package rating_test
 
 import (
-	"errors"
-	"math"
-	"math/big"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -18,78 +15,61 @@ func amount(t *rapid.T, name string) proof.Amount {
 	return proof.AmountFromOctets(b)
 }
 
-func parse(t testing.TB, s string) proof.Amount {
-	t.Helper()
-	a, err := proof.ParseAmount(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+func prices(t *rapid.T) proof.Prices {
+	return proof.Prices{PerGB: amount(t, "per GB"), PerMinute: amount(t, "per minute"), PerMessage: amount(t, "per message")}
 }
 
-func TestCharge(t *testing.T) {
+func carried(t *rapid.T, name string) proof.Carried {
+	n := func(of string) uint64 {
+		return rapid.Uint64Range(0, 1<<rapid.IntRange(0, 62).Draw(t, name+of+" bits")).Draw(t, name+of)
+	}
+	return proof.Carried{Bytes: n(" octets"), VoiceMs: n(" ms"), Messages: n(" messages")}
+}
+
+func TestCovered(t *testing.T) {
+	p := proof.Prices{PerGB: proof.AmountOf(octet), PerMinute: proof.AmountOf(60_000), PerMessage: proof.AmountOf(10)} // 1 an octet, 1 a ms, 10 a message
 	for _, c := range []struct {
-		octets      uint64
-		price, want string
+		amount    uint64
+		had, want proof.Carried
 	}{
-		{0, "1000000000000000000", "0"},
-		{1, "1000000000000000000", "1000000000"},
-		{1_000_000_000, "1000000000000000000", "1000000000000000000"},
-		{999, "1000000", "0"}, // a thousandth of an abell an octet: rounded down
-		{1000, "1000000", "1"},
-		{math.MaxUint64, "1000000000000000000", "18446744073709551615000000000"},
+		{1000, proof.Carried{}, proof.Carried{Bytes: 100, VoiceMs: 100, Messages: 10}},
+		{300, proof.Carried{}, proof.Carried{Bytes: 100, VoiceMs: 100, Messages: 10}},
+		{299, proof.Carried{}, proof.Carried{Bytes: 99, VoiceMs: 100, Messages: 10}},
+		{199, proof.Carried{}, proof.Carried{VoiceMs: 99, Messages: 10}},
+		{95, proof.Carried{}, proof.Carried{VoiceMs: 5, Messages: 9}},
+		{199, proof.Carried{Bytes: 50}, proof.Carried{Bytes: 50, VoiceMs: 49, Messages: 10}},
+		{10, proof.Carried{Bytes: 50}, proof.Carried{Bytes: 50}},
 	} {
-		if got, err := rating.Charge(c.octets, parse(t, c.price)); err != nil || got.String() != c.want {
-			t.Errorf("%d octets at %s: %v, %v; want %s", c.octets, c.price, got, err, c.want)
+		if got := rating.Covered(proof.AmountOf(c.amount), p, c.had, proof.Carried{Bytes: 100, VoiceMs: 100, Messages: 10}); got != c.want {
+			t.Errorf("%d covers %v after %v, want %v", c.amount, got, c.had, c.want)
 		}
-	}
-	if a, err := rating.Charge(2*rating.GB, parse(t, "340282366920938463463374607431768211455")); err == nil {
-		t.Errorf("overflow gave %v", a)
 	}
 }
 
-// The charge is the floor of the exact product, never falls as octets rise,
-// and charging in one go is never less than the sum of parts.
-func TestChargeProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		price := proof.AmountOf(rapid.Uint64().Draw(t, "price"))
-		a, b := rapid.Uint64Range(0, 1<<62).Draw(t, "a"), rapid.Uint64Range(0, 1<<62).Draw(t, "b")
-		ca, err1 := rating.Charge(a, price)
-		cb, err2 := rating.Charge(b, price)
-		cs, err3 := rating.Charge(a+b, price)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			t.Fatal(err)
-		}
-		exact, _ := new(big.Int).SetString(price.String(), 10)
-		exact.Mul(exact, new(big.Int).SetUint64(a)).Quo(exact, big.NewInt(rating.GB))
-		if ca.String() != exact.String() {
-			t.Fatalf("charge %v, exact %v", ca, exact)
-		}
-		parts, err := ca.Add(cb)
-		if err != nil || cs.Cmp(parts) < 0 {
-			t.Fatalf("%v in one, %v in parts (%v)", cs, parts, err)
-		}
-		if lost, _ := cs.Sub(parts); lost.Cmp(proof.AmountOf(1)) > 0 {
-			t.Fatalf("splitting once lost %v", lost)
-		}
-	})
-}
+const octet = proof.GB // the price for 10^9 octets that makes 1 an octet
 
-func TestCoveredIsTheInverse(t *testing.T) {
+// What is covered is paid for, holds what was granted before, and a unit more of
+// anything would not be covered.
+func TestCoveredIsTheMost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		price, have := amount(t, "price"), amount(t, "amount")
-		n := rating.Covered(have, price)
-		if n == math.MaxUint64 {
-			if c, err := rating.Charge(n, price); err != nil || c.Cmp(have) > 0 {
-				t.Fatalf("%v does not cover everything at %v", have, price)
+		p, have, had := prices(t), amount(t, "amount"), carried(t, "had")
+		due := had.Plus(carried(t, "new"))
+		before, err := p.Charge(had)
+		if err != nil || before.Cmp(have) > 0 {
+			if got := rating.Covered(have, p, had, due); got != had {
+				t.Fatalf("%v after %v, which was too much already", got, had)
 			}
 			return
 		}
-		if c, err := rating.Charge(n, price); err != nil || c.Cmp(have) > 0 {
-			t.Fatalf("%d octets cost %v (%v), more than %v", n, c, err, have)
+		got := rating.Covered(have, p, had, due)
+		if c, err := p.Charge(got); err != nil || c.Cmp(have) > 0 || !got.Covers(had) || !due.Covers(got) {
+			t.Fatalf("%v of %v after %v costs %v (%v), there are %v", got, due, had, c, err, have)
 		}
-		if c, err := rating.Charge(n+1, price); err == nil && c.Cmp(have) <= 0 {
-			t.Fatalf("%v covers one octet more than %d at %v", have, n, price)
+		for _, one := range []proof.Carried{{Bytes: 1}, {VoiceMs: 1}, {Messages: 1}} {
+			more := got.Plus(one)
+			if c, err := p.Charge(more); due.Covers(more) && err == nil && c.Cmp(have) <= 0 {
+				t.Fatalf("%v would have been covered, %v was", more, got)
+			}
 		}
 	})
 }

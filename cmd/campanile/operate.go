@@ -279,9 +279,9 @@ func towerCommand(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tCHANNEL\tRESERVE\tPAID\tITS RADIO, AS IT SAID LAST", func(w io.Writer) {
+				table(w, "TOWER\tNAME\tENB\tON AIR\tPRICE OF A GB\tA MINUTE\tA MESSAGE\tCHANNEL\tRESERVE\tPAID\tITS RADIO, AS IT SAID LAST", func(w io.Writer) {
 					for _, t := range r.Towers {
-						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%d\t%s\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid), town.SayTold(t.Health))
+						fmt.Fprintf(w, "%.8s\t%s\t%s\t%t\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", t.Key, t.Name, t.Enb, t.OnAir, town.Bell(t.PricePerGb), town.Bell(t.PricePerMinute), town.Bell(t.PricePerMessage), t.Channel, town.Bell(t.Reserve), town.Bell(t.Paid), town.SayTold(t.Health))
 					}
 				})
 			})
@@ -336,6 +336,8 @@ func towerRegister(g *globals) *cobra.Command {
 	f.StringVar(&q.Enb, "enb", "", "global eNB id, such as 999/70-macro-0x19c (required)")
 	f.UintSliceVar(&cells, "cell", nil, "E-UTRAN cell identity; may be repeated (required)")
 	f.StringVar(&q.PricePerGb, "price", "500000000000000000", "abell for 10^9 octets")
+	f.StringVar(&q.PricePerMinute, "price-per-minute", "10000000000000000", "abell for a minute of voice")
+	f.StringVar(&q.PricePerMessage, "price-per-message", "1000000000000000", "abell for a short message")
 	f.StringVar(&q.Reserve, "reserve", "100000000000000000000", "abell locked in its channel; 0: open none")
 	for _, name := range []string{"enb", "cell"} {
 		cmd.MarkFlagRequired(name)

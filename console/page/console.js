@@ -1,7 +1,7 @@
 // The page: takes snapshots from /api/events and writes them into the
 // document. Data becomes text nodes only, never markup.
 import { Plot } from './plot.js';
-import { abell, bell, bits, bytes, clock, group, known, many, moment, octets, rate, share, span } from './format.js';
+import { abell, bell, bits, bytes, clock, group, known, many, minutes, moment, octets, rate, share, span } from './format.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -73,14 +73,15 @@ function towerView() {
   const meta = { key: fact('key'), enb: fact('eNB'), cell: fact('cell'), price: fact('price'), radio: fact('radio'), told: fact('on the ledger') };
   const notice = make('p.notice');
   const n = {};
-  for (const k of ['gul', 'tul', 'gdl', 'tdl', 'counted']) n[k] = make('td');
+  for (const k of ['gul', 'tul', 'gdl', 'tdl', 'counted', 'voice', 'messages']) n[k] = make('td');
+  const voice = make('tr', make('th', 'calls'), n.voice), messages = make('tr', make('th', 'messages'), n.messages);
   const table = make('table.counts',
     make('thead', make('tr', make('th', 'bytes ', ask('note-counts', 'What counts?')), make('th', 'gateway counted'), make('th', 'tower counted'))),
     make('tbody',
       make('tr.ul', make('th', '↑ up'), n.gul, n.tul),
       make('tr.dl', make('th', '↓ down'), n.gdl, n.tdl),
-      make('tr.total', make('th', 'counts'), n.counted)));
-  n.counted.colSpan = 2;
+      make('tr.total', make('th', 'counts'), n.counted), voice, messages));
+  for (const cell of [n.counted, n.voice, n.messages]) cell.colSpan = 2;
   n.gul.classList.add('counts-here');
   n.tdl.classList.add('counts-here');
   const lagBar = bar('lag'), lag = make('span.val'), voucher = make('p.voucher');
@@ -103,7 +104,7 @@ function towerView() {
     put(meta.key.value, t.key.slice(0, 8), t.key);
     put(meta.enb.value, t.enb || '–');
     put(meta.cell.value, (t.cells ?? []).join(', ') || '–');
-    put(meta.price.value, bell(t.price_per_gb) + ' per GB', abell(t.price_per_gb) + ' per 10⁹ octets');
+    put(meta.price.value, `${bell(t.price_per_gb)} per GB, ${bell(t.price_per_minute)} a minute, ${bell(t.price_per_message)} a message`, `${abell(t.price_per_gb)} per 10⁹ octets`);
     const r = t.radio;
     meta.radio.root.hidden = !r;
     if (r) {
@@ -118,6 +119,10 @@ function towerView() {
     putBytes(n.gul, a.gateway.ul); putBytes(n.tul, a.tower.ul);
     putBytes(n.gdl, a.gateway.dl); putBytes(n.tdl, a.tower.dl);
     putBytes(n.counted, a.counted);
+    voice.hidden = a.voice_ms === 0;
+    put(n.voice, minutes(a.voice_ms), `${group(a.voice_ms)} ms`);
+    messages.hidden = a.messages === 0;
+    put(n.messages, group(a.messages));
     const part = a.window > 0 ? a.lag / a.window : 0;
     put(lag, `${bytes(a.lag)} of ${bytes(a.window)}`, `${octets(a.lag)} are in no voucher yet; the tower stops at ${octets(a.window)}`);
     lagBar.set(Math.min(1, part));

@@ -17,6 +17,9 @@ export function bytes(n) {
 }
 
 // bits gives a rate over the air.
+// minutes of voice: minutes and seconds.
+export const minutes = (ms) => `${group(Math.floor(ms / 60_000))} min ${Math.floor(ms / 1000) % 60} s`;
+
 export const bits = (n) => bytes(n).replace('B', 'bit/s');
 
 export const rate = (n) => bytes(n) + '/s';

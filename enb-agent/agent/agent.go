@@ -25,13 +25,13 @@ import (
 
 // Channel is what the ledger has about a channel to this tower.
 type Channel struct {
-	ID         uint64
-	Payer      proof.OperatorKey
-	Tower      proof.TowerKey
-	PricePerGB proof.Amount // base denom for 10^9 octets
-	Reserve    proof.Amount
-	Bytes      uint64 // of the highest voucher the ledger has seen
-	Open       bool   // vouchers are paid from it
+	ID      uint64
+	Payer   proof.OperatorKey
+	Tower   proof.TowerKey
+	Prices  proof.Prices
+	Reserve proof.Amount
+	Bytes   uint64 // of the highest voucher the ledger has seen
+	Open    bool   // vouchers are paid from it
 }
 
 // Ledger is what an agent has to know. It answers from memory, at once.

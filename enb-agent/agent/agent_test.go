@@ -116,12 +116,12 @@ func TestVouchersNotBelieved(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *tower) {
 		stranger := proof.NewSigningKey()
 		w.ledger.edit(8, func(c *agent.Channel) {
-			*c = agent.Channel{ID: 8, Payer: w.operator.Public(), Tower: proof.TowerKey{1}, PricePerGB: w.price, Reserve: proof.AmountOf(1 << 40), Open: true}
+			*c = agent.Channel{ID: 8, Payer: w.operator.Public(), Tower: proof.TowerKey{1}, Prices: proof.Prices{PerGB: w.price}, Reserve: proof.AmountOf(1 << 40), Open: true}
 		})
 		w.mast.carry(1, 3_000_000)
 		good := w.voucher(5, 2_000_000)
 		w.tell(link.ToTower{Voucher: good})
-		base := proof.Voucher{ChainID: chainID, Channel: 7, Seq: 6, Amount: proof.AmountOf(2_500_000), Bytes: 2_500_000}
+		base := proof.Voucher{ChainID: chainID, Channel: 7, Seq: 6, Amount: proof.AmountOf(2_500_000), Carried: proof.Carried{Bytes: 2_500_000}}
 		change := func(f func(*proof.Voucher)) proof.Voucher { v := base; f(&v); return v }
 		for why, b := range map[string][]byte{
 			"signature does not fit":     w.signed(base, stranger),
@@ -202,14 +202,14 @@ func TestReserveSpentAndNoChannel(t *testing.T) {
 		}
 		// Another channel, another voucher: what was unpaid is asked for there.
 		w.ledger.edit(9, func(c *agent.Channel) {
-			*c = agent.Channel{ID: 9, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(50_000_000), Open: true}
+			*c = agent.Channel{ID: 9, Payer: w.operator.Public(), Tower: w.key, Prices: proof.Prices{PerGB: w.price}, Reserve: proof.AmountOf(50_000_000), Open: true}
 		})
 		unpaid := w.agent.Snapshot().Unpaid
 		w.tell(link.ToTower{Terms: w.terms(9)})
 		if v := w.agent.Snapshot(); v.Channel != 9 || v.Unpaid != unpaid || v.Serving {
 			t.Errorf("%+v", v)
 		}
-		w.tell(link.ToTower{Voucher: w.signed(proof.Voucher{ChainID: chainID, Channel: 9, Seq: 1, Amount: proof.AmountOf(unpaid), Bytes: unpaid}, w.operator)})
+		w.tell(link.ToTower{Voucher: w.signed(proof.Voucher{ChainID: chainID, Channel: 9, Seq: 1, Amount: proof.AmountOf(unpaid), Carried: proof.Carried{Bytes: unpaid}}, w.operator)})
 		if v := w.agent.Snapshot(); !v.Serving || v.Unpaid != 0 {
 			t.Errorf("%+v", v)
 		}
@@ -222,7 +222,7 @@ func TestReserveSpentAndNoChannel(t *testing.T) {
 // Terms that are not the ledger's, the operator's or the chain's are not taken.
 func TestTermsAreCompared(t *testing.T) {
 	for want, change := range map[string]func(*link.Terms){
-		"the ledger says 1000000000":              func(m *link.Terms) { m.PricePerGB = proof.AmountOf(1) },
+		"the ledger says 1000000000":              func(m *link.Terms) { m.Prices.PerGB = proof.AmountOf(1) },
 		"the ledger does not know channel 77":     func(m *link.Terms) { m.Channel = 77 },
 		"the core offers none":                    func(m *link.Terms) { m.Channel = 0 },
 		"channel 8 is paid by":                    func(m *link.Terms) { m.Channel = 8 },
@@ -231,7 +231,7 @@ func TestTermsAreCompared(t *testing.T) {
 	} {
 		inBubble(t, func(t *testing.T, w *tower) {
 			w.ledger.edit(8, func(c *agent.Channel) {
-				*c = agent.Channel{ID: 8, Payer: proof.OperatorKey{9}, Tower: w.key, PricePerGB: w.price, Open: true}
+				*c = agent.Channel{ID: 8, Payer: proof.OperatorKey{9}, Tower: w.key, Prices: proof.Prices{PerGB: w.price}, Open: true}
 			})
 			terms := w.terms(7)
 			change(terms)

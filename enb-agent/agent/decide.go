@@ -11,11 +11,6 @@ import (
 	"campanile.network/wire/proof"
 )
 
-// worth is what octets cost at a price for 10^9 of them, rounded down.
-func worth(octets uint64, pricePerGB proof.Amount) (proof.Amount, error) {
-	return pricePerGB.MulDiv(octets, 1_000_000_000)
-}
-
 // most is how many octets may be unpaid: the fixed part and the permille of
 // what was counted. With u unpaid and p paid it solves
 // u = fixed + (p+u)*permille/1000, rounded down part by part.
@@ -67,10 +62,17 @@ func (a *Agent) reason(most uint64) link.Notice {
 	if a.channel == nil {
 		return link.Notice{Code: link.NoChannel, Text: fmt.Sprintf("no channel to be paid from (%s): vouchers lag %s", a.why, lag)}
 	}
-	if due, err := worth(a.state.Paid+a.state.Unpaid, a.channel.PricePerGB); err != nil || due.Cmp(a.channel.Reserve) > 0 {
+	if due, err := a.channel.Prices.Charge(a.owed()); err != nil || due.Cmp(a.channel.Reserve) > 0 {
 		return link.Notice{Code: link.ReserveSpent, Text: fmt.Sprintf("reserve of channel %d is spent: vouchers lag %s", a.channel.ID, lag)}
 	}
 	return link.Notice{Code: link.VouchersLag, Text: "vouchers lag " + lag}
+}
+
+// owed is what the newest voucher is for, and what has been relayed since.
+func (a *Agent) owed() proof.Carried {
+	c := a.held[a.state.Channel].Carried
+	c.Bytes = a.state.Paid + a.state.Unpaid
+	return c
 }
 
 // mega is octets in people's words.
@@ -107,7 +109,7 @@ func (a *Agent) lookUp() {
 		return
 	}
 	a.state.Channel, a.state.Paid = c.ID, max(a.held[c.ID].Bytes, c.Bytes)
-	a.Logger.Info("channel", "channel", c.ID, "price_per_gb", c.PricePerGB, "reserve", c.Reserve, "unpaid_octets", a.state.Unpaid)
+	a.Logger.Info("channel", "channel", c.ID, "price_per_gb", c.Prices.PerGB, "reserve", c.Reserve, "unpaid_octets", a.state.Unpaid)
 }
 
 // check compares the core's word with the ledger.
@@ -125,8 +127,8 @@ func (a *Agent) check(id uint64) (Channel, error) {
 		return c, fmt.Errorf("channel %d is paid by %s, not by the core's operator", id, c.Payer.Short())
 	case !c.Open:
 		return c, fmt.Errorf("channel %d is closed", id)
-	case a.terms != nil && a.terms.PricePerGB != c.PricePerGB:
-		return c, fmt.Errorf("the core offers %v for channel %d, the ledger says %v", a.terms.PricePerGB, id, c.PricePerGB)
+	case a.terms != nil && a.terms.Prices != c.Prices:
+		return c, fmt.Errorf("the core offers %v for channel %d, the ledger says %v", a.terms.Prices, id, c.Prices)
 	}
 	return c, nil
 }
@@ -150,13 +152,13 @@ func (a *Agent) believe(b []byte) (proof.Voucher, error) {
 	if v, err = proof.OpenVoucher(a.ChainID, c.Payer, b); err != nil {
 		return v, err
 	}
-	due, err := worth(v.Bytes, c.PricePerGB)
+	due, err := c.Prices.Charge(v.Carried)
 	old := a.held[v.Channel]
 	switch {
 	case err != nil:
 		return v, err
 	case v.Amount.Cmp(due) < 0:
-		return v, fmt.Errorf("voucher %d of channel %d promises %v for %d octets that cost %v", v.Seq, v.Channel, v.Amount, v.Bytes, due)
+		return v, fmt.Errorf("voucher %d of channel %d promises %v for %v that cost %v", v.Seq, v.Channel, v.Amount, v.Carried, due)
 	case v.Amount.Cmp(c.Reserve) > 0:
 		return v, fmt.Errorf("%w: voucher %d promises %v, the reserve of channel %d is %v", errLater, v.Seq, v.Amount, v.Channel, c.Reserve)
 	case old.signed == nil:
@@ -165,7 +167,7 @@ func (a *Agent) believe(b []byte) (proof.Voucher, error) {
 		return v, nil
 	case v.Seq <= old.Seq:
 		return v, fmt.Errorf("voucher %d of channel %d after number %d", v.Seq, v.Channel, old.Seq)
-	case v.Amount.Cmp(old.Amount) < 0 || v.Bytes < old.Bytes:
+	case v.Amount.Cmp(old.Amount) < 0 || !v.Covers(old.Carried):
 		return v, fmt.Errorf("voucher %d of channel %d takes back what number %d promised", v.Seq, v.Channel, old.Seq)
 	}
 	return v, nil

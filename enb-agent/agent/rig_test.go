@@ -212,7 +212,7 @@ type tower struct {
 func newTower(t *testing.T) *tower {
 	w := &tower{t: t, key: proof.NewSigningKey().Public(), operator: proof.NewSigningKey(), price: proof.AmountOf(1_000_000_000), core: &core{}, mast: newMast()}
 	// One abell an octet, for readable figures.
-	w.ledger = &ledger{channels: map[uint64]agent.Channel{7: {ID: 7, Payer: w.operator.Public(), Tower: w.key, PricePerGB: w.price, Reserve: proof.AmountOf(100_000_000), Open: true}}}
+	w.ledger = &ledger{channels: map[uint64]agent.Channel{7: {ID: 7, Payer: w.operator.Public(), Tower: w.key, Prices: proof.Prices{PerGB: w.price}, Reserve: proof.AmountOf(100_000_000), Open: true}}}
 	w.core.greet = []link.ToTower{{Terms: w.terms(7)}}
 	w.options = agent.Options{Tower: w.key, Operator: w.operator.Public(), ChainID: chainID, Ledger: w.ledger, Relay: w.mast,
 		Path: filepath.Join(t.TempDir(), "agent.db"), Dial: w.dial}
@@ -249,7 +249,7 @@ func (w *tower) start() {
 }
 
 func (w *tower) terms(channel uint64) *link.Terms {
-	return &link.Terms{ChainID: chainID, Channel: channel, Payer: w.operator.Public(), PricePerGB: w.price, WindowOctets: 4_000_000, WindowPermille: 10}
+	return &link.Terms{ChainID: chainID, Channel: channel, Payer: w.operator.Public(), Prices: proof.Prices{PerGB: w.price}, WindowOctets: 4_000_000, WindowPermille: 10}
 }
 
 func (w *tower) tell(m link.ToTower) {
@@ -266,7 +266,7 @@ func (w *tower) tell(m link.ToTower) {
 
 // voucher signs for octets at the right price.
 func (w *tower) voucher(seq, octets uint64) []byte {
-	return w.signed(proof.Voucher{ChainID: chainID, Channel: 7, Seq: seq, Amount: proof.AmountOf(octets), Bytes: octets}, w.operator)
+	return w.signed(proof.Voucher{ChainID: chainID, Channel: 7, Seq: seq, Amount: proof.AmountOf(octets), Carried: proof.Carried{Bytes: octets}}, w.operator)
 }
 
 func (w *tower) signed(v proof.Voucher, k proof.SigningKey) []byte {

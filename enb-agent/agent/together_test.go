@@ -34,7 +34,7 @@ func (b books) Channel(payer proof.OperatorKey, tower proof.TowerKey) (meter.Cha
 	defer b.w.ledger.mu.Unlock()
 	for _, c := range b.w.ledger.channels {
 		if c.Payer == payer && c.Tower == tower && c.Open {
-			return meter.Channel{ID: c.ID, PricePerGB: c.PricePerGB, Reserve: c.Reserve}, true
+			return meter.Channel{ID: c.ID, Prices: c.Prices, Reserve: c.Reserve}, true
 		}
 	}
 	return meter.Channel{}, false
@@ -52,7 +52,7 @@ type together struct {
 	live    atomic.Pointer[meter.Meter] // the same, for the tower
 	options meter.Options
 	record  usage.Record
-	before  meter.Octets // carried by masts that are gone
+	before  meter.Counts // carried by masts that are gone
 	hold    atomic.Bool  // vouchers are withheld on the way
 	end     func()
 }
@@ -93,8 +93,8 @@ func newTogether(t *testing.T) *together {
 	}
 	now := time.Now()
 	tk := proof.Ticket{ChainID: chainID, ID: proof.TicketID{1}, Home: g.operator.Public(), Node: node.Public(), Serving: g.operator.Public(), Class: proof.Proven,
-		NotBefore: now, NotAfter: now.Add(24 * time.Hour), ByteCap: 1 << 40}
-	sg := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: 1, Tower: g.key, Cell: id.ECGI{PLMN: plmn, ECI: 1}, Start: now}
+		NotBefore: now, NotAfter: now.Add(24 * time.Hour), Cap: proof.Carried{Bytes: 1 << 40}}
+	sg := proof.Segment{ChainID: chainID, Ticket: tk.ID, No: 1, Tower: g.key, Cell: proof.EUTRAN(id.ECGI{PLMN: plmn, ECI: 1}), Start: now}
 	g.record = usage.Record{Session: 1, TEID: 1}
 	if g.record.Ticket, err = tk.Sign(node); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestTowerAndMeter(t *testing.T) {
 		if m.Gateway != m.Measured || m.Gateway.UL != a.UL || m.Gateway.DL != a.DL || m.Gateway.Sum() != 30_000_000 {
 			t.Errorf("counts differ: gateway %+v, tower %+v, agent %d/%d", m.Gateway, m.Measured, a.UL, a.DL)
 		}
-		if m.Billed != 30_000_000 || a.Paid != 30_000_000 || a.Unpaid != 0 || m.Seen != m.Seq || a.Seq != m.Seq || a.Amount != m.Amount || a.Amount != proof.AmountOf(30_000_000) {
+		if m.Billed.Bytes != 30_000_000 || a.Paid != 30_000_000 || a.Unpaid != 0 || m.Seen != m.Seq || a.Seq != m.Seq || a.Amount != m.Amount || a.Amount != proof.AmountOf(30_000_000) {
 			t.Errorf("%+v\n%+v", m, a)
 		}
 	})
@@ -175,7 +175,7 @@ func TestDeathsInTheMiddle(t *testing.T) {
 			case 1: // the agent's process ends with its relay: counting begins anew
 				g.stop()
 				c := g.mast.count(1)
-				g.before = meter.Octets{UL: g.before.UL + c.UL, DL: g.before.DL + c.DL}
+				g.before = meter.Counts{UL: g.before.UL + c.UL, DL: g.before.DL + c.DL}
 				g.mast = newMast()
 				g.tower.options.Relay = g.mast
 				g.start()
@@ -196,7 +196,7 @@ func TestDeathsInTheMiddle(t *testing.T) {
 		a, m := g.agent.Snapshot(), g.meter.Snapshot().Towers[0]
 		_, octets, _ := g.mast.state()
 		octets += g.before.Sum()
-		if m.Gateway.Sum() != octets || m.Measured != m.Gateway || m.Billed != octets || a.Paid != octets || a.Unpaid != 0 {
+		if m.Gateway.Sum() != octets || m.Measured != m.Gateway || m.Billed.Bytes != octets || a.Paid != octets || a.Unpaid != 0 {
 			t.Errorf("%d octets:\n%+v\n%+v", octets, m, a)
 		}
 	})

@@ -10,24 +10,25 @@ import (
 
 // View is what an agent shows.
 type View struct {
-	Tower      proof.TowerKey
-	Operator   proof.OperatorKey
-	Connected  bool         // to the core
-	AwaySince  time.Time    // that it is not connected; zero when it is
-	AwayWhy    string       // in words; empty before the first attempt has failed
-	Serving    bool         // relays and opens bearers
-	Notice     link.Notice  // its last word
-	Channel    uint64       // 0: none
-	PricePerGB proof.Amount // base denom for 10^9 octets, of the channel
-	Reserve    proof.Amount // of the channel
-	Seq        uint64       // of the newest voucher
-	Amount     proof.Amount // of the newest voucher
-	Paid       uint64       // octets in the newest voucher
-	Unpaid     uint64       // octets counted and in no voucher
-	Window     uint64       // octets that may be unpaid
-	UL, DL     uint64       // octets counted since the agent was made
-	Refused    uint64       // vouchers not believed
-	Refusal    string       // why, of the last one
+	Tower     proof.TowerKey
+	Operator  proof.OperatorKey
+	Connected bool          // to the core
+	AwaySince time.Time     // that it is not connected; zero when it is
+	AwayWhy   string        // in words; empty before the first attempt has failed
+	Serving   bool          // relays and opens bearers
+	Notice    link.Notice   // its last word
+	Channel   uint64        // 0: none
+	Prices    proof.Prices  // of the channel
+	Reserve   proof.Amount  // of the channel
+	Seq       uint64        // of the newest voucher
+	Amount    proof.Amount  // of the newest voucher
+	Carried   proof.Carried // of the newest voucher
+	Paid      uint64        // octets in the newest voucher
+	Unpaid    uint64        // octets counted and in no voucher
+	Window    uint64        // octets that may be unpaid
+	UL, DL    uint64        // octets counted since the agent was made
+	Refused   uint64        // vouchers not believed
+	Refusal   string        // why, of the last one
 }
 
 // Snapshot copies the agent's state.
@@ -40,10 +41,10 @@ func (a *Agent) Snapshot() View {
 		v.AwaySince, v.AwayWhy = a.awaySince, a.awayWhy
 	}
 	if a.channel != nil {
-		v.PricePerGB, v.Reserve = a.channel.PricePerGB, a.channel.Reserve
+		v.Prices, v.Reserve = a.channel.Prices, a.channel.Reserve
 	}
 	if h := a.held[a.state.Channel]; h.signed != nil {
-		v.Seq, v.Amount = h.Seq, h.Amount
+		v.Seq, v.Amount, v.Carried = h.Seq, h.Amount, h.Carried
 	}
 	for _, c := range a.Relay.Counts() {
 		v.UL += c.UL

@@ -24,7 +24,7 @@ func BenchmarkVouchers(b *testing.B) {
 	for i := range uint32(towers) {
 		key := proof.NewSigningKey()
 		tw := ledger.Tower{Name: "roof", ENB: id.GlobalENBID{PLMN: plmn(b), Type: id.MacroENB, ID: i},
-			Cells: []id.ECGI{{PLMN: plmn(b), ECI: id.ECI(i << 8)}}, PricePerGB: proof.AmountOf(1)}
+			Cells: []id.ECGI{{PLMN: plmn(b), ECI: id.ECI(i << 8)}}, Prices: proof.Prices{PerGB: proof.AmountOf(1)}}
 		if _, err := r.RegisterTower(ctx, r.owner, key, tw); err != nil {
 			b.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func BenchmarkVouchers(b *testing.B) {
 		vouchers := make([][]byte, towers)
 		for i, n := range channels {
 			var err error
-			v := proof.Voucher{ChainID: r.node.ChainID(), Channel: n, Seq: seq, Amount: proof.AmountOf(1e9 * seq), Bytes: seq}
+			v := proof.Voucher{ChainID: r.node.ChainID(), Channel: n, Seq: seq, Amount: proof.AmountOf(1e9 * seq), Carried: proof.Carried{Bytes: seq}}
 			if vouchers[i], err = v.Sign(r.key); err != nil {
 				b.Fatal(err)
 			}

@@ -129,7 +129,7 @@ func (w *world) roof() ledger.Tower {
 	w.must(err)
 	enb, err := id.MakeGlobalENBID(p, id.MacroENB, 0x19b)
 	w.must(err)
-	return ledger.Tower{Name: "roof", ENB: enb, Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, PricePerGB: bell(1)}
+	return ledger.Tower{Name: "roof", ENB: enb, Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, Prices: proof.Prices{PerGB: bell(1)}}
 }
 
 // register brings operator and tower onto the chain and opens their channel.
@@ -146,7 +146,7 @@ func (w *world) register(reserve proof.Amount) uint64 {
 
 func (w *world) voucher(channel, seq uint64, amount proof.Amount) []byte {
 	w.t.Helper()
-	b, err := proof.Voucher{ChainID: w.node.ChainID(), Channel: channel, Seq: seq, Amount: amount, Bytes: 1e6 * seq}.Sign(w.operatorKey)
+	b, err := proof.Voucher{ChainID: w.node.ChainID(), Channel: channel, Seq: seq, Amount: amount, Carried: proof.Carried{Bytes: 1e6 * seq}}.Sign(w.operatorKey)
 	w.must(err)
 	return b
 }

@@ -95,3 +95,7 @@ func shares(t ledger.Tower) (list []tower.Share) {
 	}
 	return list
 }
+
+func tariff(p proof.Prices) tower.Prices {
+	return tower.Prices{PerGB: settlement.IntOf(p.PerGB), PerMinute: settlement.IntOf(p.PerMinute), PerMessage: settlement.IntOf(p.PerMessage)}
+}

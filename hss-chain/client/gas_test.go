@@ -90,7 +90,7 @@ func big(t testing.TB) (ledger.Operator, ledger.Tower) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tw := ledger.Tower{Name: "roof", ENB: enb, PricePerGB: proof.AmountOf(1e18)}
+	tw := ledger.Tower{Name: "roof", ENB: enb, Prices: proof.Prices{PerGB: proof.AmountOf(1e18)}}
 	for i := range 64 {
 		tw.Cells = append(tw.Cells, id.ECGI{PLMN: p, ECI: id.ECI(0x19b00 + i)})
 	}

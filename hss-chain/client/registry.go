@@ -6,7 +6,6 @@ import (
 
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/hss-chain/x/keyproof"
-	"campanile.network/hss-chain/x/settlement"
 	"campanile.network/hss-chain/x/subscriber"
 	"campanile.network/hss-chain/x/tower"
 	"campanile.network/wire/proof"
@@ -92,16 +91,16 @@ func (c *Client) RegisterTower(ctx context.Context, owner *Account, key proof.Si
 func (c *Client) RegisterTowerKey(ctx context.Context, owner *Account, key proof.TowerKey, keyProof []byte, t ledger.Tower) (Receipt, error) {
 	return c.submit(ctx, job{what: "register tower", by: owner, gas: towerGas(t), msg: &tower.MsgRegisterTower{
 		Owner: string(owner.address), Key: key[:], KeyProof: keyProof,
-		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
+		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), Prices: tariff(t.Prices),
 	}})
 }
 
-// UpdateTower replaces what the owner has said about the tower t.Key. Price and
+// UpdateTower replaces what the owner has said about the tower t.Key. Prices and
 // shares bind channels opened later.
 func (c *Client) UpdateTower(ctx context.Context, owner *Account, t ledger.Tower) (Receipt, error) {
 	return c.submit(ctx, job{what: "update tower", by: owner, gas: towerGas(t), msg: &tower.MsgUpdateTower{
 		Owner: string(owner.address), Key: t.Key[:],
-		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), PricePerGB: settlement.IntOf(t.PricePerGB),
+		Name: t.Name, ENB: enb(t), Cells: cells(t), Shares: shares(t), Prices: tariff(t.Prices),
 	}})
 }
 

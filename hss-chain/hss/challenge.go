@@ -231,7 +231,7 @@ func (h *HSS) ticket(c *challenge, now time.Time) ([]byte, error) {
 		ChainID: h.o.ChainID, Home: h.o.Operator, Node: h.o.Node.Public(), Serving: c.serving, Class: proof.Proven,
 		ID:        h.ids.draw(c.sub.id, c.serving),
 		NotBefore: now.Truncate(time.Second).UTC(), NotAfter: now.Add(h.o.Terms.Validity).Truncate(time.Second).UTC(),
-		ByteCap: h.o.Terms.ByteCap, Prices: op.PricesHash(),
+		Cap: h.o.Terms.Cap, Prices: op.PricesHash(),
 	}
 	return t.Sign(h.o.Node)
 }

@@ -34,7 +34,7 @@ type Registry interface {
 // Terms are what a ticket grants.
 type Terms struct {
 	Validity time.Duration // how long a lease holds
-	ByteCap  uint64        // inner IP octets, both directions together
+	Cap      proof.Carried
 }
 
 // Options for New. All fields but Log are required.
@@ -99,8 +99,8 @@ func New(o Options) (*HSS, error) {
 		return nil, errors.New("hss: ChainID, HPKE, Registry and Store are required")
 	case o.Slot > 3:
 		return nil, fmt.Errorf("hss: IND slot %d: want 0 to 3", o.Slot)
-	case o.Terms.Validity < time.Minute || o.Terms.ByteCap == 0:
-		return nil, fmt.Errorf("hss: terms of %v and %d octets are too small", o.Terms.Validity, o.Terms.ByteCap)
+	case o.Terms.Validity < time.Minute || o.Terms.Cap.Bytes == 0:
+		return nil, fmt.Errorf("hss: terms of %v and %v are too small", o.Terms.Validity, o.Terms.Cap)
 	case o.Terms.Validity > proof.MaxValidity:
 		return nil, fmt.Errorf("hss: tickets of %v are believed by nobody, at most %v", o.Terms.Validity, proof.MaxValidity)
 	}

@@ -43,7 +43,7 @@ func TestChallengeThenProve(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tk.Home != w.operator.Public() || tk.Serving != w.operator.Public() || tk.Node != w.node.Public() || tk.Class != proof.Proven ||
-			tk.NotAfter.Sub(tk.NotBefore) != 6*time.Hour || tk.ByteCap != 1<<30 {
+			tk.NotAfter.Sub(tk.NotBefore) != 6*time.Hour || tk.Cap.Bytes != 1<<30 {
 			t.Errorf("ticket %+v", tk)
 		}
 		again, err := w.prove(c, res.Bytes())
@@ -280,7 +280,7 @@ func TestSecondNode(t *testing.T) {
 		op.Nodes = append([]ledger.HSSNode{to}, op.Nodes...)
 		w.block(ledger.Update{Operators: []ledger.Operator{op}})
 		second, err := hss.New(hss.Options{ChainID: chainID, Operator: w.operator.Public(), Node: node2, HPKE: priv2, Slot: 1, Registry: w.model,
-			Store: filepath.Join(t.TempDir(), "second.db"), Terms: hss.Terms{Validity: time.Hour, ByteCap: 1}})
+			Store: filepath.Join(t.TempDir(), "second.db"), Terms: hss.Terms{Validity: time.Hour, Cap: proof.Carried{Bytes: 1}}})
 		if err != nil {
 			t.Fatal(err)
 		}

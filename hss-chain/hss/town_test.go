@@ -66,7 +66,7 @@ func (w *town) open() {
 		w.t.Fatal(err)
 	}
 	w.hss, err = hss.New(hss.Options{ChainID: chainID, Operator: w.operator.Public(), Node: w.node, HPKE: priv, Registry: w.model,
-		Store: w.store, Terms: hss.Terms{Validity: 6 * time.Hour, ByteCap: 1 << 30}})
+		Store: w.store, Terms: hss.Terms{Validity: 6 * time.Hour, Cap: proof.Carried{Bytes: 1 << 30}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

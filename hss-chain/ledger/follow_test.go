@@ -37,7 +37,7 @@ func TestFollow(t *testing.T) {
 	apply(ledger.Update{Height: 5, Resync: true,
 		Operators:   []ledger.Operator{{Account: "camp1a", Key: proof.OperatorKey{1}, Name: "town", PLMNs: []id.PLMN{p}, Ranges: []ledger.Range{"99970"}, Version: 1, Nodes: []ledger.HSSNode{{Key: proof.NodeKey{2}, HPKE: []byte{3}, IND: 1, Endpoint: "e:1"}}}},
 		Subscribers: []ledger.Subscriber{{ID: id.SubscriberID{4}, Operator: "camp1a", State: ledger.Active, Plan: "open", Version: 1, BlobHash: [32]byte{5}, Epoch: 1}},
-		Towers: []ledger.Tower{{Key: proof.TowerKey{6}, Owner: "camp1b", Name: "t", ENB: g, Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, PricePerGB: proof.AmountOf(7), Version: 1,
+		Towers: []ledger.Tower{{Key: proof.TowerKey{6}, Owner: "camp1b", Name: "t", ENB: g, Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, Prices: proof.Prices{PerGB: proof.AmountOf(7)}, Version: 1,
 			Health: ledger.Health{State: proof.RadioNoCore, Since: at, Restarts: 3, Said: at.Add(1), Heard: at.Add(2)}}},
 		Claimables: []ledger.Claimable{{Account: "camp1b", Amount: proof.AmountOf(8)}}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")

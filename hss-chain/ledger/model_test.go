@@ -42,13 +42,13 @@ func world(t *testing.T) Update {
 		Towers: []Tower{{
 			Key: proof.TowerKey{4}, Owner: "camp1own", Name: "roof", ENB: id.GlobalENBID{PLMN: p, Type: id.MacroENB, ID: 0x19b},
 			Cells: []id.ECGI{{PLMN: p, ECI: 0x19b01}}, Shares: []Share{{"camp1own", 3}, {"camp1it", 1}},
-			PricePerGB: proof.AmountOf(1e18), Version: 1,
+			Prices: proof.Prices{PerGB: proof.AmountOf(1e18)}, Version: 1,
 			Health: Health{proof.RadioRunning, time.Unix(900, 0).UTC(), 2, time.Unix(999, 5).UTC(), time.Unix(1000, 0).UTC()},
 		}},
 		Channels: []Channel{{
 			ID: 5, Payer: "camp1op", Operator: proof.OperatorKey{1}, Tower: proof.TowerKey{4}, Owner: "camp1own",
-			PricePerGB: proof.AmountOf(1e18), Shares: []Share{{"camp1own", 1}},
-			Reserve: proof.AmountOf(100), Promised: proof.AmountOf(30), Paid: proof.AmountOf(30), Seq: 2, Bytes: 77, Root: [32]byte{6},
+			Prices: proof.Prices{PerGB: proof.AmountOf(1e18)}, Shares: []Share{{"camp1own", 1}},
+			Reserve: proof.AmountOf(100), Promised: proof.AmountOf(30), Paid: proof.AmountOf(30), Seq: 2, Carried: proof.Carried{Bytes: 77}, Root: [32]byte{6},
 			State: ChannelClosing, ClosesAt: time.Unix(2000, 0).UTC(),
 		}},
 		Claimables: []Claimable{{"camp1own", proof.AmountOf(30)}},

@@ -38,15 +38,15 @@ type (
 		Epoch    uint64
 	}
 	storedTower struct {
-		Key        []byte
-		Owner      Account
-		Name       string
-		ENB        string
-		Cells      []storedCell
-		Shares     []Share
-		PricePerGB proof.Amount
-		Version    uint64
-		Health     *storedHealth `json:",omitempty"`
+		Key     []byte
+		Owner   Account
+		Name    string
+		ENB     string
+		Cells   []storedCell
+		Shares  []Share
+		Prices  proof.Prices
+		Version uint64
+		Health  *storedHealth `json:",omitempty"`
 	}
 	storedHealth struct {
 		State              uint8
@@ -61,10 +61,11 @@ type (
 		ID                                uint64
 		Payer, Owner                      Account
 		Operator, Tower                   []byte
-		PricePerGB                        proof.Amount
+		Prices                            proof.Prices
 		Shares                            []Share
 		Reserve, Promised, Paid, Returned proof.Amount
-		Seq, Bytes                        uint64
+		Seq                               uint64
+		Carried                           proof.Carried
 		Root                              []byte
 		State                             uint8
 		ClosesAt                          time.Time
@@ -120,7 +121,7 @@ func (s storedSubscriber) open(key []byte) (Subscriber, error) {
 func storeTower(t Tower) storedTower {
 	s := storedTower{
 		Key: t.Key[:], Owner: t.Owner, Name: t.Name, ENB: t.ENB.String(),
-		Shares: t.Shares, PricePerGB: t.PricePerGB, Version: t.Version,
+		Shares: t.Shares, Prices: t.Prices, Version: t.Version,
 	}
 	for _, c := range t.Cells {
 		s.Cells = append(s.Cells, storedCell{c.PLMN.String(), uint32(c.ECI)})
@@ -138,7 +139,7 @@ func (s storedTower) open() (Tower, error) {
 	}
 	t := Tower{
 		Key: octets32(s.Key), Owner: s.Owner, Name: s.Name, ENB: enb,
-		Shares: s.Shares, PricePerGB: s.PricePerGB, Version: s.Version,
+		Shares: s.Shares, Prices: s.Prices, Version: s.Version,
 	}
 	for _, c := range s.Cells {
 		plmn, err := id.ParsePLMN(c.PLMN)
@@ -156,18 +157,18 @@ func (s storedTower) open() (Tower, error) {
 func storeChannel(c Channel) storedChannel {
 	return storedChannel{
 		ID: c.ID, Payer: c.Payer, Owner: c.Owner, Operator: c.Operator[:], Tower: c.Tower[:],
-		PricePerGB: c.PricePerGB, Shares: c.Shares,
+		Prices: c.Prices, Shares: c.Shares,
 		Reserve: c.Reserve, Promised: c.Promised, Paid: c.Paid, Returned: c.Returned,
-		Seq: c.Seq, Bytes: c.Bytes, Root: c.Root[:], State: uint8(c.State), ClosesAt: c.ClosesAt,
+		Seq: c.Seq, Carried: c.Carried, Root: c.Root[:], State: uint8(c.State), ClosesAt: c.ClosesAt,
 	}
 }
 
 func (s storedChannel) open() Channel {
 	return Channel{
 		ID: s.ID, Payer: s.Payer, Owner: s.Owner, Operator: octets32(s.Operator), Tower: octets32(s.Tower),
-		PricePerGB: s.PricePerGB, Shares: s.Shares,
+		Prices: s.Prices, Shares: s.Shares,
 		Reserve: s.Reserve, Promised: s.Promised, Paid: s.Paid, Returned: s.Returned,
-		Seq: s.Seq, Bytes: s.Bytes, Root: octets32(s.Root), State: ChannelState(s.State), ClosesAt: s.ClosesAt,
+		Seq: s.Seq, Carried: s.Carried, Root: octets32(s.Root), State: ChannelState(s.State), ClosesAt: s.ClosesAt,
 	}
 }
 

@@ -107,15 +107,15 @@ type Subscriber struct {
 
 // Tower is a base station; its key is its name.
 type Tower struct {
-	Key        proof.TowerKey
-	Owner      Account
-	Name       string
-	ENB        id.GlobalENBID
-	Cells      []id.ECGI
-	Shares     []Share
-	PricePerGB proof.Amount // for 10^9 octets, in channels opened from now on
-	Version    uint64       // counts the owner's changes from 1
-	Health     Health       // the newest word of the tower itself; zero: it has said nothing
+	Key     proof.TowerKey
+	Owner   Account
+	Name    string
+	ENB     id.GlobalENBID
+	Cells   []id.ECGI
+	Shares  []Share
+	Prices  proof.Prices // in channels opened from now on
+	Version uint64       // counts the owner's changes from 1
+	Health  Health       // the newest word of the tower itself; zero: it has said nothing
 }
 
 // Health is what a tower has said about the radio it supervises.
@@ -169,25 +169,25 @@ func (s ChannelState) String() string {
 // MarshalText is String.
 func (s ChannelState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Channel is a payment channel from an operator to a tower. Operator, price
+// Channel is a payment channel from an operator to a tower. Operator, prices
 // and shares are those of the day it was opened.
 type Channel struct {
-	ID         uint64
-	Payer      Account
-	Operator   proof.OperatorKey // signs the vouchers
-	Tower      proof.TowerKey
-	Owner      Account
-	PricePerGB proof.Amount // for 10^9 octets
-	Shares     []Share
-	Reserve    proof.Amount // everything ever paid in
-	Promised   proof.Amount // the highest voucher the chain has seen
-	Paid       proof.Amount // what went to the shares: min(Promised, Reserve)
-	Returned   proof.Amount // what went back to the payer at the end
-	Seq        uint64       // of the highest voucher
-	Bytes      uint64       // of the highest voucher
-	Root       [32]byte     // of the highest voucher
-	State      ChannelState
-	ClosesAt   time.Time // while closing: from then on no voucher is paid
+	ID       uint64
+	Payer    Account
+	Operator proof.OperatorKey // signs the vouchers
+	Tower    proof.TowerKey
+	Owner    Account
+	Prices   proof.Prices
+	Shares   []Share
+	Reserve  proof.Amount  // everything ever paid in
+	Promised proof.Amount  // the highest voucher the chain has seen
+	Paid     proof.Amount  // what went to the shares: min(Promised, Reserve)
+	Returned proof.Amount  // what went back to the payer at the end
+	Seq      uint64        // of the highest voucher
+	Carried  proof.Carried // of the highest voucher
+	Root     [32]byte      // of the highest voucher
+	State    ChannelState
+	ClosesAt time.Time // while closing: from then on no voucher is paid
 }
 
 // Claimable is what an account has earned and not yet claimed.

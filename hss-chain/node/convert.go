@@ -95,7 +95,7 @@ func (c *converter) tower(t tower.Tower) ledger.Tower {
 	c.fail(err)
 	v := ledger.Tower{
 		Key: c.key(t.Key), Owner: ledger.Account(t.Owner), Name: t.Name, ENB: enb,
-		Shares: c.shares(t.Shares), PricePerGB: c.amount(t.PricePerGB), Version: t.Version,
+		Shares: c.shares(t.Shares), Prices: c.prices(t.Prices), Version: t.Version,
 	}
 	for _, cell := range t.Cells {
 		v.Cells = append(v.Cells, id.ECGI{PLMN: c.plmn(cell.PLMN), ECI: id.ECI(cell.ECI)})
@@ -104,6 +104,10 @@ func (c *converter) tower(t tower.Tower) ledger.Tower {
 		v.Health = ledger.Health{State: proof.RadioState(h.State), Since: h.Since, Restarts: h.Restarts, Said: h.Said, Heard: h.Heard}
 	}
 	return v
+}
+
+func (c *converter) prices(p tower.Prices) proof.Prices {
+	return proof.Prices{PerGB: c.amount(p.PerGB), PerMinute: c.amount(p.PerMinute), PerMessage: c.amount(p.PerMessage)}
 }
 
 func (c *converter) shares(list []tower.Share) (v []ledger.Share) {
@@ -117,9 +121,9 @@ func (c *converter) channel(ch settlement.Channel) ledger.Channel {
 	return ledger.Channel{
 		ID: ch.ID, Payer: ledger.Account(ch.Payer), Owner: ledger.Account(ch.Owner),
 		Operator: c.key(ch.OperatorKey), Tower: c.key(ch.TowerKey),
-		PricePerGB: c.amount(ch.PricePerGB), Shares: c.shares(ch.Shares),
+		Prices: c.prices(ch.Prices), Shares: c.shares(ch.Shares),
 		Reserve: c.amount(ch.Reserve), Promised: c.amount(ch.Promised), Paid: c.amount(ch.Paid), Returned: c.amount(ch.Returned),
-		Seq: ch.Seq, Bytes: ch.Bytes, Root: c.key(ch.Root),
+		Seq: ch.Seq, Carried: proof.Carried{Bytes: ch.Carried.Bytes, VoiceMs: ch.Carried.VoiceMs, Messages: ch.Carried.Messages}, Root: c.key(ch.Root),
 		State: ledger.ChannelState(ch.State), ClosesAt: ch.ClosesAt,
 	}
 }

@@ -115,6 +115,9 @@ func makeDir(f vfs.FS, dir string) error {
 // keeps two or three.
 const memTable = 4 << 20
 
+// block is how much is read and written of a file at once: what is here is read from one end to the other, at a start.
+const block = 64 << 10
+
 // openDB opens Pebble. Values are sealed and do not compress; the keys of records that come again and again are few octets.
 func (v *Vault) openDB(dir string, f vfs.FS) (db *pebble.DB, err error) {
 	defer func() {
@@ -125,7 +128,7 @@ func (v *Vault) openDB(dir string, f vfs.FS) (db *pebble.DB, err error) {
 	o := &pebble.Options{FS: patientFS{f, v.p}, Logger: (*pebbleLog)(v), FormatMajorVersion: pebble.FormatNewest, MemTableSize: memTable, MaxOpenFiles: 256}
 	o.Levels = make([]pebble.LevelOptions, 7)
 	for i := range o.Levels {
-		o.Levels[i].Compression = pebble.NoCompression
+		o.Levels[i].Compression, o.Levels[i].BlockSize = pebble.NoCompression, block
 	}
 	return pebble.Open(dir, o)
 }

@@ -1007,17 +1007,19 @@ func (x *SetSubscriberReply) GetHeight() int64 {
 }
 
 type RegisterTowerRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	KeySeed       []byte                 `protobuf:"bytes,2,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // or key and key_proof
-	Enb           string                 `protobuf:"bytes,3,opt,name=enb,proto3" json:"enb,omitempty"`
-	Cells         []uint32               `protobuf:"varint,4,rep,packed,name=cells,proto3" json:"cells,omitempty"`
-	PricePerGb    string                 `protobuf:"bytes,5,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`
-	Reserve       string                 `protobuf:"bytes,6,opt,name=reserve,proto3" json:"reserve,omitempty"` // of the channel to open; empty: none
-	Key           []byte                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
-	KeyProof      []byte                 `protobuf:"bytes,8,opt,name=key_proof,json=keyProof,proto3" json:"key_proof,omitempty"` // that its holder wants this node's owner to have it
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	KeySeed         []byte                 `protobuf:"bytes,2,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // or key and key_proof
+	Enb             string                 `protobuf:"bytes,3,opt,name=enb,proto3" json:"enb,omitempty"`
+	Cells           []uint32               `protobuf:"varint,4,rep,packed,name=cells,proto3" json:"cells,omitempty"`
+	PricePerGb      string                 `protobuf:"bytes,5,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`
+	Reserve         string                 `protobuf:"bytes,6,opt,name=reserve,proto3" json:"reserve,omitempty"` // of the channel to open; empty: none
+	Key             []byte                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
+	KeyProof        []byte                 `protobuf:"bytes,8,opt,name=key_proof,json=keyProof,proto3" json:"key_proof,omitempty"`                         // that its holder wants this node's owner to have it
+	PricePerMinute  string                 `protobuf:"bytes,9,opt,name=price_per_minute,json=pricePerMinute,proto3" json:"price_per_minute,omitempty"`     // of voice; empty: nothing
+	PricePerMessage string                 `protobuf:"bytes,10,opt,name=price_per_message,json=pricePerMessage,proto3" json:"price_per_message,omitempty"` // empty: nothing
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RegisterTowerRequest) Reset() {
@@ -1104,6 +1106,20 @@ func (x *RegisterTowerRequest) GetKeyProof() []byte {
 		return x.KeyProof
 	}
 	return nil
+}
+
+func (x *RegisterTowerRequest) GetPricePerMinute() string {
+	if x != nil {
+		return x.PricePerMinute
+	}
+	return ""
+}
+
+func (x *RegisterTowerRequest) GetPricePerMessage() string {
+	if x != nil {
+		return x.PricePerMessage
+	}
+	return ""
 }
 
 type RegisterTowerReply struct {
@@ -1203,19 +1219,21 @@ func (*ListTowersRequest) Descriptor() ([]byte, []int) {
 }
 
 type Tower struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Enb           string                 `protobuf:"bytes,3,opt,name=enb,proto3" json:"enb,omitempty"`
-	Owner         string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
-	PricePerGb    string                 `protobuf:"bytes,5,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`
-	Channel       uint64                 `protobuf:"varint,6,opt,name=channel,proto3" json:"channel,omitempty"`
-	Reserve       string                 `protobuf:"bytes,7,opt,name=reserve,proto3" json:"reserve,omitempty"`
-	Paid          string                 `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
-	OnAir         bool                   `protobuf:"varint,9,opt,name=on_air,json=onAir,proto3" json:"on_air,omitempty"`
-	Health        *TowerHealth           `protobuf:"bytes,10,opt,name=health,proto3" json:"health,omitempty"` // absent: the tower has said nothing to the ledger
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Key             string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Name            string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Enb             string                 `protobuf:"bytes,3,opt,name=enb,proto3" json:"enb,omitempty"`
+	Owner           string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
+	PricePerGb      string                 `protobuf:"bytes,5,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`
+	Channel         uint64                 `protobuf:"varint,6,opt,name=channel,proto3" json:"channel,omitempty"`
+	Reserve         string                 `protobuf:"bytes,7,opt,name=reserve,proto3" json:"reserve,omitempty"`
+	Paid            string                 `protobuf:"bytes,8,opt,name=paid,proto3" json:"paid,omitempty"`
+	OnAir           bool                   `protobuf:"varint,9,opt,name=on_air,json=onAir,proto3" json:"on_air,omitempty"`
+	PricePerMinute  string                 `protobuf:"bytes,11,opt,name=price_per_minute,json=pricePerMinute,proto3" json:"price_per_minute,omitempty"`
+	PricePerMessage string                 `protobuf:"bytes,12,opt,name=price_per_message,json=pricePerMessage,proto3" json:"price_per_message,omitempty"`
+	Health          *TowerHealth           `protobuf:"bytes,10,opt,name=health,proto3" json:"health,omitempty"` // absent: the tower has said nothing to the ledger
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Tower) Reset() {
@@ -1309,6 +1327,20 @@ func (x *Tower) GetOnAir() bool {
 		return x.OnAir
 	}
 	return false
+}
+
+func (x *Tower) GetPricePerMinute() string {
+	if x != nil {
+		return x.PricePerMinute
+	}
+	return ""
+}
+
+func (x *Tower) GetPricePerMessage() string {
+	if x != nil {
+		return x.PricePerMessage
+	}
+	return ""
 }
 
 func (x *Tower) GetHealth() *TowerHealth {
@@ -2369,7 +2401,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x123\n" +
 	"\x04apns\x18\x03 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\",\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\"\xd8\x01\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\"\xae\x02\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bkey_seed\x18\x02 \x01(\fR\akeySeed\x12\x10\n" +
@@ -2379,12 +2411,15 @@ const file_admin_proto_rawDesc = "" +
 	"pricePerGb\x12\x18\n" +
 	"\areserve\x18\x06 \x01(\tR\areserve\x12\x10\n" +
 	"\x03key\x18\a \x01(\fR\x03key\x12\x1b\n" +
-	"\tkey_proof\x18\b \x01(\fR\bkeyProof\"X\n" +
+	"\tkey_proof\x18\b \x01(\fR\bkeyProof\x12(\n" +
+	"\x10price_per_minute\x18\t \x01(\tR\x0epricePerMinute\x12*\n" +
+	"\x11price_per_message\x18\n" +
+	" \x01(\tR\x0fpricePerMessage\"X\n" +
 	"\x12RegisterTowerReply\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x16\n" +
 	"\x06height\x18\x03 \x01(\x03R\x06height\"\x13\n" +
-	"\x11ListTowersRequest\"\x8f\x02\n" +
+	"\x11ListTowersRequest\"\xe5\x02\n" +
 	"\x05Tower\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2395,7 +2430,9 @@ const file_admin_proto_rawDesc = "" +
 	"\achannel\x18\x06 \x01(\x04R\achannel\x12\x18\n" +
 	"\areserve\x18\a \x01(\tR\areserve\x12\x12\n" +
 	"\x04paid\x18\b \x01(\tR\x04paid\x12\x15\n" +
-	"\x06on_air\x18\t \x01(\bR\x05onAir\x127\n" +
+	"\x06on_air\x18\t \x01(\bR\x05onAir\x12(\n" +
+	"\x10price_per_minute\x18\v \x01(\tR\x0epricePerMinute\x12*\n" +
+	"\x11price_per_message\x18\f \x01(\tR\x0fpricePerMessage\x127\n" +
 	"\x06health\x18\n" +
 	" \x01(\v2\x1f.campanile.admin.v1.TowerHealthR\x06health\"\x85\x01\n" +
 	"\vTowerHealth\x12\x14\n" +

@@ -792,6 +792,8 @@ type UsageRecord struct {
 	LostOctets    uint64                 `protobuf:"varint,11,opt,name=lost_octets,json=lostOctets,proto3" json:"lost_octets,omitempty"` // of ul_octets: gone no further
 	LostPackets   uint64                 `protobuf:"varint,12,opt,name=lost_packets,json=lostPackets,proto3" json:"lost_packets,omitempty"`
 	Classes       []*ServiceClass        `protobuf:"bytes,13,rep,name=classes,proto3" json:"classes,omitempty"`
+	VoiceMs       uint64                 `protobuf:"varint,14,opt,name=voice_ms,json=voiceMs,proto3" json:"voice_ms,omitempty"`
+	Messages      uint64                 `protobuf:"varint,15,opt,name=messages,proto3" json:"messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -915,6 +917,20 @@ func (x *UsageRecord) GetClasses() []*ServiceClass {
 		return x.Classes
 	}
 	return nil
+}
+
+func (x *UsageRecord) GetVoiceMs() uint64 {
+	if x != nil {
+		return x.VoiceMs
+	}
+	return 0
+}
+
+func (x *UsageRecord) GetMessages() uint64 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
 }
 
 // ServiceClass is what of a record is to be rated apart, and how.
@@ -1611,17 +1627,19 @@ func (x *NoticesHeard) GetNumber() uint64 {
 }
 
 type Terms struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	ChainId        string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
-	Channel        uint64                 `protobuf:"varint,2,opt,name=channel,proto3" json:"channel,omitempty"`
-	Payer          []byte                 `protobuf:"bytes,3,opt,name=payer,proto3" json:"payer,omitempty"`
-	PricePerGb     string                 `protobuf:"bytes,4,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`      // base denom for 10^9 octets
-	WindowOctets   uint64                 `protobuf:"varint,5,opt,name=window_octets,json=windowOctets,proto3" json:"window_octets,omitempty"` // fixed part of the window
-	WindowPermille uint32                 `protobuf:"varint,6,opt,name=window_permille,json=windowPermille,proto3" json:"window_permille,omitempty"`
-	BilledOctets   uint64                 `protobuf:"varint,7,opt,name=billed_octets,json=billedOctets,proto3" json:"billed_octets,omitempty"` // of the newest voucher
-	SeenAs         []byte                 `protobuf:"bytes,8,opt,name=seen_as,json=seenAs,proto3" json:"seen_as,omitempty"`                    // the address that the tower's connection comes from
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	ChainId         string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	Channel         uint64                 `protobuf:"varint,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	Payer           []byte                 `protobuf:"bytes,3,opt,name=payer,proto3" json:"payer,omitempty"`
+	PricePerGb      string                 `protobuf:"bytes,4,opt,name=price_per_gb,json=pricePerGb,proto3" json:"price_per_gb,omitempty"`             // base denom for 10^9 octets
+	PricePerMinute  string                 `protobuf:"bytes,9,opt,name=price_per_minute,json=pricePerMinute,proto3" json:"price_per_minute,omitempty"` // of voice
+	PricePerMessage string                 `protobuf:"bytes,10,opt,name=price_per_message,json=pricePerMessage,proto3" json:"price_per_message,omitempty"`
+	WindowOctets    uint64                 `protobuf:"varint,5,opt,name=window_octets,json=windowOctets,proto3" json:"window_octets,omitempty"` // fixed part of the window
+	WindowPermille  uint32                 `protobuf:"varint,6,opt,name=window_permille,json=windowPermille,proto3" json:"window_permille,omitempty"`
+	BilledOctets    uint64                 `protobuf:"varint,7,opt,name=billed_octets,json=billedOctets,proto3" json:"billed_octets,omitempty"` // of the newest voucher
+	SeenAs          []byte                 `protobuf:"bytes,8,opt,name=seen_as,json=seenAs,proto3" json:"seen_as,omitempty"`                    // the address that the tower's connection comes from
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
@@ -1678,6 +1696,20 @@ func (x *Terms) GetPayer() []byte {
 func (x *Terms) GetPricePerGb() string {
 	if x != nil {
 		return x.PricePerGb
+	}
+	return ""
+}
+
+func (x *Terms) GetPricePerMinute() string {
+	if x != nil {
+		return x.PricePerMinute
+	}
+	return ""
+}
+
+func (x *Terms) GetPricePerMessage() string {
+	if x != nil {
+		return x.PricePerMessage
 	}
 	return ""
 }
@@ -2036,7 +2068,7 @@ const file_core_proto_rawDesc = "" +
 	"\vUsageReport\x128\n" +
 	"\arecords\x18\x01 \x03(\v2\x1e.campanile.core.v1.UsageRecordR\arecords\"\f\n" +
 	"\n" +
-	"UsageReply\"\x9a\x03\n" +
+	"UsageReply\"\xd1\x03\n" +
 	"\vUsageRecord\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
 	"\x06ticket\x18\x02 \x01(\fR\x06ticket\x12\x18\n" +
@@ -2055,7 +2087,9 @@ const file_core_proto_rawDesc = "" +
 	"\vlost_octets\x18\v \x01(\x04R\n" +
 	"lostOctets\x12!\n" +
 	"\flost_packets\x18\f \x01(\x04R\vlostPackets\x129\n" +
-	"\aclasses\x18\r \x03(\v2\x1f.campanile.core.v1.ServiceClassR\aclasses\"\xa9\x01\n" +
+	"\aclasses\x18\r \x03(\v2\x1f.campanile.core.v1.ServiceClassR\aclasses\x12\x19\n" +
+	"\bvoice_ms\x18\x0e \x01(\x04R\avoiceMs\x12\x1a\n" +
+	"\bmessages\x18\x0f \x01(\x04R\bmessages\"\xa9\x01\n" +
 	"\fServiceClass\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x1b\n" +
 	"\tul_octets\x18\x02 \x01(\x04R\bulOctets\x12\x1b\n" +
@@ -2105,13 +2139,16 @@ const file_core_proto_rawDesc = "" +
 	"\x04body\"<\n" +
 	"\fNoticesHeard\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"\x80\x02\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\xd6\x02\n" +
 	"\x05Terms\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\x04R\achannel\x12\x14\n" +
 	"\x05payer\x18\x03 \x01(\fR\x05payer\x12 \n" +
 	"\fprice_per_gb\x18\x04 \x01(\tR\n" +
-	"pricePerGb\x12#\n" +
+	"pricePerGb\x12(\n" +
+	"\x10price_per_minute\x18\t \x01(\tR\x0epricePerMinute\x12*\n" +
+	"\x11price_per_message\x18\n" +
+	" \x01(\tR\x0fpricePerMessage\x12#\n" +
 	"\rwindow_octets\x18\x05 \x01(\x04R\fwindowOctets\x12'\n" +
 	"\x0fwindow_permille\x18\x06 \x01(\rR\x0ewindowPermille\x12#\n" +
 	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets\x12\x17\n" +

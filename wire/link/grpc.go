@@ -56,7 +56,8 @@ func (c coreEnd) Send(m ToTower) error {
 	case m.Terms != nil:
 		t := m.Terms
 		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Terms{Terms: &pb.Terms{ChainId: t.ChainID, Channel: t.Channel, Payer: t.Payer[:],
-			PricePerGb: t.PricePerGB.String(), WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets, SeenAs: seenAs(c.Context())}}})
+			PricePerGb: t.Prices.PerGB.String(), PricePerMinute: t.Prices.PerMinute.String(), PricePerMessage: t.Prices.PerMessage.String(),
+			WindowOctets: t.WindowOctets, WindowPermille: t.WindowPermille, BilledOctets: t.BilledOctets, SeenAs: seenAs(c.Context())}}})
 	case m.Voucher != nil:
 		return c.Link_JoinServer.Send(&pb.ToTower{Body: &pb.ToTower_Voucher{Voucher: m.Voucher}})
 	case m.Heard != nil:
@@ -91,12 +92,17 @@ func (c towerEnd) Recv() (ToTower, error) {
 		if len(t.Payer) != 32 {
 			return ToTower{}, fmt.Errorf("link: payer key of %d octets", len(t.Payer))
 		}
-		price, err := proof.ParseAmount(t.PricePerGb)
-		if err != nil {
-			return ToTower{}, fmt.Errorf("link: terms: %w", err)
+		var prices proof.Prices
+		for _, p := range []struct {
+			of   *proof.Amount
+			text string
+		}{{&prices.PerGB, t.PricePerGb}, {&prices.PerMinute, t.PricePerMinute}, {&prices.PerMessage, t.PricePerMessage}} {
+			if *p.of, err = proof.ParseAmount(p.text); err != nil {
+				return ToTower{}, fmt.Errorf("link: terms: %w", err)
+			}
 		}
 		seen, _ := netip.AddrFromSlice(t.SeenAs)
-		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), price, t.WindowOctets, t.WindowPermille, t.BilledOctets, seen.Unmap()}}, nil
+		return ToTower{Terms: &Terms{t.ChainId, t.Channel, proof.OperatorKey(t.Payer), prices, t.WindowOctets, t.WindowPermille, t.BilledOctets, seen.Unmap()}}, nil
 	case *pb.ToTower_Voucher:
 		return ToTower{Voucher: b.Voucher}, nil
 	case *pb.ToTower_Heard:

@@ -89,11 +89,11 @@ type Terms struct {
 	ChainID        string
 	Channel        uint64
 	Payer          proof.OperatorKey
-	PricePerGB     proof.Amount // base denom for 10^9 octets
-	WindowOctets   uint64       // how far the tower may let vouchers lag ...
-	WindowPermille uint32       // ... plus this share of what it counted
-	BilledOctets   uint64       // covered by the newest voucher
-	SeenAs         netip.Addr   // whence the tower's connection comes, as the transport at the core has it; or none
+	Prices         proof.Prices
+	WindowOctets   uint64     // how far the tower may let vouchers lag ...
+	WindowPermille uint32     // ... plus this share of what it counted
+	BilledOctets   uint64     // covered by the newest voucher
+	SeenAs         netip.Addr // whence the tower's connection comes, as the transport at the core has it; or none
 }
 
 // ToTower is one message: exactly one field is set.

@@ -71,7 +71,7 @@ var (
 		{Radio: &link.Radio{State: "running", Since: time.UnixMilli(1700000000123), Restarts: 2, LastError: "no device", Users: 3, UL: 1, DL: 1 << 40, Errors: 7}},
 	}
 	toTower = []link.ToTower{
-		{Terms: &link.Terms{ChainID: "campanile-1", Channel: 3, Payer: proof.OperatorKey{7}, PricePerGB: proof.AmountOf(1 << 60), WindowOctets: 4, WindowPermille: 10, BilledOctets: 5}},
+		{Terms: &link.Terms{ChainID: "campanile-1", Channel: 3, Payer: proof.OperatorKey{7}, Prices: proof.Prices{PerGB: proof.AmountOf(1 << 60)}, WindowOctets: 4, WindowPermille: 10, BilledOctets: 5}},
 		{Voucher: []byte("signed")},
 		{Heard: &link.Heard{Epoch: 1 << 63, Number: 3}},
 	}

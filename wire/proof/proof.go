@@ -112,9 +112,9 @@ var (
 
 // Purposes: the first octets under every signature.
 const (
-	purposeTicket  = "campanile/ticket/1"
-	purposeSegment = "campanile/segment/1"
-	purposeVoucher = "campanile/voucher/1"
+	purposeTicket  = "campanile/ticket/2"
+	purposeSegment = "campanile/segment/2"
+	purposeVoucher = "campanile/voucher/2"
 	purposeHealth  = "campanile/health/1"
 )
 

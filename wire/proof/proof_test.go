@@ -22,9 +22,9 @@ func sample(t testing.TB) (serving, node proof.SigningKey, tk proof.Ticket, sg p
 		t.Fatal(err)
 	}
 	tk = proof.Ticket{ChainID: "campanile-1", ID: proof.TicketID{1}, Home: proof.OperatorKey{2}, Node: node.Public(), Serving: serving.Public(),
-		Class: proof.Proven, NotBefore: time.Unix(1000, 0).UTC(), NotAfter: time.Unix(22600, 0).UTC(), ByteCap: 1 << 30, Prices: [32]byte{7}}
-	sg = proof.Segment{ChainID: "campanile-1", Ticket: tk.ID, No: 3, Tower: proof.TowerKey{9}, Cell: id.ECGI{PLMN: p, ECI: 0x19b01}, Start: time.UnixMilli(1234567).UTC()}
-	v = proof.Voucher{ChainID: "campanile-1", Channel: 4, Seq: 5, Amount: proof.AmountOf(6), Bytes: 7, Root: [32]byte{8}}
+		Class: proof.Proven, NotBefore: time.Unix(1000, 0).UTC(), NotAfter: time.Unix(22600, 0).UTC(), Cap: proof.Carried{Bytes: 1 << 30, VoiceMs: 3_600_000, Messages: 9}, Prices: [32]byte{7}}
+	sg = proof.Segment{ChainID: "campanile-1", Ticket: tk.ID, No: 3, Tower: proof.TowerKey{9}, Cell: proof.EUTRAN(id.ECGI{PLMN: p, ECI: 0x19b01}), Start: time.UnixMilli(1234567).UTC()}
+	v = proof.Voucher{ChainID: "campanile-1", Channel: 4, Seq: 5, Amount: proof.AmountOf(6), Carried: proof.Carried{Bytes: 7, VoiceMs: 8, Messages: 9}, Root: [32]byte{8}}
 	return
 }
 

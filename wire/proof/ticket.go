@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
-
-	"campanile.network/3gpp/id"
 )
 
 // Class says how a ticket came to be; a payer chooses which classes it pays.
@@ -39,8 +37,8 @@ func (t TicketID) String() string { return hex.EncodeToString(t[:]) }
 // MarshalText is 32 hexadecimal digits.
 func (t TicketID) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// Ticket is the home's lease to a serving operator: for so long and so many
-// octets it will stand for one of its subscribers.
+// Ticket is the home's lease to a serving operator: for so long and so much it
+// will stand for one of its subscribers.
 type Ticket struct {
 	ChainID   string
 	ID        TicketID
@@ -50,8 +48,8 @@ type Ticket struct {
 	Class     Class
 	NotBefore time.Time // whole seconds
 	NotAfter  time.Time // whole seconds
-	ByteCap   uint64    // inner IP octets, both directions together
-	Prices    [32]byte  // hash of the price list both agreed
+	Cap       Carried
+	Prices    [32]byte // hash of the price list both agreed
 }
 
 // MaxValidity is the longest lease that is believed.
@@ -78,7 +76,7 @@ func (t Ticket) Sign(k SigningKey) ([]byte, error) {
 	b = append(b, byte(t.Class))
 	b = binary.BigEndian.AppendUint64(b, uint64(t.NotBefore.Unix()))
 	b = binary.BigEndian.AppendUint64(b, uint64(t.NotAfter.Unix()))
-	b = binary.BigEndian.AppendUint64(b, t.ByteCap)
+	b = t.Cap.append(b)
 	b = append(b, t.Prices[:]...)
 	return sign(k, purposeTicket, b), nil
 }
@@ -112,7 +110,7 @@ func PeekTicket(chainID string, b []byte) (Ticket, error) {
 		ChainID: r.chain(), ID: TicketID(r.take(16)),
 		Home: r.key(), Node: r.key(), Serving: r.key(), Class: Class(r.u8()),
 		NotBefore: time.Unix(int64(r.u64()), 0).UTC(), NotAfter: time.Unix(int64(r.u64()), 0).UTC(),
-		ByteCap: r.u64(), Prices: r.key(),
+		Cap: r.carried(), Prices: r.key(),
 	}
 	if err := r.end(purposeTicket); err != nil {
 		return Ticket{}, err
@@ -136,13 +134,14 @@ func (t Ticket) Valid(now time.Time) bool {
 }
 
 // Segment is one stay of a ticket's phone at a tower: opened by the MME at
-// every initial context setup, handover and path switch, ended by the next.
+// every initial context setup, handover and path switch, and by the SIP gateway at
+// every location update, ended by the next.
 type Segment struct {
 	ChainID string
 	Ticket  TicketID
 	No      uint32 // counts up within the ticket
 	Tower   TowerKey
-	Cell    id.ECGI
+	Cell    Cell
 	Start   time.Time // whole milliseconds
 }
 
@@ -152,11 +151,10 @@ func (s Segment) Sign(serving SigningKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
-	cell := s.Cell.Octets()
 	b = append(b, s.Ticket[:]...)
 	b = binary.BigEndian.AppendUint32(b, s.No)
 	b = append(b, s.Tower[:]...)
-	b = append(b, cell[:]...)
+	b = append(append(b, s.Cell.kind), s.Cell.octets[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Start.UnixMilli()))
 	return sign(serving, purposeSegment, b), nil
 }
@@ -170,12 +168,12 @@ func OpenSegment(chainID string, serving OperatorKey, b []byte) (Segment, error)
 	}
 	r := reader{b: body}
 	s := Segment{ChainID: r.chain(), Ticket: TicketID(r.take(16)), No: r.u32(), Tower: r.key()}
-	cell := [7]byte(r.take(7))
+	kind, cell := r.u8(), [7]byte(r.take(7))
 	s.Start = time.UnixMilli(int64(r.u64())).UTC()
 	if err := r.end(purposeSegment); err != nil {
 		return Segment{}, err
 	}
-	if s.Cell, err = id.DecodeECGI(cell); err != nil {
+	if s.Cell, err = decodeCell(kind, cell); err != nil {
 		return Segment{}, fmt.Errorf("segment: %w: %w", ErrMalformed, err)
 	}
 	if s.ChainID != chainID {
@@ -190,7 +188,7 @@ type Voucher struct {
 	Channel uint64
 	Seq     uint64   // counts up; a higher one replaces all lower
 	Amount  Amount   // since the channel was opened, in its base denom
-	Bytes   uint64   // inner IP octets since the channel was opened
+	Carried          // since the channel was opened
 	Root    [32]byte // Tree.Root over the receipts of the channel's segments
 }
 
@@ -204,7 +202,7 @@ func (v Voucher) Sign(payer SigningKey) ([]byte, error) {
 	b = binary.BigEndian.AppendUint64(b, v.Channel)
 	b = binary.BigEndian.AppendUint64(b, v.Seq)
 	b = append(b, amount[:]...)
-	b = binary.BigEndian.AppendUint64(b, v.Bytes)
+	b = v.Carried.append(b)
 	b = append(b, v.Root[:]...)
 	return sign(payer, purposeVoucher, b), nil
 }
@@ -231,6 +229,6 @@ func PeekVoucher(b []byte) (Voucher, error) {
 		return Voucher{}, err
 	}
 	r := reader{b: body}
-	v := Voucher{ChainID: r.chain(), Channel: r.u64(), Seq: r.u64(), Amount: AmountFromOctets([16]byte(r.take(16))), Bytes: r.u64(), Root: r.key()}
+	v := Voucher{ChainID: r.chain(), Channel: r.u64(), Seq: r.u64(), Amount: AmountFromOctets([16]byte(r.take(16))), Carried: r.carried(), Root: r.key()}
 	return v, r.end(purposeVoucher)
 }

@@ -12,16 +12,20 @@ type Receipt struct {
 	Ticket TicketID
 	No     uint32 // of the segment
 	UL, DL uint64 // inner IP octets
+
+	VoiceMs, Messages uint64 // as in Carried
 }
 
 // Leaf is the receipt's hash in the tree (RFC 6962 §2.1: octet 0 before a leaf).
 func (r Receipt) Leaf() [32]byte {
-	b := make([]byte, 0, 1+16+4+16)
+	b := make([]byte, 0, 1+16+4+32)
 	b = append(b, 0)
 	b = append(b, r.Ticket[:]...)
 	b = binary.BigEndian.AppendUint32(b, r.No)
 	b = binary.BigEndian.AppendUint64(b, r.UL)
 	b = binary.BigEndian.AppendUint64(b, r.DL)
+	b = binary.BigEndian.AppendUint64(b, r.VoiceMs)
+	b = binary.BigEndian.AppendUint64(b, r.Messages)
 	return sha256.Sum256(b)
 }
 

@@ -1,4 +1,5 @@
-// Package usage is how a gateway tells the operator's meter what it carried.
+// Package usage is how a gateway tells the operator's meter what it carried: octets
+// that of the packet network, calls and short messages that of SIP.
 // Counts are cumulative, so a report may be lost, repeated or overtaken
 // without harm. What the counts are worth is not decided here.
 package usage
@@ -6,6 +7,7 @@ package usage
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/grpc"
@@ -16,7 +18,8 @@ import (
 	pb "campanile.network/wire/corepb"
 )
 
-// Record is the state of one segment of one PDN session. Octets are inner IP
+// Record is the state of one segment: of one PDN session, or of a registration of
+// GSM. Octets are inner IP
 // octets, header included: uplink what arrived from the tower, downlink what was
 // sent to it.
 type Record struct {
@@ -34,6 +37,9 @@ type Record struct {
 	// the packet network. The tower has brought it all the same.
 	Lost, LostPackets uint64
 	Classes           []Class // what of it is to be rated apart
+
+	Voice    time.Duration // of calls within the segment, milliseconds
+	Messages uint64        // short messages from and to the phone within it
 }
 
 // Terms say what a class of service is called and whose it is to pay.
@@ -63,10 +69,12 @@ type Sink interface {
 	Report(context.Context, []Record) error
 }
 
-// maxRecords bounds one report, maxClasses one record.
+// maxRecords bounds one report, maxClasses one record; maxVoice is what a
+// time.Duration holds, in milliseconds.
 const (
 	maxRecords = 4096
 	maxClasses = 16
+	maxVoice   = math.MaxInt64 / 1_000_000
 )
 
 // Register serves s over gRPC.
@@ -84,7 +92,7 @@ func (s *server) Report(ctx context.Context, m *pb.UsageReport) (*pb.UsageReply,
 	records := make([]Record, len(m.Records))
 	for i, r := range m.Records {
 		records[i] = Record{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, TEID: id.TEID(r.Teid), UL: r.UlOctets, DL: r.DlOctets, ULPackets: r.UlPackets,
-			DLPackets: r.DlPackets, Closed: r.Closed, At: time.UnixMilli(r.AtUnixMs), Lost: r.LostOctets, LostPackets: r.LostPackets}
+			DLPackets: r.DlPackets, Closed: r.Closed, At: time.UnixMilli(r.AtUnixMs), Lost: r.LostOctets, LostPackets: r.LostPackets, Messages: r.Messages, Voice: time.Duration(min(r.VoiceMs, maxVoice)) * time.Millisecond}
 		for _, c := range r.Classes[:min(len(r.Classes), maxClasses)] {
 			if len(c.Name) > MaxName {
 				return nil, status.Errorf(codes.InvalidArgument, "usage: a name of %d octets, at most %d", len(c.Name), MaxName)
@@ -112,7 +120,7 @@ func (c *Client) Report(ctx context.Context, records []Record) error {
 		for i, r := range records[:n] {
 			m.Records[i] = &pb.UsageRecord{Session: r.Session, Ticket: r.Ticket, Segment: r.Segment, Teid: uint32(r.TEID), UlOctets: r.UL, DlOctets: r.DL,
 				UlPackets: r.ULPackets, DlPackets: r.DLPackets, Closed: r.Closed, AtUnixMs: r.At.UnixMilli(),
-				LostOctets: r.Lost, LostPackets: r.LostPackets}
+				LostOctets: r.Lost, LostPackets: r.LostPackets, Messages: r.Messages, VoiceMs: uint64(max(0, r.Voice.Milliseconds()))}
 			for _, c := range r.Classes {
 				m.Records[i].Classes = append(m.Records[i].Classes, &pb.ServiceClass{Class: uint32(c.Class), UlOctets: c.UL, DlOctets: c.DL, Name: c.Name, Free: c.Free, RatingGroup: c.Group})
 			}

@@ -59,7 +59,7 @@ func newHome(o Options, serving proof.OperatorKey) (*testHome, error) {
 	h := &testHome{serving: serving, alg: milenage.New(o.K, o.OPc), open: map[home.ChallengeID]open{},
 		profile: home.Profile{APN: apn, QCI: 9, ARP: 8, AMBRUL: 50 * id.Mbps, AMBRDL: 100 * id.Mbps}}
 	t := proof.Ticket{ChainID: chainID, Home: proof.OperatorKey{3}, Node: node.Public(), Serving: serving, Class: proof.Proven,
-		NotBefore: now, NotAfter: now.Add(ticketLife), ByteCap: 1 << 40}
+		NotBefore: now, NotAfter: now.Add(ticketLife), Cap: proof.Carried{Bytes: 1 << 40}}
 	for i := range h.tickets {
 		t.ID = proof.TicketID{byte(i >> 8), byte(i)}
 		if h.tickets[i], err = t.Sign(node); err != nil {

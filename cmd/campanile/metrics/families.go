@@ -145,20 +145,22 @@ func (o out) meter(v meter.View) {
 		k := t.Tower.String()
 		for _, c := range []struct {
 			by     string
-			octets meter.Octets
+			octets meter.Counts
 		}{{"gateway", t.Gateway}, {"tower", t.Measured}} {
 			o.counter("billing_octets", "Inner IP octets as gateway and tower counted them.", c.octets.UL, "by", c.by, "direction", "uplink", "tower", k)
 			o.counter("billing_octets", "Inner IP octets as gateway and tower counted them.", c.octets.DL, "by", c.by, "direction", "downlink", "tower", k)
 		}
-		o.counter("billing_counted_octets", "Octets that count: arrived, under a ticket.", t.Counted, "tower", k)
-		o.gauge("billing_lag_octets", "Octets that count and are in no voucher yet.", float64(t.Lag), "tower", k)
+		o.counter("billing_counted_octets", "Octets that count: arrived, under a ticket.", t.Counted.Bytes, "tower", k)
+		o.counter("billing_counted_voice_seconds", "Seconds of calls that count.", t.Counted.VoiceMs/1000, "tower", k)
+		o.counter("billing_counted_messages", "Short messages that count.", t.Counted.Messages, "tower", k)
+		o.gauge("billing_lag_octets", "Octets that count and are in no voucher yet.", float64(t.Lag.Bytes), "tower", k)
 		o.gauge("billing_voucher_number", "Number of the newest voucher in its channel.", float64(t.Seq), "tower", k)
 		o.gauge("billing_voucher_seen_number", "Number of the newest voucher the tower has confirmed.", float64(t.Seen), "tower", k)
 		o.gauge("billing_tower_linked", "1: the tower's agent is connected.", bit(t.Connected), "tower", k)
 		o.gauge("billing_trouble", "1: something stands in the way of signing vouchers.", bit(t.Trouble != ""), "tower", k)
 	}
 	for _, u := range v.Unsettled {
-		o.counter("billing_unsettled_octets", "Octets nobody is charged for, by reason.", u.Octets.UL+u.Octets.DL, "reason", string(u.Reason))
+		o.counter("billing_unsettled_octets", "Octets nobody is charged for, by reason.", u.Counts.Sum(), "reason", string(u.Reason))
 	}
 }
 

@@ -55,7 +55,7 @@ func everything() Sources {
 		HSS:     func() hss.Stats { return hss.Stats{Challenges: 3} },
 		Gateway: func() gateway.Stats { return g },
 		Meter: func() meter.View {
-			return meter.View{Towers: []meter.TowerView{{Tower: tower, Gateway: meter.Octets{UL: 10, DL: 20}, Lag: 4096, Seq: 8}}, Unsettled: []meter.Unsettled{{Reason: "no ticket"}}}
+			return meter.View{Towers: []meter.TowerView{{Tower: tower, Gateway: meter.Counts{UL: 10, DL: 20}, Lag: proof.Carried{Bytes: 4096}, Seq: 8}}, Unsettled: []meter.Unsettled{{Reason: "no ticket"}}}
 		},
 		Agent: func() agent.View { return agent.View{Connected: true, Unpaid: 77} },
 		Relay: func() relay.Stats { return relay.Stats{ENBs: 1, Dropped: map[relay.Drop]uint64{relay.Malformed: 1}} },

@@ -92,7 +92,7 @@ func (p payer) Channel(op proof.OperatorKey, tower proof.TowerKey) (meter.Channe
 	if !ok || c.State != ledger.ChannelOpen {
 		return meter.Channel{}, false
 	}
-	return meter.Channel{ID: c.ID, PricePerGB: c.PricePerGB, Reserve: c.Reserve, Seq: c.Seq, Bytes: c.Bytes, Promised: c.Promised}, true
+	return meter.Channel{ID: c.ID, Prices: c.Prices, Reserve: c.Reserve, Seq: c.Seq, Carried: c.Carried, Promised: c.Promised}, true
 }
 
 func (p payer) Tower(k proof.TowerKey) bool {

@@ -33,7 +33,7 @@ func TestWhoseTicketIsBelieved(t *testing.T) {
 		"another's":        {node, self, proof.OperatorKey{2}, false},
 	} {
 		b, err := proof.Ticket{ChainID: "c", Home: c.home, Node: c.signer.Public(), Serving: c.serving, Class: proof.Proven,
-			NotBefore: time.Unix(1000, 0), NotAfter: time.Unix(2000, 0), ByteCap: 1}.Sign(c.signer)
+			NotBefore: time.Unix(1000, 0), NotAfter: time.Unix(2000, 0), Cap: proof.Carried{Bytes: 1}}.Sign(c.signer)
 		if err != nil {
 			t.Fatal(err)
 		}

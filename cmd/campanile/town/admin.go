@@ -224,8 +224,13 @@ func (a *admin) RegisterTower(ctx context.Context, q *pb.RegisterTowerRequest) (
 		}
 		tower.Cells = append(tower.Cells, id.ECGI{PLMN: tower.ENB.PLMN, ECI: eci})
 	}
-	if tower.PricePerGB, err = proof.ParseAmount(q.PricePerGb); err != nil {
-		return nil, wrong("price: %v", err)
+	for _, p := range []struct {
+		of        *proof.Amount
+		per, text string
+	}{{&tower.Prices.PerGB, "GB", q.PricePerGb}, {&tower.Prices.PerMinute, "minute", cmp.Or(q.PricePerMinute, "0")}, {&tower.Prices.PerMessage, "message", cmp.Or(q.PricePerMessage, "0")}} {
+		if *p.of, err = proof.ParseAmount(p.text); err != nil {
+			return nil, wrong("price per %s: %v", p.per, err)
+		}
 	}
 	reserve := proof.Amount{}
 	if q.Reserve != "" {
@@ -270,7 +275,8 @@ func (a *admin) ListTowers(context.Context, *pb.ListTowersRequest) (*pb.ListTowe
 	}
 	out := &pb.ListTowersReply{}
 	for _, w := range a.t.model.Towers() {
-		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.PricePerGB.String(), OnAir: air[w.Key], Reserve: "0", Paid: "0", Health: newest(linked[w.Key], w.Health)}
+		r := &pb.Tower{Key: w.Key.String(), Name: w.Name, Enb: w.ENB.String(), Owner: string(w.Owner), PricePerGb: w.Prices.PerGB.String(), PricePerMinute: w.Prices.PerMinute.String(), PricePerMessage: w.Prices.PerMessage.String(),
+			OnAir: air[w.Key], Reserve: "0", Paid: "0", Health: newest(linked[w.Key], w.Health)}
 		if c, ok := a.t.model.ChannelBetween(a.t.operatorKey, w.Key); ok {
 			r.Channel, r.Reserve, r.Paid = c.ID, c.Reserve.String(), c.Paid.String()
 		}

@@ -56,13 +56,15 @@ type NetworkConfig struct {
 
 // TowerConfig is the tower of this machine.
 type TowerConfig struct {
-	Name       string          `toml:"name"`
-	ENB        string          `toml:"enb" comment:"Global eNB id, PLMN-kind-number."`
-	Cell       uint32          `toml:"cell" comment:"E-UTRAN cell identity, 28 bits; of a macro eNB the upper 20 are the eNB id."`
-	TAC        uint16          `toml:"tac" comment:"Tracking area code."`
-	PricePerGB string          `toml:"price_per_gb" comment:"What the tower takes for 10^9 octets, in abell (10^18 abell are one BELL)."`
-	Reserve    string          `toml:"reserve" comment:"What the operator locks for this tower when it joins, in abell."`
-	ClaimEvery config.Duration `toml:"claim_every" comment:"What the tower has earned is claimed to its owner's account so often; \"0s\": by campanile claim or in the console."`
+	Name            string          `toml:"name"`
+	ENB             string          `toml:"enb" comment:"Global eNB id, PLMN-kind-number."`
+	Cell            uint32          `toml:"cell" comment:"E-UTRAN cell identity, 28 bits; of a macro eNB the upper 20 are the eNB id."`
+	TAC             uint16          `toml:"tac" comment:"Tracking area code."`
+	PricePerGB      string          `toml:"price_per_gb" comment:"What the tower takes for 10^9 octets, in abell (10^18 abell are one BELL)."`
+	PricePerMinute  string          `toml:"price_per_minute" comment:"The same for a minute of voice of a GSM phone at it ..."`
+	PricePerMessage string          `toml:"price_per_message" comment:"... and for a short message."`
+	Reserve         string          `toml:"reserve" comment:"What the operator locks for this tower when it joins, in abell."`
+	ClaimEvery      config.Duration `toml:"claim_every" comment:"What the tower has earned is claimed to its owner's account so often; \"0s\": by campanile claim or in the console."`
 }
 
 // RadioConfig says what is on the air.
@@ -89,7 +91,9 @@ type AgentConfig struct {
 type HSSConfig struct {
 	Listen         string          `toml:"listen" comment:"gRPC for serving networks, mutual TLS."`
 	TicketValidity config.Duration `toml:"ticket_validity"`
-	TicketOctets   uint64          `toml:"ticket_octets" comment:"How much one ticket stands for."`
+	TicketOctets   uint64          `toml:"ticket_octets" comment:"How much one ticket stands for: octets,"`
+	TicketMinutes  uint64          `toml:"ticket_minutes" comment:"minutes of voice of GSM phones,"`
+	TicketMessages uint64          `toml:"ticket_messages" comment:"and their short messages."`
 }
 
 // BillingConfig is the meter and the tower's link.
@@ -136,12 +140,12 @@ func DefaultConfig() Config {
 		Role:    "up",
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
-			PricePerGB: "500000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
+			PricePerGB: "500000000000000000", PricePerMinute: "10000000000000000", PricePerMessage: "1000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
 		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME:     defaultMME(),
 		Gateway: defaultGateway(),
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
-		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30},
+		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30, TicketMinutes: 600, TicketMessages: 1000},
 		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
 		Chain:   ChainConfig{BlockInterval: config.Duration(time.Second), GRPC: "127.0.0.1:9090"},
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
@@ -179,7 +183,8 @@ type settings struct {
 	enb                                      id.GlobalENBID
 	cell                                     id.ECGI
 	tai                                      id.TAI
-	price, reserve                           proof.Amount
+	prices                                   proof.Prices
+	reserve                                  proof.Amount
 	mme, gateway, agentRadio, agentCore, eNB netip.Addr
 	public                                   netip.Addr // of the agent's core side, behind a NAT
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
@@ -222,7 +227,7 @@ func (c *Config) resolve() (s settings, err error) {
 	for _, a := range []struct {
 		key, text string
 		into      *proof.Amount
-	}{{"tower.price_per_gb", c.Tower.PricePerGB, &s.price}, {"tower.reserve", c.Tower.Reserve, &s.reserve}} {
+	}{{"tower.price_per_gb", c.Tower.PricePerGB, &s.prices.PerGB}, {"tower.price_per_minute", c.Tower.PricePerMinute, &s.prices.PerMinute}, {"tower.price_per_message", c.Tower.PricePerMessage, &s.prices.PerMessage}, {"tower.reserve", c.Tower.Reserve, &s.reserve}} {
 		if *a.into, err = proof.ParseAmount(a.text); err != nil {
 			return s, bad(a.key, err, "write whole abell in quotes")
 		}

@@ -53,7 +53,7 @@ func (t *Town) tellVouchers(ctx context.Context) error {
 			last := known[v.Tower]
 			known[v.Tower] = v
 			if v.Seq > last.Seq {
-				t.add("voucher", fmt.Sprintf("voucher %d to tower %s: %s for %d octets", v.Seq, v.Tower.Short(), bell(v.Amount), v.Billed))
+				t.add("voucher", fmt.Sprintf("voucher %d to tower %s: %s for %v", v.Seq, v.Tower.Short(), bell(v.Amount), v.Billed))
 			}
 			if v.Trouble != last.Trouble && v.Trouble != "" {
 				t.logEvent("trouble", "tower "+v.Tower.Short()+": "+v.Trouble)

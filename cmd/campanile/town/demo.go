@@ -156,7 +156,7 @@ func (t *Town) counted(ctx context.Context, r *DemoResult) error {
 			r.CountedGatewayUL, r.CountedGatewayDL = v.Gateway.UL, v.Gateway.DL
 			own := t.agent.Snapshot()
 			r.CountedTowerUL, r.CountedTowerDL = own.UL, own.DL
-			if v.Open == 0 && v.Lag == 0 && v.Seq > 0 && v.Seen == v.Seq {
+			if v.Open == 0 && v.Lag == (proof.Carried{}) && v.Seq > 0 && v.Seen == v.Seq {
 				r.VoucherSeq = v.Seq
 				return r.equal()
 			}

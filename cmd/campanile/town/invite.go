@@ -344,7 +344,7 @@ func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) error {
 		r.Next = append(r.Next, "copy keys/operator from the main home to "+keyFile(r.Home, "operator")+" by a safe way, mode 0600: "+r.Role+" signs with it")
 	case "enb-agent":
 		sign := keyproof.Sign(own.Ed25519(), keyproof.Tower, i.ChainID, i.Owner)
-		line := fmt.Sprintf("campanile tower register %q --key %s --proof %x --enb %s --cell %d --price %s", c.Tower.Name, r.Key, sign, c.Tower.ENB, c.Tower.Cell, c.Tower.PricePerGB)
+		line := fmt.Sprintf("campanile tower register %q --key %s --proof %x --enb %s --cell %d --price %s --price-per-minute %s --price-per-message %s", c.Tower.Name, r.Key, sign, c.Tower.ENB, c.Tower.Cell, c.Tower.PricePerGB, c.Tower.PricePerMinute, c.Tower.PricePerMessage)
 		r.Next = append(r.Next, "the operator runs in the main home (the line is kept in "+c.path(registerFile)+"):\n          "+line)
 		return os.WriteFile(c.path(registerFile), []byte(line+"\n"), 0o600)
 	}

@@ -188,7 +188,7 @@ func hang(ctx context.Context) error {
 
 func promisedOffChain(w *Town) (octets uint64) {
 	for _, v := range w.accounts() {
-		octets += v.Billed
+		octets += v.Billed.Bytes
 	}
 	return octets
 }
@@ -204,7 +204,7 @@ func channel(t *testing.T, w *Town) channelState {
 	if !ok {
 		t.Fatal("no channel")
 	}
-	return channelState{c.Paid, c.Bytes}
+	return channelState{c.Paid, c.Carried.Bytes}
 }
 
 // Every role in a process of its own, all on their own sockets: the same job.
@@ -234,7 +234,7 @@ func TestRolesApart(t *testing.T) {
 	ul, dl := p.Counted()
 	eventually(t, ctx, "equal counts in a voucher", func() bool {
 		for _, v := range parts["billing"].accounts() {
-			return v.Open == 0 && v.Lag == 0 && v.Gateway.UL == ul && v.Gateway.DL == dl && v.Measured == v.Gateway
+			return v.Open == 0 && v.Lag == (proof.Carried{}) && v.Gateway.UL == ul && v.Gateway.DL == dl && v.Measured == v.Gateway
 		}
 		return false
 	})

@@ -48,7 +48,7 @@ func (t *Town) register(ctx context.Context) error {
 // registerTower enters the tower, or what the configuration now says otherwise
 // of it.
 func (t *Town) registerTower(ctx context.Context) error {
-	want := ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: []id.ECGI{t.set.cell}, PricePerGB: t.set.price}
+	want := ledger.Tower{Name: t.cfg.Tower.Name, ENB: t.set.enb, Cells: []id.ECGI{t.set.cell}, Prices: t.set.prices}
 	have, ok := t.model.Tower(t.keys.tower.Public())
 	if !ok {
 		if err := t.chainReady(ctx); err != nil {
@@ -57,11 +57,11 @@ func (t *Town) registerTower(ctx context.Context) error {
 		_, err := t.chain.RegisterTower(ctx, t.owner, t.keys.tower, want)
 		return err
 	}
-	if have.Name == want.Name && have.ENB == want.ENB && slices.Equal(have.Cells, want.Cells) && have.PricePerGB == want.PricePerGB {
+	if have.Name == want.Name && have.ENB == want.ENB && slices.Equal(have.Cells, want.Cells) && have.Prices == want.Prices {
 		return nil
 	}
-	if have.PricePerGB != want.PricePerGB {
-		t.log.Info("a tower's new price holds for channels opened from now on", "was", bell(have.PricePerGB), "is", bell(want.PricePerGB))
+	if have.Prices != want.Prices {
+		t.log.Info("a tower's new prices hold for channels opened from now on", "was", have.Prices, "is", want.Prices)
 	}
 	want.Key, want.Shares = have.Key, have.Shares
 	if err := t.chainReady(ctx); err != nil {
@@ -79,7 +79,7 @@ func (t *Town) registerOperator(ctx context.Context) error {
 	}
 	o := ledger.Operator{Name: t.cfg.Network.Name, PLMNs: []id.PLMN{t.set.plmn},
 		Nodes:  []ledger.HSSNode{{Key: t.hssKey, HPKE: priv.PublicKey().Bytes(), Endpoint: t.cfg.HSS.Listen}},
-		Prices: []ledger.Price{{Class: proof.Proven, PerGB: t.set.price}}}
+		Prices: []ledger.Price{{Class: proof.Proven, PerGB: t.set.prices.PerGB}}}
 	for _, r := range t.cfg.Network.Ranges {
 		o.Ranges = append(o.Ranges, ledger.Range(r))
 	}

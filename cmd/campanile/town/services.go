@@ -134,11 +134,11 @@ func (t *Town) sayServices(say func(name, format string, args ...any)) {
 	for _, s := range services {
 		if s.Terms == (usage.Terms{}) {
 			if len(services) > 1 {
-				say("services", "all else: %d octets up, %d down, charged to tickets", s.Octets.UL, s.Octets.DL)
+				say("services", "all else: %d octets up, %d down, charged to tickets", s.Counts.UL, s.Counts.DL)
 			}
 			continue
 		}
-		say("services", "%s: %d octets up, %d down, %s", s.Name, s.Octets.UL, s.Octets.DL, sayTerms(s.Terms))
+		say("services", "%s: %d octets up, %d down, %s", s.Name, s.Counts.UL, s.Counts.DL, sayTerms(s.Terms))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"campanile.network/gateway/datapath"
 	"campanile.network/internal/config"
 	"campanile.network/sdr/sim"
+	"campanile.network/wire/proof"
 	"campanile.network/wire/usage"
 )
 
@@ -179,13 +180,13 @@ func TestFreeService(t *testing.T) {
 	}
 	eventually(t, ctx, "everything in a voucher", func() bool {
 		for _, v := range w.accounts() {
-			return v.Open == 0 && v.Lag == 0 && v.Counted == free+paid+rest && v.Billed == v.Counted && v.Measured.Sum() == v.Counted
+			return v.Open == 0 && v.Lag == (proof.Carried{}) && v.Counted.Bytes == free+paid+rest && v.Billed.Bytes == v.Counted.Bytes && v.Measured.Sum() == v.Counted.Bytes
 		}
 		return false
 	})
 	got := map[string][2]uint64{}
 	for _, s := range w.meter.Snapshot().Services {
-		got[s.Name] = [2]uint64{s.Octets.UL, s.Octets.DL}
+		got[s.Name] = [2]uint64{s.Counts.UL, s.Counts.DL}
 	}
 	if want := map[string][2]uint64{"town hall": {ul, dl}, "films": {pul, pdl}, "": {rul, rdl}}; len(got) != 3 || got["films"] != want["films"] || got["town hall"] != want["town hall"] || got[""] != want[""] {
 		t.Errorf("billing has %v, want %v", got, want)
@@ -272,19 +273,19 @@ func TestRedirectedUntilToppedUp(t *testing.T) {
 	}
 	eventually(t, ctx, "everything in a voucher, the page and the way to it as well", func() bool {
 		for _, v := range w.accounts() {
-			return v.Open == 0 && v.Lag == 0 && v.Counted == v.Measured.Sum() && v.Gateway == v.Measured
+			return v.Open == 0 && v.Lag == (proof.Carried{}) && v.Counted.Bytes == v.Measured.Sum() && v.Gateway == v.Measured
 		}
 		return false
 	})
 	for _, u := range w.meter.Snapshot().Unsettled {
-		if u.Octets.Sum() != 0 {
+		if u.Counts.Sum() != 0 {
 			t.Errorf("nobody pays for %+v", u)
 		}
 	}
 	care := uint64(0)
 	for _, s := range w.meter.Snapshot().Services {
 		if s.Name == "self-care" && s.Free {
-			care = s.Octets.Sum()
+			care = s.Counts.Sum()
 		}
 	}
 	if care < ul+dl {

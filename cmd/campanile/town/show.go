@@ -164,7 +164,7 @@ func (t *Town) state(b *balances) console.State {
 	}
 	view := t.meter.Snapshot()
 	for _, u := range view.Unsettled {
-		s.Unsettled = append(s.Unsettled, console.Unsettled{Reason: string(u.Reason), Octets: console.Octets{UL: u.Octets.UL, DL: u.Octets.DL}})
+		s.Unsettled = append(s.Unsettled, console.Unsettled{Reason: string(u.Reason), Octets: console.Octets{UL: u.Counts.UL, DL: u.Counts.DL}})
 	}
 	s.Towers, s.Carried = t.showTowers(view)
 	s.Phones = t.showPhones()
@@ -204,9 +204,10 @@ func (t *Town) showTowers(view meter.View) (out []console.Tower, carried console
 		e, on := air[w.Key]
 		v := tally[w.Key]
 		r := console.Tower{Key: w.Key, Name: w.Name, ENB: w.ENB.String(), OnAir: on, Since: e.Since, Notice: e.Notice, Linked: v.Connected,
-			Self: w.Owner == t.owner.Address(), Phones: e.UEs, PricePerGB: w.PricePerGB, Tally: console.Tally{
+			Self: w.Owner == t.owner.Address(), Phones: e.UEs, PricePerGB: w.Prices.PerGB, PricePerMinute: w.Prices.PerMinute, PricePerMessage: w.Prices.PerMessage, Tally: console.Tally{
 				Gateway: console.Octets{UL: v.Gateway.UL, DL: v.Gateway.DL}, Tower: console.Octets{UL: v.Measured.UL, DL: v.Measured.DL},
-				Counted: v.Counted, Billed: v.Billed, Lag: v.Lag, Window: window(v.Counted), Seq: v.Seq, Seen: v.Seen, Amount: v.Amount, Trouble: v.Trouble}}
+				Counted: v.Counted.Bytes, VoiceMs: v.Counted.VoiceMs, Messages: v.Counted.Messages,
+				Billed: v.Billed.Bytes, Lag: v.Lag.Bytes, Window: window(v.Counted.Bytes), Seq: v.Seq, Seen: v.Seen, Amount: v.Amount, Trouble: v.Trouble}}
 		r.Radio, r.Told = showRadio(v.Radio), showTold(w.Health)
 		if !on {
 			r.Reason = "no eNB has connected as this tower yet"

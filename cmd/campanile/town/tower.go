@@ -142,5 +142,5 @@ func (p payee) Channel(n uint64) (agent.Channel, bool) {
 	if !ok {
 		return agent.Channel{}, false
 	}
-	return agent.Channel{ID: c.ID, Payer: c.Operator, Tower: proof.TowerKey(c.Tower), PricePerGB: c.PricePerGB, Reserve: c.Reserve, Bytes: c.Bytes, Open: c.State == ledger.ChannelOpen}, true
+	return agent.Channel{ID: c.ID, Payer: c.Operator, Tower: proof.TowerKey(c.Tower), Prices: c.Prices, Reserve: c.Reserve, Bytes: c.Carried.Bytes, Open: c.State == ledger.ChannelOpen}, true
 }

@@ -218,7 +218,7 @@ func TestChangedConfig(t *testing.T) {
 	second := start(t, ctx, c, core()[:5])
 	tower, _ := second.model.Tower(second.keys.tower.Public())
 	op, _ := second.model.OperatorByKey(second.keys.operator.Public())
-	if tower.Name != "second" || tower.PricePerGB.String() != "7" || op.Name != "Town" || tower.Version != 2 || op.Version != 2 {
+	if tower.Name != "second" || tower.Prices.PerGB.String() != "7" || op.Name != "Town" || tower.Version != 2 || op.Version != 2 {
 		t.Errorf("%+v\n%+v", tower, op)
 	}
 }

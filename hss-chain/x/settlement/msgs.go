@@ -68,7 +68,7 @@ func (k msgServer) OpenChannel(ctx context.Context, m *MsgOpenChannel) (*MsgOpen
 	}
 	c := Channel{
 		ID: id, Payer: text, OperatorKey: o.Key, TowerKey: t.Key, Owner: t.Owner,
-		PricePerGB: t.PricePerGB, Shares: t.Shares,
+		Prices: t.Prices, Shares: t.Shares,
 		Reserve: math.ZeroInt(), Paid: math.ZeroInt(), Promised: math.ZeroInt(), Returned: math.ZeroInt(),
 		State: ChannelOpen, Root: make([]byte, 32),
 	}

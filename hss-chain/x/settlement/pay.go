@@ -37,12 +37,13 @@ func (k Keeper) accept(ctx context.Context, c *Channel, signed []byte) (paid mat
 	if !amount.GT(c.Promised) {
 		return paid, errorsmod.Wrapf(ErrNothingNew, "%v after %v in channel %d", amount, c.Promised, c.ID)
 	}
-	c.Promised, c.Seq, c.Bytes, c.Root = amount, v.Seq, v.Bytes, v.Root[:]
+	c.Promised, c.Seq, c.Root = amount, v.Seq, v.Root[:]
+	c.Carried = Carried{Bytes: v.Bytes, VoiceMs: v.VoiceMs, Messages: v.Messages}
 	if paid, err = k.pay(ctx, c); err != nil {
 		return paid, err
 	}
 	return paid, sdkCtx.EventManager().EmitTypedEvent(&EventSettled{
-		Channel: c.ID, Seq: c.Seq, Bytes: c.Bytes, Promised: c.Promised.String(), Paid: paid.String(),
+		Channel: c.ID, Seq: c.Seq, Carried: c.Carried, Promised: c.Promised.String(), Paid: paid.String(),
 	})
 }
 

@@ -77,7 +77,7 @@ func newWorld(t failer) *world {
 	w.registry = registry{
 		operators: map[string]subscriber.Operator{string(payer): {Account: payerText, Key: public[:]}},
 		towers: map[string]tower.Tower{string(w.tower): {
-			Key: w.tower, Owner: ownerText, PricePerGB: math.NewInt(7),
+			Key: w.tower, Owner: ownerText, Prices: tower.Prices{PerGB: math.NewInt(7), PerMinute: math.NewInt(2), PerMessage: math.NewInt(3)},
 			Shares: []tower.Share{{Address: ownerText, Weight: 2}, {Address: friendText, Weight: 1}},
 		}},
 	}

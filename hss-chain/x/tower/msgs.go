@@ -31,7 +31,7 @@ func (k msgServer) RegisterTower(ctx context.Context, m *MsgRegisterTower) (*Msg
 	}
 	t := Tower{
 		Key: m.Key, Owner: owner, Name: m.Name, ENB: m.ENB, Cells: m.Cells, Shares: m.Shares,
-		PricePerGB: m.PricePerGB, Version: 1,
+		Prices: m.Prices, Version: 1,
 	}
 	if err := t.validate(k.addresses); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (k msgServer) UpdateTower(ctx context.Context, m *MsgUpdateTower) (*MsgUpda
 	}
 	t := Tower{
 		Key: old.Key, Owner: owner, Name: m.Name, ENB: m.ENB, Cells: m.Cells, Shares: m.Shares,
-		PricePerGB: m.PricePerGB, Version: old.Version + 1, Health: old.Health,
+		Prices: m.Prices, Version: old.Version + 1, Health: old.Health,
 	}
 	if err := t.validate(k.addresses); err != nil {
 		return nil, err

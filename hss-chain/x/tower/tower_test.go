@@ -42,7 +42,7 @@ func (w *world) register(n byte, change ...func(*MsgRegisterTower)) error {
 	m := &MsgRegisterTower{
 		Owner: name(n), Key: public[:], KeyProof: keyproof.Sign(key(n).Ed25519(), keyproof.Tower, xtest.ChainID, name(n)),
 		Name: "roof", ENB: GlobalENB{PLMN: "00101", Type: ENBMacro, Value: uint32(n)},
-		Cells: []Cell{{PLMN: "00101", ECI: uint32(n)<<8 | 1}}, PricePerGB: math.NewInt(9),
+		Cells: []Cell{{PLMN: "00101", ECI: uint32(n)<<8 | 1}}, Prices: Prices{PerGB: math.NewInt(9), PerMinute: math.NewInt(2), PerMessage: math.NewInt(3)},
 	}
 	for _, c := range change {
 		c(m)
@@ -58,7 +58,7 @@ func (w *world) update(owner, n byte, value uint32) error {
 	return w.Do(func(ctx context.Context) error {
 		_, err := w.msgs.UpdateTower(ctx, &MsgUpdateTower{
 			Owner: name(owner), Key: public[:], Name: "roof", ENB: GlobalENB{PLMN: "00101", Type: ENBMacro, Value: value},
-			Cells: []Cell{{PLMN: "00101", ECI: value << 8}}, PricePerGB: math.NewInt(10),
+			Cells: []Cell{{PLMN: "00101", ECI: value << 8}}, Prices: Prices{PerGB: math.NewInt(10), PerMinute: math.NewInt(2), PerMessage: math.NewInt(3)},
 		})
 		return err
 	})
@@ -84,7 +84,7 @@ func TestENBIdentityBelongsToOne(t *testing.T) {
 	check(t, "the id it left", w.register(4, func(m *MsgRegisterTower) { m.ENB.Value, m.Cells[0].ECI = 2, 0x201 }), nil)
 	check(t, "unknown tower", w.update(9, 9, 9), ErrUnknown)
 	r, err := w.queries.Tower(w.Read(), &QueryTowerRequest{ENB: &GlobalENB{PLMN: "00101", Type: ENBMacro, Value: 5}})
-	if err != nil || r.Tower.Version != 2 || r.Tower.PricePerGB.Int64() != 10 || len(r.Tower.Shares) != 1 || r.Tower.Shares[0].Address != name(2) {
+	if err != nil || r.Tower.Version != 2 || r.Tower.Prices.PerGB.Int64() != 10 || len(r.Tower.Shares) != 1 || r.Tower.Shares[0].Address != name(2) {
 		t.Errorf("moved tower is %v, %v", r, err)
 	}
 }
@@ -104,8 +104,8 @@ func TestRefusedTowers(t *testing.T) {
 		"cell of another eNB":      func(m *MsgRegisterTower) { m.Cells[0].ECI = 0x201 },
 		"cell of 29 bits":          func(m *MsgRegisterTower) { m.Cells[0].ECI = 1<<28 | 0x101 },
 		"cell listed twice":        func(m *MsgRegisterTower) { m.Cells = append(m.Cells, m.Cells[0]) },
-		"negative price":           func(m *MsgRegisterTower) { m.PricePerGB = math.NewInt(-1) },
-		"no price":                 func(m *MsgRegisterTower) { m.PricePerGB = math.Int{} },
+		"negative price":           func(m *MsgRegisterTower) { m.Prices.PerMinute = math.NewInt(-1) },
+		"no price":                 func(m *MsgRegisterTower) { m.Prices.PerMessage = math.Int{} },
 		"share of nothing":         func(m *MsgRegisterTower) { m.Shares = []Share{{name(1), 0}} },
 		"share of an unknown":      func(m *MsgRegisterTower) { m.Shares = []Share{{"nobody", 1}} },
 		"two shares of an account": func(m *MsgRegisterTower) { m.Shares = []Share{{name(1), 1}, {name(1), 2}} },

@@ -7,6 +7,7 @@ import (
 
 	"cosmossdk.io/core/address"
 	errorsmod "cosmossdk.io/errors"
+	"cosmossdk.io/math"
 
 	"campanile.network/3gpp/id"
 )
@@ -38,8 +39,13 @@ func (t *Tower) validate(addresses address.Codec) error {
 	if err := t.Health.check(); err != nil {
 		return err
 	}
-	if t.PricePerGB.IsNil() || t.PricePerGB.IsNegative() || t.PricePerGB.BigInt().BitLen() > maxAmountBits {
-		return invalid("price per GB: want 0 or more, below 2^%d", maxAmountBits)
+	for _, p := range []struct {
+		per   string
+		price math.Int
+	}{{"GB", t.Prices.PerGB}, {"minute", t.Prices.PerMinute}, {"message", t.Prices.PerMessage}} {
+		if p.price.IsNil() || p.price.IsNegative() || p.price.BigInt().BitLen() > maxAmountBits {
+			return invalid("price per %s: want 0 or more, below 2^%d", p.per, maxAmountBits)
+		}
 	}
 	if len(t.Shares) == 0 {
 		t.Shares = []Share{{Address: t.Owner, Weight: 1}}
