@@ -138,6 +138,8 @@ type Options struct {
 	Barred    func(Sender) bool // nil: nobody is; these are refused as senders
 	Dial      DialPlan
 
+	National bool // long texts may be written with national tables, which not every phone has
+
 	Zone   *time.Location // of time stamps; nil: UTC
 	Limits Limits
 	Logger *slog.Logger // nil discards
@@ -188,3 +190,7 @@ type Refused struct {
 }
 
 func (e *Refused) Error() string { return e.Why }
+
+func refuse(c sms.RPCause, f sms.FailureCause, why string) error {
+	return &Refused{c, sms.Some(f), why}
+}
