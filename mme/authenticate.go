@@ -157,7 +157,7 @@ func homeRefused(err error) error {
 	switch home.CodeOf(err) {
 	case home.UnknownSubscriber:
 		return refuse(eps.EMMCauseEPSServicesAndNonEPSServicesNotAllowed, err)
-	case home.ForeignRange, home.Barred, home.NotAuthorised:
+	case home.ForeignRange, home.Barred, home.NotAuthorised, home.NotSubscribed: // the last: a SIM of GSM (TS 33.401 §6.1.1)
 		return refuse(eps.EMMCauseNoSuitableCellsInTrackingArea, err)
 	case home.WrongRES, home.ResyncFailed:
 		return refuseSIM(err)

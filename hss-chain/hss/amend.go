@@ -23,7 +23,12 @@ func (h *HSS) Profile(imsi id.IMSI) (home.Profile, bool) {
 // Amend seals a subscription with another profile and gives the hash and the epoch
 // that the operator then enters on the ledger. Until it has, the profile of before is
 // served; both blobs are kept, and the ledger tells which counts, also after a restart.
+// A number that is another's is home.ErrNumberTaken.
 func (h *HSS) Amend(imsi id.IMSI, p home.Profile) (hash [32]byte, epoch uint64, err error) {
+	return h.amend(imsi, func(s *Subscription) { s.Profile = p })
+}
+
+func (h *HSS) amend(imsi id.IMSI, change func(*Subscription)) (hash [32]byte, epoch uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.byIMSI[imsi]
@@ -32,8 +37,8 @@ func (h *HSS) Amend(imsi id.IMSI, p home.Profile) (hash [32]byte, epoch uint64, 
 	}
 	s = h.current(s)
 	now := s.Subscription
-	now.Profile = p
-	if err := now.check(); err != nil {
+	change(&now)
+	if err := errors.Join(now.check(), h.numbers.free(now.Profile.MSISDN, s.id)); err != nil {
 		return hash, 0, err
 	}
 	epoch, key, err := h.currentEpoch()
@@ -44,8 +49,18 @@ func (h *HSS) Amend(imsi id.IMSI, p home.Profile) (hash [32]byte, epoch uint64, 
 	if err != nil {
 		return hash, 0, err
 	}
-	s.next = blob
-	return BlobHash(blob), epoch, h.store.putNext(s.id, blob)
+	if err := h.store.putNext(s.id, blob); err != nil {
+		return hash, 0, err
+	}
+	h.wait(s, blob, now.Profile.MSISDN)
+	return BlobHash(blob), epoch, nil
+}
+
+// wait keeps a blob, with its number, until the ledger names it.
+func (h *HSS) wait(s *subscriber, blob []byte, number id.MSISDN) {
+	unset(h.numbers.waiting, s.nextNumber, s.id)
+	set(h.numbers.waiting, number, s.id)
+	s.next, s.nextNumber = blob, number
 }
 
 // current is the subscriber under the blob that the ledger names, if that is the one

@@ -28,12 +28,12 @@ func TestSubscriptionWithFurtherAPNs(t *testing.T) {
 	} {
 		change(&s.Profile)
 		b := s.append(nil)
-		got, err := parseSubscription(b)
+		got, err := parseSubscription(blobVersion, b)
 		if err != nil || !reflect.DeepEqual(got.Profile, s.Profile) {
 			t.Errorf("%+v, %v\nwant %+v", got.Profile, err, s.Profile)
 		}
 		for n := range b {
-			if _, err := parseSubscription(b[:n]); err == nil && n != plain {
+			if _, err := parseSubscription(blobVersion, b[:n]); err == nil && n != plain {
 				t.Errorf("%d octets of %d were read", n, len(b))
 			}
 		}

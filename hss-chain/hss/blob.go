@@ -25,16 +25,18 @@ const Array32 SQNProfile = 1
 
 // Subscription is the secret half of a subscription: what a blob holds.
 type Subscription struct {
-	IMSI    id.IMSI
-	K, OPc  secret.Key128
-	SQN     SQNProfile
-	DIF     int64 // clock difference at import, ticks (TS 33.102 §C.1.1.3)
-	Profile home.Profile
+	IMSI      id.IMSI
+	Algorithm Algorithm
+	K, OPc    secret.Key128 // Ki in K, and no OPc, of a card of COMP128
+	App       secret.Key128 // AmendApp's, zero for none
+	SQN       SQNProfile
+	DIF       int64 // clock difference at import, ticks (TS 33.102 §C.1.1.3)
+	Profile   home.Profile
 }
 
 // A blob is
 //
-//	octet 0       version, 1
+//	octet 0       version: 1, or 2 of a card of COMP128 or with a password
 //	octets 1-16   subscriber id
 //	octets 17-24  epoch of the key
 //	octets 25-36  nonce
@@ -42,10 +44,11 @@ type Subscription struct {
 //	              purpose, the operator's key and octets 0-24
 const (
 	blobVersion  = 1
+	blobVersion2 = 2
 	blobHeadLen  = 25
 	blobNonceLen = 12
 	blobPurpose  = "campanile/blob/1"
-	maxBlob      = 512
+	maxBlob      = 1 << 14 // a subscription with home.MaxAPNs has some 9,000 octets
 )
 
 type blobID struct {
@@ -59,7 +62,7 @@ var errBlob = errors.New("blob is malformed")
 func BlobHash(b []byte) [32]byte { return sha256.Sum256(b) }
 
 func blobHead(b []byte) (h blobID, err error) {
-	if len(b) < blobHeadLen+blobNonceLen || len(b) > maxBlob || b[0] != blobVersion {
+	if len(b) < blobHeadLen+blobNonceLen || len(b) > maxBlob || b[0] != blobVersion && b[0] != blobVersion2 {
 		return h, errBlob
 	}
 	return blobID{id.SubscriberID(b[1:17]), binary.BigEndian.Uint64(b[17:25])}, nil
@@ -83,7 +86,7 @@ func sealBlob(k secret.Key256, op proof.OperatorKey, h blobID, s Subscription) (
 	if err != nil {
 		return nil, err
 	}
-	b := append(make([]byte, 0, 256), blobVersion)
+	b := append(make([]byte, 0, 256), s.version())
 	b = append(b, h.id[:]...)
 	b = binary.BigEndian.AppendUint64(b, h.epoch)
 	data := blobData(op, b)
@@ -107,10 +110,21 @@ func openBlob(k secret.Key256, op proof.OperatorKey, b []byte) (Subscription, er
 	if err != nil {
 		return Subscription{}, errors.New("blob was sealed under another key, or changed")
 	}
-	return parseSubscription(plain)
+	return parseSubscription(b[0], plain)
+}
+
+// version is 1 for all that a node of before there was another can read.
+func (s Subscription) version() byte {
+	if s.Algorithm == Milenage && s.App == (secret.Key128{}) {
+		return blobVersion
+	}
+	return blobVersion2
 }
 
 func (s Subscription) append(b []byte) []byte {
+	if s.version() == blobVersion2 {
+		b = append(append(b, byte(s.Algorithm)), s.App[:]...)
+	}
 	text := func(t string) { b = append(append(b, byte(len(t))), t...) }
 	p := s.Profile
 	b = append(b, byte(s.SQN))
@@ -173,8 +187,11 @@ func (c *cursor) apn(name string) home.APN {
 	return a
 }
 
-func parseSubscription(b []byte) (s Subscription, err error) {
+func parseSubscription(version byte, b []byte) (s Subscription, err error) {
 	c := cursor{b: b}
+	if version == blobVersion2 {
+		s.Algorithm, s.App = Algorithm(c.take(1)[0]), secret.Key128(c.take(16))
+	}
 	s.SQN, s.DIF = SQNProfile(c.take(1)[0]), int64(c.u64())
 	s.K, s.OPc = secret.Key128(c.take(16)), secret.Key128(c.take(16))
 	imsi, msisdn, apn := c.text(), c.text(), c.text()
@@ -190,7 +207,7 @@ func parseSubscription(b []byte) (s Subscription, err error) {
 	}
 	s.Profile.APN, s.Profile.QCI, s.Profile.ARP = first.Name, first.QCI, first.ARP
 	s.Profile.AMBRUL, s.Profile.AMBRDL, s.Profile.IPv4 = first.AMBRUL, first.AMBRDL, first.IPv4
-	if c.bad || len(c.b) != 0 || s.SQN != Array32 {
+	if c.bad || len(c.b) != 0 || s.SQN != Array32 || s.Algorithm > COMP128v3 {
 		return s, errBlob
 	}
 	if s.IMSI, err = id.ParseIMSI(imsi); err != nil {
@@ -211,6 +228,10 @@ func (s Subscription) check() error {
 		return errors.New("no IMSI")
 	case s.K == secret.Key128{}:
 		return errors.New("key K is zero")
+	case s.Algorithm > COMP128v3:
+		return fmt.Errorf("%v is unknown", s.Algorithm)
+	case s.Algorithm != Milenage && s.OPc != secret.Key128{}:
+		return fmt.Errorf("a card of %v has no OPc", s.Algorithm)
 	case s.SQN != Array32:
 		return fmt.Errorf("SQN profile %d is unknown", s.SQN)
 	case s.Profile.APN.IsZero():

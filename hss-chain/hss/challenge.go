@@ -19,6 +19,7 @@ const (
 	maxWrong      = 3                // wrong RES that end a challenge
 	maxChallenges = 1 << 16          // alive at once
 	maxForeign    = 1 << 13          // of them, for one operator other than the home
+	maxSIP        = 1 << 15          // of them, of GSM and UMTS: what LTE's phones do not have to share
 	burst         = 8                // challenges for one subscriber at once
 	perSecond     = 1                // and from then on
 )
@@ -26,10 +27,12 @@ const (
 // challenge is a vector on its way.
 type challenge struct {
 	id      home.ChallengeID
+	method  home.Method
 	sub     *subscriber
 	serving proof.OperatorKey
 	plmn    id.PLMN
-	vector  aka.Vector
+	vector  aka.Vector  // of EPS and UMTS; of GSM only its RAND
+	triplet aka.Triplet // of GSM
 	expires time.Time
 	wrong   int
 	resync  bool        // its RAND has been used for a resynchronisation
@@ -40,36 +43,50 @@ type challenge struct {
 func (h *HSS) Challenge(_ context.Context, r home.ChallengeRequest) (home.Challenge, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c, err := h.challenge(r)
+	c, err := h.answer(r)
 	if err != nil {
 		h.stats.Refused++
-		h.o.Log.Debug("challenge refused", logs.IMSI, r.IMSI, logs.Error, err)
+		h.o.Log.Debug("challenge refused", "method", r.Method, logs.IMSI, r.IMSI, logs.Error, err)
 		return home.Challenge{}, err
 	}
 	h.stats.Challenges++
-	return home.Challenge{ID: c.id, RAND: c.vector.RAND, AUTN: c.vector.AUTN, Expires: c.expires}, nil
+	return c, nil
 }
 
-func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
+// answer checks who asks about whom and draws a challenge.
+func (h *HSS) answer(r home.ChallengeRequest) (home.Challenge, error) {
 	now := time.Now()
 	h.forget(now)
 	op, ok := h.o.Registry.OperatorByKey(r.Serving)
 	switch {
 	case !ok:
-		return nil, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
-	case r.Method != home.EPS:
-		return nil, refusal(home.NotSubscribed, "method %v", r.Method)
+		return home.Challenge{}, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
 	case !slices.Contains(op.PLMNs, r.PLMN): // whose K_ASME it would get (TS 33.401 §6.1.2)
-		return nil, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
+		return home.Challenge{}, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
 	}
 	s, err := h.servable(r.IMSI)
 	if err != nil {
+		return home.Challenge{}, err
+	}
+	if r.Method == home.App {
+		return h.appChallenge(s, r.Serving, now)
+	}
+	c, err := h.challenge(s, r, now)
+	if err != nil {
+		return home.Challenge{}, err
+	}
+	return home.Challenge{ID: c.id, RAND: c.vector.RAND, AUTN: c.vector.AUTN, Expires: c.expires}, nil
+}
+
+// challenge draws a challenge of a card, which is kept until it is answered.
+func (h *HSS) challenge(s *subscriber, r home.ChallengeRequest, now time.Time) (*challenge, error) {
+	if err := h.capable(s, r.Method); err != nil {
 		return nil, err
 	}
 	// A foreign operator may use up neither the home's own share nor that of the
 	// operator where the SIM has answered.
 	foreign := r.Serving != h.o.Operator
-	if !s.take(now, foreign && r.Serving != s.at) || len(h.queue) >= maxChallenges || foreign && h.asked[r.Serving] >= maxForeign {
+	if !s.take(now, r.Method, foreign && r.Serving != s.at) || len(h.queue) >= maxChallenges || foreign && h.asked[r.Serving] >= maxForeign || r.Method != home.EPS && h.sip >= maxSIP {
 		return nil, refusal(home.RateLimited, "")
 	}
 	if r.Resync != nil {
@@ -77,19 +94,23 @@ func (h *HSS) challenge(r home.ChallengeRequest) (*challenge, error) {
 			return nil, err
 		}
 	}
-	sqn, err := h.nextSQN(s)
-	if err != nil {
+	c := &challenge{method: r.Method, sub: s, serving: r.Serving, plmn: r.PLMN, expires: now.Add(lifetime)}
+	rand.Read(c.id[:])
+	if err := h.draw(c); err != nil {
 		return nil, err
 	}
-	c := &challenge{sub: s, serving: r.Serving, plmn: r.PLMN, expires: now.Add(lifetime)}
-	var nonce aka.RAND
-	rand.Read(nonce[:])
-	rand.Read(c.id[:])
-	c.vector = aka.Generate(s.cipher, nonce, sqn, aka.AMFEPS())
 	h.challenges[c.id] = c
 	h.queue = append(h.queue, c)
 	h.asked[c.serving]++
+	h.count(c, 1)
 	return c, nil
+}
+
+// count keeps the number of challenges that are not LTE's.
+func (h *HSS) count(c *challenge, n int) {
+	if c.method != home.EPS {
+		h.sip += n
+	}
 }
 
 // servable finds a subscriber that the ledger says is active, under the very
@@ -119,11 +140,15 @@ type bucket struct {
 }
 
 // take counts a challenge: any registered operator may ask, and none may run a
-// SIM's numbers away. Strangers share a bucket of their own.
-func (s *subscriber) take(now time.Time, stranger bool) bool {
+// SIM's numbers away. Strangers share a bucket of their own, and who asks over
+// SIP keeps no phone from LTE.
+func (s *subscriber) take(now time.Time, m home.Method, stranger bool) bool {
 	b := &s.known
-	if stranger {
+	switch {
+	case stranger:
 		b = &s.strangers
+	case m != home.EPS:
+		b = &s.sip
 	}
 	b.tokens = min(burst, b.tokens+now.Sub(b.touched).Seconds()*perSecond)
 	b.touched = now
@@ -138,7 +163,7 @@ func (s *subscriber) take(now time.Time, stranger bool) bool {
 // operator got and that is still unanswered (TS 33.102 §6.3.5).
 func (h *HSS) resync(s *subscriber, r home.ChallengeRequest) error {
 	for _, c := range h.queue {
-		if c.sub != s || c.serving != r.Serving || c.vector.RAND != r.Resync.RAND || c.lease != nil || c.resync {
+		if c.sub != s || c.method != r.Method || c.method == home.GSM || c.serving != r.Serving || c.vector.RAND != r.Resync.RAND || c.lease != nil || c.resync {
 			continue
 		}
 		ms, err := aka.VerifyAUTS(s.cipher, r.Resync.RAND, r.Resync.AUTS)
@@ -169,6 +194,7 @@ func (h *HSS) forget(now time.Time) {
 	for n < len(h.queue) && !now.Before(h.queue[n].expires) {
 		c := h.queue[n]
 		delete(h.challenges, c.id)
+		h.count(c, -1)
 		if h.asked[c.serving]--; h.asked[c.serving] == 0 {
 			delete(h.asked, c.serving)
 		}
@@ -177,61 +203,4 @@ func (h *HSS) forget(now time.Time) {
 	if n > 0 {
 		h.queue = append(h.queue[:0], h.queue[n:]...)
 	}
-}
-
-// Prove implements home.Home.
-func (h *HSS) Prove(_ context.Context, r home.ProveRequest) (home.Lease, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l, err := h.prove(r)
-	if err != nil {
-		h.stats.Refused++
-		return home.Lease{}, err
-	}
-	h.stats.Proofs++
-	return *l, nil
-}
-
-func (h *HSS) prove(r home.ProveRequest) (*home.Lease, error) {
-	now := time.Now()
-	h.forget(now)
-	c := h.challenges[r.ID]
-	if c == nil || c.serving != r.Serving || c.resync {
-		return nil, refusal(home.Expired, "")
-	}
-	if !c.vector.XRES.Equal(r.RES) {
-		h.stats.WrongRES++
-		if c.wrong++; c.wrong >= maxWrong {
-			delete(h.challenges, c.id)
-		}
-		return nil, refusal(home.WrongRES, "")
-	}
-	if c.lease != nil {
-		return c.lease, nil
-	}
-	if _, err := h.servable(c.sub.IMSI); err != nil {
-		return nil, err
-	}
-	ticket, err := h.ticket(c, now)
-	if err != nil {
-		return nil, refusal(home.Unavailable, "ticket: %v", err)
-	}
-	c.sub.at = c.serving
-	c.lease = &home.Lease{KASME: c.vector.KASME(c.plmn), Ticket: ticket, Profile: c.sub.Profile}
-	c.vector.CK, c.vector.IK = [16]byte{}, [16]byte{} // no longer needed
-	return c.lease, nil
-}
-
-func (h *HSS) ticket(c *challenge, now time.Time) ([]byte, error) {
-	op, ok := h.o.Registry.OperatorByKey(h.o.Operator)
-	if !ok {
-		return nil, refusal(home.Unavailable, "this home is not registered")
-	}
-	t := proof.Ticket{
-		ChainID: h.o.ChainID, Home: h.o.Operator, Node: h.o.Node.Public(), Serving: c.serving, Class: proof.Proven,
-		ID:        h.ids.draw(c.sub.id, c.serving),
-		NotBefore: now.Truncate(time.Second).UTC(), NotAfter: now.Add(h.o.Terms.Validity).Truncate(time.Second).UTC(),
-		Cap: h.o.Terms.Cap, Prices: op.PricesHash(),
-	}
-	return t.Sign(h.o.Node)
 }

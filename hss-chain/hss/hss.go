@@ -20,6 +20,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/milenage"
 	"campanile.network/hss-chain/ledger"
+	"campanile.network/internal/logs"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 )
@@ -37,7 +38,7 @@ type Terms struct {
 	Cap      proof.Carried
 }
 
-// Options for New. All fields but Log are required.
+// Options for New. All fields to Terms are required.
 type Options struct {
 	ChainID  string
 	Operator proof.OperatorKey // whose subscribers these are
@@ -48,6 +49,9 @@ type Options struct {
 	Store    string // file of the embedded store
 	Terms    Terms
 	Log      *slog.Logger
+
+	Realm          string // of applications' passwords: the operator's SIP realm; none: there are none
+	AllowCOMP128v1 bool   // answer for cards whose algorithm gives their key away
 }
 
 // HSS answers for the subscribers of one operator. Methods may be called from
@@ -65,6 +69,8 @@ type HSS struct {
 	challenges map[id128]*challenge
 	queue      []*challenge              // by age
 	asked      map[proof.OperatorKey]int // of the queue
+	sip        int                       // of the queue
+	numbers    numbers
 	stats      Stats
 }
 
@@ -78,17 +84,23 @@ type subscriber struct {
 	epoch    uint64
 	cipher   *milenage.Cipher
 
-	next      []byte // blob that Amend made, until the ledger names it
-	dif       int64  // clock difference, ticks
-	last      uint64 // highest SEQ issued since the start
-	known     bucket // challenges for the home and the operator at ...
+	next       []byte // blob that Amend made, until the ledger names it
+	nextNumber id.MSISDN
+
+	spent     uint32             // challenges of a COMP128v1 card; rounded up after a restart
+	lent      [home.App + 1]lent // by method
+	dif       int64              // clock difference, ticks
+	last      uint64             // highest SEQ issued since the start
+	known     bucket             // challenges for the home and the operator at ...
 	at        proof.OperatorKey
+	sip       bucket // ... over SIP
 	strangers bucket // ... and for all others
 }
 
 // Stats counts what the HSS has answered since it started.
 type Stats struct {
 	Challenges, Proofs, WrongRES, Resyncs, Refused uint64
+	Lent                                           uint64 // of the proofs, under a ticket from before
 }
 
 // New opens the store and every blob in it. It fails when a blob cannot be
@@ -111,7 +123,8 @@ func New(o Options) (*HSS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hss %s: %w", o.Store, err)
 	}
-	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, byHead: map[idHead]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{}}
+	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, byHead: map[idHead]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{},
+		numbers: numbers{map[id.MSISDN]id.SubscriberID{}, map[id.MSISDN]id.SubscriberID{}}}
 	if err := h.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hss %s: %w", o.Store, err), st.close())
 	}
@@ -132,29 +145,48 @@ func (h *HSS) load() error {
 	if err := h.store.blobs(func(b []byte, dif *int64) error { return h.admit(b, dif) }); err != nil {
 		return err
 	}
-	return h.store.nexts(func(v id.SubscriberID, b []byte) {
+	h.store.spent(func(v id.SubscriberID, n uint32) {
 		if s := h.byID[v]; s != nil {
-			s.next = b
+			s.spent = n
 		}
 	})
+	return h.store.nexts(func(v id.SubscriberID, b []byte) {
+		s := h.byID[v]
+		if s == nil {
+			return
+		}
+		if _, sub, err := h.open(b); err != nil {
+			h.o.Log.Error("an amended subscription cannot be opened", "subscriber", v, logs.Error, err)
+		} else {
+			h.wait(s, b, sub.Profile.MSISDN)
+		}
+	})
+}
+
+// open reads a blob.
+func (h *HSS) open(b []byte) (head blobID, sub Subscription, err error) {
+	if head, err = blobHead(b); err != nil {
+		return head, sub, err
+	}
+	key, err := h.store.epochKey(head.epoch)
+	if err != nil {
+		return head, sub, err
+	}
+	if sub, err = openBlob(key, h.o.Operator, b); err != nil {
+		return head, sub, fmt.Errorf("subscriber %v: %w", head.id, err)
+	}
+	return head, sub, nil
 }
 
 // admit opens a blob and makes its subscriber answerable. dif is the clock
 // difference this node has learned from a resynchronisation, if any.
 func (h *HSS) admit(b []byte, dif *int64) error {
-	head, err := blobHead(b)
+	head, sub, err := h.open(b)
 	if err != nil {
 		return err
 	}
-	key, err := h.store.epochKey(head.epoch)
-	if err != nil {
-		return err
-	}
-	sub, err := openBlob(key, h.o.Operator, b)
-	if err != nil {
-		return fmt.Errorf("subscriber %v: %w", head.id, err)
-	}
-	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF, known: bucket{tokens: burst}, strangers: bucket{tokens: burst}}
+	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF,
+		known: bucket{tokens: burst}, sip: bucket{tokens: burst}, strangers: bucket{tokens: burst}}
 	if dif != nil {
 		s.dif = *dif
 	}
@@ -162,9 +194,12 @@ func (h *HSS) admit(b []byte, dif *int64) error {
 		return fmt.Errorf("IMSI %v: subscribers %v and %v both hold it", sub.IMSI, old.id, s.id)
 	}
 	if old := h.byID[s.id]; old != nil {
-		s.last = max(s.last, old.last)
+		s.last, s.spent = max(s.last, old.last), old.spent
 		delete(h.byIMSI, old.IMSI)
+		unset(h.numbers.waiting, old.nextNumber, s.id)
+		unset(h.numbers.served, old.Profile.MSISDN, s.id)
 	}
+	set(h.numbers.served, sub.Profile.MSISDN, s.id)
 	h.byIMSI[sub.IMSI], h.byID[s.id], h.byHead[idHead(s.id[:])] = s, s, s
 	return nil
 }

@@ -23,7 +23,7 @@ func (h *HSS) Provision(subs []Subscription, plan string) ([]ledger.Subscriber, 
 	if err != nil {
 		return nil, err
 	}
-	seen := map[id.IMSI]bool{}
+	seen, called := map[id.IMSI]bool{}, map[id.MSISDN]bool{}
 	blobs := make([][]byte, len(subs))
 	records := make([]ledger.Subscriber, len(subs))
 	for i, s := range subs {
@@ -34,6 +34,10 @@ func (h *HSS) Provision(subs []Subscription, plan string) ([]ledger.Subscriber, 
 			return nil, fmt.Errorf("subscription %d (%v): %w", i+1, s.IMSI, ErrExists)
 		}
 		seen[s.IMSI] = true
+		if err := h.numbers.free(s.Profile.MSISDN, id.SubscriberID{}); err != nil || called[s.Profile.MSISDN] {
+			return nil, errors.Join(fmt.Errorf("subscription %d (%v): its number is another's", i+1, s.IMSI), err)
+		}
+		called[s.Profile.MSISDN] = !s.Profile.MSISDN.IsZero()
 		head := blobID{epoch: epoch}
 		rand.Read(head.id[:])
 		if blobs[i], err = sealBlob(key, h.o.Operator, head, s); err != nil {
@@ -69,6 +73,8 @@ func (h *HSS) Erase(v id.SubscriberID) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.byID[v]; s != nil {
+		unset(h.numbers.served, s.Profile.MSISDN, v)
+		unset(h.numbers.waiting, s.nextNumber, v)
 		delete(h.byIMSI, s.IMSI)
 		delete(h.byID, v)
 		delete(h.byHead, idHead(v[:]))

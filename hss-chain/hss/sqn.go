@@ -62,8 +62,8 @@ func (h *HSS) tick() (aka.Tick, error) {
 	return t, nil
 }
 
-// nextSQN draws the subscriber's next number under this node's EPS index.
-func (h *HSS) nextSQN(s *subscriber) (aka.SQN, error) {
+// nextSQN draws the subscriber's next number under one of this node's indices.
+func (h *HSS) nextSQN(s *subscriber, ind uint8) (aka.SQN, error) {
 	t, err := h.tick()
 	if err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func (h *HSS) nextSQN(s *subscriber) (aka.SQN, error) {
 	if int64(seq) > int64(t)+s.dif+lead {
 		return 0, refusal(home.RateLimited, "sequence numbers run ahead of the clock")
 	}
-	sqn, err := aka.MakeSQN(seq, h.o.Slot)
+	sqn, err := aka.MakeSQN(seq, ind)
 	if err != nil {
 		return 0, refusal(home.Unavailable, "%v", err)
 	}

@@ -22,6 +22,7 @@ var (
 	bktHashes = []byte("hashes") // blob hash -> subscriber id
 	bktEpochs = []byte("epochs") // epoch -> key sealed to this node
 	bktDIFs   = []byte("difs")   // subscriber id -> clock difference after a resynchronisation
+	bktSpent  = []byte("spent")  // subscriber id -> challenges of a COMP128v1 card, rounded up
 	bktMeta   = []byte("meta")
 	keyMark   = []byte("mark")    // aka.Tick, then seconds since 1970
 	keyTicket = []byte("tickets") // of ticketIDs, 32 octets
@@ -42,7 +43,7 @@ func openStore(path string, open opener) (*store, error) {
 		return nil, fmt.Errorf("store: %w (is another process using it?)", err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range [][]byte{bktBlobs, bktNext, bktHashes, bktEpochs, bktDIFs, bktMeta} {
+		for _, b := range [][]byte{bktBlobs, bktNext, bktHashes, bktEpochs, bktDIFs, bktSpent, bktMeta} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
@@ -92,6 +93,24 @@ func (s *store) ticketKey() (k secret.Key256, err error) {
 func (s *store) setDIF(v id.SubscriberID, dif int64) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bktDIFs).Put(v[:], binary.BigEndian.AppendUint64(nil, uint64(dif)))
+	})
+}
+
+func (s *store) setSpent(v id.SubscriberID, n uint32) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bktSpent).Put(v[:], binary.BigEndian.AppendUint32(nil, n))
+	})
+}
+
+// spent walks what setSpent wrote.
+func (s *store) spent(f func(id.SubscriberID, uint32)) {
+	s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bktSpent).ForEach(func(k, v []byte) error {
+			if len(k) == len(id.SubscriberID{}) && len(v) == 4 {
+				f(id.SubscriberID(k), binary.BigEndian.Uint32(v))
+			}
+			return nil
+		})
 	})
 }
 
@@ -165,6 +184,9 @@ func dropBlob(tx *bbolt.Tx, v id.SubscriberID) error {
 func (s *store) erase(v id.SubscriberID) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		if err := dropBlob(tx, v); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bktSpent).Delete(v[:]); err != nil {
 			return err
 		}
 		return tx.Bucket(bktDIFs).Delete(v[:])

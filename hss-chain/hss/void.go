@@ -92,6 +92,7 @@ func (h *HSS) standing(head idHead) home.Code {
 	case !ok || r.State == ledger.Erased:
 		return home.UnknownSubscriber
 	case r.State != ledger.Active:
+		s.lent = [home.App + 1]lent{} // who lets him in again gives new ones
 		return home.Barred
 	}
 	return 0

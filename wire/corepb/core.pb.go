@@ -24,6 +24,171 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// LookRequest has one of the two.
+type LookRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Msisdn        string                 `protobuf:"bytes,2,opt,name=msisdn,proto3" json:"msisdn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookRequest) Reset() {
+	*x = LookRequest{}
+	mi := &file_core_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookRequest) ProtoMessage() {}
+
+func (x *LookRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookRequest.ProtoReflect.Descriptor instead.
+func (*LookRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *LookRequest) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *LookRequest) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
+type LookReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Problem       uint32                 `protobuf:"varint,1,opt,name=problem,proto3" json:"problem,omitempty"` // 0, 1 nobody, 2 the number is another's
+	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Msisdn        string                 `protobuf:"bytes,3,opt,name=msisdn,proto3" json:"msisdn,omitempty"` // empty: he has none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookReply) Reset() {
+	*x = LookReply{}
+	mi := &file_core_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookReply) ProtoMessage() {}
+
+func (x *LookReply) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookReply.ProtoReflect.Descriptor instead.
+func (*LookReply) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LookReply) GetProblem() uint32 {
+	if x != nil {
+		return x.Problem
+	}
+	return 0
+}
+
+func (x *LookReply) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *LookReply) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
+type AssignRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Msisdn        string                 `protobuf:"bytes,2,opt,name=msisdn,proto3" json:"msisdn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignRequest) Reset() {
+	*x = AssignRequest{}
+	mi := &file_core_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignRequest) ProtoMessage() {}
+
+func (x *AssignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignRequest.ProtoReflect.Descriptor instead.
+func (*AssignRequest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AssignRequest) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *AssignRequest) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"` // wire/home.Code
@@ -34,7 +199,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_core_proto_msgTypes[0]
+	mi := &file_core_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -46,7 +211,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[0]
+	mi := &file_core_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -59,7 +224,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{0}
+	return file_core_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Refusal) GetCode() uint32 {
@@ -82,13 +247,14 @@ type ChallengeRequest struct {
 	Plmn          []byte                 `protobuf:"bytes,2,opt,name=plmn,proto3" json:"plmn,omitempty"`                               // three octets, TS 24.301 §9.9.3.33
 	ResyncRand    []byte                 `protobuf:"bytes,3,opt,name=resync_rand,json=resyncRand,proto3" json:"resync_rand,omitempty"` // 16 octets with auts, or empty
 	ResyncAuts    []byte                 `protobuf:"bytes,4,opt,name=resync_auts,json=resyncAuts,proto3" json:"resync_auts,omitempty"` // 14 octets
+	Method        uint32                 `protobuf:"varint,5,opt,name=method,proto3" json:"method,omitempty"`                          // wire/home.Method
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChallengeRequest) Reset() {
 	*x = ChallengeRequest{}
-	mi := &file_core_proto_msgTypes[1]
+	mi := &file_core_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +266,7 @@ func (x *ChallengeRequest) String() string {
 func (*ChallengeRequest) ProtoMessage() {}
 
 func (x *ChallengeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[1]
+	mi := &file_core_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +279,7 @@ func (x *ChallengeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeRequest.ProtoReflect.Descriptor instead.
 func (*ChallengeRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{1}
+	return file_core_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ChallengeRequest) GetImsi() string {
@@ -144,6 +310,13 @@ func (x *ChallengeRequest) GetResyncAuts() []byte {
 	return nil
 }
 
+func (x *ChallengeRequest) GetMethod() uint32 {
+	if x != nil {
+		return x.Method
+	}
+	return 0
+}
+
 type ChallengeReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Refusal       *Refusal               `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
@@ -151,13 +324,15 @@ type ChallengeReply struct {
 	Rand          []byte                 `protobuf:"bytes,3,opt,name=rand,proto3" json:"rand,omitempty"`
 	Autn          []byte                 `protobuf:"bytes,4,opt,name=autn,proto3" json:"autn,omitempty"`
 	ExpiresUnixMs int64                  `protobuf:"varint,5,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	Realm         string                 `protobuf:"bytes,6,opt,name=realm,proto3" json:"realm,omitempty"`    // of passwords
+	Method        uint32                 `protobuf:"varint,7,opt,name=method,proto3" json:"method,omitempty"` // as asked: who does not know methods says 0, EPS
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChallengeReply) Reset() {
 	*x = ChallengeReply{}
-	mi := &file_core_proto_msgTypes[2]
+	mi := &file_core_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -169,7 +344,7 @@ func (x *ChallengeReply) String() string {
 func (*ChallengeReply) ProtoMessage() {}
 
 func (x *ChallengeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[2]
+	mi := &file_core_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -182,7 +357,7 @@ func (x *ChallengeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChallengeReply.ProtoReflect.Descriptor instead.
 func (*ChallengeReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{2}
+	return file_core_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ChallengeReply) GetRefusal() *Refusal {
@@ -220,17 +395,32 @@ func (x *ChallengeReply) GetExpiresUnixMs() int64 {
 	return 0
 }
 
+func (x *ChallengeReply) GetRealm() string {
+	if x != nil {
+		return x.Realm
+	}
+	return ""
+}
+
+func (x *ChallengeReply) GetMethod() uint32 {
+	if x != nil {
+		return x.Method
+	}
+	return 0
+}
+
 type ProveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Res           []byte                 `protobuf:"bytes,2,opt,name=res,proto3" json:"res,omitempty"`
+	Res           []byte                 `protobuf:"bytes,2,opt,name=res,proto3" json:"res,omitempty"` // or digest
+	Digest        *Digest                `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProveRequest) Reset() {
 	*x = ProveRequest{}
-	mi := &file_core_proto_msgTypes[3]
+	mi := &file_core_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +432,7 @@ func (x *ProveRequest) String() string {
 func (*ProveRequest) ProtoMessage() {}
 
 func (x *ProveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[3]
+	mi := &file_core_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +445,7 @@ func (x *ProveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveRequest.ProtoReflect.Descriptor instead.
 func (*ProveRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{3}
+	return file_core_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ProveRequest) GetId() []byte {
@@ -272,19 +462,163 @@ func (x *ProveRequest) GetRes() []byte {
 	return nil
 }
 
+func (x *ProveRequest) GetDigest() *Digest {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// Digest is what a response was computed over (RFC 7616 §3.4).
+type Digest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Username      string                 `protobuf:"bytes,1,opt,name=username,proto3" json:"username,omitempty"`
+	Realm         string                 `protobuf:"bytes,2,opt,name=realm,proto3" json:"realm,omitempty"`
+	Nonce         string                 `protobuf:"bytes,3,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	Uri           string                 `protobuf:"bytes,4,opt,name=uri,proto3" json:"uri,omitempty"`
+	Response      string                 `protobuf:"bytes,5,opt,name=response,proto3" json:"response,omitempty"`
+	Cnonce        string                 `protobuf:"bytes,6,opt,name=cnonce,proto3" json:"cnonce,omitempty"`
+	Nc            string                 `protobuf:"bytes,7,opt,name=nc,proto3" json:"nc,omitempty"`
+	Algorithm     uint32                 `protobuf:"varint,8,opt,name=algorithm,proto3" json:"algorithm,omitempty"` // wire/sip/digest.Algorithm
+	Qop           uint32                 `protobuf:"varint,9,opt,name=qop,proto3" json:"qop,omitempty"`             // wire/sip/digest.QOP
+	Userhash      bool                   `protobuf:"varint,10,opt,name=userhash,proto3" json:"userhash,omitempty"`
+	Method        string                 `protobuf:"bytes,11,opt,name=method,proto3" json:"method,omitempty"` // of the request
+	Entity        string                 `protobuf:"bytes,12,opt,name=entity,proto3" json:"entity,omitempty"` // hash of its body
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Digest) Reset() {
+	*x = Digest{}
+	mi := &file_core_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Digest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Digest) ProtoMessage() {}
+
+func (x *Digest) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Digest.ProtoReflect.Descriptor instead.
+func (*Digest) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Digest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *Digest) GetRealm() string {
+	if x != nil {
+		return x.Realm
+	}
+	return ""
+}
+
+func (x *Digest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *Digest) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Digest) GetResponse() string {
+	if x != nil {
+		return x.Response
+	}
+	return ""
+}
+
+func (x *Digest) GetCnonce() string {
+	if x != nil {
+		return x.Cnonce
+	}
+	return ""
+}
+
+func (x *Digest) GetNc() string {
+	if x != nil {
+		return x.Nc
+	}
+	return ""
+}
+
+func (x *Digest) GetAlgorithm() uint32 {
+	if x != nil {
+		return x.Algorithm
+	}
+	return 0
+}
+
+func (x *Digest) GetQop() uint32 {
+	if x != nil {
+		return x.Qop
+	}
+	return 0
+}
+
+func (x *Digest) GetUserhash() bool {
+	if x != nil {
+		return x.Userhash
+	}
+	return false
+}
+
+func (x *Digest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Digest) GetEntity() string {
+	if x != nil {
+		return x.Entity
+	}
+	return ""
+}
+
 type ProveReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Refusal       *Refusal               `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	Kasme         []byte                 `protobuf:"bytes,2,opt,name=kasme,proto3" json:"kasme,omitempty"`
 	Ticket        []byte                 `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	Profile       *Profile               `protobuf:"bytes,4,opt,name=profile,proto3" json:"profile,omitempty"`
+	Method        uint32                 `protobuf:"varint,5,opt,name=method,proto3" json:"method,omitempty"` // which keys there are: kasme; ck and ik; kc; none
+	Ck            []byte                 `protobuf:"bytes,6,opt,name=ck,proto3" json:"ck,omitempty"`
+	Ik            []byte                 `protobuf:"bytes,7,opt,name=ik,proto3" json:"ik,omitempty"`
+	Kc            []byte                 `protobuf:"bytes,8,opt,name=kc,proto3" json:"kc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProveReply) Reset() {
 	*x = ProveReply{}
-	mi := &file_core_proto_msgTypes[4]
+	mi := &file_core_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -296,7 +630,7 @@ func (x *ProveReply) String() string {
 func (*ProveReply) ProtoMessage() {}
 
 func (x *ProveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[4]
+	mi := &file_core_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -309,7 +643,7 @@ func (x *ProveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProveReply.ProtoReflect.Descriptor instead.
 func (*ProveReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{4}
+	return file_core_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProveReply) GetRefusal() *Refusal {
@@ -340,6 +674,34 @@ func (x *ProveReply) GetProfile() *Profile {
 	return nil
 }
 
+func (x *ProveReply) GetMethod() uint32 {
+	if x != nil {
+		return x.Method
+	}
+	return 0
+}
+
+func (x *ProveReply) GetCk() []byte {
+	if x != nil {
+		return x.Ck
+	}
+	return nil
+}
+
+func (x *ProveReply) GetIk() []byte {
+	if x != nil {
+		return x.Ik
+	}
+	return nil
+}
+
+func (x *ProveReply) GetKc() []byte {
+	if x != nil {
+		return x.Kc
+	}
+	return nil
+}
+
 type Profile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Msisdn        string                 `protobuf:"bytes,1,opt,name=msisdn,proto3" json:"msisdn,omitempty"`
@@ -357,7 +719,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_core_proto_msgTypes[5]
+	mi := &file_core_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +731,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[5]
+	mi := &file_core_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +744,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{5}
+	return file_core_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Profile) GetMsisdn() string {
@@ -463,7 +825,7 @@ type Apn struct {
 
 func (x *Apn) Reset() {
 	*x = Apn{}
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +837,7 @@ func (x *Apn) String() string {
 func (*Apn) ProtoMessage() {}
 
 func (x *Apn) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[6]
+	mi := &file_core_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +850,7 @@ func (x *Apn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Apn.ProtoReflect.Descriptor instead.
 func (*Apn) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{6}
+	return file_core_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Apn) GetName() string {
@@ -551,7 +913,7 @@ type VoidRequest struct {
 
 func (x *VoidRequest) Reset() {
 	*x = VoidRequest{}
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +925,7 @@ func (x *VoidRequest) String() string {
 func (*VoidRequest) ProtoMessage() {}
 
 func (x *VoidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[7]
+	mi := &file_core_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +938,7 @@ func (x *VoidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidRequest.ProtoReflect.Descriptor instead.
 func (*VoidRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{7}
+	return file_core_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *VoidRequest) GetHeight() int64 {
@@ -603,7 +965,7 @@ type VoidReply struct {
 
 func (x *VoidReply) Reset() {
 	*x = VoidReply{}
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +977,7 @@ func (x *VoidReply) String() string {
 func (*VoidReply) ProtoMessage() {}
 
 func (x *VoidReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[8]
+	mi := &file_core_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +990,7 @@ func (x *VoidReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidReply.ProtoReflect.Descriptor instead.
 func (*VoidReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{8}
+	return file_core_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VoidReply) GetRefusal() *Refusal {
@@ -655,7 +1017,7 @@ type VoidTicket struct {
 
 func (x *VoidTicket) Reset() {
 	*x = VoidTicket{}
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +1029,7 @@ func (x *VoidTicket) String() string {
 func (*VoidTicket) ProtoMessage() {}
 
 func (x *VoidTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[9]
+	mi := &file_core_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +1042,7 @@ func (x *VoidTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicket.ProtoReflect.Descriptor instead.
 func (*VoidTicket) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{9}
+	return file_core_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *VoidTicket) GetId() []byte {
@@ -706,7 +1068,7 @@ type UsageReport struct {
 
 func (x *UsageReport) Reset() {
 	*x = UsageReport{}
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +1080,7 @@ func (x *UsageReport) String() string {
 func (*UsageReport) ProtoMessage() {}
 
 func (x *UsageReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[10]
+	mi := &file_core_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +1093,7 @@ func (x *UsageReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReport.ProtoReflect.Descriptor instead.
 func (*UsageReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{10}
+	return file_core_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UsageReport) GetRecords() []*UsageRecord {
@@ -749,7 +1111,7 @@ type UsageReply struct {
 
 func (x *UsageReply) Reset() {
 	*x = UsageReply{}
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +1123,7 @@ func (x *UsageReply) String() string {
 func (*UsageReply) ProtoMessage() {}
 
 func (x *UsageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[11]
+	mi := &file_core_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +1136,7 @@ func (x *UsageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageReply.ProtoReflect.Descriptor instead.
 func (*UsageReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{11}
+	return file_core_proto_rawDescGZIP(), []int{15}
 }
 
 type UsageRecord struct {
@@ -800,7 +1162,7 @@ type UsageRecord struct {
 
 func (x *UsageRecord) Reset() {
 	*x = UsageRecord{}
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +1174,7 @@ func (x *UsageRecord) String() string {
 func (*UsageRecord) ProtoMessage() {}
 
 func (x *UsageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[12]
+	mi := &file_core_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +1187,7 @@ func (x *UsageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsageRecord.ProtoReflect.Descriptor instead.
 func (*UsageRecord) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{12}
+	return file_core_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UsageRecord) GetSession() uint64 {
@@ -948,7 +1310,7 @@ type ServiceClass struct {
 
 func (x *ServiceClass) Reset() {
 	*x = ServiceClass{}
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1322,7 @@ func (x *ServiceClass) String() string {
 func (*ServiceClass) ProtoMessage() {}
 
 func (x *ServiceClass) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[13]
+	mi := &file_core_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1335,7 @@ func (x *ServiceClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceClass.ProtoReflect.Descriptor instead.
 func (*ServiceClass) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{13}
+	return file_core_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ServiceClass) GetClass() uint32 {
@@ -1033,7 +1395,7 @@ type FromTower struct {
 
 func (x *FromTower) Reset() {
 	*x = FromTower{}
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1407,7 @@ func (x *FromTower) String() string {
 func (*FromTower) ProtoMessage() {}
 
 func (x *FromTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[14]
+	mi := &file_core_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1420,7 @@ func (x *FromTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromTower.ProtoReflect.Descriptor instead.
 func (*FromTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{14}
+	return file_core_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FromTower) GetBody() isFromTower_Body {
@@ -1142,7 +1504,7 @@ type TowerReport struct {
 
 func (x *TowerReport) Reset() {
 	*x = TowerReport{}
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1516,7 @@ func (x *TowerReport) String() string {
 func (*TowerReport) ProtoMessage() {}
 
 func (x *TowerReport) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[15]
+	mi := &file_core_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1529,7 @@ func (x *TowerReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerReport.ProtoReflect.Descriptor instead.
 func (*TowerReport) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{15}
+	return file_core_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TowerReport) GetEpoch() uint64 {
@@ -1197,7 +1559,7 @@ type TowerCount struct {
 
 func (x *TowerCount) Reset() {
 	*x = TowerCount{}
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1571,7 @@ func (x *TowerCount) String() string {
 func (*TowerCount) ProtoMessage() {}
 
 func (x *TowerCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[16]
+	mi := &file_core_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1584,7 @@ func (x *TowerCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerCount.ProtoReflect.Descriptor instead.
 func (*TowerCount) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{16}
+	return file_core_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TowerCount) GetTeid() uint32 {
@@ -1259,7 +1621,7 @@ type TowerNotice struct {
 
 func (x *TowerNotice) Reset() {
 	*x = TowerNotice{}
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1633,7 @@ func (x *TowerNotice) String() string {
 func (*TowerNotice) ProtoMessage() {}
 
 func (x *TowerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[17]
+	mi := &file_core_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1646,7 @@ func (x *TowerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerNotice.ProtoReflect.Descriptor instead.
 func (*TowerNotice) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{17}
+	return file_core_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TowerNotice) GetCode() uint32 {
@@ -1339,7 +1701,7 @@ type TowerRadio struct {
 
 func (x *TowerRadio) Reset() {
 	*x = TowerRadio{}
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1713,7 @@ func (x *TowerRadio) String() string {
 func (*TowerRadio) ProtoMessage() {}
 
 func (x *TowerRadio) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[18]
+	mi := &file_core_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1726,7 @@ func (x *TowerRadio) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerRadio.ProtoReflect.Descriptor instead.
 func (*TowerRadio) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{18}
+	return file_core_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TowerRadio) GetState() string {
@@ -1433,7 +1795,7 @@ type VoucherSeen struct {
 
 func (x *VoucherSeen) Reset() {
 	*x = VoucherSeen{}
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1807,7 @@ func (x *VoucherSeen) String() string {
 func (*VoucherSeen) ProtoMessage() {}
 
 func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[19]
+	mi := &file_core_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1820,7 @@ func (x *VoucherSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoucherSeen.ProtoReflect.Descriptor instead.
 func (*VoucherSeen) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{19}
+	return file_core_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VoucherSeen) GetChannel() uint64 {
@@ -1489,7 +1851,7 @@ type ToTower struct {
 
 func (x *ToTower) Reset() {
 	*x = ToTower{}
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1863,7 @@ func (x *ToTower) String() string {
 func (*ToTower) ProtoMessage() {}
 
 func (x *ToTower) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[20]
+	mi := &file_core_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1876,7 @@ func (x *ToTower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToTower.ProtoReflect.Descriptor instead.
 func (*ToTower) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{20}
+	return file_core_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ToTower) GetBody() isToTower_Body {
@@ -1584,7 +1946,7 @@ type NoticesHeard struct {
 
 func (x *NoticesHeard) Reset() {
 	*x = NoticesHeard{}
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1958,7 @@ func (x *NoticesHeard) String() string {
 func (*NoticesHeard) ProtoMessage() {}
 
 func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[21]
+	mi := &file_core_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1971,7 @@ func (x *NoticesHeard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoticesHeard.ProtoReflect.Descriptor instead.
 func (*NoticesHeard) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{21}
+	return file_core_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NoticesHeard) GetEpoch() uint64 {
@@ -1644,7 +2006,7 @@ type Terms struct {
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +2018,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[22]
+	mi := &file_core_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +2031,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{22}
+	return file_core_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Terms) GetChainId() string {
@@ -1750,7 +2112,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +2124,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[23]
+	mi := &file_core_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +2137,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{23}
+	return file_core_proto_rawDescGZIP(), []int{27}
 }
 
 type LedgerUpdate struct {
@@ -1787,7 +2149,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +2161,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[24]
+	mi := &file_core_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +2174,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{24}
+	return file_core_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -1831,7 +2193,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +2205,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[25]
+	mi := &file_core_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2218,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{25}
+	return file_core_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -1877,7 +2239,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2251,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[26]
+	mi := &file_core_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2264,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{26}
+	return file_core_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -1935,7 +2297,7 @@ type ReportHealthRequest struct {
 
 func (x *ReportHealthRequest) Reset() {
 	*x = ReportHealthRequest{}
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2309,7 @@ func (x *ReportHealthRequest) String() string {
 func (*ReportHealthRequest) ProtoMessage() {}
 
 func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2322,7 @@ func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
 func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{27}
+	return file_core_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReportHealthRequest) GetStatement() []byte {
@@ -1978,7 +2340,7 @@ type ReportHealthReply struct {
 
 func (x *ReportHealthReply) Reset() {
 	*x = ReportHealthReply{}
-	mi := &file_core_proto_msgTypes[28]
+	mi := &file_core_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2352,7 @@ func (x *ReportHealthReply) String() string {
 func (*ReportHealthReply) ProtoMessage() {}
 
 func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[28]
+	mi := &file_core_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2365,7 @@ func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
 func (*ReportHealthReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{28}
+	return file_core_proto_rawDescGZIP(), []int{32}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -2011,32 +2373,64 @@ var File_core_proto protoreflect.FileDescriptor
 const file_core_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"core.proto\x12\x11campanile.core.v1\"5\n" +
+	"core.proto\x12\x11campanile.core.v1\"9\n" +
+	"\vLookRequest\x12\x12\n" +
+	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06msisdn\x18\x02 \x01(\tR\x06msisdn\"Q\n" +
+	"\tLookReply\x12\x18\n" +
+	"\aproblem\x18\x01 \x01(\rR\aproblem\x12\x12\n" +
+	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06msisdn\x18\x03 \x01(\tR\x06msisdn\";\n" +
+	"\rAssignRequest\x12\x12\n" +
+	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06msisdn\x18\x02 \x01(\tR\x06msisdn\"5\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"|\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x94\x01\n" +
 	"\x10ChallengeRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x12\n" +
 	"\x04plmn\x18\x02 \x01(\fR\x04plmn\x12\x1f\n" +
 	"\vresync_rand\x18\x03 \x01(\fR\n" +
 	"resyncRand\x12\x1f\n" +
 	"\vresync_auts\x18\x04 \x01(\fR\n" +
-	"resyncAuts\"\xa6\x01\n" +
+	"resyncAuts\x12\x16\n" +
+	"\x06method\x18\x05 \x01(\rR\x06method\"\xd4\x01\n" +
 	"\x0eChallengeReply\x124\n" +
 	"\arefusal\x18\x01 \x01(\v2\x1a.campanile.core.v1.RefusalR\arefusal\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\x12\n" +
 	"\x04rand\x18\x03 \x01(\fR\x04rand\x12\x12\n" +
 	"\x04autn\x18\x04 \x01(\fR\x04autn\x12&\n" +
-	"\x0fexpires_unix_ms\x18\x05 \x01(\x03R\rexpiresUnixMs\"0\n" +
+	"\x0fexpires_unix_ms\x18\x05 \x01(\x03R\rexpiresUnixMs\x12\x14\n" +
+	"\x05realm\x18\x06 \x01(\tR\x05realm\x12\x16\n" +
+	"\x06method\x18\a \x01(\rR\x06method\"c\n" +
 	"\fProveRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
-	"\x03res\x18\x02 \x01(\fR\x03res\"\xa6\x01\n" +
+	"\x03res\x18\x02 \x01(\fR\x03res\x121\n" +
+	"\x06digest\x18\x03 \x01(\v2\x19.campanile.core.v1.DigestR\x06digest\"\xa2\x02\n" +
+	"\x06Digest\x12\x1a\n" +
+	"\busername\x18\x01 \x01(\tR\busername\x12\x14\n" +
+	"\x05realm\x18\x02 \x01(\tR\x05realm\x12\x14\n" +
+	"\x05nonce\x18\x03 \x01(\tR\x05nonce\x12\x10\n" +
+	"\x03uri\x18\x04 \x01(\tR\x03uri\x12\x1a\n" +
+	"\bresponse\x18\x05 \x01(\tR\bresponse\x12\x16\n" +
+	"\x06cnonce\x18\x06 \x01(\tR\x06cnonce\x12\x0e\n" +
+	"\x02nc\x18\a \x01(\tR\x02nc\x12\x1c\n" +
+	"\talgorithm\x18\b \x01(\rR\talgorithm\x12\x10\n" +
+	"\x03qop\x18\t \x01(\rR\x03qop\x12\x1a\n" +
+	"\buserhash\x18\n" +
+	" \x01(\bR\buserhash\x12\x16\n" +
+	"\x06method\x18\v \x01(\tR\x06method\x12\x16\n" +
+	"\x06entity\x18\f \x01(\tR\x06entity\"\xee\x01\n" +
 	"\n" +
 	"ProveReply\x124\n" +
 	"\arefusal\x18\x01 \x01(\v2\x1a.campanile.core.v1.RefusalR\arefusal\x12\x14\n" +
 	"\x05kasme\x18\x02 \x01(\fR\x05kasme\x12\x16\n" +
 	"\x06ticket\x18\x03 \x01(\fR\x06ticket\x124\n" +
-	"\aprofile\x18\x04 \x01(\v2\x1a.campanile.core.v1.ProfileR\aprofile\"\xdb\x01\n" +
+	"\aprofile\x18\x04 \x01(\v2\x1a.campanile.core.v1.ProfileR\aprofile\x12\x16\n" +
+	"\x06method\x18\x05 \x01(\rR\x06method\x12\x0e\n" +
+	"\x02ck\x18\x06 \x01(\fR\x02ck\x12\x0e\n" +
+	"\x02ik\x18\a \x01(\fR\x02ik\x12\x0e\n" +
+	"\x02kc\x18\b \x01(\fR\x02kc\"\xdb\x01\n" +
 	"\aProfile\x12\x16\n" +
 	"\x06msisdn\x18\x01 \x01(\tR\x06msisdn\x12\x10\n" +
 	"\x03apn\x18\x02 \x01(\tR\x03apn\x12\x10\n" +
@@ -2168,7 +2562,10 @@ const file_core_proto_rawDesc = "" +
 	"\x04Home\x12S\n" +
 	"\tChallenge\x12#.campanile.core.v1.ChallengeRequest\x1a!.campanile.core.v1.ChallengeReply\x12G\n" +
 	"\x05Prove\x12\x1f.campanile.core.v1.ProveRequest\x1a\x1d.campanile.core.v1.ProveReply\x12D\n" +
-	"\x04Void\x12\x1e.campanile.core.v1.VoidRequest\x1a\x1c.campanile.core.v1.VoidReply2P\n" +
+	"\x04Void\x12\x1e.campanile.core.v1.VoidRequest\x1a\x1c.campanile.core.v1.VoidReply2\x9b\x01\n" +
+	"\tDirectory\x12D\n" +
+	"\x04Look\x12\x1e.campanile.core.v1.LookRequest\x1a\x1c.campanile.core.v1.LookReply\x12H\n" +
+	"\x06Assign\x12 .campanile.core.v1.AssignRequest\x1a\x1c.campanile.core.v1.LookReply2P\n" +
 	"\x05Usage\x12G\n" +
 	"\x06Report\x12\x1e.campanile.core.v1.UsageReport\x1a\x1d.campanile.core.v1.UsageReply2L\n" +
 	"\x04Link\x12D\n" +
@@ -2190,75 +2587,84 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_core_proto_goTypes = []any{
-	(*Refusal)(nil),             // 0: campanile.core.v1.Refusal
-	(*ChallengeRequest)(nil),    // 1: campanile.core.v1.ChallengeRequest
-	(*ChallengeReply)(nil),      // 2: campanile.core.v1.ChallengeReply
-	(*ProveRequest)(nil),        // 3: campanile.core.v1.ProveRequest
-	(*ProveReply)(nil),          // 4: campanile.core.v1.ProveReply
-	(*Profile)(nil),             // 5: campanile.core.v1.Profile
-	(*Apn)(nil),                 // 6: campanile.core.v1.Apn
-	(*VoidRequest)(nil),         // 7: campanile.core.v1.VoidRequest
-	(*VoidReply)(nil),           // 8: campanile.core.v1.VoidReply
-	(*VoidTicket)(nil),          // 9: campanile.core.v1.VoidTicket
-	(*UsageReport)(nil),         // 10: campanile.core.v1.UsageReport
-	(*UsageReply)(nil),          // 11: campanile.core.v1.UsageReply
-	(*UsageRecord)(nil),         // 12: campanile.core.v1.UsageRecord
-	(*ServiceClass)(nil),        // 13: campanile.core.v1.ServiceClass
-	(*FromTower)(nil),           // 14: campanile.core.v1.FromTower
-	(*TowerReport)(nil),         // 15: campanile.core.v1.TowerReport
-	(*TowerCount)(nil),          // 16: campanile.core.v1.TowerCount
-	(*TowerNotice)(nil),         // 17: campanile.core.v1.TowerNotice
-	(*TowerRadio)(nil),          // 18: campanile.core.v1.TowerRadio
-	(*VoucherSeen)(nil),         // 19: campanile.core.v1.VoucherSeen
-	(*ToTower)(nil),             // 20: campanile.core.v1.ToTower
-	(*NoticesHeard)(nil),        // 21: campanile.core.v1.NoticesHeard
-	(*Terms)(nil),               // 22: campanile.core.v1.Terms
-	(*FollowRequest)(nil),       // 23: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),        // 24: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),       // 25: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),         // 26: campanile.core.v1.SettleReply
-	(*ReportHealthRequest)(nil), // 27: campanile.core.v1.ReportHealthRequest
-	(*ReportHealthReply)(nil),   // 28: campanile.core.v1.ReportHealthReply
+	(*LookRequest)(nil),         // 0: campanile.core.v1.LookRequest
+	(*LookReply)(nil),           // 1: campanile.core.v1.LookReply
+	(*AssignRequest)(nil),       // 2: campanile.core.v1.AssignRequest
+	(*Refusal)(nil),             // 3: campanile.core.v1.Refusal
+	(*ChallengeRequest)(nil),    // 4: campanile.core.v1.ChallengeRequest
+	(*ChallengeReply)(nil),      // 5: campanile.core.v1.ChallengeReply
+	(*ProveRequest)(nil),        // 6: campanile.core.v1.ProveRequest
+	(*Digest)(nil),              // 7: campanile.core.v1.Digest
+	(*ProveReply)(nil),          // 8: campanile.core.v1.ProveReply
+	(*Profile)(nil),             // 9: campanile.core.v1.Profile
+	(*Apn)(nil),                 // 10: campanile.core.v1.Apn
+	(*VoidRequest)(nil),         // 11: campanile.core.v1.VoidRequest
+	(*VoidReply)(nil),           // 12: campanile.core.v1.VoidReply
+	(*VoidTicket)(nil),          // 13: campanile.core.v1.VoidTicket
+	(*UsageReport)(nil),         // 14: campanile.core.v1.UsageReport
+	(*UsageReply)(nil),          // 15: campanile.core.v1.UsageReply
+	(*UsageRecord)(nil),         // 16: campanile.core.v1.UsageRecord
+	(*ServiceClass)(nil),        // 17: campanile.core.v1.ServiceClass
+	(*FromTower)(nil),           // 18: campanile.core.v1.FromTower
+	(*TowerReport)(nil),         // 19: campanile.core.v1.TowerReport
+	(*TowerCount)(nil),          // 20: campanile.core.v1.TowerCount
+	(*TowerNotice)(nil),         // 21: campanile.core.v1.TowerNotice
+	(*TowerRadio)(nil),          // 22: campanile.core.v1.TowerRadio
+	(*VoucherSeen)(nil),         // 23: campanile.core.v1.VoucherSeen
+	(*ToTower)(nil),             // 24: campanile.core.v1.ToTower
+	(*NoticesHeard)(nil),        // 25: campanile.core.v1.NoticesHeard
+	(*Terms)(nil),               // 26: campanile.core.v1.Terms
+	(*FollowRequest)(nil),       // 27: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 28: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 29: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 30: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 31: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 32: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
-	0,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
-	0,  // 1: campanile.core.v1.ProveReply.refusal:type_name -> campanile.core.v1.Refusal
-	5,  // 2: campanile.core.v1.ProveReply.profile:type_name -> campanile.core.v1.Profile
-	6,  // 3: campanile.core.v1.Profile.apns:type_name -> campanile.core.v1.Apn
-	0,  // 4: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
-	9,  // 5: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
-	12, // 6: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
-	13, // 7: campanile.core.v1.UsageRecord.classes:type_name -> campanile.core.v1.ServiceClass
-	15, // 8: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
-	17, // 9: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
-	19, // 10: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
-	18, // 11: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
-	16, // 12: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
-	22, // 13: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
-	21, // 14: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
-	1,  // 15: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	3,  // 16: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	7,  // 17: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
-	10, // 18: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	14, // 19: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	23, // 20: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	25, // 21: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	27, // 22: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
-	2,  // 23: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	4,  // 24: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	8,  // 25: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
-	11, // 26: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	20, // 27: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	24, // 28: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	26, // 29: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	28, // 30: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
-	23, // [23:31] is the sub-list for method output_type
-	15, // [15:23] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	3,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
+	7,  // 1: campanile.core.v1.ProveRequest.digest:type_name -> campanile.core.v1.Digest
+	3,  // 2: campanile.core.v1.ProveReply.refusal:type_name -> campanile.core.v1.Refusal
+	9,  // 3: campanile.core.v1.ProveReply.profile:type_name -> campanile.core.v1.Profile
+	10, // 4: campanile.core.v1.Profile.apns:type_name -> campanile.core.v1.Apn
+	3,  // 5: campanile.core.v1.VoidReply.refusal:type_name -> campanile.core.v1.Refusal
+	13, // 6: campanile.core.v1.VoidReply.void:type_name -> campanile.core.v1.VoidTicket
+	16, // 7: campanile.core.v1.UsageReport.records:type_name -> campanile.core.v1.UsageRecord
+	17, // 8: campanile.core.v1.UsageRecord.classes:type_name -> campanile.core.v1.ServiceClass
+	19, // 9: campanile.core.v1.FromTower.report:type_name -> campanile.core.v1.TowerReport
+	21, // 10: campanile.core.v1.FromTower.notice:type_name -> campanile.core.v1.TowerNotice
+	23, // 11: campanile.core.v1.FromTower.seen:type_name -> campanile.core.v1.VoucherSeen
+	22, // 12: campanile.core.v1.FromTower.radio:type_name -> campanile.core.v1.TowerRadio
+	20, // 13: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
+	26, // 14: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
+	25, // 15: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
+	4,  // 16: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	6,  // 17: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	11, // 18: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
+	0,  // 19: campanile.core.v1.Directory.Look:input_type -> campanile.core.v1.LookRequest
+	2,  // 20: campanile.core.v1.Directory.Assign:input_type -> campanile.core.v1.AssignRequest
+	14, // 21: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	18, // 22: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	27, // 23: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	29, // 24: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	31, // 25: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	5,  // 26: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	8,  // 27: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	12, // 28: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
+	1,  // 29: campanile.core.v1.Directory.Look:output_type -> campanile.core.v1.LookReply
+	1,  // 30: campanile.core.v1.Directory.Assign:output_type -> campanile.core.v1.LookReply
+	15, // 31: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	24, // 32: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	28, // 33: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	30, // 34: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	32, // 35: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -2266,13 +2672,13 @@ func file_core_proto_init() {
 	if File_core_proto != nil {
 		return
 	}
-	file_core_proto_msgTypes[14].OneofWrappers = []any{
+	file_core_proto_msgTypes[18].OneofWrappers = []any{
 		(*FromTower_Report)(nil),
 		(*FromTower_Notice)(nil),
 		(*FromTower_Seen)(nil),
 		(*FromTower_Radio)(nil),
 	}
-	file_core_proto_msgTypes[20].OneofWrappers = []any{
+	file_core_proto_msgTypes[24].OneofWrappers = []any{
 		(*ToTower_Terms)(nil),
 		(*ToTower_Voucher)(nil),
 		(*ToTower_Heard)(nil),
@@ -2283,9 +2689,9 @@ func file_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   33,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_core_proto_goTypes,
 		DependencyIndexes: file_core_proto_depIdxs,

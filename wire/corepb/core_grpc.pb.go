@@ -204,6 +204,152 @@ var Home_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	Directory_Look_FullMethodName   = "/campanile.core.v1.Directory/Look"
+	Directory_Assign_FullMethodName = "/campanile.core.v1.Directory/Assign"
+)
+
+// DirectoryClient is the client API for Directory service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Directory knows the numbers of one operator's subscribers; only that operator
+// may ask.
+type DirectoryClient interface {
+	Look(ctx context.Context, in *LookRequest, opts ...grpc.CallOption) (*LookReply, error)
+	Assign(ctx context.Context, in *AssignRequest, opts ...grpc.CallOption) (*LookReply, error)
+}
+
+type directoryClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewDirectoryClient(cc grpc.ClientConnInterface) DirectoryClient {
+	return &directoryClient{cc}
+}
+
+func (c *directoryClient) Look(ctx context.Context, in *LookRequest, opts ...grpc.CallOption) (*LookReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookReply)
+	err := c.cc.Invoke(ctx, Directory_Look_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryClient) Assign(ctx context.Context, in *AssignRequest, opts ...grpc.CallOption) (*LookReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookReply)
+	err := c.cc.Invoke(ctx, Directory_Assign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// DirectoryServer is the server API for Directory service.
+// All implementations must embed UnimplementedDirectoryServer
+// for forward compatibility.
+//
+// Directory knows the numbers of one operator's subscribers; only that operator
+// may ask.
+type DirectoryServer interface {
+	Look(context.Context, *LookRequest) (*LookReply, error)
+	Assign(context.Context, *AssignRequest) (*LookReply, error)
+	mustEmbedUnimplementedDirectoryServer()
+}
+
+// UnimplementedDirectoryServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedDirectoryServer struct{}
+
+func (UnimplementedDirectoryServer) Look(context.Context, *LookRequest) (*LookReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Look not implemented")
+}
+func (UnimplementedDirectoryServer) Assign(context.Context, *AssignRequest) (*LookReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Assign not implemented")
+}
+func (UnimplementedDirectoryServer) mustEmbedUnimplementedDirectoryServer() {}
+func (UnimplementedDirectoryServer) testEmbeddedByValue()                   {}
+
+// UnsafeDirectoryServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to DirectoryServer will
+// result in compilation errors.
+type UnsafeDirectoryServer interface {
+	mustEmbedUnimplementedDirectoryServer()
+}
+
+func RegisterDirectoryServer(s grpc.ServiceRegistrar, srv DirectoryServer) {
+	// If the following call panics, it indicates UnimplementedDirectoryServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Directory_ServiceDesc, srv)
+}
+
+func _Directory_Look_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServer).Look(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Directory_Look_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServer).Look(ctx, req.(*LookRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Directory_Assign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AssignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServer).Assign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Directory_Assign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServer).Assign(ctx, req.(*AssignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Directory_ServiceDesc is the grpc.ServiceDesc for Directory service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Directory_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "campanile.core.v1.Directory",
+	HandlerType: (*DirectoryServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Look",
+			Handler:    _Directory_Look_Handler,
+		},
+		{
+			MethodName: "Assign",
+			Handler:    _Directory_Assign_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "core.proto",
+}
+
+const (
 	Usage_Report_FullMethodName = "/campanile.core.v1.Usage/Report"
 )
 

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"campanile.network/3gpp/id"
-	"campanile.network/3gpp/secret"
 	"campanile.network/internal/peertls"
 	pb "campanile.network/wire/corepb"
 	"campanile.network/wire/proof"
@@ -41,7 +40,7 @@ func (s *server) Challenge(ctx context.Context, m *pb.ChallengeRequest) (*pb.Cha
 	if err != nil {
 		return &pb.ChallengeReply{Refusal: refusal(err)}, nil
 	}
-	return &pb.ChallengeReply{Id: c.ID[:], Rand: c.RAND[:], Autn: c.AUTN[:], ExpiresUnixMs: c.Expires.UnixMilli()}, nil
+	return &pb.ChallengeReply{Id: c.ID[:], Rand: c.RAND[:], Autn: c.AUTN[:], ExpiresUnixMs: c.Expires.UnixMilli(), Realm: c.Realm, Method: uint32(req.Method)}, nil
 }
 
 func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply, error) {
@@ -49,10 +48,12 @@ func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply,
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}
-	if len(m.Id) != 16 || len(m.Res) < 4 || len(m.Res) > 16 {
-		return nil, status.Errorf(codes.InvalidArgument, "prove: id of %d octets, RES of %d", len(m.Id), len(m.Res))
+	req, err := proveRequest(m)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	l, err := s.home.Prove(ctx, ProveRequest{ID: ChallengeID(m.Id), Serving: key, RES: m.Res})
+	req.Serving = key
+	l, err := s.home.Prove(ctx, req)
 	if err != nil {
 		return &pb.ProveReply{Refusal: refusal(err)}, nil
 	}
@@ -63,7 +64,9 @@ func (s *server) Prove(ctx context.Context, m *pb.ProveRequest) (*pb.ProveReply,
 		out.Apns = append(out.Apns, &pb.Apn{Name: a.Name.String(), Qci: uint32(a.QCI), Arp: uint32(a.ARP), AmbrUl: uint64(a.AMBRUL), AmbrDl: uint64(a.AMBRDL),
 			Ipv4: fixed(a.IPv4), Pdn: uint32(a.PDN)})
 	}
-	return &pb.ProveReply{Kasme: l.KASME[:], Ticket: l.Ticket, Profile: out}, nil
+	a := &pb.ProveReply{Ticket: l.Ticket, Profile: out, Method: uint32(l.Method)}
+	putKeys(a, l)
+	return a, nil
 }
 
 func (s *server) Void(ctx context.Context, m *pb.VoidRequest) (*pb.VoidReply, error) {
@@ -114,6 +117,10 @@ func challengeRequest(m *pb.ChallengeRequest) (r ChallengeRequest, err error) {
 	if r.PLMN, err = id.DecodePLMN([3]byte(m.Plmn)); err != nil {
 		return r, err
 	}
+	if m.Method > uint32(App) {
+		return r, fmt.Errorf("method %d is unknown here", m.Method)
+	}
+	r.Method = Method(m.Method)
 	if len(m.ResyncRand)+len(m.ResyncAuts) == 0 {
 		return r, nil
 	}
@@ -134,7 +141,7 @@ func NewClient(c grpc.ClientConnInterface) *Client { return &Client{pb.NewHomeCl
 // Challenge implements Home.
 func (c *Client) Challenge(ctx context.Context, r ChallengeRequest) (Challenge, error) {
 	plmn := r.PLMN.Octets()
-	m := &pb.ChallengeRequest{Imsi: r.IMSI.Digits(), Plmn: plmn[:]}
+	m := &pb.ChallengeRequest{Imsi: r.IMSI.Digits(), Plmn: plmn[:], Method: uint32(r.Method)}
 	if r.Resync != nil {
 		m.ResyncRand, m.ResyncAuts = r.Resync.RAND[:], r.Resync.AUTS[:]
 	}
@@ -148,26 +155,32 @@ func (c *Client) Challenge(ctx context.Context, r ChallengeRequest) (Challenge, 
 	if len(a.Id) != 16 || len(a.Rand) != 16 || len(a.Autn) != 16 {
 		return Challenge{}, fmt.Errorf("home: challenge with id of %d octets, RAND of %d, AUTN of %d", len(a.Id), len(a.Rand), len(a.Autn))
 	}
-	return Challenge{ID: ChallengeID(a.Id), RAND: [16]byte(a.Rand), AUTN: [16]byte(a.Autn), Expires: time.UnixMilli(a.ExpiresUnixMs)}, nil
+	if a.Method != uint32(r.Method) { // a home of before there were methods answers with EPS
+		return Challenge{}, &Error{NotSubscribed, fmt.Sprintf("the home does not know method %v", r.Method)}
+	}
+	return Challenge{ChallengeID(a.Id), [16]byte(a.Rand), [16]byte(a.Autn), a.Realm, time.UnixMilli(a.ExpiresUnixMs)}, nil
 }
 
 // Prove implements Home.
 func (c *Client) Prove(ctx context.Context, r ProveRequest) (Lease, error) {
-	a, err := c.rpc.Prove(ctx, &pb.ProveRequest{Id: r.ID[:], Res: r.RES})
+	a, err := c.rpc.Prove(ctx, proveMessage(r))
 	if err != nil {
 		return Lease{}, fmt.Errorf("home: %w", err)
 	}
 	if a.Refusal != nil {
 		return Lease{}, &Error{Code(a.Refusal.Code), a.Refusal.Detail}
 	}
-	if len(a.Kasme) != 32 || a.Profile == nil {
-		return Lease{}, fmt.Errorf("home: answer with K_ASME of %d octets, profile %t", len(a.Kasme), a.Profile != nil)
-	}
-	p, err := profile(a.Profile)
+	l, err := takeKeys(a)
 	if err != nil {
+		return Lease{}, err
+	}
+	if a.Profile == nil {
+		return Lease{}, errors.New("home: answer without a profile")
+	}
+	if l.Profile, err = profile(a.Profile); err != nil {
 		return Lease{}, fmt.Errorf("home: profile: %w", err)
 	}
-	return Lease{KASME: secret.Key256(a.Kasme), Ticket: a.Ticket, Profile: p}, nil
+	return l, nil
 }
 
 // Void implements Voider.

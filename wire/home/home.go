@@ -95,6 +95,7 @@ type ProveRequest struct {
 // Lease is what a right answer earns. Of the keys only those of the method are
 // set: K_ASME of EPS, CK and IK of UMTS, Kc of GSM; App has none.
 type Lease struct {
+	Method  Method
 	KASME   secret.Key256
 	CK, IK  secret.Key128
 	Kc      secret.Key64
