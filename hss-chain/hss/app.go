@@ -88,7 +88,7 @@ func (h *HSS) proveApp(r home.ProveRequest, now time.Time) (*home.Lease, error) 
 	if err != nil || nonce != appRAND(key, r.ID) || a.Algorithm == digest.AKAv1MD5 || !s.named(*a, h.o.Realm, appPassword(s.App)) {
 		return nil, refusal(home.WrongRES, "")
 	}
-	return h.lend(s, r.Serving, home.App, now)
+	return h.lend(s, r, home.App, now)
 }
 
 // appPassword is a key as people type it: 26 small letters and digits. The key

@@ -48,7 +48,7 @@ func (h *HSS) prove(r home.ProveRequest, now time.Time) (*home.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := h.lend(s, c.serving, c.method, now)
+	l, err := h.lend(s, r, c.method, now)
 	if err != nil {
 		return nil, err
 	}
@@ -70,28 +70,30 @@ type lent struct {
 // register every few minutes for years, and a ticket is not spent by that: the
 // one from before is given again while more than half of its time is left, so
 // that a REGISTER costs no signature and the serving network no new account. It
-// is a grant of the same octets to the same operator for less time, which a new
-// one would only add to. LTE's are drawn anew: there a challenge is rare, and
+// is a grant of the same cap to the same operator for less time, which a new one
+// would only add to. LTE's are drawn anew: there a challenge is rare, and
 // bytes are counted against the ticket's cap.
-func (h *HSS) lend(s *subscriber, serving proof.OperatorKey, m home.Method, now time.Time) (*home.Lease, error) {
+//
+// Who has used it up asks for a fresh one.
+func (h *HSS) lend(s *subscriber, r home.ProveRequest, m home.Method, now time.Time) (*home.Lease, error) {
 	op, ok := h.o.Registry.OperatorByKey(h.o.Operator)
 	if !ok {
 		return nil, refusal(home.Unavailable, "this home is not registered")
 	}
 	l := &home.Lease{Method: m, Profile: s.Profile}
 	old := &s.lent[m]
-	if m != home.EPS && old.serving == serving && old.prices == op.PricesHash() && old.notAfter.Sub(now) > h.o.Terms.Validity/2 {
+	if m != home.EPS && !r.Fresh && old.serving == r.Serving && old.prices == op.PricesHash() && old.notAfter.Sub(now) > h.o.Terms.Validity/2 {
 		l.Ticket = old.ticket
 		h.stats.Lent++
 		return l, nil
 	}
-	t, err := h.ticket(s, serving, m, op, now)
+	t, err := h.ticket(s, r.Serving, m, op, now)
 	if err != nil {
 		return nil, refusal(home.Unavailable, "ticket: %v", err)
 	}
 	l.Ticket = t
 	if m != home.EPS {
-		*old = lent{serving, op.PricesHash(), now.Add(h.o.Terms.Validity), t}
+		*old = lent{r.Serving, op.PricesHash(), now.Add(h.o.Terms.Validity), t}
 	}
 	return l, nil
 }

@@ -32,6 +32,7 @@ type town struct {
 	plmn     id.PLMN
 	hss      *hss.HSS
 	record   ledger.Subscriber
+	allow1   bool // COMP128v1
 }
 
 func newTown(t testing.TB) *town {
@@ -66,7 +67,8 @@ func (w *town) open() {
 		w.t.Fatal(err)
 	}
 	w.hss, err = hss.New(hss.Options{ChainID: chainID, Operator: w.operator.Public(), Node: w.node, HPKE: priv, Registry: w.model,
-		Store: w.store, Terms: hss.Terms{Validity: 6 * time.Hour, Cap: proof.Carried{Bytes: 1 << 30}}})
+		Store: w.store, Terms: hss.Terms{Validity: 6 * time.Hour, Cap: proof.Carried{Bytes: 1 << 30}},
+		Realm: "town.example", AllowCOMP128v1: w.allow1})
 	if err != nil {
 		w.t.Fatal(err)
 	}

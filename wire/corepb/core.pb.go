@@ -414,6 +414,7 @@ type ProveRequest struct {
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Res           []byte                 `protobuf:"bytes,2,opt,name=res,proto3" json:"res,omitempty"` // or digest
 	Digest        *Digest                `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Fresh         bool                   `protobuf:"varint,4,opt,name=fresh,proto3" json:"fresh,omitempty"` // another ticket than the one before
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -467,6 +468,13 @@ func (x *ProveRequest) GetDigest() *Digest {
 		return x.Digest
 	}
 	return nil
+}
+
+func (x *ProveRequest) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
 }
 
 // Digest is what a response was computed over (RFC 7616 §3.4).
@@ -2402,11 +2410,12 @@ const file_core_proto_rawDesc = "" +
 	"\x04autn\x18\x04 \x01(\fR\x04autn\x12&\n" +
 	"\x0fexpires_unix_ms\x18\x05 \x01(\x03R\rexpiresUnixMs\x12\x14\n" +
 	"\x05realm\x18\x06 \x01(\tR\x05realm\x12\x16\n" +
-	"\x06method\x18\a \x01(\rR\x06method\"c\n" +
+	"\x06method\x18\a \x01(\rR\x06method\"y\n" +
 	"\fProveRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03res\x18\x02 \x01(\fR\x03res\x121\n" +
-	"\x06digest\x18\x03 \x01(\v2\x19.campanile.core.v1.DigestR\x06digest\"\xa2\x02\n" +
+	"\x06digest\x18\x03 \x01(\v2\x19.campanile.core.v1.DigestR\x06digest\x12\x14\n" +
+	"\x05fresh\x18\x04 \x01(\bR\x05fresh\"\xa2\x02\n" +
 	"\x06Digest\x12\x1a\n" +
 	"\busername\x18\x01 \x01(\tR\busername\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12\x14\n" +

@@ -15,7 +15,7 @@ func proveRequest(m *pb.ProveRequest) (r ProveRequest, err error) {
 	if len(m.Id) != 16 {
 		return r, fmt.Errorf("prove: id of %d octets", len(m.Id))
 	}
-	r.ID = ChallengeID(m.Id)
+	r.ID, r.Fresh = ChallengeID(m.Id), m.Fresh
 	if d := m.Digest; d != nil {
 		n := len(d.Username) + len(d.Realm) + len(d.Nonce) + len(d.Uri) + len(d.Response) + len(d.Cnonce) + len(d.Nc) + len(d.Method) + len(d.Entity)
 		if len(m.Res) != 0 || n > maxDigest || d.Algorithm > uint32(digest.AKAv1MD5) || d.Qop > uint32(digest.AuthInt) {
@@ -33,7 +33,7 @@ func proveRequest(m *pb.ProveRequest) (r ProveRequest, err error) {
 }
 
 func proveMessage(r ProveRequest) *pb.ProveRequest {
-	m := &pb.ProveRequest{Id: r.ID[:], Res: r.RES}
+	m := &pb.ProveRequest{Id: r.ID[:], Res: r.RES, Fresh: r.Fresh}
 	if a := r.Digest; a != nil {
 		m.Digest = &pb.Digest{Username: a.Username, Realm: a.Realm, Nonce: a.Nonce, Uri: a.URI, Response: a.Response, Cnonce: a.CNonce, Nc: a.NC,
 			Algorithm: uint32(a.Algorithm), Qop: uint32(a.QOP), Userhash: a.Userhash, Method: a.Method, Entity: a.Entity}

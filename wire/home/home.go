@@ -90,6 +90,7 @@ type ProveRequest struct {
 	Serving proof.OperatorKey // as in the challenge
 	RES     []byte            // RES or SRES, 4 to 16 octets
 	Digest  *digest.Answer    // its nonce begins with the challenge's RAND, in either writing
+	Fresh   bool              // of UMTS, GSM and App: the ticket of before is used up, give another
 }
 
 // Lease is what a right answer earns. Of the keys only those of the method are
@@ -99,7 +100,7 @@ type Lease struct {
 	KASME   secret.Key256
 	CK, IK  secret.Key128
 	Kc      secret.Key64
-	Ticket  []byte // signed, proof.OpenTicket reads it; of App and GSM one given before may come again
+	Ticket  []byte // signed, proof.OpenTicket reads it; but for EPS one given before may come again
 	Profile Profile
 }
 
