@@ -1,0 +1,139 @@
+package calls
+
+import (
+	"log/slog"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/sip/media"
+	"campanile.network/wire/proof"
+)
+
+// Record is a call as it is written down. Numbers and IMSIs mask themselves
+// wherever they are printed.
+type Record struct {
+	ID     string // random; it stands in the log, too
+	Caller Side
+	Called Side
+	// Dialled is the number as it was understood; zero for an IMSI and emergencies.
+	Dialled   id.MSISDN
+	Emergency bool
+
+	Start  time.Time
+	Answer time.Time // zero: never
+	End    time.Time // zero: not yet
+	Why    string    // it ended
+	Status int       // what the caller was told, of a call that was not answered
+	Cause  Cause
+	By     int // the side that ended it, 0 or 1; -1: the gateway
+
+	Media [2]media.LegStats // of the caller's and the called's side
+}
+
+// Side is one end of a call.
+type Side struct {
+	Access  Access
+	IMSI    id.IMSI
+	Number  id.MSISDN
+	Station string
+	Trunk   string
+	// Stays are the cells where it was spoken, in order; of a phone in a cell.
+	Stays []Spoken
+}
+
+// Spoken is how long a phone talked at a cell.
+type Spoken struct {
+	Cell  proof.Cell
+	Since time.Time
+	Voice time.Duration // whole milliseconds
+}
+
+// Voice is how long the call was answered, in whole milliseconds.
+func (r *Record) Voice() time.Duration {
+	if r.Answer.IsZero() || r.End.IsZero() {
+		return 0
+	}
+	return r.End.Sub(r.Answer).Truncate(time.Millisecond)
+}
+
+// side is how a party stands in the record.
+func (p *Party) side() Side {
+	s := Side{Access: p.Access, IMSI: p.IMSI, Number: p.Number, Station: p.Station}
+	if p.Access == AccessGSM {
+		s.Stays = []Spoken{{Cell: p.Cell}}
+	}
+	return s
+}
+
+// sides are where the two legs stand in the record.
+func (c *call) side(i int) *Side {
+	if i == 0 {
+		return &c.record.Caller
+	}
+	return &c.record.Called
+}
+
+// write ends the record.
+func (c *call) write(e *ended, now time.Time) {
+	r := &c.record
+	r.End, r.Why, r.Cause, r.By = now, e.why, e.cause, e.by
+	if r.Answer.IsZero() {
+		r.Status = e.status
+	} else {
+		c.w.mu.Lock()
+		c.w.stats.seconds += uint64(r.Voice().Milliseconds())
+		c.w.mu.Unlock()
+	}
+	c.w.o.Logger.Info("call ended", "call", r.ID, "why", r.Why, "cause", int(r.Cause), "status", r.Status,
+		"caller", slog.AnyValue(r.Caller), "called", slog.AnyValue(r.Called), "voice", r.Voice(), "emergency", r.Emergency)
+	c.show()
+	c.w.o.Record(*r)
+}
+
+// LogValue says who it is, masked, and where.
+func (s Side) LogValue() slog.Value {
+	v := []slog.Attr{slog.String("access", s.Access.String())}
+	if !s.Number.IsZero() {
+		v = append(v, slog.String("number", s.Number.String()))
+	}
+	if !s.IMSI.IsZero() {
+		v = append(v, slog.String("imsi", s.IMSI.String()))
+	}
+	for _, n := range []struct{ name, value string }{{"station", s.Station}, {"trunk", s.Trunk}} {
+		if n.value != "" {
+			v = append(v, slog.String(n.name, n.value))
+		}
+	}
+	return slog.GroupValue(v...)
+}
+
+// countEvery is how much voice a process's death may leave uncounted.
+const countEvery = time.Second
+
+// settle counts what has been spoken until now at both ends.
+func (c *call) settle(now time.Time) {
+	for _, l := range c.legs {
+		if l != nil {
+			c.count(l, now)
+		}
+	}
+}
+
+// count counts what a leg has spoken since it was counted last, in whole
+// milliseconds: what is left over stays for the next time.
+func (c *call) count(l *leg, now time.Time) {
+	if l.counted.IsZero() {
+		return
+	}
+	d := now.Sub(l.counted).Truncate(time.Millisecond)
+	if d <= 0 {
+		return
+	}
+	l.counted = l.counted.Add(d)
+	if stays := c.side(l.side).Stays; len(stays) > 0 {
+		stays[len(stays)-1].Voice += d
+	}
+	if l.party.Stay != nil {
+		l.party.Stay.Voice(d)
+	}
+}
