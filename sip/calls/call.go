@@ -22,13 +22,11 @@ type call struct {
 	shown  atomic.Pointer[Record]
 	record Record
 
-	invite    *txn.Server
-	cancelled <-chan struct{}
-	legs      [2]*leg // the called one's once somebody has answered
-	branches  []*sent // INVITEs that went out for this call
-	dialled   Dialled
-	trunk     *trunk // that it goes out by, or came in by
-	holds     []func()
+	invite   *txn.Server
+	legs     [2]*leg // the called one's once somebody has answered
+	branches []*sent // INVITEs that went out for this call
+	dialled  Dialled
+	holds    []func()
 
 	media   Session
 	events  <-chan media.Event
@@ -62,8 +60,9 @@ type ended struct {
 	cause   Cause
 	by      int // the leg that ended it, or nobody
 	warning string
-	retry   int // seconds
-	answer  *sip.Message
+	retry   int          // seconds
+	answer  *sip.Message // in place of one made of these
+	told    bool         // the caller has been answered already
 }
 
 const nobody = -1
@@ -80,7 +79,7 @@ func refuse(status int, why string) *ended {
 
 func newCall(w *Switch, s *txn.Server, key string) *call {
 	m := s.Request
-	c := &call{w: w, key: key, invite: s, cancelled: s.Cancelled(), stop: w.stop, inbox: inbox{wake: make(chan struct{}, 1)}}
+	c := &call{w: w, key: key, invite: s, stop: w.stop, inbox: inbox{wake: make(chan struct{}, 1)}}
 	c.record = Record{ID: newTag()[:12], Start: time.Now()}
 	a := &leg{call: c, callID: m.CallID, tag: newTag(), peerTag: m.From.Tag(), local: m.To, remote: m.From,
 		way: txn.To(s.From), peerSeq: m.CSeq.Seq, route: m.RecordRoute, offers: true}
@@ -88,6 +87,7 @@ func newCall(w *Switch, s *txn.Server, key string) *call {
 	a.adopt(m)
 	c.legs[0] = a
 	c.show()
+	s.OnCancel(func() { c.inbox.put(event{kind: cancelled, leg: a}) })
 	return c
 }
 
@@ -139,7 +139,6 @@ func (c *call) next() event {
 		} else {
 			c.timer.Reset(time.Until(at))
 		}
-		a, b := c.waiting(0), c.waiting(1)
 		select {
 		case <-c.inbox.wake:
 		case <-c.timer.C:
@@ -153,66 +152,11 @@ func (c *call) next() event {
 			if e.Leg == 0 || c.legs[1] != nil {
 				return event{kind: ofMedia, leg: c.legs[e.Leg], media: e}
 			}
-		case <-c.cancelled:
-			c.cancelled = nil
-			return event{kind: cancelled}
-		case m := <-a.Acked():
-			return c.ack(0, m)
-		case m := <-b.Acked():
-			return c.ack(1, m)
-		case <-a.Done():
-			return c.given(0, a)
-		case <-b.Done():
-			return c.given(1, b)
 		case <-c.stop:
 			c.stop = nil
 			return event{kind: stopped}
 		}
 	}
-}
-
-// waiting is a peer's INVITE that has a 2xx and no ACK yet.
-type waiting struct{ s *txn.Server }
-
-func (c *call) waiting(side int) waiting {
-	if l := c.legs[side]; l != nil {
-		return waiting{l.serving}
-	}
-	return waiting{}
-}
-
-// Acked is nil where nothing is waited for.
-func (w waiting) Acked() <-chan *sip.Message {
-	if w.s == nil {
-		return nil
-	}
-	return w.s.Acked()
-}
-
-// Done is nil where nothing is waited for.
-func (w waiting) Done() <-chan struct{} {
-	if w.s == nil {
-		return nil
-	}
-	return w.s.Done()
-}
-
-func (c *call) ack(side int, m *sip.Message) event {
-	c.legs[side].serving = nil
-	return event{kind: acked, leg: c.legs[side], answer: m}
-}
-
-// given tells the ACK that came together with the end from the one that never did.
-func (c *call) given(side int, w waiting) event {
-	select {
-	case m := <-w.s.Acked():
-		if m != nil {
-			return c.ack(side, m)
-		}
-	default:
-	}
-	c.legs[side].serving = nil
-	return event{kind: unacked, leg: c.legs[side]}
 }
 
 // earliest is the alarm that comes first; the zero time: none.
@@ -248,7 +192,10 @@ func (c *call) interrupt(e event) error {
 		return c.alarm(e.alarm)
 	case cancelled:
 		return &ended{why: "cancelled", status: 487, cause: CauseNormal, by: 0}
+	case acked:
+		e.leg.serving = nil
 	case unacked:
+		e.leg.serving = nil
 		return &ended{why: "no ACK", status: 500, cause: CauseTimer, by: nobody}
 	case stopped:
 		return refuse(503, gatewayStops)
@@ -269,11 +216,11 @@ func (c *call) answered(e event) error {
 		t.late(t.client, e.answer)
 		return nil
 	}
-	switch t.request.Method {
-	case sip.MethodInvite, sip.MethodUpdate:
-		return c.refreshed(t, e.answer)
-	case sip.MethodInfo:
+	if t.again(e.answer) {
 		return nil
+	}
+	if m := t.request.Method; m == sip.MethodInvite || m == sip.MethodUpdate {
+		return c.refreshed(t, e.answer)
 	}
 	return nil
 }
@@ -335,6 +282,9 @@ func (c *call) tooLate(e event) {
 
 // refuse gives the caller a final status.
 func (c *call) refuse(e *ended) {
+	if e.told {
+		return
+	}
 	if e.answer != nil {
 		c.w.answer(c.invite, e.answer)
 		return

@@ -1,7 +1,6 @@
 package calls
 
 import (
-	"errors"
 	"strings"
 
 	"campanile.network/3gpp/id"
@@ -27,15 +26,9 @@ func (c *call) identify() error {
 		return c.fromTrunk(t, m)
 	}
 	c.reply(100)
-	ctx, cancel := c.context()
-	defer cancel()
-	p, err := c.w.o.Registry.Caller(ctx, c.invite)
-	var no *Refusal
-	switch {
-	case errors.As(err, &no) && no.Response != nil:
-		return &ended{why: "caller is not known", status: no.Response.Status, cause: CauseRejected, by: nobody, answer: no.Response}
-	case err != nil:
-		return refuse(403, "caller is not known")
+	p, err := c.caller()
+	if err != nil {
+		return err
 	}
 	c.from(p)
 	if !p.IMSI.IsZero() {
@@ -45,6 +38,17 @@ func (c *call) identify() error {
 		c.holds = append(c.holds, func() { c.w.give(p.IMSI) })
 	}
 	return nil
+}
+
+// caller asks the registry whose the INVITE is.
+func (c *call) caller() (Party, error) {
+	ctx, cancel := c.context()
+	defer cancel()
+	p, ok := c.w.o.Registry.Caller(ctx, c.invite)
+	if !ok {
+		return p, &ended{why: "caller is not known", status: 403, cause: CauseRejected, by: nobody, told: true}
+	}
+	return p, nil
 }
 
 // from says who the caller is.
@@ -82,18 +86,11 @@ func (c *call) understood(m *sip.Message) error {
 func (c *call) help(m *sip.Message) error {
 	p, ok := c.w.o.Registry.Station(c.invite)
 	if !ok {
-		ctx, cancel := c.context()
-		defer cancel()
 		var err error
-		if p, err = c.w.o.Registry.Caller(ctx, c.invite); err != nil {
-			var no *Refusal
-			if errors.As(err, &no) && no.Response != nil {
-				return &ended{why: "caller is not known", status: no.Response.Status, cause: CauseRejected, by: nobody, answer: no.Response}
-			}
-			return refuse(403, "caller is not known")
+		if p, err = c.caller(); err != nil {
+			return err
 		}
 	}
-	p.Stay = nil
 	c.record.Emergency = true
 	c.dialled = Dialled{Kind: KindEmergency}
 	c.w.count(&c.w.stats.emergency)
@@ -106,7 +103,7 @@ func (c *call) fromTrunk(t *trunk, m *sip.Message) error {
 	if !t.take() {
 		return refuse(503, "trunk is full")
 	}
-	c.trunk = t
+	c.legs[0].trunk = t
 	c.holds = append(c.holds, t.give)
 	c.reply(100)
 	c.from(Party{Access: AccessTrunk, Number: t.callerOf(&c.w.o.Numbers, m)})

@@ -50,7 +50,7 @@ type inbox struct {
 func (b *inbox) put(e event) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	must := e.sent != nil && (e.answer == nil || e.answer.Status >= 200)
+	must := e.server == nil && (e.answer == nil || e.answer.IsRequest() || e.answer.Status >= 200)
 	if b.closed || len(b.events) >= inboxRoom && !must {
 		return false
 	}

@@ -18,6 +18,7 @@ type leg struct {
 	call  *call
 	side  int // 0: who calls, 1: who is called
 	party Party
+	trunk *trunk // it is one of a trunk
 
 	callID, tag, peerTag string
 	local, remote        sip.Address // From and To of our requests, with tags
@@ -29,9 +30,9 @@ type leg struct {
 	established          bool // the INVITE has been answered 2xx
 	gone                 bool // the peer has said BYE, or knows nothing of the dialog
 
-	updates bool // the peer allows UPDATE
-	offers  bool // the peer takes re-INVITEs
-	timer   sessionTimer
+	updates  bool // the peer allows UPDATE
+	offers   bool // the peer takes re-INVITEs
+	timer    sessionTimer
 	inviting *sent       // our INVITE that has no final answer
 	serving  *txn.Server // the peer's INVITE whose ACK has not come
 
@@ -44,8 +45,7 @@ type sent struct {
 	leg     *leg
 	request *sip.Message
 	client  *txn.Client
-	trunk   *trunk // of an INVITE that goes out there
-	tried   bool   // credentials have been shown
+	tried   bool // credentials have been shown
 
 	heard     bool // anything has come back
 	abandoned bool // nobody waits for the answer any more
@@ -123,9 +123,29 @@ func (t *sent) late(c *txn.Client, m *sip.Message) {
 		l.bye(CauseNormal, "the caller is gone")
 		return
 	}
-	if t.request.Method == sip.MethodBye || !l.established {
+	if t.request.Method == sip.MethodBye && !t.again(m) || !l.established {
 		l.call.w.forget(l)
 	}
+}
+
+// again shows a provider who we are where it asks for that within the dialog.
+func (t *sent) again(r *sip.Message) bool {
+	trunk := t.leg.trunk
+	if r == nil || r.Status != 401 && r.Status != 407 || trunk == nil || t.tried {
+		return false
+	}
+	h := trunk.credentials(r, t.request)
+	if h == nil {
+		return false
+	}
+	m := t.request.Clone()
+	t.leg.seq++
+	m.CSeq.Seq = t.leg.seq
+	m.Via = nil
+	m.Add(h.Name, h.Value)
+	t.request, t.tried = m, true
+	t.start(t.leg.way)
+	return true
 }
 
 // acknowledge sends the ACK of a 2xx, again whenever that comes again.

@@ -117,7 +117,7 @@ func (n Numbers) complete(user string) (Dialled, error) {
 		forms = []string{rest}
 	case n.International != "" && strings.HasPrefix(rest, n.International):
 		forms = []string{rest[len(n.International):]}
-	case n.National != "" && n.Country != "" && strings.HasPrefix(rest, n.National):
+	case n.National != "" && n.Country != "" && len(rest) > len(n.National) && strings.HasPrefix(rest, n.National):
 		forms = []string{n.Country + rest[len(n.National):]}
 	default:
 		global = false

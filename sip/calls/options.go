@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -27,7 +28,9 @@ type Options struct {
 	// Record gets each call when it has ended, refused ones too. It is called by
 	// many goroutines and must not block long. nil: nobody.
 	Record func(Record)
-	Logger *slog.Logger // nil discards
+	// Resolver finds trunks by name; nil: the system's.
+	Resolver txn.Resolver
+	Logger   *slog.Logger // nil discards
 }
 
 // Policy is what the operator allows.
@@ -78,7 +81,6 @@ type Party struct {
 	Yate    bool      // the station is a YateBTS, which wants P-Called-Party-ID
 	Station string    // of AccessGSM: the station's name
 	Cell    proof.Cell
-	Stay    Stay // nil: nothing is counted
 
 	URI    sip.URI    // its contact, for requests to it
 	Target txn.Target // the way there
@@ -90,21 +92,13 @@ type Stay interface {
 	Voice(time.Duration)
 }
 
-// Refusal is an error of a Registry that has an answer of its own for the
-// peer, such as a challenge.
-type Refusal struct {
-	Response *sip.Message
-	Why      string
-}
-
-func (r *Refusal) Error() string { return r.Why }
-
 // Registry is what calls ask of the registrar. Its methods are called by many
 // goroutines.
 type Registry interface {
 	// Caller says whose an INVITE is that begins a call: a registered phone or
-	// app. It is an error, maybe a *Refusal, when nobody registered sent it.
-	Caller(ctx context.Context, s *txn.Server) (Party, error)
+	// app. When it is nobody's, ok is false, and the INVITE has been answered: with
+	// a challenge, or a refusal.
+	Caller(ctx context.Context, s *txn.Server) (p Party, ok bool)
 	// Station says at which trusted station and cell a request has come from, of
 	// whomever; IMSI is what the station says, if anything.
 	Station(s *txn.Server) (Party, bool)
@@ -112,9 +106,12 @@ type Registry interface {
 	Subscriber(ctx context.Context, n id.MSISDN) (id.IMSI, error)
 	// Contacts are the places where a subscriber is reached now, best first.
 	Contacts(imsi id.IMSI) []Party
-	// Moved puts a phone that is known to talk at another station or cell: p is as
-	// Station gave it; the answer has its new Stay.
-	Moved(imsi id.IMSI, p Party) (Party, error)
+	// Moved puts a phone that is known to talk at another station or cell, to which
+	// s, its INVITE, has come; p is as Station gave it. The answer is where the
+	// phone is reached now.
+	Moved(imsi id.IMSI, p Party, s *txn.Server) (Party, error)
+	// Stay is where a phone's voice is counted now; nil: nowhere.
+	Stay(imsi id.IMSI) Stay
 	// Owns says whether a flow is one that a subscriber has registered.
 	Owns(imsi id.IMSI, f txn.Flow) bool
 }
@@ -169,6 +166,9 @@ func (o *Options) check() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
 	}
 	if o.Record == nil {
 		o.Record = func(Record) {}

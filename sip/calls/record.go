@@ -133,7 +133,10 @@ func (c *call) count(l *leg, now time.Time) {
 	if stays := c.side(l.side).Stays; len(stays) > 0 {
 		stays[len(stays)-1].Voice += d
 	}
-	if l.party.Stay != nil {
-		l.party.Stay.Voice(d)
+	if l.party.IMSI.IsZero() || c.record.Emergency {
+		return // never paid for
+	}
+	if s := c.w.o.Registry.Stay(l.party.IMSI); s != nil {
+		s.Voice(d)
 	}
 }

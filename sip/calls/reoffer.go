@@ -49,6 +49,7 @@ func (c *call) reoffer(l, other *leg, body []byte) error {
 // offer sends a re-INVITE with our line as it stands.
 func (c *call) offer(l *leg) *sent {
 	m := l.request(sip.MethodInvite)
+	l.timer.again(m)
 	m.ContentType, m.Body = sdpType, l.describe()
 	return l.send(m)
 }
@@ -64,6 +65,8 @@ func (c *call) reoffered(t *sent, answer *sip.Message) error {
 	}
 	l.adopt(answer)
 	l.acknowledge(t.client, answer, nil)
+	l.timer.agreed(answer)
+	c.timers(l)
 	return c.accept(l, answer.Body)
 }
 

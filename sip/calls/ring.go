@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"campanile.network/wire/sip"
+	"campanile.network/wire/sip/txn"
 )
 
 // patience is how long a way may say nothing at all before the next is tried.
@@ -25,7 +26,7 @@ func (c *call) ring(ways []way) (won *sent, answer *sip.Message, err error) {
 			if err != nil {
 				w.trunk.give()
 			} else {
-				c.trunk, c.record.Called.Trunk = w.trunk, w.trunk.o.Name
+				c.record.Called.Trunk = w.trunk.o.Name
 				c.holds = append(c.holds, w.trunk.give)
 			}
 			w.trunk.told(err)
@@ -51,10 +52,10 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 		l := c.place(w, p)
 		c.offerTo(l)
 		c.w.enter(l)
-		t := &sent{leg: l, request: c.invitation(l), trunk: w.trunk}
+		t := &sent{leg: l, request: c.invitation(l)}
 		out = append(out, t)
 		c.branches = append(c.branches, t)
-		t.start(p.Target)
+		t.start(targets(w.trunk, p)...)
 	}
 	c.alarmIn(alarmAnswer, c.w.o.Policy.NoAnswer)
 	c.alarmIn(alarmPatience, 0)
@@ -110,6 +111,14 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 	}
 }
 
+// targets are where an INVITE goes: a trunk may have several.
+func targets(t *trunk, p Party) []txn.Target {
+	if t != nil {
+		return t.where()
+	}
+	return []txn.Target{p.Target}
+}
+
 func (c *call) abandonAll(out []*sent, cause Cause) {
 	for _, t := range out {
 		if !t.abandoned {
@@ -127,9 +136,9 @@ func (c *call) again(t *sent, r *sip.Message) bool {
 	l := t.leg
 	var more *sip.Header
 	switch {
-	case (r.Status == 401 || r.Status == 407) && t.trunk != nil && !t.tried:
+	case (r.Status == 401 || r.Status == 407) && l.trunk != nil && !t.tried:
 		t.tried = true
-		if more = t.trunk.credentials(r, t.request); more == nil {
+		if more = l.trunk.credentials(r, t.request); more == nil {
 			return false
 		}
 	case r.Status == 422 && l.timer.refused(r):
@@ -142,7 +151,7 @@ func (c *call) again(t *sent, r *sip.Message) bool {
 		m.Add(more.Name, more.Value)
 	}
 	t.request = m
-	t.start(l.party.Target)
+	t.start(targets(l.trunk, l.party)...)
 	return true
 }
 

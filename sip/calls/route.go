@@ -24,7 +24,7 @@ func (c *call) route() ([]way, error) {
 	case KindEmergency:
 		return c.routeHelp()
 	case KindIMSI:
-		if c.trunk != nil {
+		if c.legs[0].trunk != nil {
 			return nil, refuse(404, "trunk called an IMSI")
 		}
 		return c.routeTo(c.dialled.IMSI, id.MSISDN{})
@@ -41,7 +41,7 @@ func (c *call) route() ([]way, error) {
 			return c.routeTo(imsi, n)
 		}
 	}
-	if c.trunk != nil { // what came from outside does not go outside at our cost
+	if c.legs[0].trunk != nil { // what came from outside does not go outside at our cost
 		return nil, refuse(404, "number is nobody's")
 	}
 	ways := c.w.outside(c.dialled.World())
@@ -120,7 +120,7 @@ func (w *Switch) outside(n id.MSISDN) []way {
 
 // place is a dialog to be, with one place of a way.
 func (c *call) place(w way, p Party) *leg {
-	l := &leg{call: c, side: 1, party: p, callID: newTag() + "@" + c.w.o.Realm, tag: newTag(), way: p.Target, target: p.URI}
+	l := &leg{call: c, side: 1, party: p, trunk: w.trunk, callID: newTag() + "@" + c.w.o.Realm, tag: newTag(), way: p.Target, target: p.URI}
 	l.remote = sip.Address{URI: p.URI}
 	l.offers = p.Access != AccessGSM // OpenBTS answers 488, and phones have no use for it
 	l.local, l.headers = c.introduce(&p, w.trunk)

@@ -61,6 +61,19 @@ func (t *sessionTimer) ask(m *sip.Message, wish time.Duration) {
 	m.Set("Min-SE", strconv.Itoa(int(max(t.min, shortestSession)/time.Second)))
 }
 
+// again writes into a request within the dialog what goes on, if anything does.
+func (t *sessionTimer) again(m *sip.Message) {
+	if t.interval == 0 {
+		return
+	}
+	t.ask(m, t.interval)
+	if t.ours {
+		m.Set("Session-Expires", m.Get("Session-Expires")+";refresher=uac")
+	} else {
+		m.Set("Session-Expires", m.Get("Session-Expires")+";refresher=uas")
+	}
+}
+
 // agreed takes what a 2xx to our request says. A peer that says nothing does not
 // know the extension: it is asked for nothing (RFC 4028 §7.2 lets us refresh, but
 // such a peer may not take a re-INVITE at all).
@@ -124,17 +137,13 @@ func (c *call) refresh(l *leg) {
 		c.alarmIn(alarmRefresh0+alarm(l.side), glareAfter)
 		return
 	}
-	method := sip.MethodInvite
 	if l.updates {
-		method = sip.MethodUpdate
+		m := l.request(sip.MethodUpdate)
+		l.timer.again(m)
+		l.send(m)
+	} else {
+		c.offer(l)
 	}
-	m := l.request(method)
-	l.timer.ask(m, l.timer.interval)
-	m.Set("Session-Expires", m.Get("Session-Expires")+";refresher=uac")
-	if method == sip.MethodInvite {
-		m.ContentType, m.Body = sdpType, l.describe()
-	}
-	l.send(m)
 	c.alarmIn(alarmExpire0+alarm(l.side), l.timer.interval/2)
 }
 
@@ -153,6 +162,9 @@ func (c *call) refreshed(t *sent, answer *sip.Message) error {
 		l.adopt(answer)
 		if t.request.Method == sip.MethodInvite {
 			l.acknowledge(t.client, answer, nil)
+			if err := c.accept(l, answer.Body); err != nil {
+				return c.unjoined(err)
+			}
 		}
 		l.timer.agreed(answer)
 		c.timers(l)

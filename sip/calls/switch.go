@@ -23,10 +23,10 @@ type Switch struct {
 	mu     sync.Mutex
 	closed bool
 	calls  map[*call]struct{}
-	legs   map[string]*leg      // by our tag
-	begun  map[string]*call     // by the caller's Call-ID and tag
-	ours   map[string]struct{}  // Call-IDs that we made
-	busy   map[id.IMSI]int      // calls of a subscriber
+	legs   map[string]*leg     // by our tag
+	begun  map[string]*call    // by the caller's Call-ID and tag
+	ours   map[string]struct{} // Call-IDs that we made
+	busy   map[id.IMSI]int     // calls of a subscriber
 	stats  counts
 }
 
@@ -51,25 +51,23 @@ func New(o Options) (*Switch, error) {
 // Serve keeps trunks registered until ctx ends; then it ends all calls, and
 // returns when none is left.
 func (w *Switch) Serve(ctx context.Context) error {
-	var registering sync.WaitGroup
+	var keeping sync.WaitGroup
 	for _, t := range w.trunks {
-		if t.o.Register {
-			registering.Go(func() { t.register(ctx) })
-		}
+		keeping.Go(func() { t.keep(ctx) })
 	}
 	<-ctx.Done()
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
 	close(w.stop)
-	registering.Wait()
+	keeping.Wait()
 	w.wait.Wait()
 	return nil
 }
 
 // Handle takes a request of calls: an INVITE, or anything within a dialog that
 // an INVITE made, an ACK too. An INVITE's Handle returns when its call ends.
-func (w *Switch) Handle(s *txn.Server) {
+func (w *Switch) Handle(_ context.Context, s *txn.Server) {
 	m := s.Request
 	if m.To.Tag() != "" {
 		w.within(s)
@@ -218,10 +216,10 @@ func (w *Switch) count(n *uint64) {
 
 // counts are guarded by Switch.mu.
 type counts struct {
-	begun, answered, emergency       uint64
-	full, loops, strange, unsent     uint64
-	handovers, digits, seconds       uint64
-	ended                            map[string]uint64
+	begun, answered, emergency   uint64
+	full, loops, strange, unsent uint64
+	handovers, digits, seconds   uint64
+	ended                        map[string]uint64
 }
 
 // Stats are counts since New, and what is now.

@@ -6,12 +6,16 @@ import (
 
 	"campanile.network/sip/media"
 	"campanile.network/wire/sip"
+	"campanile.network/wire/sip/txn"
 )
 
 // answer gives the caller what was answered, and begins the time that is counted.
 func (c *call) answer(won *sent, m *sip.Message) error {
 	b := won.leg
 	b.adopt(m)
+	if f := won.client.Flow(); f != (txn.Flow{}) {
+		b.way = txn.To(f)
+	}
 	b.established = true
 	b.acknowledge(won.client, m, nil)
 	c.legs[1] = b
@@ -31,13 +35,26 @@ func (c *call) answer(won *sent, m *sip.Message) error {
 	a.timer.agree(r)
 	r.Add("Supported", "timer")
 	c.record.Answer = time.Now()
-	a.established, a.serving, c.cancelled = true, c.invite, nil
-	c.w.answer(c.invite, r)
+	a.established = true
+	a.accepts(c.invite, r)
 	c.w.count(&c.w.stats.answered)
 	c.alarmIn(alarmLength, c.w.o.Policy.MaxLength)
 	c.timers(a)
 	c.show()
 	return nil
+}
+
+// accepts answers a peer's INVITE 2xx: its ACK comes as an event, or that none came.
+func (l *leg) accepts(s *txn.Server, r *sip.Message) {
+	l.serving = s
+	s.OnAck(func(ack *sip.Message, err error) {
+		e := event{kind: acked, leg: l, answer: ack}
+		if err != nil || ack == nil {
+			e = event{kind: unacked, leg: l}
+		}
+		l.call.inbox.put(e)
+	})
+	l.call.w.answer(s, r)
 }
 
 // unjoined ends a call whose speech cannot be joined.
@@ -84,7 +101,7 @@ func (c *call) begins(ack *sip.Message) error {
 			return c.unjoined(err)
 		}
 	}
-	c.talking = true
+	c.talking, c.legs[0].serving = true, nil
 	counted := false
 	for _, l := range c.legs {
 		if l.party.Access == AccessGSM {

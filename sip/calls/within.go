@@ -73,20 +73,18 @@ func (c *call) mayAsk(l *leg, s *txn.Server) (moved *Party, ok bool) {
 		switch {
 		case !trusted:
 			return nil, false
-		case p.Station == l.party.Station && (m.Method != sip.MethodInvite || p.Cell == l.party.Cell):
-			return nil, true
-		case m.Method != sip.MethodInvite || !l.established || !sameSubscriber(l, &p, m):
-			return nil, false
+		case m.Method == sip.MethodInvite && l.established && sameSubscriber(l, &p, m) &&
+			(p.Station != l.party.Station || p.Cell != l.party.Cell):
+			return &p, true
 		}
-		return &p, true
+		return nil, p.Station == l.party.Station
 	}
 	from := s.From
 	switch {
 	case from == l.way.Flow || from.Remote.Addr() == l.way.Flow.Remote.Addr() && from.Transport == l.way.Flow.Transport:
 		return nil, true
 	case l.party.Access == AccessTrunk:
-		t := c.w.trunkOf(from)
-		return nil, t != nil && t == c.trunk
+		return nil, l.trunk != nil && c.w.trunkOf(from) == l.trunk
 	}
 	return nil, c.w.o.Registry.Owns(l.party.IMSI, from)
 }
@@ -159,8 +157,7 @@ func (c *call) reinvited(l *leg, s *txn.Server, moved *Party) error {
 	r := l.respond(s.Request, 200)
 	r.ContentType, r.Body = sdpType, body
 	l.timer.agree(r)
-	l.serving = s
-	c.w.answer(s, r)
+	l.accepts(s, r)
 	c.timers(l)
 	if held != l.speech.held {
 		c.hold(other, l.speech.held)
@@ -190,16 +187,13 @@ func (c *call) redescribed(l, other *leg, m *sip.Message) ([]byte, error) {
 // move puts a leg to the station and cell where its phone is now. What was
 // spoken until this instant belongs to the cell it has left.
 func (c *call) move(l *leg, to Party, s *txn.Server) error {
-	p, err := c.w.o.Registry.Moved(l.party.IMSI, to)
+	now := time.Now()
+	c.count(l, now) // while it is still there
+	p, err := c.w.o.Registry.Moved(l.party.IMSI, to, s)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	c.count(l, now)
 	p.IMSI, p.Number = l.party.IMSI, l.party.Number
-	if c.record.Emergency && l.side == 0 {
-		p.Stay = nil
-	}
 	l.party, l.way = p, txn.To(s.From)
 	side := c.side(l.side)
 	side.Station = p.Station
