@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble"
 	"github.com/cockroachdb/pebble/vfs"
@@ -45,13 +46,14 @@ type Options struct {
 
 // Vault is an open folder. Its methods may be called by several goroutines.
 type Vault struct {
-	o    Options
-	db   *pebble.DB
-	s    *sealer
-	log  *slog.Logger
-	p    *patience
-	dead chan struct{} // closed when nothing is written any more
-	once sync.Once
+	o       Options
+	db      *pebble.DB
+	s       *sealer
+	log     *slog.Logger
+	p       *patience
+	dead    chan struct{} // closed when nothing is written any more
+	once    sync.Once
+	commits sync.WaitGroup // under way
 
 	fresh bool
 }
@@ -202,12 +204,22 @@ func (v *Vault) Memory() uint64 {
 	return m.MemTable.Size + m.MemTable.ZombieSize + uint64(m.BlockCache.Size)
 }
 
-// Close closes the folder. Nothing waits in memory that is not on disk.
+// Close closes the folder, when writes have ended whose callers did not wait for them.
+// Nothing waits in memory that is not on disk.
 func (v *Vault) Close() error {
-	if v.p.failing() || v.isDead() {
-		return nil // what is under way will not end; the operating system closes
+	idle := make(chan struct{})
+	go func() { v.commits.Wait(); close(idle) }()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for !v.p.failing() && !v.isDead() {
+		select {
+		case <-idle:
+			return v.db.Close()
+		case <-v.dead:
+		case <-look.C:
+		}
 	}
-	return v.db.Close()
+	return nil // what is under way will not end; the operating system closes
 }
 
 func (v *Vault) isDead() bool {
@@ -251,7 +263,11 @@ func (v *Vault) commit(ctx context.Context, b *pebble.Batch) error {
 		return v.errDead()
 	}
 	done := make(chan error, 1)
-	go func() { done <- b.Commit(pebble.Sync) }() // does not end when Pebble gives up, see pebbleLog
+	v.commits.Add(1)
+	go func() { // does not end when Pebble gives up, see pebbleLog
+		defer v.commits.Done()
+		done <- b.Commit(pebble.Sync)
+	}()
 	select {
 	case err := <-done:
 		return errors.Join(err, b.Close())

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -88,5 +89,28 @@ func TestVault(t *testing.T) {
 	}
 	if _, err := vault.Open("/v", vault.Options{Key: [32]byte{1}, Role: "one", Of: "the test", Schema: 2, FS: mem}); !errors.Is(err, vault.ErrVersion) {
 		t.Errorf("another schema: %v", err)
+	}
+}
+
+// Who gives up waiting for a write leaves it under way: the folder is closed behind it.
+func TestCloseWaitsForWrites(t *testing.T) {
+	mem := vfs.NewMem()
+	for range 50 {
+		v := open(t, mem, vault.Options{Key: [32]byte{1}, Role: "one"})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for n := range byte(8) {
+			if err := v.Apply(ctx, []vault.Write{{Kind: 'x', Name: []byte{n}, Value: []byte("record")}}); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := open(t, mem, vault.Options{Key: [32]byte{1}, Role: "one"})
+	defer v.Close()
+	if got, bad := read(t, v, 'x'); len(got) != 8 || bad != 0 {
+		t.Errorf("%d records, %d do not open", len(got), bad)
 	}
 }
