@@ -11,7 +11,6 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/sip/media"
-	"campanile.network/wire/proof"
 	"campanile.network/wire/sip"
 	"campanile.network/wire/sip/txn"
 )
@@ -80,7 +79,7 @@ type Party struct {
 	Number  id.MSISDN // zero: none
 	Yate    bool      // the station is a YateBTS, which wants P-Called-Party-ID
 	Station string    // of AccessGSM: the station's name
-	Cell    proof.Cell
+	Cell    id.CGI
 
 	URI    sip.URI    // its contact, for requests to it
 	Target txn.Target // the way there

@@ -6,7 +6,6 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/sip/media"
-	"campanile.network/wire/proof"
 )
 
 // Record is a call as it is written down. Numbers and IMSIs mask themselves
@@ -43,7 +42,7 @@ type Side struct {
 
 // Spoken is how long a phone talked at a cell.
 type Spoken struct {
-	Cell  proof.Cell
+	Cell  id.CGI
 	Since time.Time
 	Voice time.Duration // whole milliseconds
 }

@@ -247,6 +247,9 @@ func (w *Switch) trunkOf(f txn.Flow) *trunk {
 	return nil
 }
 
+// Trusts says whether a flow is a trunk's, which vouches for who calls.
+func (w *Switch) Trusts(f txn.Flow) bool { return w.trunkOf(f) != nil }
+
 // take and give count the trunk's calls.
 func (t *trunk) take() bool {
 	t.mu.Lock()

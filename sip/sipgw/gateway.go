@@ -40,7 +40,10 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	if o.Calls != nil {
-		g.calls = o.Calls(g)
+		var err error
+		if g.calls, err = o.Calls(g); err != nil {
+			return nil, err
+		}
 	}
 	return g, nil
 }
@@ -106,7 +109,7 @@ func (g *Gateway) handle(ctx context.Context, s *txn.Server) {
 	m := s.Request
 	g.count.request(m.Method)
 	station := g.StationOf(s.From)
-	if station == nil && distrust(m) {
+	if station == nil && (g.calls == nil || !g.calls.Trusts(s.From)) && distrust(m) {
 		g.count.distrusted.Add(1)
 	}
 	switch m.Method {

@@ -31,8 +31,9 @@ type Options struct {
 	Messages Messages // where short messages go; nil: they are refused
 	USSD     USSD     // nil: USSD is refused
 	Tally    Tally    // what registered phones do is counted there; nil: nowhere
-	// Calls makes what takes the requests of calls; nil: calls are refused.
-	Calls func(*Gateway) Calls
+	// Calls makes what takes the requests of calls, such as CallsBy does; nil:
+	// calls are refused.
+	Calls func(*Gateway) (Calls, error)
 
 	Store  *vault.Vault     // keeps registrations over a restart; nil: they are gone
 	Now    func() time.Time // nil: time.Now
@@ -99,6 +100,8 @@ type Stay interface {
 type Calls interface {
 	Handle(context.Context, *txn.Server)
 	Serve(context.Context) error // ends after ctx, when no call is left
+	// Trusts says whether what comes by a flow may have private header fields.
+	Trusts(txn.Flow) bool
 }
 
 func (o *Options) check() error {
