@@ -9,35 +9,49 @@ import (
 // To, Call-ID, CSeq and Via are there (§8.1.1), CSeq has the request's method
 // (§8.1.1.5), "*" in Contact removes bindings and nothing else (§10.3).
 func (m *Message) Validate() error {
-	if err := m.validate(); err != nil {
+	err := m.complete()
+	if err == nil {
+		err = m.consistent()
+	}
+	if err != nil {
 		return err
 	}
 	return nil
 }
 
-func (m *Message) validate() *Error {
-	fail := func(where, what string) *Error {
-		return &Error{Where: where, Offset: -1, What: what, Status: 400,
-			Fatal: !m.IsRequest() || m.Method == MethodAck || len(m.Via) == 0}
-	}
-	const missing = "is missing"
+func (m *Message) complete() *Error {
+	missing := ""
 	switch {
 	case len(m.Via) == 0:
-		return fail("Via", missing)
+		missing = "Via"
 	case m.From.URI.Scheme == "":
-		return fail("From", missing)
+		missing = "From"
 	case m.To.URI.Scheme == "":
-		return fail("To", missing)
+		missing = "To"
 	case m.CallID == "":
-		return fail("Call-ID", missing)
+		missing = "Call-ID"
 	case m.CSeq.Method == "":
-		return fail("CSeq", missing)
+		missing = "CSeq"
+	default:
+		return nil
+	}
+	return m.refused(missing, "is missing", 400)
+}
+
+func (m *Message) consistent() *Error {
+	switch {
 	case m.IsRequest() && m.CSeq.Method != m.Method:
-		return fail("CSeq", "its method "+string(m.CSeq.Method)+" is not "+string(m.Method))
+		return m.refused("CSeq", "its method "+string(m.CSeq.Method)+" is not "+string(m.Method), 400)
 	case m.ContactStar && (m.Method != MethodRegister || m.Expires != 0):
-		return fail("Contact", `"*" is for a REGISTER with Expires: 0`)
+		return m.refused("Contact", `"*" is for a REGISTER with Expires: 0`, 400)
 	}
 	return nil
+}
+
+// refused is an error in the whole of m.
+func (m *Message) refused(where, what string, status int, header ...Header) *Error {
+	return &Error{Where: where, Offset: -1, What: what, Status: status, Header: header,
+		Fatal: !m.IsRequest() || m.Method == MethodAck || len(m.Via) == 0}
 }
 
 // Capabilities are what an element does. Nil lists are not checked.
@@ -52,19 +66,12 @@ type Capabilities struct {
 }
 
 // Check is Validate, and whether an element with these capabilities does what
-// the header fields of request m ask for, in the order of RFC 3261 §8.2.
-// Header fields that the answer must have are in the Error: see Error.Response.
-// A nil error comes as nil.
+// the header fields of request m ask for, in the order of RFC 3261 §8.2; of a
+// response, whether its only Via is ours (§8.1.3.3). Header fields that the
+// answer must have are in the Error: see Error.Response.
 func Check(m *Message, c Capabilities) error {
-	if err := m.validate(); err != nil {
-		return err
-	}
-	if !m.IsRequest() {
-		return nil
-	}
-	for _, check := range []func(*Message) *Error{c.method, c.uri, c.forwards, c.require, c.body, c.accept} {
+	for _, check := range [...]func(*Message) *Error{(*Message).complete, c.method, (*Message).consistent, c.oneVia, c.uri, c.forwards, c.require, c.body, c.accept} {
 		if err := check(m); err != nil {
-			err.Offset, err.Fatal = -1, m.Method == MethodAck
 			return err
 		}
 	}
@@ -72,14 +79,20 @@ func Check(m *Message, c Capabilities) error {
 }
 
 func (c *Capabilities) method(m *Message) *Error {
-	if c.Methods == nil || slices.Contains(c.Methods, m.Method) {
+	switch {
+	case c.Methods == nil || !m.IsRequest() || slices.Contains(c.Methods, m.Method):
+		return nil
+	case !m.Method.Known():
+		return m.refused("request line", "unknown method "+string(m.Method), 501)
+	}
+	return m.refused("request line", "method "+string(m.Method)+" is not done here", 405, Header{"Allow", joined(c.Methods)})
+}
+
+func (c *Capabilities) oneVia(m *Message) *Error {
+	if m.IsRequest() || len(m.Via) == 1 {
 		return nil
 	}
-	if !m.Method.Known() {
-		return &Error{Where: "request line", What: "unknown method " + string(m.Method), Status: 501}
-	}
-	return &Error{Where: "request line", What: "method " + string(m.Method) + " is not done here", Status: 405,
-		Header: []Header{{"Allow", joined(c.Methods)}}}
+	return m.refused("Via", "a response for somebody behind us", 0)
 }
 
 func joined[S ~string](list []S) string {
@@ -93,23 +106,28 @@ func joined[S ~string](list []S) string {
 	return b.String()
 }
 
+// uri judges the Request-URI, and the address of record of a REGISTER (RFC 3261 §10.3).
 func (c *Capabilities) uri(m *Message) *Error {
-	if c.Schemes == nil || slices.Contains(c.Schemes, m.URI.Scheme) {
-		return nil
+	switch {
+	case c.Schemes == nil || !m.IsRequest():
+	case !slices.Contains(c.Schemes, m.URI.Scheme):
+		return m.refused("request line", "URI scheme "+m.URI.Scheme+" is not done here", 416)
+	case m.Method == MethodRegister && !slices.Contains(c.Schemes, m.To.URI.Scheme):
+		return m.refused("To", "URI scheme "+m.To.URI.Scheme+" is none of a subscriber", 400)
 	}
-	return &Error{Where: "request line", What: "URI scheme " + m.URI.Scheme + " is not done here", Status: 416}
+	return nil
 }
 
 func (c *Capabilities) forwards(m *Message) *Error {
 	if !c.Forwards || m.MaxForwards != 0 {
 		return nil
 	}
-	return &Error{Where: "Max-Forwards", What: "is 0", Status: 483}
+	return m.refused("Max-Forwards", "is 0", 483)
 }
 
 // require leaves ACK and CANCEL alone (RFC 3261 §8.2.2.3).
 func (c *Capabilities) require(m *Message) *Error {
-	if c.Extensions == nil || m.Method == MethodAck || m.Method == MethodCancel {
+	if c.Extensions == nil || !m.IsRequest() || m.Method == MethodAck || m.Method == MethodCancel {
 		return nil
 	}
 	tags := m.List("Require")
@@ -120,28 +138,28 @@ func (c *Capabilities) require(m *Message) *Error {
 	if len(tags) == 0 {
 		return nil
 	}
-	return &Error{Where: "Require", What: "extensions not done here: " + joined(tags), Status: 420, Header: []Header{{"Unsupported", joined(tags)}}}
+	return m.refused("Require", "extensions not done here: "+joined(tags), 420, Header{"Unsupported", joined(tags)})
 }
 
 // body judges a body that must be understood (RFC 3261 §8.2.3).
 func (c *Capabilities) body(m *Message) *Error {
-	if len(m.Body) == 0 || strings.Contains(strings.ToLower(m.Get("Content-Disposition")), "handling=optional") {
+	if c.Bodies == nil || !m.IsRequest() || len(m.Body) == 0 || strings.Contains(strings.ToLower(m.Get("Content-Disposition")), "handling=optional") {
 		return nil
 	}
-	if t := m.MediaType(); c.Bodies != nil && !slices.Contains(c.Bodies, t) {
-		return &Error{Where: "Content-Type", What: "bodies of type " + t + " are not read here", Status: 415, Header: []Header{{"Accept", joined(c.Bodies)}}}
+	if t := m.MediaType(); !slices.Contains(c.Bodies, t) {
+		return m.refused("Content-Type", "bodies of type "+t+" are not read here", 415, Header{"Accept", joined(c.Bodies)})
 	}
 	for _, e := range m.List("Content-Encoding") {
-		if e = strings.ToLower(e); c.Bodies != nil && e != "identity" && !slices.Contains(c.Encodings, e) {
-			return &Error{Where: "Content-Encoding", What: "bodies of encoding " + e + " are not read here", Status: 415,
-				Header: []Header{{"Accept-Encoding", joined(append([]string{"identity"}, c.Encodings...))}}}
+		if e = strings.ToLower(e); e != "identity" && !slices.Contains(c.Encodings, e) {
+			return m.refused("Content-Encoding", "bodies of encoding "+e+" are not read here", 415,
+				Header{"Accept-Encoding", joined(append([]string{"identity"}, c.Encodings...))})
 		}
 	}
 	return nil
 }
 
 func (c *Capabilities) accept(m *Message) *Error {
-	if _, ok := m.Lookup("Accept"); !ok || c.Answers == nil {
+	if _, ok := m.Lookup("Accept"); !ok || c.Answers == nil || !m.IsRequest() {
 		return nil
 	}
 	for _, a := range m.List("Accept") {
@@ -152,7 +170,7 @@ func (c *Capabilities) accept(m *Message) *Error {
 			}
 		}
 	}
-	return &Error{Where: "Accept", What: "has none of " + joined(c.Answers), Status: 406}
+	return m.refused("Accept", "has none of "+joined(c.Answers), 406)
 }
 
 // MediaType is the type of the body in lower case, without parameters.

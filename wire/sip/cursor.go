@@ -89,13 +89,14 @@ func unquote(s string, escapes int) string {
 	return b.String()
 }
 
-// params takes the parameters behind a value: *( SEMI generic-param ).
+// params takes the parameters behind a value: *( SEMI generic-param ), or those
+// before an error.
 func (c *cursor) params() (Params, *Error) {
 	first := len(c.pool)
 	for c.take(';') {
 		p := Param{Name: c.run(isToken)}
 		if p.Name == "" {
-			return nil, c.fail("a parameter has no name")
+			return c.cut(first), c.fail("a parameter has no name")
 		}
 		if c.take('=') {
 			p.HasValue = true
@@ -103,14 +104,14 @@ func (c *cursor) params() (Params, *Error) {
 				var err *Error
 				p.Quoted = true
 				if p.Value, err = c.quoted(); err != nil {
-					return nil, err
+					return c.cut(first), err
 				}
 			} else if p.Value = c.run(isValue); p.Value == "" {
-				return nil, c.fail("parameter " + p.Name + " has no value")
+				return c.cut(first), c.fail("parameter " + p.Name + " has no value")
 			}
 		}
 		if len(c.pool) == maxParams {
-			return nil, c.fail("too many parameters")
+			return c.cut(first), c.fail("too many parameters")
 		}
 		c.pool = append(c.pool, p)
 	}

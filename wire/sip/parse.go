@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,7 +77,17 @@ func parseHead(head []byte) *parser {
 	if pos, ok := p.startLine(); ok {
 		p.header(pos)
 	}
+	m := p.m
+	m.Via, m.Contact, m.Route, m.RecordRoute, m.Header = clip(m.Via), clip(m.Contact), clip(m.Route), clip(m.RecordRoute), clip(m.Header)
 	return p
+}
+
+// clip makes an empty list nil, and lets nobody write behind the end of another.
+func clip[E any](s []E) []E {
+	if len(s) == 0 {
+		return nil
+	}
+	return slices.Clip(s)
 }
 
 // result is what Parse gives back.

@@ -18,6 +18,15 @@ type Via struct {
 // Branch is the branch parameter; OpenBTS sends one without a value.
 func (v *Via) Branch() string { return v.Params.Get("branch") }
 
+// Transaction is the branch parameter if it names a transaction by itself: it
+// begins with z9hG4bK and goes on (RFC 3261 §8.1.1.7). One that does not is to
+// be matched as RFC 3261 §17.2.3 says of RFC 2543's.
+func (v *Via) Transaction() (branch string, ok bool) {
+	const cookie = "z9hG4bK"
+	branch = v.Branch()
+	return branch, len(branch) > len(cookie) && strings.EqualFold(branch[:len(cookie)], cookie)
+}
+
 // Received is the received parameter, an address without brackets.
 func (v *Via) Received() string {
 	return strings.Trim(v.Params.Get("received"), "[]")
@@ -43,10 +52,12 @@ func (c *cursor) vias(list []Via) ([]Via, *Error) {
 			return list, c.fail("too many elements")
 		}
 		v, err := c.via()
+		if err == nil || v.Host != "" && len(list) == 0 {
+			list = append(list, v) // the topmost is who an error is answered to
+		}
 		if err != nil {
 			return list, err
 		}
-		list = append(list, v)
 		if !c.take(',') {
 			break
 		}
