@@ -28,11 +28,12 @@ func accessPointNames(list []*pb.AccessPoint) string {
 
 func subscriberSet(g *globals) *cobra.Command {
 	var words []string
+	q := &pb.SetSubscriberRequest{}
 	cmd := &cobra.Command{
-		Use: "set IMSI", Args: cobra.ExactArgs(1), Short: "Give a subscriber other access points",
-		Long: "Give a subscriber other access points, in the place of those there are. A phone has\nthem when it attaches anew, or when its ticket is renewed; campanile ue detach\n--reattach makes it attach anew at once.",
+		Use: "set IMSI", Args: cobra.ExactArgs(1), Short: "Give a subscriber other access points or another number",
+		Long: "Give a subscriber other access points, in the place of those there are, or another\ntelephone number. A phone has them when it attaches anew, or when its ticket is\nrenewed; campanile ue detach --reattach makes it attach anew at once.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q := &pb.SetSubscriberRequest{Imsi: args[0]}
+			q.Imsi = args[0]
 			var err error
 			if q.Apns, err = town.ParseAccessPoints(words); err != nil {
 				return &usageError{err: fmt.Errorf("--apn %w", err)}
@@ -44,11 +45,16 @@ func subscriberSet(g *globals) *cobra.Command {
 				return err
 			}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				fmt.Fprintf(w, "%s since block %d; a phone that is attached has it from its next attach on\n", accessPointNames(q.Apns), r.Height)
+				what := accessPointNames(q.Apns)
+				if q.Msisdn != "" {
+					what = strings.TrimPrefix(what+", number "+q.Msisdn, ", ")
+				}
+				fmt.Fprintf(w, "%s since block %d; a phone that is attached has it from its next attach on\n", what, r.Height)
 			})
 		},
 	}
-	cmd.Flags().StringArrayVar(&words, "apn", nil, apnHelp+" (required)")
-	cmd.MarkFlagRequired("apn")
+	cmd.Flags().StringArrayVar(&words, "apn", nil, apnHelp)
+	cmd.Flags().StringVar(&q.Msisdn, "msisdn", "", "telephone number, which nobody else has")
+	cmd.MarkFlagsOneRequired("apn", "msisdn")
 	return cmd
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -18,9 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
-	"campanile.network/3gpp/id"
 	"campanile.network/cmd/campanile/town"
 	"campanile.network/internal/config"
 	pb "campanile.network/wire/corepb"
@@ -133,138 +130,12 @@ func printStatus(w io.Writer, s *pb.StatusReply) {
 	}
 }
 
-func subscriberCommand(g *globals) *cobra.Command {
-	cmd := &cobra.Command{Use: "subscriber", GroupID: "operate", Short: "Add, list, bar and erase subscribers"}
-	cmd.AddCommand(subscriberAdd(g), subscriberList(g), subscriberSet(g))
-	for verb, state := range map[string]string{"bar": "barred", "unbar": "active", "erase": "erased"} {
-		short := map[string]string{"bar": "Keep a subscriber out until he is let in again", "unbar": "Let a subscriber in again", "erase": "Forget a subscriber, for good"}[verb]
-		cmd.AddCommand(&cobra.Command{
-			Use: verb + " IMSI", Args: cobra.ExactArgs(1), Short: short,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.SetSubscriberReply, error) {
-					return c.SetSubscriber(ctx, &pb.SetSubscriberRequest{Imsi: args[0], State: state})
-				})
-				if err != nil {
-					return err
-				}
-				return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-					fmt.Fprintf(w, "%s since block %d\n", state, r.Height)
-					if state != "active" {
-						fmt.Fprintln(w, "a phone that is attached is detached now, or as soon as its MME asks again")
-					}
-				})
-			},
-		})
-	}
-	return cmd
-}
-
-func subscriberAdd(g *globals) *cobra.Command {
-	s := &pb.NewSubscriber{}
-	var keyFile, plan string
-	var apns []string
-	var up, down uint64
-	var count int
-	cmd := &cobra.Command{
-		Use: "add IMSI", Args: cobra.ExactArgs(1), Short: "Add a subscriber",
-		Long: "Add a subscriber. The key file holds 64 hexadecimal digits, K then OPc, and only its owner may read it.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := id.ParseIMSI(args[0]); err != nil {
-				return &usageError{err: err}
-			}
-			var err error
-			if s.Apns, err = town.ParseAccessPoints(apns); err != nil {
-				return &usageError{err: fmt.Errorf("--apn %w", err)}
-			}
-			k, err := config.Secret(keyFile, 32)
-			if err != nil {
-				return err
-			}
-			s.Imsi, s.K, s.Opc, s.AmbrUl, s.AmbrDl = args[0], k[:16], k[16:], up*1e6, down*1e6
-			r, err := addSubscribers(cmd, g, s, count, plan)
-			if err != nil {
-				return err
-			}
-			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				if len(r.Ids) == 1 {
-					fmt.Fprintf(w, "subscriber %s on the ledger since block %d\n", r.Ids[0], r.Height)
-				} else {
-					fmt.Fprintf(w, "%d subscribers on the ledger since block %d\n", len(r.Ids), r.Height)
-				}
-			})
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&keyFile, "key-file", "", "file with K and OPc (required)")
-	f.StringVar(&s.Msisdn, "msisdn", "", "telephone number")
-	f.StringArrayVar(&apns, "apn", nil, apnHelp+"; none: the network's")
-	f.Uint32Var(&s.Qci, "qci", 9, "QoS class")
-	f.Uint32Var(&s.Arp, "arp", 8, "allocation priority, 1 (first) to 15")
-	f.Uint64Var(&s.Sqn, "seq", 0, "sequence number the card has reached")
-	f.Uint64Var(&up, "up", 50, "Mbit/s uplink")
-	f.Uint64Var(&down, "down", 100, "Mbit/s downlink")
-	f.StringVar(&plan, "plan", "open", "plan, as the ledger shows it")
-	f.IntVar(&count, "count", 1, "so many, with consecutive IMSIs and one key: a batch of test SIMs")
-	cmd.MarkFlagRequired("key-file")
-	return cmd
-}
-
-// addSubscribers asks for count subscribers like s, in parts that the node
-// takes at once.
-func addSubscribers(cmd *cobra.Command, g *globals, s *pb.NewSubscriber, count int, plan string) (*pb.AddSubscribersReply, error) {
-	if count < 1 || count > 100_000 {
-		return nil, &usageError{err: fmt.Errorf("--count %d: want 1 to 100000", count)}
-	}
-	first, err := strconv.ParseUint(s.Imsi, 10, 64)
-	if err != nil {
-		return nil, &usageError{err: err}
-	}
-	out := &pb.AddSubscribersReply{}
-	for done := 0; done < count; {
-		q := &pb.AddSubscribersRequest{Plan: plan}
-		for ; done < count && len(q.Subscribers) < 1000; done++ {
-			n := proto.CloneOf(s)
-			n.Imsi = fmt.Sprintf("%0*d", len(s.Imsi), first+uint64(done))
-			q.Subscribers = append(q.Subscribers, n)
-		}
-		r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.AddSubscribersReply, error) {
-			return c.AddSubscribers(ctx, q)
-		})
-		if err != nil {
-			return nil, err
-		}
-		out.Ids, out.Height = append(out.Ids, r.Ids...), r.Height
-	}
-	return out, nil
-}
-
 // table prints rows in columns.
 func table(w io.Writer, head string, rows func(io.Writer)) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, head)
 	rows(t)
 	t.Flush()
-}
-
-func subscriberList(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Args: cobra.NoArgs, Short: "List subscribers",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := ask(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.ListSubscribersReply, error) {
-				return c.ListSubscribers(ctx, &pb.ListSubscribersRequest{})
-			})
-			if err != nil {
-				return err
-			}
-			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				table(w, "IMSI\tSTATE\tPLAN\tACCESS POINTS\tLEDGER ID", func(w io.Writer) {
-					for _, s := range r.Subscribers {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Imsi, s.State, s.Plan, accessPointNames(s.Apns), s.Id)
-					}
-				})
-			})
-		},
-	}
 }
 
 func towerCommand(g *globals) *cobra.Command {

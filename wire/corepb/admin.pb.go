@@ -453,6 +453,7 @@ type NewSubscriber struct {
 	AmbrUl        uint64                 `protobuf:"varint,9,opt,name=ambr_ul,json=ambrUl,proto3" json:"ambr_ul,omitempty"`  // bit/s
 	AmbrDl        uint64                 `protobuf:"varint,10,opt,name=ambr_dl,json=ambrDl,proto3" json:"ambr_dl,omitempty"` // bit/s
 	Apns          []*AccessPoint         `protobuf:"bytes,11,rep,name=apns,proto3" json:"apns,omitempty"`                    // the default one first, in the place of apn
+	Algorithm     string                 `protobuf:"bytes,12,opt,name=algorithm,proto3" json:"algorithm,omitempty"`          // milenage or empty; comp128v1, v2, v3: k is Ki and there is no opc
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -562,6 +563,13 @@ func (x *NewSubscriber) GetApns() []*AccessPoint {
 		return x.Apns
 	}
 	return nil
+}
+
+func (x *NewSubscriber) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
 }
 
 // AccessPoint is what a subscriber may have at an access point. What is empty or
@@ -788,7 +796,8 @@ type Subscriber struct {
 	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"` // masked
 	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	Plan          string                 `protobuf:"bytes,4,opt,name=plan,proto3" json:"plan,omitempty"`
-	Apns          []*AccessPoint         `protobuf:"bytes,5,rep,name=apns,proto3" json:"apns,omitempty"` // the default one first
+	Apns          []*AccessPoint         `protobuf:"bytes,5,rep,name=apns,proto3" json:"apns,omitempty"`     // the default one first
+	Msisdn        string                 `protobuf:"bytes,6,opt,name=msisdn,proto3" json:"msisdn,omitempty"` // masked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -858,6 +867,13 @@ func (x *Subscriber) GetApns() []*AccessPoint {
 	return nil
 }
 
+func (x *Subscriber) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
 type ListSubscribersReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscribers   []*Subscriber          `protobuf:"bytes,1,rep,name=subscribers,proto3" json:"subscribers,omitempty"`
@@ -905,8 +921,10 @@ func (x *ListSubscribersReply) GetSubscribers() []*Subscriber {
 type SetSubscriberRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // active, barred or erased; empty: as it is
-	Apns          []*AccessPoint         `protobuf:"bytes,3,rep,name=apns,proto3" json:"apns,omitempty"`   // the default one first; none: as they are
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                                 // active, barred or erased; empty: as it is
+	Apns          []*AccessPoint         `protobuf:"bytes,3,rep,name=apns,proto3" json:"apns,omitempty"`                                   // the default one first; none: as they are
+	Msisdn        string                 `protobuf:"bytes,4,opt,name=msisdn,proto3" json:"msisdn,omitempty"`                               // empty: as it is
+	AppPassword   bool                   `protobuf:"varint,5,opt,name=app_password,json=appPassword,proto3" json:"app_password,omitempty"` // make a new one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -962,9 +980,25 @@ func (x *SetSubscriberRequest) GetApns() []*AccessPoint {
 	return nil
 }
 
+func (x *SetSubscriberRequest) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
+func (x *SetSubscriberRequest) GetAppPassword() bool {
+	if x != nil {
+		return x.AppPassword
+	}
+	return false
+}
+
 type SetSubscriberReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Height        int64                  `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	AppPassword   string                 `protobuf:"bytes,2,opt,name=app_password,json=appPassword,proto3" json:"app_password,omitempty"` // this once
+	Realm         string                 `protobuf:"bytes,3,opt,name=realm,proto3" json:"realm,omitempty"`                                // where it is good
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1004,6 +1038,20 @@ func (x *SetSubscriberReply) GetHeight() int64 {
 		return x.Height
 	}
 	return 0
+}
+
+func (x *SetSubscriberReply) GetAppPassword() string {
+	if x != nil {
+		return x.AppPassword
+	}
+	return ""
+}
+
+func (x *SetSubscriberReply) GetRealm() string {
+	if x != nil {
+		return x.Realm
+	}
+	return ""
 }
 
 type RegisterTowerRequest struct {
@@ -2360,7 +2408,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\"<\n" +
 	"\fCaptureReply\x12\x16\n" +
 	"\x06pcapng\x18\x01 \x01(\fR\x06pcapng\x12\x14\n" +
-	"\x05ended\x18\x02 \x01(\tR\x05ended\"\x8a\x02\n" +
+	"\x05ended\x18\x02 \x01(\tR\x05ended\"\xa8\x02\n" +
 	"\rNewSubscriber\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x16\n" +
 	"\x06msisdn\x18\x02 \x01(\tR\x06msisdn\x12\f\n" +
@@ -2373,7 +2421,8 @@ const file_admin_proto_rawDesc = "" +
 	"\aambr_ul\x18\t \x01(\x04R\x06ambrUl\x12\x17\n" +
 	"\aambr_dl\x18\n" +
 	" \x01(\x04R\x06ambrDl\x123\n" +
-	"\x04apns\x18\v \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\"k\n" +
+	"\x04apns\x18\v \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\x12\x1c\n" +
+	"\talgorithm\x18\f \x01(\tR\talgorithm\"k\n" +
 	"\vAccessPoint\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03qci\x18\x02 \x01(\rR\x03qci\x12\x10\n" +
@@ -2386,22 +2435,27 @@ const file_admin_proto_rawDesc = "" +
 	"\x13AddSubscribersReply\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x16\n" +
 	"\x06height\x18\x02 \x01(\x03R\x06height\"\x18\n" +
-	"\x16ListSubscribersRequest\"\x8f\x01\n" +
+	"\x16ListSubscribersRequest\"\xa7\x01\n" +
 	"\n" +
 	"Subscriber\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
 	"\x04plan\x18\x04 \x01(\tR\x04plan\x123\n" +
-	"\x04apns\x18\x05 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\"X\n" +
+	"\x04apns\x18\x05 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\x12\x16\n" +
+	"\x06msisdn\x18\x06 \x01(\tR\x06msisdn\"X\n" +
 	"\x14ListSubscribersReply\x12@\n" +
-	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"u\n" +
+	"\vsubscribers\x18\x01 \x03(\v2\x1e.campanile.admin.v1.SubscriberR\vsubscribers\"\xb0\x01\n" +
 	"\x14SetSubscriberRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x123\n" +
-	"\x04apns\x18\x03 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\",\n" +
+	"\x04apns\x18\x03 \x03(\v2\x1f.campanile.admin.v1.AccessPointR\x04apns\x12\x16\n" +
+	"\x06msisdn\x18\x04 \x01(\tR\x06msisdn\x12!\n" +
+	"\fapp_password\x18\x05 \x01(\bR\vappPassword\"e\n" +
 	"\x12SetSubscriberReply\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\x03R\x06height\"\xae\x02\n" +
+	"\x06height\x18\x01 \x01(\x03R\x06height\x12!\n" +
+	"\fapp_password\x18\x02 \x01(\tR\vappPassword\x12\x14\n" +
+	"\x05realm\x18\x03 \x01(\tR\x05realm\"\xae\x02\n" +
 	"\x14RegisterTowerRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bkey_seed\x18\x02 \x01(\fR\akeySeed\x12\x10\n" +

@@ -86,7 +86,7 @@ func (a *admin) AddSubscribers(ctx context.Context, q *pb.AddSubscribersRequest)
 		subs[i] = v
 	}
 	recs, r, err := a.t.subscribe(ctx, subs, q.Plan)
-	if errors.Is(err, hss.ErrExists) {
+	if errors.Is(err, hss.ErrExists) || errors.Is(err, home.ErrNumberTaken) {
 		return nil, wrong("%v", err)
 	}
 	if err != nil {
@@ -106,10 +106,23 @@ func (t *Town) subscription(s *pb.NewSubscriber) (v hss.Subscription, err error)
 	if op, ok := t.model.Home(v.IMSI); !ok || op.Key != t.operatorKey {
 		return v, fmt.Errorf("subscriber %v is in none of this network's ranges %v", v.IMSI, t.cfg.Network.Ranges)
 	}
-	if len(s.K) != 16 || len(s.Opc) != 16 {
-		return v, fmt.Errorf("key K of %d octets and OPc of %d: want 16 each", len(s.K), len(s.Opc))
+	if s.Algorithm != "" {
+		if v.Algorithm, err = hss.ParseAlgorithm(s.Algorithm); err != nil {
+			return v, err
+		}
 	}
-	v.K, v.OPc, v.SQN = secret.Key128(s.K), secret.Key128(s.Opc), hss.Array32
+	switch {
+	case len(s.K) != 16:
+		return v, fmt.Errorf("key of %d octets: want 16", len(s.K))
+	case v.Algorithm == hss.Milenage && len(s.Opc) != 16:
+		return v, fmt.Errorf("OPc of %d octets: want 16", len(s.Opc))
+	case v.Algorithm != hss.Milenage && len(s.Opc) != 0:
+		return v, fmt.Errorf("a card of %v has Ki alone, and no OPc", v.Algorithm)
+	case v.Algorithm == hss.COMP128v1 && !t.cfg.HSS.AllowCOMP128v1:
+		return v, errors.New("COMP128v1 gives a card's key away to whoever may ask it often enough; change the card, or set hss.allow_comp128v1")
+	}
+	v.K, v.SQN = secret.Key128(s.K), hss.Array32
+	copy(v.OPc[:], s.Opc)
 	if s.Sqn > aka.MaxSEQ {
 		return v, fmt.Errorf("sequence number %d: at most %d", s.Sqn, uint64(aka.MaxSEQ))
 	}
@@ -152,59 +165,13 @@ func (t *Town) profileOf(s *pb.NewSubscriber) (p home.Profile, err error) {
 func (a *admin) ListSubscribers(context.Context, *pb.ListSubscribersRequest) (*pb.ListSubscribersReply, error) {
 	out := &pb.ListSubscribersReply{}
 	for _, s := range a.t.hss.Subscribers() {
-		out.Subscribers = append(out.Subscribers, &pb.Subscriber{Id: s.ID.String(), Imsi: s.IMSI.String(), State: s.State.String(), Plan: s.Plan, Apns: accessPoints(s.Profile)})
+		v := &pb.Subscriber{Id: s.ID.String(), Imsi: s.IMSI.String(), State: s.State.String(), Plan: s.Plan, Apns: accessPoints(s.Profile)}
+		if n := s.Profile.MSISDN; !n.IsZero() {
+			v.Msisdn = n.String()
+		}
+		out.Subscribers = append(out.Subscribers, v)
 	}
 	return out, nil
-}
-
-// SetSubscriber bars, unbars, erases, or gives access points.
-func (a *admin) SetSubscriber(ctx context.Context, q *pb.SetSubscriberRequest) (*pb.SetSubscriberReply, error) {
-	imsi, err := id.ParseIMSI(q.Imsi)
-	if err != nil {
-		return nil, wrong("%v", err)
-	}
-	v, ok := a.t.hss.Find(imsi)
-	rec, on := a.t.model.Subscriber(v)
-	if !ok || !on {
-		return nil, wrong("no subscriber has IMSI %v", imsi)
-	}
-	rec.Version++
-	if len(q.Apns) > 0 {
-		if rec.State == ledger.Erased || q.State == "erased" {
-			return nil, wrong("subscriber %v is erased", imsi)
-		}
-		p, _ := a.t.hss.Profile(imsi)
-		if err := a.t.set.setAccessPoints(&p, q.Apns); err != nil {
-			return nil, wrong("%v", err)
-		}
-		if rec.BlobHash, rec.Epoch, err = a.t.hss.Amend(imsi, p); err != nil {
-			return nil, err
-		}
-	}
-	switch q.State {
-	case "":
-		if len(q.Apns) == 0 {
-			return nil, wrong("nothing to set")
-		}
-	case "active":
-		rec.State = ledger.Active
-	case "barred":
-		rec.State = ledger.Barred
-	case "erased":
-		rec.State, rec.Plan, rec.BlobHash = ledger.Erased, "", [32]byte{}
-	default:
-		return nil, wrong("state %q: want active, barred or erased", q.State)
-	}
-	r, err := a.t.chain.UpdateSubscriber(ctx, a.t.operator, rec)
-	if err != nil {
-		return nil, err
-	}
-	if rec.State == ledger.Erased {
-		if err := a.t.hss.Erase(v); err != nil {
-			return nil, err
-		}
-	}
-	return &pb.SetSubscriberReply{Height: r.Height}, nil
 }
 
 // RegisterTower registers a tower of this home's owner and opens its channel.

@@ -145,7 +145,7 @@ func (d distant) Promised(channel uint64) (proof.Amount, bool) { return promised
 func (t *Town) dialHome(context.Context) error {
 	c, err := t.dial(t.cfg.Peers.HSS, t.hssKey)
 	if err == nil {
-		t.home = home.NewClient(c)
+		t.home, t.directory = home.NewClient(c), home.NewDirectoryClient(c)
 	}
 	return err
 }

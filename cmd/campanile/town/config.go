@@ -94,6 +94,8 @@ type HSSConfig struct {
 	TicketOctets   uint64          `toml:"ticket_octets" comment:"How much one ticket stands for: octets,"`
 	TicketMinutes  uint64          `toml:"ticket_minutes" comment:"minutes of voice of GSM phones,"`
 	TicketMessages uint64          `toml:"ticket_messages" comment:"and their short messages."`
+	Realm          string          `toml:"realm" comment:"Where passwords of SIP applications are good; empty: the home network domain of the PLMN, ims.mnc...3gppnetwork.org."`
+	AllowCOMP128v1 bool            `toml:"allow_comp128v1" comment:"Serve SIMs of COMP128v1, which give their key away to whoever may ask them often enough; each for 32768 challenges."`
 }
 
 // BillingConfig is the meter and the tower's link.

@@ -143,6 +143,7 @@ func (t *Town) startHomeServer(context.Context) error {
 		own: func(p peertls.Peer) bool { return p.Key == t.operatorKey || p.Role(t.operatorKey) == "gateway" },
 		register: func(s *grpc.Server) {
 			home.Register(s, t.home)
+			home.RegisterDirectory(s, t.directory, t.operatorKey)
 			ledger.Register(s, t.model, func(ctx context.Context, voucher []byte) (uint64, proof.Amount, proof.Amount, error) {
 				r, err := t.cash.Settle(ctx, voucher)
 				return r.Channel, r.Paid, r.Owing, err

@@ -61,15 +61,16 @@ type Town struct {
 	halted          chan struct{} // closed when consensus fails by itself
 	haltCause       error
 
-	hss     *hss.HSS
-	home    home.Home // hss, or the way to it
-	meter   *meter.Meter
-	sink    usage.Sink // meter, or the way to it
-	cash    bank       // the chain, or the way to it
-	gateway *gateway.Gateway
-	path    pathKind // which data path moves packets, and why
-	outside outside
-	mme     *mme.MME
+	hss       *hss.HSS
+	home      home.Home      // hss, or the way to it
+	directory home.Directory // of its numbers
+	meter     *meter.Meter
+	sink      usage.Sink // meter, or the way to it
+	cash      bank       // the chain, or the way to it
+	gateway   *gateway.Gateway
+	path      pathKind // which data path moves packets, and why
+	outside   outside
+	mme       *mme.MME
 	poolEnd
 	agent   *agent.Agent
 	relay   *relay.Relay
@@ -248,12 +249,13 @@ func (t *Town) openHSS(context.Context) error {
 		return err
 	}
 	t.hss, err = hss.New(hss.Options{ChainID: t.chainID, Operator: t.operatorKey, Node: t.keys.hss, HPKE: priv, Registry: t.model,
-		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), Cap: proof.Carried{Bytes: t.cfg.HSS.TicketOctets, VoiceMs: t.cfg.HSS.TicketMinutes * proof.Minute, Messages: t.cfg.HSS.TicketMessages}}, Log: t.role("hss")})
+		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), Cap: proof.Carried{Bytes: t.cfg.HSS.TicketOctets, VoiceMs: t.cfg.HSS.TicketMinutes * proof.Minute, Messages: t.cfg.HSS.TicketMessages}}, Log: t.role("hss"),
+		Realm: t.realm(), AllowCOMP128v1: t.cfg.HSS.AllowCOMP128v1})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}
 	t.onEnd("hss", t.hss.Close)
-	t.home = homes{t.model, t.operatorKey, t.hss}
+	t.home, t.directory = homes{t.model, t.operatorKey, t.hss}, directory{t}
 	return nil
 }
 
