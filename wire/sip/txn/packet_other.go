@@ -1,0 +1,7 @@
+//go:build !linux
+
+package txn
+
+import "net"
+
+func receiveMany(c *net.UDPConn) (receiver, error) { return &single{conn: c}, nil }
