@@ -130,3 +130,11 @@ func (e *Endpoint) fork(a *arrival, fx *effects) {
 	bye := e.newClient(request(sip.MethodBye, m.CSeq.Seq+1), []Target{to}, func(*Client, *sip.Message, error) {})
 	bye.next(ErrNoTarget, a.now, fx)
 }
+
+// Heard reports whether any response has come from the target under way, 100
+// included: one that is slow is not one that is gone.
+func (c *Client) Heard() bool {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	return c.state == pending || c.final != nil
+}
