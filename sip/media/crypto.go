@@ -23,6 +23,15 @@ var suites = map[Suite]string{AESCM80: "AES_CM_128_HMAC_SHA1_80", AESCM32: "AES_
 
 func (s Suite) String() string { return suites[s] }
 
+// tag is the octets that authenticate a packet of RTP; of RTCP they are ten
+// (RFC 3711 §5.2, RFC 4568 §6.2).
+func (s Suite) tag() int {
+	if s == AESCM32 {
+		return 4
+	}
+	return 10
+}
+
 // Crypto is the key of one direction, with its tag and suite: a=crypto of a
 // description (RFC 4568 §4). It does not print its key but by Attribute.
 type Crypto struct {

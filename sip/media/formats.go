@@ -30,8 +30,30 @@ func (f Format) Same(o Format) bool {
 	return f.Rate == o.Rate && max(f.Channels, 1) == max(o.Channels, 1) && strings.EqualFold(f.Name, o.Name)
 }
 
+// law is a codec this package speaks itself.
+type law uint8
+
+const (
+	none law = iota
+	ulaw
+	alaw
+	gsm
+)
+
+func (f Format) law() law {
+	switch {
+	case f.Same(PCMU):
+		return ulaw
+	case f.Same(PCMA):
+		return alaw
+	case f.Same(GSM):
+		return gsm
+	}
+	return none
+}
+
 // coded says that a format can be turned into others here.
-func (f Format) coded() bool { return f.Same(PCMU) || f.Same(GSM) || f.Same(PCMA) }
+func (f Format) coded() bool { return f.law() != none }
 
 func (f Format) event() bool { return strings.EqualFold(f.Name, TelephoneEvent.Name) }
 
