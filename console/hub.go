@@ -30,6 +30,7 @@ type Snapshot struct {
 	TowersAll  int         `json:"towers_all"`
 	Rates      Rates       `json:"rates"` // of all phones together
 	CanClaim   bool        `json:"can_claim"`
+	HasCalls   bool        `json:"has_calls"` // there is a page of calls
 }
 
 // PhoneView is a Phone with its plot. ID tells it from others with the same
@@ -45,6 +46,7 @@ type hub struct {
 	state    func() State
 	changed  <-chan struct{}
 	canClaim bool
+	hasCalls bool
 	history  *history
 
 	mu      sync.Mutex
@@ -114,7 +116,7 @@ func (h *hub) look(now time.Time, point bool) {
 }
 
 func (h *hub) snapshot(now time.Time, st State) Snapshot {
-	s := Snapshot{At: now.UTC(), State: st, PhonesAll: len(st.Phones), TowersAll: len(st.Towers), Rates: h.history.total.rates(), CanClaim: h.canClaim}
+	s := Snapshot{At: now.UTC(), State: st, PhonesAll: len(st.Phones), TowersAll: len(st.Towers), Rates: h.history.total.rates(), CanClaim: h.canClaim, HasCalls: h.hasCalls}
 	s.State.Phones = nil
 	s.Towers = orEmpty(st.Towers[:min(len(st.Towers), maxTowers)])
 	s.Accounts, s.Unsettled, s.Network.S1AP, s.Network.Pool = orEmpty(st.Accounts), orEmpty(st.Unsettled), orEmpty(st.Network.S1AP), orEmpty(st.Network.Pool)

@@ -14,7 +14,8 @@ var page embed.FS
 func files() map[string]string {
 	return map[string]string{
 		"/{$}": "index.html", "/console.css": "console.css", "/icon.svg": "icon.svg",
-		"/console.js": "console.js", "/phone": "phone.html", "/phone.js": "phone.js", "/format.js": "format.js", "/plot.js": "plot.js",
+		"/console.js": "console.js", "/phone": "phone.html", "/phone.js": "phone.js", "/calls": "calls.html", "/calls.js": "calls.js", "/table.js": "table.js",
+		"/format.js": "format.js", "/plot.js": "plot.js",
 	}
 }
 

@@ -54,30 +54,27 @@ func TestPhoneShape(t *testing.T) {
 	s := serve(t, Options{State: newWorld(t).look, Phone: func(string) (PhoneDetail, bool) { return aPhone(now), true },
 		Phones: func(PhoneQuery) (PhoneList, error) {
 			return PhoneList{Phones: []PhoneLine{aPhone(now).PhoneLine}, Matched: 1, Known: 3}, nil
-		}}, nil)
-	doc := readDoc(t)
-	for _, path := range []string{"/api/v1/phones?state=idle", "/api/v1/phones/p3"} {
+		}, SIP: func() SIP { return calling(now) }}, nil)
+	doc, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/api/v1/phones?state=idle", "/api/v1/phones/p3", "/api/v1/sip"} {
 		_, b := get(t, "http://"+s.Addr().String()+path)
 		var v any
 		if err := json.Unmarshal(b, &v); err != nil {
 			t.Fatal(err)
 		}
-		pretty, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
+		var pretty strings.Builder
+		e := json.NewEncoder(&pretty)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(v); err != nil {
 			t.Fatal(err)
 		}
-		want := fmt.Sprintf("`GET %s`\n\n```json\n%s\n```\n", path, pretty)
-		if !strings.Contains(doc, want) {
+		want := fmt.Sprintf("`GET %s`\n\n```json\n%s```\n", path, pretty.String())
+		if !strings.Contains(string(doc), want) {
 			t.Errorf("docs/api.md lacks, or differs from:\n%s", want)
 		}
 	}
-}
-
-func readDoc(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile("../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

@@ -52,6 +52,10 @@ type Options struct {
 	// are not to be set here.
 	SetAPNs func(ctx context.Context, id string, words []string) (text string, err error)
 
+	// SIP answers /api/v1/sip. Called by several goroutines. Nil: there is no such path,
+	// and no link to the page of calls.
+	SIP func() SIP
+
 	Logger *slog.Logger // nil: silent
 }
 
@@ -83,6 +87,7 @@ func New(o Options) (*Server, error) {
 		s.hosts[strings.ToLower(h)] = true
 	}
 	s.hub = newHub(o.State, o.Changed, o.Claim != nil)
+	s.hub.hasCalls = o.SIP != nil
 	var err error
 	if s.handler, err = s.newHandler(); err != nil {
 		return nil, fmt.Errorf("console: %w", err)
@@ -154,6 +159,9 @@ func (s *Server) newHandler() (http.Handler, error) {
 		mux.HandleFunc("GET /api/v1/phones", s.servePhones)
 		mux.HandleFunc("GET /api/v1/phones/{id}", s.servePhone)
 		mux.HandleFunc("POST /api/v1/phones/{id}/apns", s.serveAPNs)
+	}
+	if s.o.SIP != nil {
+		mux.HandleFunc("GET /api/v1/sip", s.serveSIP)
 	}
 	return s.guard(mux), nil
 }

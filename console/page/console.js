@@ -260,6 +260,7 @@ function traffic(s) {
 function show(s) {
   latest = s.at;
   canClaim = s.can_claim;
+  $('calls').hidden = !s.has_calls;
   head(s);
   traffic(s);
   each($('accounts'), s.accounts, (a) => a.address + a.name, accountView);

@@ -1,36 +1,11 @@
 // The page of one phone: asks /api/v1/phones for it every two seconds. Data
 // becomes text nodes only, never markup.
 import { bytes, clock, known, moment, octets, span } from './format.js';
+import { $, facts, fill, tell, watch } from './table.js';
 
-const $ = (id) => document.getElementById(id);
 const id = new URLSearchParams(location.search).get('id') ?? '';
 
-function cell(kind, text, title) {
-  const e = document.createElement(kind);
-  e.textContent = text;
-  if (title) e.title = title;
-  return e;
-}
-
-function tell(e, text) {
-  e.textContent = text || '';
-  e.hidden = !text;
-}
-
-// fill writes rows of cells anew, if they are others than before.
-function fill(body, rows) {
-  const now = JSON.stringify(rows);
-  if (body.was === now) return;
-  body.was = now;
-  body.replaceChildren(...rows.map(({ cells, mark }) => {
-    const tr = document.createElement('tr');
-    if (mark) tr.className = mark;
-    tr.append(...cells.map(([text, title]) => cell('td', text, title)));
-    return tr;
-  }));
-}
-
-function facts(p) {
+function registration(p) {
   const at = (t) => known(t) && moment(t);
   const rows = [
     ['number', p.msisdn], ['IMEI', p.imei], ['M-TMSI', p.m_tmsi, 'its temporary identity on the air'], ['tower', [p.tower, p.enb].filter(Boolean).join(' · ')], ['cell', p.cell], ['tracking area', p.tai],
@@ -38,14 +13,7 @@ function facts(p) {
     ['last heard', at(p.heard)], ['next update due', at(p.update_due)], ['detached if silent', at(p.detach_at)],
     ['paging cycle', p.drx_frames > 0 && `${p.drx_frames * 10} ms`], ['eDRX', p.edrx], ['power saving', p.psm],
   ].filter(([, value]) => value);
-  const now = JSON.stringify(rows);
-  if ($('facts').was === now) return;
-  $('facts').was = now;
-  $('facts').replaceChildren(...rows.map(([name, value, title]) => {
-    const div = document.createElement('div');
-    div.append(cell('dt', name), cell('dd', value, title));
-    return div;
-  }));
+  facts($('facts'), rows);
 }
 
 function show(p, now) {
@@ -55,15 +23,12 @@ function show(p, now) {
   $('dot').className = 'dot ' + (p.notice ? 'warn' : { connected: 'good', attaching: 'soon', idle: 'rest' }[p.state] ?? 'off');
   $('summary').textContent = [`${p.state} for ${span(p.since, now)}`, p.address, p.apn, p.reason].filter(Boolean).join(' · ');
   tell($('notice'), p.notice);
-  facts(p);
+  registration(p);
   apns(p);
   fill($('bearers'), p.bearers.map((b) => ({ cells: [[`${b.ebi} · QCI ${b.qci}` + (b.linked === b.ebi ? '' : `, of ${b.linked}`)], [[b.apn, b.address].filter(Boolean).join(' · ')],
-    [bytes(b.dl), octets(b.dl)], [bytes(b.ul), octets(b.ul)], [b.enb || 'no radio bearer', 'gateway ' + b.gateway]] })));
-  $('no-bearers').hidden = p.bearers.length > 0;
+    [bytes(b.dl), octets(b.dl)], [bytes(b.ul), octets(b.ul)], [b.enb || 'no radio bearer', 'gateway ' + b.gateway]] })), $('no-bearers'));
   fill($('done'), p.history.map((h) => ({ mark: h.ok ? '' : 'failed', cells: [[clock(h.at), moment(h.at)], [h.procedure], [h.ok ? 'ok' : h.why.includes(h.cause) ? h.why : [h.cause, h.why].filter(Boolean).join(': ')],
-    [h.took_ms < 1000 ? `${h.took_ms.toFixed(1)} ms` : `${(h.took_ms / 1000).toFixed(1)} s`], [h.cell || '–']] })));
-  $('none-done').hidden = p.history.length > 0;
-  for (const body of [$('bearers'), $('done')]) body.parentElement.hidden = body.childElementCount === 0;
+    [h.took_ms < 1000 ? `${h.took_ms.toFixed(1)} ms` : `${(h.took_ms / 1000).toFixed(1)} s`], [h.cell || '–']] })), $('none-done'));
 }
 
 // apns shows the access points, unless somebody is writing others.
@@ -91,19 +56,4 @@ $('save').addEventListener('click', async () => {
   tell($('apns-said'), said);
 });
 
-async function look() {
-  try {
-    const r = await fetch('/api/v1/phones/' + encodeURIComponent(id));
-    const answer = await r.json();
-    if (!r.ok) throw new Error(answer.error);
-    tell($('silent'), '');
-    document.body.classList.remove('stale');
-    show(answer, new Date());
-  } catch (e) {
-    tell($('silent'), e instanceof TypeError ? 'No word from the node. What you see is how it was; trying again.' : e.message);
-    document.body.classList.add('stale');
-  }
-}
-
-look();
-setInterval(() => document.hidden || look(), 2000);
+watch('/api/v1/phones/' + encodeURIComponent(id), show);
