@@ -57,7 +57,7 @@ func (g *Gateway) Delivered(d smsc.Delivery) {
 	g.count.out.Add(1)
 	for _, b := range g.Bindings(d.IMSI) {
 		if b.Stay != nil {
-			b.Stay.Message(1)
+			g.tally(b)
 			return
 		}
 	}
@@ -118,24 +118,14 @@ func (g *Gateway) outgoing(d smsc.Delivery, b *Binding) (*sip.Message, error) {
 // asText makes a short message a text; nil without an error for what there is to
 // be nothing shown of.
 func (g *Gateway) asText(m *sip.Message, d smsc.Delivery) (*sip.Message, error) {
-	tpdu, err := d.Data.TPDU()
-	if err != nil {
-		return nil, err
-	}
-	in, ok := tpdu.(*sms.Deliver)
+	from, text, ok := smsc.TextOf(d)
 	if !ok {
-		return nil, nil
-	}
-	text, err := in.User.Text(in.DCS)
-	if err != nil {
-		return nil, err
-	}
-	if h, ok := in.User.Header(); ok {
-		if c, ok := h.Concatenation(); ok && c.Total > 1 {
-			text = fmt.Sprintf("(%d/%d) %s", c.Number, c.Total, text)
+		if tpdu, err := d.Data.TPDU(); err == nil && tpdu.MessageType() == sms.TypeDeliver {
+			return nil, errors.New("a message without text")
 		}
+		return nil, nil // a status report
 	}
-	if n := in.Originator.Number(); n != "" {
+	if n := from.Number(); n != "" {
 		m.From.URI.User = n
 	}
 	m.ContentType, m.Body = textType+";charset=UTF-8", []byte(text)

@@ -147,8 +147,17 @@ func (g *Gateway) submitted(ctx context.Context, s *txn.Server, b *Binding, answ
 // took counts a message that a phone has sent.
 func (g *Gateway) took(b *Binding) {
 	g.count.in.Add(1)
-	if b.Stay != nil {
-		b.Stay.Message(1)
+	g.tally(b)
+}
+
+// tally counts a message at its phone's cell.
+func (g *Gateway) tally(b *Binding) {
+	if b.Stay == nil {
+		return
+	}
+	if err := b.Stay.Message(1); err != nil {
+		g.count.uncounted.Add(1)
+		g.log.Error("a message at a cell is counted, and not on disk yet", "imsi", b.IMSI, "err", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/sms"
 	"campanile.network/internal/vault"
+	"campanile.network/sip/calls"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
@@ -88,10 +89,11 @@ type Tally interface {
 	Enter(ticket []byte, tower proof.TowerKey, cell id.CGI) (Stay, error)
 }
 
-// Stay is a phone's time at a cell. Counts are durable when the methods return.
+// Stay is a phone's time at a cell.
 type Stay interface {
-	Voice(time.Duration)
-	Message(n int)
+	calls.Stay
+	// Message counts n short messages and returns when they are on disk.
+	Message(n int) error
 	Leave()
 }
 
@@ -125,7 +127,7 @@ func (o *Options) check() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Policy.defaults()
-	return o.checkStations()
+	return CheckStations(o.Stations)
 }
 
 func (p *Policy) defaults() {
@@ -147,31 +149,38 @@ func (p *Policy) defaults() {
 	}
 }
 
-// checkStations refuses what would leave it open whose station a request is of.
-func (o *Options) checkStations() error {
+// CheckStations refuses what would leave it open whose station a request is of.
+func CheckStations(all []Station) error {
 	names := map[string]bool{}
-	for i, s := range o.Stations {
+	for i, s := range all {
 		switch {
 		case s.Name == "" || names[s.Name]:
-			return fmt.Errorf("sipgw: station %d: the name %q is empty or taken", i+1, s.Name)
+			return fmt.Errorf("station %d: the name %q is empty or taken", i+1, s.Name)
 		case len(s.Cells) == 0:
-			return fmt.Errorf("sipgw: station %s has no cell", s.Name)
+			return fmt.Errorf("station %s has no cell", s.Name)
 		case len(s.From) == 0 && !s.TLS:
-			return fmt.Errorf("sipgw: station %s: neither addresses nor TLS", s.Name)
+			return fmt.Errorf("station %s: neither addresses nor TLS", s.Name)
 		}
 		names[s.Name] = true
-		for _, other := range o.Stations[:i] {
-			for _, p := range s.From {
-				for _, q := range other.From {
-					if p.Overlaps(q) {
-						return fmt.Errorf("sipgw: stations %s and %s share addresses (%s, %s)", other.Name, s.Name, q, p)
-					}
-				}
+		for _, other := range all[:i] {
+			if p, q, shared := overlap(s.From, other.From); shared {
+				return fmt.Errorf("stations %s and %s share addresses (%s, %s)", other.Name, s.Name, q, p)
 			}
 			if s.TLS && other.TLS && s.Tower == other.Tower {
-				return fmt.Errorf("sipgw: stations %s and %s share a tower's key", other.Name, s.Name)
+				return fmt.Errorf("stations %s and %s share a tower's key", other.Name, s.Name)
 			}
 		}
 	}
 	return nil
+}
+
+func overlap(a, b []netip.Prefix) (p, q netip.Prefix, shared bool) {
+	for _, p := range a {
+		for _, q := range b {
+			if p.Overlaps(q) {
+				return p, q, true
+			}
+		}
+	}
+	return p, q, false
 }

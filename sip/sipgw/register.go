@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/home"
 	"campanile.network/wire/sip"
@@ -276,9 +277,7 @@ func (g *Gateway) welcome(s *txn.Server, w who, lease home.Lease) *sip.Message {
 func cipherKey(m *sip.Message, k Kind, method home.Method, l home.Lease) {
 	kc := l.Kc
 	if method == home.UMTS {
-		for i := range kc {
-			kc[i] = l.CK[i] ^ l.CK[i+8] ^ l.IK[i] ^ l.IK[i+8]
-		}
+		kc = aka.C3(l.CK, l.IK)
 	}
 	if k == OpenBTS {
 		m.Add("Authentication-Info", digest.BareInfo(kc))

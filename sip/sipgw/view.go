@@ -66,7 +66,7 @@ type Stats struct {
 
 type counters struct {
 	registered, ended, challenges, repeated, distrusted, otherCell, unread, unsent atomic.Uint64
-	in, out, ussd, strangers                                                       atomic.Uint64
+	in, out, ussd, strangers, uncounted                                            atomic.Uint64
 
 	mu       sync.Mutex
 	methods  map[string]uint64
