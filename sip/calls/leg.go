@@ -47,7 +47,6 @@ type sent struct {
 	client  *txn.Client
 	tried   bool // credentials have been shown
 
-	heard     bool // anything has come back
 	abandoned bool // nobody waits for the answer any more
 }
 

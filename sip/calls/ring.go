@@ -71,7 +71,7 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 			c.abandonAll(out, CauseNoAnswer)
 			return nil, nil, &ended{why: "no answer", status: 480, cause: CauseNoAnswer, by: nobody}
 		case e.kind == ofAlarm && e.alarm == alarmPatience:
-			if !slices.ContainsFunc(out, func(t *sent) bool { return t.heard }) {
+			if !slices.ContainsFunc(out, func(t *sent) bool { return t.client.Heard() }) {
 				c.abandonAll(out, CauseNoAnswer)
 				return nil, nil, refuse(408, "way is silent")
 			}
@@ -82,12 +82,10 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 			}
 			continue
 		case e.answer != nil && e.answer.Status < 200:
-			t.heard = true
 			c.progress(t, e.answer, len(w.to) == 1)
 			continue
 		case e.answer != nil && e.answer.Status < 300:
 			t.leg.inviting = nil
-			t.heard = true
 			c.alarmIn(alarmAnswer, 0)
 			c.alarmIn(alarmPatience, 0)
 			for _, o := range out {
@@ -97,7 +95,6 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 			}
 			return t, e.answer, nil
 		}
-		t.heard = true
 		if c.again(t, e.answer) {
 			continue
 		}

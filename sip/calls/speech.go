@@ -155,8 +155,23 @@ func (c *call) offerTo(l *leg) {
 	s := &l.speech
 	s.line.Addr = c.media.Leg(l.side).Local()
 	s.line.PTime = c.legs[0].speech.line.PTime
-	s.line.Codecs = codecs(media.Offer(from, c.w.allows))
+	s.line.Codecs = codecs(withDigits(media.Offer(from, c.w.allows)))
 	s.secure(l.transport() == txn.TLS && l.party.Access == AccessApp)
+}
+
+// withDigits adds telephone events (RFC 4733) to an offer that has none: what the
+// caller presses comes by INFO then, and goes on as events where these are taken.
+func withDigits(formats []media.Format) []media.Format {
+	event := media.TelephoneEvent
+	if slices.ContainsFunc(formats, event.Same) {
+		return formats
+	}
+	for slices.ContainsFunc(formats, func(f media.Format) bool { return f.Number == event.Number }) {
+		if event.Number--; event.Number < 96 {
+			return formats
+		}
+	}
+	return append(formats, event)
 }
 
 // describe is our offer.
