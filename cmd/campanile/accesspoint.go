@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -33,7 +34,9 @@ func subscriberSet(g *globals) *cobra.Command {
 		Use: "set IMSI", Args: cobra.ExactArgs(1), Short: "Give a subscriber other access points or another number",
 		Long: "Give a subscriber other access points, in the place of those there are, or another\ntelephone number. A phone has them when it attaches anew, or when its ticket is\nrenewed; campanile ue detach --reattach makes it attach anew at once.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q.Imsi = args[0]
+			if q.Imsi = args[0]; len(words) == 0 && q.Msisdn == "" {
+				return &usageError{err: errors.New("nothing to set: give --apn or --msisdn")}
+			}
 			var err error
 			if q.Apns, err = town.ParseAccessPoints(words); err != nil {
 				return &usageError{err: fmt.Errorf("--apn %w", err)}
@@ -55,6 +58,5 @@ func subscriberSet(g *globals) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&words, "apn", nil, apnHelp)
 	cmd.Flags().StringVar(&q.Msisdn, "msisdn", "", "telephone number, which nobody else has")
-	cmd.MarkFlagsOneRequired("apn", "msisdn")
 	return cmd
 }
