@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/vfs"
+
 	"campanile.network/3gpp/sms"
 	"campanile.network/sip/smsc"
 )
@@ -195,5 +197,32 @@ func TestMemory(t *testing.T) {
 		w.c.Ready(b.IMSI)
 		passes(0)
 		w.got(w.gsm, b, "ciao")
+	})
+}
+
+// What a sender was told is taken is on disk when the power fails; so is that a
+// message was delivered, when the next one is sent.
+func TestOnDiskWhenTaken(t *testing.T) {
+	play(t, smsc.Options{}, func(w *world) {
+		disk := vfs.NewStrictMem()
+		w.stop()
+		w.o.FS = disk
+		w.start()
+		a, b, on := w.phone("00001", w.gsm), w.phone("00002", nil), w.phone("00003", w.gsm)
+		for i := range 5 {
+			w.takes(a, submit(b, "ciao", ref(uint8(i))), uint8(i))
+			w.takes(a, submit(on, "gone already", ref(uint8(i+100))), uint8(i))
+			disk.SetIgnoreSyncs(true) // the power fails: what is not synced is gone, also what the end of the process still writes
+			w.stop()
+			disk.ResetToSyncedState()
+			disk.SetIgnoreSyncs(false)
+			w.start()
+			if n := w.c.Stats().Waiting; n != i+1 {
+				t.Errorf("%d messages wait after a power cut, want %d", n, i+1)
+			}
+		}
+		if n := len(w.gsm.to(on)); n != 5 {
+			t.Errorf("%d deliveries", n)
+		}
 	})
 }
