@@ -12,8 +12,6 @@ type Address struct {
 	Name   string // the display name, without quotes and escapes
 	URI    URI
 	Params Params // of the header field, not of the URI
-
-	unread string // what stood there in a request that could not be read: goes into the answer as it came
 }
 
 // Tag is the tag parameter of From and To.
@@ -29,8 +27,8 @@ func (a *Address) Expires() int {
 	if !ok {
 		return -1
 	}
-	n, err := seconds(v)
-	if err != nil {
+	n, ok := number(v, math.MaxInt32)
+	if !ok {
 		return 3600
 	}
 	return n
@@ -52,11 +50,8 @@ func (a Address) String() string { return string(a.append(nil)) }
 // ParseAddress reads one address with its parameters.
 func ParseAddress(s string) (Address, error) {
 	c := cursor{s: strings.Trim(s, " \t")}
-	a, err := c.address()
-	if err == nil && c.more() {
-		err = c.fail("something stands behind the address")
-	}
-	if err != nil {
+	var a Address
+	if err := c.only(&a); err != nil {
 		return Address{}, err.in("address", 0)
 	}
 	return a, nil
@@ -72,54 +67,65 @@ func ParseAddresses(s string) ([]Address, error) {
 	return list, nil
 }
 
+// only reads one address and nothing behind it.
+func (c *cursor) only(a *Address) *Error {
+	if err := c.address(a); err != nil {
+		return err
+	}
+	if c.more() {
+		return c.fail("something stands behind the address")
+	}
+	return nil
+}
+
+// addresses reads a list to its end.
 func (c *cursor) addresses(list []Address) ([]Address, *Error) {
 	for {
 		if len(list) == maxList {
-			return nil, c.fail("too many addresses")
+			return list, c.fail("too many addresses")
 		}
-		a, err := c.address()
-		if err != nil {
-			return nil, err
+		list = append(list, Address{})
+		if err := c.address(&list[len(list)-1]); err != nil {
+			return list[:len(list)-1], err
 		}
-		list = append(list, a)
 		if !c.take(',') {
 			break
 		}
 	}
 	if c.more() {
-		return nil, c.fail("something stands behind the address")
+		return list, c.fail("something stands behind the address")
 	}
 	return list, nil
 }
 
 // address takes name-addr or addr-spec, and parameters.
-func (c *cursor) address() (a Address, err *Error) {
+func (c *cursor) address(a *Address) (err *Error) {
 	c.skip()
 	if c.at('"') {
 		if a.Name, err = c.quoted(); err != nil {
-			return a, err
+			return err
 		}
 		if c.skip(); !c.at('<') {
-			return a, c.fail("no < behind the display name")
+			return c.fail("no < behind the display name")
 		}
 	}
 	// A name without quotes should be tokens, and is whatever leaves no doubt where it ends.
-	rest := c.s[c.i:]
-	switch end := strings.IndexAny(rest, "<,;\""); {
-	case end >= 0 && rest[end] == '<':
-		if a.Name == "" {
-			a.Name = strings.TrimRight(rest[:end], " \t")
+	if end := c.i + strings.IndexByte(c.s[c.i:], '<'); end >= c.i && !strings.ContainsAny(c.s[c.i:end], `,;"`) {
+		if end > c.i {
+			a.Name = strings.TrimRight(c.s[c.i:end], " \t")
+			if control(a.Name) >= 0 {
+				return c.fail("a control character in the display name")
+			}
 		}
-		c.i += end + 1
+		c.i = end + 1
 		err = c.bracketed(&a.URI)
-	default:
+	} else {
 		err = c.bare(&a.URI)
 	}
-	if err != nil {
-		return a, err
+	if err == nil {
+		a.Params, err = c.params()
 	}
-	a.Params, err = c.params()
-	return a, err
+	return err
 }
 
 // bracketed reads a URI up to its >.
@@ -136,9 +142,9 @@ func (c *cursor) bracketed(u *URI) *Error {
 // bare reads a URI without brackets: what follows a ';' are parameters of the
 // header field, and there is no ',' or '?' in it (RFC 3261 §20).
 func (c *cursor) bare(u *URI) *Error {
-	end := len(c.s)
-	if n := strings.IndexAny(c.s[c.i:], ";, \t"); n >= 0 {
-		end = c.i + n
+	end := c.i
+	for end < len(c.s) && !strings.ContainsRune(";, \t", rune(c.s[end])) {
+		end++
 	}
 	if q := strings.IndexByte(c.s[c.i:end], '?'); q >= 0 {
 		c.i += q
@@ -153,7 +159,7 @@ func (c *cursor) part(u *URI, end int) (err *Error) {
 	c.s = c.s[c.i:end]
 	start := c.i
 	c.i = 0
-	*u, err = c.uri()
+	err = c.uri(u)
 	if err != nil {
 		err.Offset += start
 	}
@@ -163,12 +169,20 @@ func (c *cursor) part(u *URI, end int) (err *Error) {
 
 // seconds reads delta-seconds; what is larger than 2^31-1 is that.
 func seconds(s string) (int, *Error) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
+	n, ok := number(s, math.MaxInt32)
+	if !ok {
 		return 0, wrong(0, "no number of seconds")
 	}
-	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil {
-		return math.MaxInt32, nil
+	return n, nil
+}
+
+// number reads digits. What is larger than most, is most.
+func number(s string, most int) (n int, ok bool) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = min(n*10+int(s[i]-'0'), most)
 	}
-	return int(n), nil
+	return n, s != ""
 }

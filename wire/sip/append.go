@@ -117,8 +117,8 @@ func (w *writer) end(string) { w.b = append(w.b, "\r\n"...) }
 
 func (w *writer) party(name string, a *Address, must bool) {
 	switch {
-	case a.unread != "":
-		w.line(name, a.unread)
+	case a.unread():
+		w.line(name, a.URI.Opaque)
 	case a.URI.Scheme != "" || must:
 		w.address(name, a)
 	}
@@ -142,7 +142,7 @@ func (w *writer) address(name string, a *Address) {
 }
 
 func (w *writer) via(v *Via) {
-	if !token(v.Transport) || !isHostName(v.Host) || v.Port < 0 || v.Port > 65535 {
+	if v.Transport == "" || !all(v.Transport, isToken|isSlash) || !isHostName(v.Host) || v.Port < 0 || v.Port > 65535 {
 		w.fail("Via", "transport, host or port")
 	}
 	w.params("Via", v.Params)
@@ -182,9 +182,13 @@ func isHostName(s string) bool {
 	return err == nil && !c.more()
 }
 
+// unread reports whether a is what could not be read of a request, and goes
+// into its answer as it came.
+func (a *Address) unread() bool { return a.URI.Scheme == "" && a.URI.Opaque != "" }
+
 func (a *Address) append(b []byte) []byte {
-	if a.unread != "" {
-		return append(b, a.unread...)
+	if a.unread() {
+		return append(b, a.URI.Opaque...)
 	}
 	if a.Name != "" {
 		b = append(appendQuoted(b, a.Name), ' ')
@@ -194,10 +198,8 @@ func (a *Address) append(b []byte) []byte {
 }
 
 func (v *Via) append(b []byte) []byte {
-	if v.protocol == "" {
+	if strings.IndexByte(v.Transport, '/') < 0 {
 		b = append(b, "SIP/2.0/"...)
-	} else {
-		b = append(append(b, v.protocol...), '/')
 	}
 	b = append(append(b, v.Transport...), ' ')
 	return v.Params.append(appendHostPort(b, v.Host, v.Port))

@@ -12,6 +12,7 @@ const (
 	isHost
 	isValue // of a parameter of a header field that is not quoted, as peers write them
 	isOpaque
+	isSlash
 	isTel // of a telephone number, unescaped
 )
 
@@ -31,6 +32,7 @@ func classes() (t [256]uint16) {
 	set(isParam, unreserved+"[]/:&+$")
 	set(isURIHdr, unreserved+"[]/?:+$")
 	set(isHost, alphanum+"-._") // '_': not of DNS, but of many hosts' names
+	set(isSlash, "/")
 	set(isTel, "0123456789abcdefABCDEF+-.()*#")
 	for c := 0x21; c < 0x100; c++ {
 		if c == 0x7f {

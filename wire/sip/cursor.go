@@ -2,8 +2,11 @@ package sip
 
 import "strings"
 
-// maxParams bounds the parameters of one message, and the elements of a list.
-const maxParams = 1024
+// What parameters are bounded by.
+const (
+	maxParams = 1024 // in a message
+	maxOwn    = 64   // of one URI, address or Via
+)
 
 // cursor reads the value of a header field from its beginning to its end.
 type cursor struct {
@@ -110,12 +113,24 @@ func (c *cursor) params() (Params, *Error) {
 				return c.cut(first), c.fail("parameter " + p.Name + " has no value")
 			}
 		}
-		if len(c.pool) == maxParams {
-			return c.cut(first), c.fail("too many parameters")
+		if err := c.keep(p, first); err != nil {
+			return c.cut(first), err
 		}
-		c.pool = append(c.pool, p)
 	}
 	return c.cut(first), nil
+}
+
+// keep adds a parameter to the list that began at first. None may stand there
+// twice (RFC 3261 §7.3.1, §19.1.1): two elements might each believe another.
+func (c *cursor) keep(p Param, first int) *Error {
+	if len(c.pool) >= maxParams || len(c.pool)-first >= maxOwn {
+		return c.fail("too many parameters")
+	}
+	if Params(c.pool[first:]).Has(p.Name) {
+		return c.fail("parameter " + p.Name + " stands there twice")
+	}
+	c.pool = append(c.pool, p)
+	return nil
 }
 
 func (c *cursor) cut(first int) Params {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -30,9 +29,9 @@ type parser struct {
 // room is where most messages fit.
 type room struct {
 	m       Message
-	via     [2]Via
+	via     [1]Via
 	contact [1]Address
-	params  [14]Param
+	params  [6]Param
 }
 
 // Parse reads a message from a datagram, or, with stream, a message cut out of
@@ -43,11 +42,8 @@ func Parse(b []byte, stream bool) (*Message, error) {
 	for bytes.HasPrefix(b[offset:], crlf) {
 		offset += 2
 	}
-	head, body := b[offset:], []byte(nil)
-	if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
-		head, body = head[:i+4], head[i+4:]
-	}
-	p := parseHead(head)
+	var p parser
+	body := b[offset+p.read(b[offset:]):]
 	if p.size < 0 && !stream {
 		p.size = len(body) // RFC 3261 §18.3
 	}
@@ -62,24 +58,21 @@ func Parse(b []byte, stream bool) (*Message, error) {
 	return p.result(stream)
 }
 
-// parseHead reads start line and header fields.
-func parseHead(head []byte) *parser {
+var crlf = []byte("\r\n")
+
+// read reads start line and header fields, and returns where the body begins.
+func (p *parser) read(b []byte) (body int) {
 	r := &room{}
-	p := &parser{m: &r.m, size: -1}
+	p.m, p.size, p.text = &r.m, -1, string(b)
 	p.m.Via, p.m.Contact, p.c.pool = r.via[:0], r.contact[:0], r.params[:0]
 	p.m.MaxForwards, p.m.Expires = -1, -1
-	if !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
-		p.text = string(head)
-		defer p.failed(wrong(0, "no empty line ends the header").in("message", len(head)))
-	} else {
-		p.text = string(head[:len(head)-2])
-	}
-	if pos, ok := p.startLine(); ok {
-		p.header(pos)
+	pos, ok := p.startLine()
+	if ok {
+		pos = p.header(pos)
 	}
 	m := p.m
 	m.Via, m.Contact, m.Route, m.RecordRoute, m.Header = clip(m.Via), clip(m.Contact), clip(m.Route), clip(m.RecordRoute), clip(m.Header)
-	return p
+	return min(pos, len(b))
 }
 
 // clip makes an empty list nil, and lets nobody write behind the end of another.
@@ -104,8 +97,6 @@ func (p *parser) result(stream bool) (*Message, error) {
 	}
 	return p.m, p.err
 }
-
-var crlf = []byte("\r\n")
 
 // failed remembers the first thing that is wrong.
 func (p *parser) failed(err *Error) {
@@ -163,51 +154,66 @@ func (p *parser) requestLine(line string) *Error {
 func (p *parser) statusLine(line string) *Error {
 	version, rest, _ := strings.Cut(line, " ")
 	code, reason, _ := strings.Cut(rest, " ")
-	n, err := strconv.ParseUint(code, 10, 16)
+	n, ok := number(code, 700)
 	switch {
 	case !strings.EqualFold(version, "SIP/2.0"):
 		return wrong(0, "version is not SIP/2.0")
-	case err != nil || len(code) != 3 || n < 100 || n > 699:
+	case !ok || len(code) != 3 || n < 100 || n > 699:
 		return wrong(len(version)+1, "status is none of 100 to 699")
 	case control(reason) >= 0:
 		return wrong(len(version)+5, "a control character in the reason phrase")
 	}
-	p.m.Status, p.m.Reason = int(n), reason
+	p.m.Status, p.m.Reason = n, reason
 	return nil
 }
 
-// header reads the header fields from pos on.
-func (p *parser) header(pos int) {
-	for pos < len(p.text) {
-		if p.lines++; p.lines > maxLines {
-			p.failed(wrong(pos, "more than %d header fields", maxLines).in("message", 0))
-			return
+// header reads the header fields from pos on, and the empty line behind them.
+// It returns where the body begins.
+func (p *parser) header(pos int) int {
+	for range maxLines {
+		if strings.HasPrefix(p.text[pos:], "\r\n") {
+			return pos + 2
+		}
+		if pos >= len(p.text) {
+			p.failed(wrong(pos, "no empty line ends the header").in("message", 0))
+			return pos
 		}
 		end := p.lineEnd(pos)
 		p.field(pos, end)
-		pos = end + 2
+		pos = min(end+2, len(p.text))
 	}
+	p.failed(wrong(pos, "more than %d header fields", maxLines).in("message", 0))
+	return len(p.text)
 }
 
 // lineEnd is where a header field ends, without its CRLF. It makes one line of
 // a folded one, white space for line ends.
 func (p *parser) lineEnd(pos int) int {
-	n := strings.IndexByte(p.text[pos:], '\r')
-	if n < 0 || pos+n+1 >= len(p.text) {
-		return len(p.text)
-	}
-	end := pos + n
-	if p.text[end+1] != '\n' {
-		end = pos + strings.Index(p.text[pos:], "\r\n")
-		if end < pos {
+	end := pos
+	for {
+		n := strings.IndexByte(p.text[end:], '\r')
+		if n < 0 || end+n+1 >= len(p.text) {
 			return len(p.text)
 		}
+		if end += n; p.text[end+1] != '\n' {
+			end++
+			continue
+		}
+		if end+2 == len(p.text) || p.text[end+2] != ' ' && p.text[end+2] != '\t' {
+			return end
+		}
+		p.unfold()
 	}
-	if end+2 < len(p.text) && (p.text[end+2] == ' ' || p.text[end+2] == '\t') {
-		p.text = strings.NewReplacer("\r\n ", "   ", "\r\n\t", "   ").Replace(p.text)
-		return p.lineEnd(pos)
+}
+
+// unfold makes white space of all line ends in header fields that go on in the
+// next line (RFC 3261 §7.3.1).
+func (p *parser) unfold() {
+	head, body := p.text, ""
+	if i := strings.Index(p.text, "\r\n\r\n"); i >= 0 {
+		head, body = p.text[:i], p.text[i:]
 	}
-	return end
+	p.text = strings.NewReplacer("\r\n ", "   ", "\r\n\t", "  \t").Replace(head) + body
 }
 
 // field reads one header field.
@@ -230,7 +236,7 @@ func (p *parser) field(pos, end int) {
 			return
 		}
 		if p.m.Header == nil {
-			p.m.Header = make([]Header, 0, strings.Count(p.text[pos:], "\n"))
+			p.m.Header = make([]Header, 0, 8)
 		}
 		p.m.Header = append(p.m.Header, Header{long, value})
 		return
@@ -263,11 +269,11 @@ func (p *parser) value(f field) (err *Error) {
 	case cseq:
 		m.CSeq, err = p.c.cseq()
 	case maxForwards:
-		n, e := strconv.ParseUint(value, 10, 8)
-		if e != nil {
+		n, ok := number(value, 256)
+		if !ok || n > 255 {
 			return wrong(0, "no number of 0 to 255")
 		}
-		m.MaxForwards = int(n)
+		m.MaxForwards = n
 	case expires:
 		m.Expires, err = seconds(value)
 	case contentType:
@@ -276,14 +282,12 @@ func (p *parser) value(f field) (err *Error) {
 		}
 		m.ContentType = value
 	case contentLength:
-		if value == "" || strings.Trim(value, "0123456789") != "" {
+		n, ok := number(value, math.MaxInt32)
+		if !ok {
 			p.unsure = true
 			return wrong(0, "no number")
 		}
-		p.size = math.MaxInt
-		if n, e := strconv.ParseUint(value, 10, 31); e == nil {
-			p.size = int(n)
-		}
+		p.size = n
 	case via:
 		m.Via, err = p.c.vias(m.Via)
 	case contact:
@@ -299,14 +303,11 @@ func (p *parser) value(f field) (err *Error) {
 // party reads From or To. An answer repeats what cannot be read.
 func (p *parser) party(a *Address) (err *Error) {
 	value := p.c.s
-	if *a, err = p.c.address(); err == nil && p.c.more() {
-		err = p.c.fail("something stands behind the address")
-	}
-	if err != nil {
+	if err = p.c.only(a); err != nil {
 		if control(value) >= 0 {
 			value = strings.Map(func(r rune) rune { return map[bool]rune{true: '?', false: r}[r < ' ' || r == 0x7f] }, value)
 		}
-		*a = Address{unread: value}
+		*a = Address{URI: URI{Opaque: value}}
 	}
 	return err
 }
@@ -337,8 +338,8 @@ func callIDError(s string) *Error {
 
 func (c *cursor) cseq() (CSeq, *Error) {
 	digits := c.run(isToken)
-	n, e := strconv.ParseUint(digits, 10, 31)
-	if e != nil {
+	n, ok := number(digits, 1<<31)
+	if !ok || n == 1<<31 {
 		return CSeq{}, wrong(0, "no number less than 2^31")
 	}
 	c.skip()

@@ -32,7 +32,8 @@ func ReadStream(r *bufio.Reader, l Limits) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parseHead(head)
+	var p parser
+	p.read(head)
 	if p.size > l.Body {
 		p.failed(&Error{Where: "Content-Length", Offset: -1, What: "the body is larger than allowed", Status: 513})
 		p.unsure = true

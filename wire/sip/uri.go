@@ -21,35 +21,34 @@ type URI struct {
 // ParseURI reads a URI, and nothing else behind or before it.
 func ParseURI(s string) (URI, error) {
 	c := cursor{s: s}
-	u, err := c.uri()
-	if err != nil {
+	var u URI
+	if err := c.uri(&u); err != nil {
 		return URI{}, err.in("URI", 0)
 	}
 	return u, nil
 }
 
 // uri reads all of c as a URI.
-func (c *cursor) uri() (u URI, err *Error) {
+func (c *cursor) uri(u *URI) *Error {
 	if strings.HasPrefix(c.s, "sip:") {
 		u.Scheme, c.i = "sip", 4
-		return u, c.sip(&u)
+		return c.sip(u)
 	}
 	scheme := c.run(isToken)
 	if !c.at(':') || !isScheme(scheme) {
-		return u, c.fail("no URI scheme")
+		return c.fail("no URI scheme")
 	}
 	c.i++
 	switch u.Scheme = strings.ToLower(scheme); u.Scheme {
 	case "sip", "sips":
-		return u, c.sip(&u)
+		return c.sip(u)
 	case "tel":
-		return u, c.tel(&u)
+		return c.tel(u)
 	}
-	u.Opaque = c.run(isOpaque)
-	if c.more() || u.Opaque == "" {
-		return u, c.fail("a character that no URI has")
+	if u.Opaque = c.run(isOpaque); c.more() || u.Opaque == "" {
+		return c.fail("a character that no URI has")
 	}
-	return u, nil
+	return nil
 }
 
 func isScheme(s string) bool {
@@ -195,7 +194,11 @@ func (c *cursor) uriParams() (Params, *Error) {
 	first := len(c.pool)
 	for c.at(';') {
 		c.i++
-		if err := c.pair(isParam, "parameter"); err != nil {
+		p, err := c.pair(isParam, "parameter")
+		if err == nil {
+			err = c.keep(p, first)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -209,39 +212,38 @@ func (c *cursor) uriHeaders() (Params, *Error) {
 	first := len(c.pool)
 	for c.at('?') && len(c.pool) == first || c.at('&') {
 		c.i++
-		if err := c.pair(isURIHdr, "header"); err != nil {
+		p, err := c.pair(isURIHdr, "header")
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !c.pool[len(c.pool)-1].HasValue {
+		case !p.HasValue:
 			return nil, c.fail("a header in a URI has no value")
+		case len(c.pool) >= maxParams || len(c.pool)-first >= maxOwn:
+			return nil, c.fail("too many headers in a URI")
 		}
+		c.pool = append(c.pool, p)
 	}
 	return c.cut(first), nil
 }
 
-// pair takes name[=value] into the pool. A header may have an empty value.
-func (c *cursor) pair(bits uint16, kind string) (err *Error) {
-	var p Param
+// pair takes name[=value]. A header may have an empty value.
+func (c *cursor) pair(bits uint16, kind string) (p Param, err *Error) {
 	if p.Name, err = c.escaped(bits); err != nil {
-		return err
+		return p, err
 	}
 	if p.Name == "" {
-		return c.fail("a URI " + kind + " has no name")
+		return p, c.fail("a URI " + kind + " has no name")
 	}
 	if p.HasValue = c.at('='); p.HasValue {
 		c.i++
 		if p.Value, err = c.escaped(bits); err != nil {
-			return err
+			return p, err
 		}
 		if p.Value == "" && bits == isParam {
-			return c.fail("a URI parameter has no value")
+			return p, c.fail("a URI parameter has no value")
 		}
 	}
-	if len(c.pool) == maxParams {
-		return c.fail("too many parameters")
-	}
-	c.pool = append(c.pool, p)
-	return nil
+	return p, nil
 }
 
 // Addr is the host as an address, if it is one.

@@ -1,18 +1,17 @@
 package sip
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Via is one element of the way a request took (RFC 3261 §20.42).
 type Via struct {
-	Transport string // UDP, TCP, TLS ... as written
+	Transport string // UDP, TCP, TLS ... as written; of another protocol than SIP/2.0 all of it: "SIP/7.0/UDP"
 	Host      string // sent-by; an IPv6 address without its brackets
 	Port      int    // 0: none
 	Params    Params
-
-	protocol string // where it is not SIP/2.0
 }
 
 // Branch is the branch parameter; OpenBTS sends one without a value.
@@ -46,16 +45,21 @@ func (v *Via) RPort() (port int, ok bool) {
 // String is the element as the header field has it.
 func (v Via) String() string { return string(v.append(nil)) }
 
+// vias reads a list to its end. Of an element with an error what could be read
+// stays if it is the topmost: by that the error is answered.
 func (c *cursor) vias(list []Via) ([]Via, *Error) {
 	for {
 		if len(list) == maxList {
 			return list, c.fail("too many elements")
 		}
-		v, err := c.via()
-		if err == nil || v.Host != "" && len(list) == 0 {
-			list = append(list, v) // the topmost is who an error is answered to
+		if len(list) == cap(list) {
+			list = slices.Grow(list, 7)
 		}
-		if err != nil {
+		list = append(list, Via{})
+		if err := c.via(&list[len(list)-1]); err != nil {
+			if len(list) > 1 || list[0].Host == "" {
+				list = list[:len(list)-1]
+			}
 			return list, err
 		}
 		if !c.take(',') {
@@ -68,9 +72,9 @@ func (c *cursor) vias(list []Via) ([]Via, *Error) {
 	return list, nil
 }
 
-func (c *cursor) via() (v Via, err *Error) {
+func (c *cursor) via(v *Via) (err *Error) {
 	c.skip()
-	start := c.i
+	protocol := ""
 	if strings.HasPrefix(c.s[c.i:], "SIP/2.0/") {
 		c.i += len("SIP/2.0/")
 	} else {
@@ -78,23 +82,24 @@ func (c *cursor) via() (v Via, err *Error) {
 		slash := c.take('/')
 		version := c.run(isToken)
 		if name == "" || version == "" || !slash || !c.take('/') {
-			c.i = start
-			return v, c.fail("no protocol, version and transport")
+			return c.fail("no protocol, version and transport")
 		}
 		if !strings.EqualFold(name, "SIP") || version != "2.0" {
-			v.protocol = name + "/" + version
+			protocol = name + "/" + version + "/"
 		}
 	}
 	if v.Transport = c.run(isToken); v.Transport == "" {
-		return v, c.fail("no transport")
+		return c.fail("no transport")
+	}
+	if protocol != "" {
+		v.Transport = protocol + v.Transport
 	}
 	if !c.at(' ') && !c.at('\t') {
-		return v, c.fail("no white space behind the transport")
+		return c.fail("no white space behind the transport")
 	}
 	c.skip()
-	if v.Host, v.Port, err = c.hostPort(true); err != nil {
-		return v, err
+	if v.Host, v.Port, err = c.hostPort(true); err == nil {
+		v.Params, err = c.params()
 	}
-	v.Params, err = c.params()
-	return v, err
+	return err
 }
