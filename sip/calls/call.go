@@ -212,7 +212,7 @@ func (c *call) answered(e event) error {
 	if t.leg.inviting == t {
 		t.leg.inviting = nil
 	}
-	if t.abandoned {
+	if t.abandoned || t.leg != c.legs[0] && t.leg != c.legs[1] {
 		t.late(t.client, e.answer)
 		return nil
 	}

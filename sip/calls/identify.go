@@ -100,14 +100,14 @@ func (c *call) help(m *sip.Message) error {
 
 // fromTrunk is a call that another network brings.
 func (c *call) fromTrunk(t *trunk, m *sip.Message) error {
+	c.legs[0].trunk = t
+	c.from(Party{Access: AccessTrunk, Number: t.callerOf(&c.w.o.Numbers, m)})
+	c.record.Caller.Trunk = t.o.Name
 	if !t.take() {
 		return refuse(503, "trunk is full")
 	}
-	c.legs[0].trunk = t
 	c.holds = append(c.holds, t.give)
 	c.reply(100)
-	c.from(Party{Access: AccessTrunk, Number: t.callerOf(&c.w.o.Numbers, m)})
-	c.record.Caller.Trunk = t.o.Name
 	if did, ok := t.o.Numbers[c.dialled.World()]; ok {
 		c.dialled.Numbers = []id.MSISDN{did}
 	}

@@ -42,7 +42,7 @@ func (t *trunk) keep(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			if t.o.Register && err == nil {
+			if t.o.Register && t.status().Registered.After(time.Now()) {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				_, _ = t.register(last, callID, &seq, 0) // the provider forgets it anyway
