@@ -159,13 +159,11 @@ func (c *call) progress(t *sent, m *sip.Message, alone bool) {
 		return
 	}
 	r := c.legs[0].respond(c.invite.Request, m.Status)
-	if alone && len(m.Body) > 0 && isSDP(m.ContentType) && !c.early {
-		if body, err := c.join(t.leg, m.Body); err == nil {
-			r.ContentType, r.Body = sdpType, body
-			c.early = len(c.invite.Request.Body) > 0
-		}
+	if alone && len(m.Body) > 0 && isSDP(m.ContentType) && len(c.invite.Request.Body) > 0 && !c.early {
+		_, err := c.join(t.leg, m.Body)
+		c.early = err == nil
 	}
-	if c.early && r.Body == nil {
+	if c.early {
 		r.ContentType, r.Body = sdpType, c.legs[0].speech.said
 	}
 	c.w.answer(c.invite, r)
