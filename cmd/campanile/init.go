@@ -65,7 +65,7 @@ func initCommand(g *globals) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.Network.Name, "name", c.Network.Name, "name of the network")
 	f.IntVar(&c.Radio.Phones, "phones", c.Radio.Phones, "virtual phones")
-	f.StringVar(&role, "role", role, "up, hss-chain, billing, gateway, mme or enb-agent")
+	f.StringVar(&role, "role", role, "up, hss-chain, billing, gateway, mme, enb-agent or sip")
 	f.StringVar(&invite, "invite", "", "the line that campanile invite printed, or a file with it")
 	f.StringVar(&address, "address", "", "address by which the other hosts reach this one")
 	f.StringVar(&c.Tower.Name, "tower", c.Tower.Name, "name of the tower")
@@ -94,7 +94,7 @@ func inviteCommand(g *globals) *cobra.Command {
 			return g.print(cmd.OutOrStdout(), map[string]string{"invite": text}, func(w io.Writer) { fmt.Fprintln(w, text) })
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "billing, gateway, mme or enb-agent (required)")
+	cmd.Flags().StringVar(&role, "role", "", "billing, gateway, mme, enb-agent or sip (required)")
 	cmd.Flags().StringVar(&key, "key", "", "public key of the gateway to admit")
 	cmd.Flags().IntVar(&days, "days", 365, "how long a gateway's pass is good for; it cannot be taken back before")
 	cmd.MarkFlagRequired("role")

@@ -21,11 +21,12 @@ func roleCommands(g *globals) []*cobra.Command {
 		{"gateway", "SGW and PGW: addresses of phones, their packets and what is counted of them"},
 		{"mme", "MME: attaches phones, follows them from cell to cell and pages them"},
 		{"enb-agent", "The tower's agent, between eNB and core"},
+		{"sip", "SIP gateway and message centre: phones in GSM cells, SIP apps"},
 	} {
 		out = append(out, &cobra.Command{
 			Use: r.name, GroupID: "role", Args: cobra.NoArgs, Short: r.short,
-			Long: r.short + ".\n\nRoles of one home run apart in any order: hss-chain, billing, gateway, mme and\n" +
-				"enb-agent, each with the same --home. They find each other by the addresses in\n" +
+			Long: r.short + ".\n\nRoles of one home run apart in any order: hss-chain, billing, gateway, mme,\n" +
+				"enb-agent and sip, each with the same --home. They find each other by the addresses in\n" +
 				"its campanile.toml. An eNB, or campanile sim --mme with agent.radio's address,\nthen connects to the agent.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, g, r.name) },
 		})

@@ -28,7 +28,7 @@ import (
 // SocketOf is where a role is asked: AdminSocket where the ledger's node is.
 func SocketOf(role string) string {
 	switch role {
-	case "billing", "gateway", "mme", "enb-agent":
+	case "billing", "gateway", "mme", "enb-agent", "sip":
 		return "admin-" + role + ".sock"
 	}
 	return AdminSocket

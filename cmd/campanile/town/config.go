@@ -31,6 +31,7 @@ type Config struct {
 	MME      MMEConfig     `toml:"mme"`
 	Pool     PoolConfig    `toml:"pool" comment:"Other MMEs of this network, which take over phones of one that dies."`
 	Gateway  GatewayConfig `toml:"gateway"`
+	SIP      SIPConfig     `toml:"sip" comment:"GSM cells (OpenBTS, YateBTS), SIP apps, their calls and short messages, see docs/sip.md."`
 	Agent    AgentConfig   `toml:"agent" comment:"The agent stands at the tower, between eNB and core."`
 	HSS      HSSConfig     `toml:"hss"`
 	Billing  BillingConfig `toml:"billing"`
@@ -121,7 +122,7 @@ type ConsoleConfig struct {
 
 // MetricsConfig is for Prometheus.
 type MetricsConfig struct {
-	Listen string `toml:"listen" comment:"Prometheus finds what is counted here, under /metrics; empty: off. Each role has a port of its own, 9100 in a home of everything: hss-chain 9101, billing 9102, gateway 9103, mme 9104, enb-agent 9105. Roles run apart in one home take the ports behind this one likewise."`
+	Listen string `toml:"listen" comment:"Prometheus finds what is counted here, under /metrics; empty: off. Each role has a port of its own, 9100 in a home of everything: hss-chain 9101, billing 9102, gateway 9103, mme 9104, enb-agent 9105, sip 9106. Roles run apart in one home take the ports behind this one likewise."`
 }
 
 // PeersConfig is for roles on their own.
@@ -146,6 +147,7 @@ func DefaultConfig() Config {
 		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME:     defaultMME(),
 		Gateway: defaultGateway(),
+		SIP:     defaultSIP(),
 		Agent:   AgentConfig{Radio: "127.0.0.11", Core: "127.0.0.12", ENB: "127.0.0.10", RadioSCTP: "udp", CoreSCTP: "udp", MoreRadio: []string{}, MoreCore: []string{}},
 		HSS:     HSSConfig{Listen: "127.0.0.1:7100", TicketValidity: config.Duration(6 * time.Hour), TicketOctets: 1 << 30, TicketMinutes: 600, TicketMessages: 1000},
 		Billing: BillingConfig{Listen: "127.0.0.1:7101", VoucherEvery: config.Duration(10 * time.Second), VoucherOctets: 1 << 20, PostEvery: config.Duration(10 * time.Second)},
@@ -202,6 +204,7 @@ type settings struct {
 	router                                   netip.Addr
 	services                                 []datapath.Service
 	portal                                   portal
+	sip                                      sipSettings
 }
 
 // resolve checks every value; the error names the key.
@@ -288,6 +291,9 @@ func (c *Config) resolve() (s settings, err error) {
 		return s, err
 	}
 	if err := c.resolvePool(&s, bad); err != nil {
+		return s, err
+	}
+	if err := c.resolveSIP(&s, bad); err != nil {
 		return s, err
 	}
 	if err := c.resolveSCTP(&s, bad); err != nil {

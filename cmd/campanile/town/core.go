@@ -264,13 +264,14 @@ func (t *Town) startMME(context.Context) error {
 		o.Pool = t.pool
 	}
 	o.ChainID, o.Operator, o.Home, o.Gateway, o.Towers = t.chainID, t.keys.operator, t.watchedHome(), c, towers{t.model}
-	o.PathSwitch, o.Store, o.Memory, o.Dialer, o.Messages = towers{t.model}.pathSwitch(t.cfg.MME.X2), kept, kept, ep, &mme.LocalMessages{}
+	o.PathSwitch, o.Store, o.Memory, o.Dialer, o.Messages = towers{t.model}.pathSwitch(t.cfg.MME.X2), kept, kept, ep, t.messages()
 	o.NetworkName, o.Trace, o.Events, o.Logger = t.cfg.Network.Name, t.tracer(), t.mmeEvent, t.role("mme")
 	m, err = mme.New(o)
 	if err != nil {
 		return err
 	}
 	t.mme, t.sources.S11, t.live.conf = m, c.Stats, m.Configuration()
+	t.ways.mme.Store(m)
 	t.bound = append(t.bound, fmt.Sprintf("S1AP %v", l.Addr()))
 	t.serve("S11", c.Serve)
 	if err := t.startPool(m); err != nil {

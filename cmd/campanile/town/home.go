@@ -116,7 +116,7 @@ func (c *Config) loadKeys() (k keys, err error) {
 // keyRemedy says where a missing key is to be had.
 func (c *Config) keyRemedy(name string) string {
 	switch {
-	case name == "operator" && (c.Role == "mme" || c.Role == "billing"):
+	case name == "operator" && (c.Role == "mme" || c.Role == "billing" || c.Role == "sip"):
 		return fmt.Sprintf("%s signs for the operator: copy keys/operator from the operator's main home (hss-chain's) by a safe way, then chmod 600", c.Role)
 	case c.Role == "gateway" || c.Role == "enb-agent":
 		return "restore it from your backup, or make a new home with campanile init --role " + c.Role + " and have its new key admitted"

@@ -81,7 +81,7 @@ func MakeInvite(home, role, key string, days int) (i Invite, err error) {
 		return i, &config.Error{File: c.file, What: "a home of role " + c.Role + " invites nobody", Remedy: "run this in the operator's main home, hss-chain's"}
 	}
 	if p := roleParts()[role]; p.of == "" || role == "up" || role == "hss-chain" {
-		return i, &config.Error{File: "--role", What: fmt.Sprintf("%q joins no core", role), Remedy: "write billing, gateway, mme or enb-agent"}
+		return i, &config.Error{File: "--role", What: fmt.Sprintf("%q joins no core", role), Remedy: "write billing, gateway, mme, enb-agent or sip"}
 	}
 	if c.Role == "up" {
 		c.Peers.MME, c.Peers.Gateway = or(c.Peers.MME, c.MME.Address), or(c.Peers.Gateway, c.Gateway.Address)
@@ -271,7 +271,7 @@ func (c *Config) initMain(r *RoleHome, address string) error {
 	r.Next = []string{
 		"set in [peers] of " + c.file + " where billing, mme and gateway will be, if not here",
 		"campanile hss-chain --home " + r.Home,
-		"campanile invite --role billing|mme|enb-agent --home " + r.Home + "   (a line to paste at that host)",
+		"campanile invite --role billing|mme|enb-agent|sip --home " + r.Home + "   (a line to paste at that host)",
 	}
 	return nil
 }
@@ -319,6 +319,8 @@ func (c *Config) takeInvite(i Invite, address string) error {
 		c.MME.Address, c.MME.SCTP, c.Peers.MME, c.Peers.MoreMMEs = address, i.SCTP, "", []string{}
 	case "gateway":
 		c.Gateway.Address, c.Peers.Gateway = address, ""
+	case "sip":
+		c.SIP.Listen = []string{netip.AddrPortFrom(a, 5060).String()}
 	case "enb-agent":
 		c.Radio.Kind, c.Agent.Core, c.Agent.CoreSCTP, c.Agent.Public = "none", address, i.SCTP, "auto"
 	}
@@ -340,7 +342,7 @@ func (c *Config) nextSteps(r *RoleHome, i Invite, own proof.SigningKey) error {
 			r.Next = append(r.Next, "for a pool of several MMEs: set pool.listen and mme.code in "+c.file+", then campanile mme member --home "+r.Home+" prints the line for the others' pool.members")
 		}()
 		fallthrough
-	case "billing":
+	case "billing", "sip":
 		r.Next = append(r.Next, "copy keys/operator from the main home to "+keyFile(r.Home, "operator")+" by a safe way, mode 0600: "+r.Role+" signs with it")
 	case "enb-agent":
 		sign := keyproof.Sign(own.Ed25519(), keyproof.Tower, i.ChainID, i.Owner)

@@ -17,22 +17,23 @@ type rolePart struct {
 
 // roleParts are the homes there can be. A key is where it must be and nowhere
 // else: the operator's with those who sign with it (hss-chain the registry,
-// billing vouchers, the MME segments), the authentication centre's with
+// billing vouchers, MME and SIP gateway segments), the authentication centre's with
 // hss-chain; gateway and tower have their own.
 func roleParts() map[string]rolePart {
 	return map[string]rolePart{
-		"up":        {[]string{"network", "tower", "radio", "mme", "pool", "gateway", "agent", "hss", "billing", "chain", "console", "metrics", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
+		"up":        {[]string{"network", "tower", "radio", "mme", "pool", "gateway", "sip", "agent", "hss", "billing", "chain", "console", "metrics", "peers"}, []string{"operator", "tower", "hss", "hss-hpke"}, "everything"},
 		"hss-chain": {[]string{"network", "hss", "chain", "metrics", "peers"}, []string{"operator", "hss", "hss-hpke"}, "the ledger's node and the authentication centre: the operator's main home"},
 		"billing":   {[]string{"billing", "metrics", "peers"}, []string{"operator"}, "meter and towers' links"},
 		"gateway":   {[]string{"network", "gateway", "metrics", "peers"}, []string{"gateway"}, "SGW and PGW"},
 		"mme":       {[]string{"network", "mme", "pool", "metrics", "peers"}, []string{"operator"}, "MME"},
+		"sip":       {[]string{"network", "sip", "metrics", "peers"}, []string{"operator"}, "SIP gateway and message centre"},
 		"enb-agent": {[]string{"network", "tower", "radio", "agent", "metrics", "peers"}, []string{"tower"}, "a tower's agent"},
 	}
 }
 
 // RoleNames are the roles a home can be for, all first.
 func RoleNames() []string {
-	return []string{"up", "hss-chain", "billing", "gateway", "mme", "enb-agent"}
+	return []string{"up", "hss-chain", "billing", "gateway", "mme", "enb-agent", "sip"}
 }
 
 // checkRole finds sections that are not for this home's role: somebody who set
@@ -72,6 +73,7 @@ func (c *Config) partOf(role string) any {
 		MME     *MMEConfig     `toml:"mme"`
 		Pool    *PoolConfig    `toml:"pool" comment:"Other MMEs of this network, which take over phones of one that dies."`
 		Gateway *GatewayConfig `toml:"gateway"`
+		SIP     *SIPConfig     `toml:"sip" comment:"GSM cells (OpenBTS, YateBTS), SIP apps, their calls and short messages, see docs/sip.md."`
 		Agent   *AgentConfig   `toml:"agent" comment:"The agent stands at the tower, between eNB and core."`
 		HSS     *HSSConfig     `toml:"hss"`
 		Billing *BillingConfig `toml:"billing"`
@@ -87,7 +89,7 @@ func (c *Config) partOf(role string) any {
 		set  func()
 	}{
 		{"network", func() { p.Network = &c.Network }}, {"tower", func() { p.Tower = &c.Tower }}, {"radio", func() { p.Radio = &c.Radio }},
-		{"mme", func() { p.MME = &c.MME }}, {"pool", func() { p.Pool = &c.Pool }}, {"gateway", func() { p.Gateway = &c.Gateway }}, {"agent", func() { p.Agent = &c.Agent }},
+		{"mme", func() { p.MME = &c.MME }}, {"pool", func() { p.Pool = &c.Pool }}, {"gateway", func() { p.Gateway = &c.Gateway }}, {"sip", func() { p.SIP = &c.SIP }}, {"agent", func() { p.Agent = &c.Agent }},
 		{"hss", func() { p.HSS = &c.HSS }}, {"billing", func() { p.Billing = &c.Billing }}, {"chain", func() { p.Chain = &c.Chain }},
 		{"console", func() { p.Console = &c.Console }}, {"metrics", func() { p.Metrics = &c.Metrics }}, {"peers", func() { p.Peers = &c.Peers }},
 	} {

@@ -75,6 +75,7 @@ func (t *Town) status() *pb.StatusReply {
 			say("connections", "%s: %s", d.name, v)
 		}
 	}
+	t.saySIP(say)
 	if t.meter != nil {
 		t.sayMeter(out, say)
 	}

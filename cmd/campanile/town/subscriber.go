@@ -66,7 +66,7 @@ func (a *admin) amend(imsi id.IMSI, q *pb.SetSubscriberRequest, rec *ledger.Subs
 		if len(q.Apns) > 0 || q.Msisdn != "" {
 			return wrong("a password is made alone")
 		}
-		out.Realm = a.t.realm()
+		out.Realm = a.t.cfg.realm(a.t.set.plmn)
 		out.AppPassword, rec.BlobHash, rec.Epoch, err = a.t.hss.AmendApp(imsi)
 		return err
 	}
@@ -90,11 +90,11 @@ func (a *admin) amend(imsi id.IMSI, q *pb.SetSubscriberRequest, rec *ledger.Subs
 
 // realm is where applications' passwords are good: the operator's, or the home
 // network domain of its PLMN (TS 23.003 §13.2).
-func (t *Town) realm() string {
-	if t.cfg.HSS.Realm != "" {
-		return t.cfg.HSS.Realm
+func (c *Config) realm(p id.PLMN) string {
+	if c.HSS.Realm != "" {
+		return c.HSS.Realm
 	}
-	return fmt.Sprintf("ims.mnc%03s.mcc%s.3gppnetwork.org", t.set.plmn.MNC(), t.set.plmn.MCC())
+	return fmt.Sprintf("ims.mnc%03s.mcc%s.3gppnetwork.org", p.MNC(), p.MCC())
 }
 
 // directory is the numbers of the subscribers whose home is here.

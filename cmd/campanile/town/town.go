@@ -72,6 +72,7 @@ type Town struct {
 	outside   outside
 	mme       *mme.MME
 	poolEnd
+	sipEnd
 	agent   *agent.Agent
 	relay   *relay.Relay
 	settler *settle.Settler
@@ -105,11 +106,12 @@ type step func(*Town, context.Context) error
 func roles() map[string][]step {
 	return map[string][]step{
 		"up": {(*Town).preflightRadio, (*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
-			(*Town).startGateway, (*Town).startHomeServer, (*Town).startMME, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startMetrics, (*Town).startAdmin, (*Town).startPhones},
+			(*Town).startGateway, (*Town).startHomeServer, (*Town).startCentre, (*Town).startMME, (*Town).startSIP, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startMetrics, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startMetrics, (*Town).startAdmin},
 		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks, (*Town).startMetrics},
 		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway, (*Town).startMetrics},
 		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME, (*Town).startMetrics},
+		"sip":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialMeter, (*Town).startCentre, (*Town).startSIP, (*Town).startMetrics},
 		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran, (*Town).startMetrics},
 	}
 }
@@ -250,7 +252,7 @@ func (t *Town) openHSS(context.Context) error {
 	}
 	t.hss, err = hss.New(hss.Options{ChainID: t.chainID, Operator: t.operatorKey, Node: t.keys.hss, HPKE: priv, Registry: t.model,
 		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), Cap: proof.Carried{Bytes: t.cfg.HSS.TicketOctets, VoiceMs: t.cfg.HSS.TicketMinutes * proof.Minute, Messages: t.cfg.HSS.TicketMessages}}, Log: t.role("hss"),
-		Realm: t.realm(), AllowCOMP128v1: t.cfg.HSS.AllowCOMP128v1})
+		Realm: t.cfg.realm(t.set.plmn), AllowCOMP128v1: t.cfg.HSS.AllowCOMP128v1})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}

@@ -1,0 +1,248 @@
+package town
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/sms"
+	"campanile.network/internal/config"
+	"campanile.network/mme"
+	"campanile.network/sip/sipgw"
+	"campanile.network/sip/smsc"
+	"campanile.network/sip/tally"
+	"campanile.network/wire/home"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/sip/txn"
+)
+
+// sipEnd is the SIP gateway and the message centre, where there are any.
+type sipEnd struct {
+	centre *smsc.Centre
+	sip    *sipgw.Gateway
+	tally  *tally.Tally
+	ways   messageWays
+}
+
+// messageWays are where the message centre finds phones. The roles that are these
+// ways open after it, and a message for them waits until then.
+type messageWays struct {
+	mme atomic.Pointer[mme.MME]
+	sip atomic.Pointer[sipgw.Gateway]
+}
+
+// startCentre opens the message centre: for LTE phones, and for GSM phones and
+// apps where there is a SIP gateway.
+func (t *Town) startCentre(context.Context) error {
+	key, err := storeKey(t.cfg.HomePath)
+	if err != nil {
+		return err
+	}
+	c, err := smsc.New(smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory},
+		Paths:  []smsc.NamedPath{{Name: "LTE", Path: lteWay{&t.ways}}, {Name: "SIP", Path: sipWay{&t.ways}}},
+		Logger: t.role("smsc")})
+	if err != nil {
+		return inUse(t.cfg.HomePath, err)
+	}
+	t.centre = c
+	t.serve("message centre", c.Serve)
+	return nil
+}
+
+// startSIP opens the SIP gateway.
+func (t *Town) startSIP(context.Context) error {
+	q := t.set.sip
+	if !q.on() {
+		return nil
+	}
+	for i := range q.stations {
+		if q.own[i] {
+			if !t.keys.held["tower"] {
+				return &config.Error{File: t.cfg.file, Line: config.Line(t.cfg.file, "sip.stations"), What: "station " + q.stations[i].Name + " names no tower, and this home has none",
+					Remedy: "write its tower's public key, as campanile tower list has it"}
+			}
+			q.stations[i].Tower = t.keys.tower.Public()
+		}
+	}
+	kept, err := t.openVault("sip", "SIP gateway", "phones in GSM cells and apps register anew")
+	if err != nil {
+		return err
+	}
+	if err := t.openTally(); err != nil {
+		return err
+	}
+	var trusted []netip.Prefix
+	for _, s := range q.stations {
+		trusted = append(trusted, s.From...)
+	}
+	e, err := txn.Listen(txn.Options{UDP: q.listen, TCP: q.listen, TLS: q.tls, TLSConfig: q.cert, Admission: txn.Admission{Trusted: trusted}, Log: t.role("sip")})
+	if err != nil {
+		return t.portTaken(err, "sip.listen")
+	}
+	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: t.home, Directory: t.directory, PLMN: t.set.plmn, Serving: t.operatorKey, Realm: q.realm,
+		Stations: q.stations, Policy: q.policy, Messages: t.centre, Tally: cellTally{t.tally}, Store: kept, Logger: t.role("sip")})
+	if err != nil {
+		return err
+	}
+	t.sip = g
+	t.ways.sip.Store(g)
+	for _, a := range append(append([]netip.AddrPort{}, q.listen...), q.tls...) {
+		t.bound = append(t.bound, "SIP "+a.String())
+	}
+	t.serve("SIP gateway", g.Serve)
+	return nil
+}
+
+// openTally opens what counts voice and messages at GSM cells.
+func (t *Town) openTally() error {
+	v, err := t.openVault("tally", "tally of GSM cells", "voice and messages that billing has not been told of are not paid for")
+	if err != nil {
+		return err
+	}
+	t.tally, err = tally.New(tally.Options{ChainID: t.chainID, Operator: t.keys.operator, Store: v, Sink: t.sink, Logger: t.role("tally")})
+	if err != nil {
+		return err
+	}
+	t.serve("tally of GSM cells", t.tally.Serve)
+	return nil
+}
+
+// cellTally is the tally as the SIP gateway asks for it.
+type cellTally struct{ *tally.Tally }
+
+func (c cellTally) Enter(ticket []byte, tower proof.TowerKey, cell id.CGI) (sipgw.Stay, error) {
+	s, err := c.Tally.Enter(ticket, tower, proof.GERAN(cell))
+	if err != nil {
+		return nil, err
+	}
+	return cellStay{s}, nil
+}
+
+// cellStay is a stay as calls count in it.
+type cellStay struct{ *tally.Stay }
+
+// Voice implements calls.Stay.
+func (s cellStay) Voice(d time.Duration) {
+	c := s.Call()
+	c.End(d)
+}
+
+// numbers is the directory as the message centre asks it.
+type numbers struct{ home.Directory }
+
+func (n numbers) ByNumber(ctx context.Context, m id.MSISDN) (id.IMSI, error) {
+	imsi, err := n.Directory.ByNumber(ctx, m)
+	if errors.Is(err, home.ErrNobody) {
+		return imsi, smsc.ErrUnknown
+	}
+	return imsi, err
+}
+
+// messages is where the MME's phones send short messages: the message centre, or from
+// one to the other where there is none.
+func (t *Town) messages() mme.Messages {
+	if t.centre == nil {
+		return &mme.LocalMessages{}
+	}
+	return messages{t.centre}
+}
+
+// messages is the message centre as the MME asks it.
+type messages struct{ c *smsc.Centre }
+
+func (m messages) Submit(ctx context.Context, from mme.Sender, rp sms.RP) (sms.RP, error) {
+	return m.c.Submit(ctx, smsc.Sender{IMSI: from.IMSI, MSISDN: from.MSISDN}, rp)
+}
+
+func (m messages) Ready(imsi id.IMSI) { m.c.Ready(imsi) }
+
+// lteWay brings messages to phones over NAS.
+type lteWay struct{ ways *messageWays }
+
+// Registered implements smsc.Path.
+func (w lteWay) Registered(imsi id.IMSI) (time.Time, bool) {
+	m := w.ways.mme.Load()
+	if m == nil {
+		return time.Time{}, false
+	}
+	p, ok := m.Phone(imsi)
+	switch {
+	case !ok || p.State != mme.Idle && p.State != mme.Connected:
+		return time.Time{}, false
+	case p.State == mme.Connected:
+		return time.Now(), true
+	}
+	return p.Heard, true
+}
+
+// Deliver implements smsc.Path.
+func (w lteWay) Deliver(ctx context.Context, d smsc.Delivery) (sms.RP, error) {
+	m := w.ways.mme.Load()
+	if m == nil {
+		return nil, smsc.ErrNotRegistered
+	}
+	answer, err := m.DeliverSMS(ctx, d.IMSI, d.Data)
+	switch {
+	case errors.Is(err, mme.ErrNotRegistered), errors.Is(err, mme.ErrNoSMS):
+		err = fmt.Errorf("%w: %w", smsc.ErrNotRegistered, err)
+	case errors.Is(err, mme.ErrAbsent):
+		err = fmt.Errorf("%w: %w", smsc.ErrAbsent, err)
+	}
+	return answer, err
+}
+
+// Delivered implements smsc.Path: nobody pays for messages over NAS.
+func (lteWay) Delivered(smsc.Delivery) {}
+
+// sipWay brings messages to GSM phones and apps.
+type sipWay struct{ ways *messageWays }
+
+// Registered implements smsc.Path.
+func (w sipWay) Registered(imsi id.IMSI) (time.Time, bool) {
+	if g := w.ways.sip.Load(); g != nil {
+		return g.Registered(imsi)
+	}
+	return time.Time{}, false
+}
+
+// Deliver implements smsc.Path.
+func (w sipWay) Deliver(ctx context.Context, d smsc.Delivery) (sms.RP, error) {
+	if g := w.ways.sip.Load(); g != nil {
+		return g.Deliver(ctx, d)
+	}
+	return nil, smsc.ErrNotRegistered
+}
+
+// Delivered implements smsc.Path.
+func (w sipWay) Delivered(d smsc.Delivery) {
+	if g := w.ways.sip.Load(); g != nil {
+		g.Delivered(d)
+	}
+}
+
+// saySIP is what the SIP gateway and the message centre have to say.
+func (t *Town) saySIP(say func(name, format string, args ...any)) {
+	if g := t.sip; g != nil {
+		s := g.Stats()
+		var kinds []string
+		for _, k := range []sipgw.Kind{sipgw.OpenBTS, sipgw.YateBTS, sipgw.IMS, sipgw.App} {
+			if n := s.Registered[k.String()]; n > 0 {
+				kinds = append(kinds, fmt.Sprintf("%d %v", n, k))
+			}
+		}
+		text := "nobody is registered"
+		if len(kinds) > 0 {
+			text = "registered " + strings.Join(kinds, ", ")
+		}
+		say("SIP", "%s; %d registrations, %d challenged", text, s.Registrations, s.Challenged)
+	}
+	if c := t.centre; c != nil {
+		s := c.Stats()
+		say("messages", "%d wait", s.Waiting)
+	}
+}

@@ -1,0 +1,196 @@
+package town
+
+import (
+	"cmp"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/sms"
+	"campanile.network/internal/config"
+	"campanile.network/sip/sipgw"
+	"campanile.network/sip/smsc"
+	"campanile.network/wire/proof"
+)
+
+// SIPConfig is the SIP gateway: GSM cells, SIP apps, calls and short messages.
+type SIPConfig struct {
+	Listen  []string `toml:"listen" comment:"Addresses and ports for SIP over UDP and TCP; none: there is no gateway, and short messages go between LTE phones alone."`
+	TLS     []string `toml:"tls" comment:"Likewise for SIP over TLS, with the certificate of the files below; port 5061 is usual."`
+	TLSCert string   `toml:"tls_cert" comment:"Certificate of sip.tls for apps, a PEM file ..."`
+	TLSKey  string   `toml:"tls_key" comment:"... and its key."`
+	Realm   string   `toml:"realm" comment:"Domain of this network's SIP addresses; empty: hss.realm's, for which passwords of apps are made."`
+	MD5     bool     `toml:"md5" comment:"Apps may answer with MD5; SHA-256 is always offered first."`
+
+	Expires    config.Duration `toml:"expires" comment:"How long a registration that names no time is good ..."`
+	MaxExpires config.Duration `toml:"max_expires" comment:"... and the longest. YateBTS wants an hour."`
+	MaxPhones  int             `toml:"max_registrations" comment:"Registrations at a time."`
+
+	Centre  string `toml:"message_centre" comment:"Number of the message centre, in international form, as phones have it or will see it."`
+	Country string `toml:"country" comment:"Prefix of your country, such as \"49\": what is dialled without + is completed with it; empty: numbers are taken as they are."`
+
+	Stations []StationConfig `toml:"stations" comment:"GSM base stations (OpenBTS, YateBTS) that are trusted with what they say of their phones, each in a section [[sip.stations]] with name, from (addresses or ranges; put it into a network of your own or a WireGuard tunnel, an address alone proves nothing elsewhere), tls = true for one that shows its tower's key, tower (public key; empty: keys/tower of this home) and cells, ['LAC-CI', ...] in hexadecimal digits as '03ef-000a', the usual one first."`
+}
+
+// StationConfig is one of [[sip.stations]].
+type StationConfig struct {
+	Name  string   `toml:"name"`
+	From  []string `toml:"from"`
+	TLS   bool     `toml:"tls"`
+	Tower string   `toml:"tower"`
+	Cells []string `toml:"cells"`
+}
+
+func defaultSIP() SIPConfig {
+	return SIPConfig{Listen: []string{"127.0.0.40:5060"}, TLS: []string{}, Expires: config.Duration(time.Hour), MaxExpires: config.Duration(2 * time.Hour), MaxPhones: 100_000,
+		Centre: "+999700000", Stations: []StationConfig{}}
+}
+
+// sipSettings are what [sip] says, in types.
+type sipSettings struct {
+	listen, tls []netip.AddrPort
+	cert        *tls.Config
+	realm       string
+	stations    []sipgw.Station
+	own         []bool // stations whose tower is this home's
+	policy      sipgw.Policy
+	centre      sms.Address
+	dial        smsc.DialPlan
+}
+
+// on says whether there is a gateway.
+func (s *sipSettings) on() bool { return len(s.listen)+len(s.tls) > 0 }
+
+// resolveSIP checks [sip].
+func (c *Config) resolveSIP(s *settings, bad mistake) (err error) {
+	q, p := c.SIP, &s.sip
+	for _, l := range []struct {
+		key  string
+		text []string
+		into *[]netip.AddrPort
+	}{{"sip.listen", q.Listen, &p.listen}, {"sip.tls", q.TLS, &p.tls}} {
+		for _, text := range l.text {
+			a, err := netip.ParseAddrPort(text)
+			if err != nil {
+				return bad(l.key, err, "write IP addresses with ports, such as 127.0.0.40:5060")
+			}
+			*l.into = append(*l.into, a)
+		}
+	}
+	p.realm = cmp.Or(q.Realm, c.realm(s.plmn))
+	if strings.Trim(strings.ToLower(p.realm), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+		return bad("sip.realm", fmt.Errorf("%q is no domain", p.realm), "write a name such as sip.example.org, or nothing")
+	}
+	if err := c.resolveSIPTLS(p, bad); err != nil {
+		return err
+	}
+	if p.policy, err = q.policy(bad); err != nil {
+		return err
+	}
+	if p.centre, err = sms.NewAddress(q.Centre); err != nil || !strings.HasPrefix(q.Centre, "+") {
+		return bad("sip.message_centre", fmt.Errorf("%q is no number in international form", q.Centre), "write a number such as '+49170000000'")
+	}
+	if strings.Trim(q.Country, "0123456789") != "" || len(q.Country) > 4 {
+		return bad("sip.country", fmt.Errorf("%q is no prefix of a country", q.Country), "write digits such as '49', or nothing")
+	}
+	p.dial.Country = q.Country
+	return c.resolveStations(s, bad)
+}
+
+func (c *Config) resolveSIPTLS(p *sipSettings, bad mistake) error {
+	if len(p.tls) == 0 {
+		return nil
+	}
+	for _, f := range []struct{ key, file string }{{"sip.tls_cert", c.SIP.TLSCert}, {"sip.tls_key", c.SIP.TLSKey}} {
+		if f.file == "" {
+			return bad(f.key, errors.New("it is empty, and sip.tls is not"), "name the PEM file, or leave sip.tls empty")
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(c.SIP.TLSCert, c.SIP.TLSKey)
+	if err != nil {
+		return bad("sip.tls_cert", err, "name a PEM certificate and the key that belongs to it")
+	}
+	// Whoever shows a key is asked for nothing else: stations are known by theirs.
+	p.cert = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert}
+	return nil
+}
+
+// policy is what [sip] says of registrations.
+func (q SIPConfig) policy(bad mistake) (p sipgw.Policy, err error) {
+	p = sipgw.Policy{MD5: q.MD5, Expires: time.Duration(q.Expires), MaxExpires: time.Duration(q.MaxExpires), MinExpires: time.Minute, MaxBindings: q.MaxPhones}
+	switch {
+	case p.MaxExpires < 24*time.Minute || p.MaxExpires > 30*24*time.Hour:
+		return p, bad("sip.max_expires", fmt.Errorf("%v", p.MaxExpires), "write 24m, phones' usual periodic update, to 720h")
+	case p.Expires < time.Minute || p.Expires > p.MaxExpires:
+		return p, bad("sip.expires", fmt.Errorf("%v", p.Expires), fmt.Sprintf("write 1m to sip.max_expires, %v", p.MaxExpires))
+	case q.MaxPhones < 1 || q.MaxPhones > 10_000_000:
+		return p, bad("sip.max_registrations", fmt.Errorf("%d", q.MaxPhones), "write 1 to 10000000")
+	}
+	return p, nil
+}
+
+// resolveStations reads [[sip.stations]].
+func (c *Config) resolveStations(s *settings, bad mistake) error {
+	const key = "sip.stations"
+	for i, q := range c.SIP.Stations {
+		at := func(what string, err error, remedy string) error {
+			return bad(key+"."+what, fmt.Errorf("station %d: %w", i+1, err), remedy)
+		}
+		st := sipgw.Station{Name: q.Name, TLS: q.TLS}
+		if q.Name == "" {
+			return at("name", errors.New("it has no name"), "give each station one")
+		}
+		for _, text := range q.From {
+			p, err := netip.ParsePrefix(text)
+			if a, err2 := netip.ParseAddr(text); err2 == nil {
+				p, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			if err != nil {
+				return at("from", err, "write addresses or ranges, such as 10.9.0.0/24")
+			}
+			st.From = append(st.From, p.Masked())
+		}
+		if len(st.From) == 0 && !st.TLS {
+			return at("from", errors.New("nobody would be this station"), "write its addresses, or tls = true")
+		}
+		if q.Tower != "" {
+			b, err := hex.DecodeString(q.Tower)
+			if err != nil || len(b) != 32 {
+				return at("tower", errors.New("no public key"), "write its 64 hexadecimal digits, or nothing for this home's tower")
+			}
+			st.Tower = proof.TowerKey(b)
+		}
+		for _, text := range q.Cells {
+			cell, err := parseCGI(s.plmn, text)
+			if err != nil {
+				return at("cells", err, "write location area code and cell identity in hexadecimal digits, such as '03ef-000a'")
+			}
+			st.Cells = append(st.Cells, cell)
+		}
+		if len(st.Cells) == 0 {
+			return at("cells", errors.New("none"), "write its cells, such as ['03ef-000a']")
+		}
+		s.sip.stations, s.sip.own = append(s.sip.stations, st), append(s.sip.own, q.Tower == "")
+	}
+	if err := sipgw.CheckStations(s.sip.stations); err != nil {
+		return bad(key, err, "each station has a name, addresses and a key that no other has")
+	}
+	return nil
+}
+
+// parseCGI reads LAC-CI in hexadecimal digits.
+func parseCGI(p id.PLMN, text string) (c id.CGI, err error) {
+	l, i, ok := strings.Cut(text, "-")
+	lac, err1 := strconv.ParseUint(l, 16, 16)
+	ci, err2 := strconv.ParseUint(i, 16, 16)
+	if !ok || err1 != nil || err2 != nil {
+		return c, fmt.Errorf("%q is no cell", text)
+	}
+	return id.CGI{PLMN: p, LAC: uint16(lac), CI: uint16(ci)}, nil
+}

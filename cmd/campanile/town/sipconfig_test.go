@@ -1,0 +1,40 @@
+package town
+
+import (
+	"strings"
+	"testing"
+)
+
+// Mistakes in [sip] name line and remedy.
+func TestSIPMistakes(t *testing.T) {
+	station := func(lines string) string { return "[[sip.stations]]\n" + lines }
+	good := "name = 'bts'\nfrom = ['10.9.0.7']\ncells = ['03ef-000a']\n"
+	for text, want := range map[string]string{
+		"listen = ['localhost:5060']":             "sip.listen",
+		"realm = 'two words'":                     "is no domain",
+		"tls = ['127.0.0.40:5061']":               "sip.tls_cert: it is empty",
+		"max_expires = '1m'":                      "write 24m",
+		"expires = '5h'":                          "to sip.max_expires",
+		"max_registrations = 0":                   "write 1 to",
+		"message_centre = '12345'":                "in international form",
+		"country = 'DE'":                          "no prefix of a country",
+		station("name = 'bts'"):                   "nobody would be this station",
+		station("from = ['10.9.0.7']"):            "it has no name",
+		station("name = 'x'\nfrom = ['nowhere']"): "write addresses or ranges",
+		station("name = 'x'\nfrom = ['10.9.0.7']\ncells = ['1007']"):     "is no cell",
+		station("name = 'x'\nfrom = ['10.9.0.7']"):                       "cells: station 1: none",
+		station("name = 'x'\ntls = true\ntower = '12'"):                  "no public key",
+		station(good) + station(strings.ReplaceAll(good, "bts", "bts2")): "share addresses",
+		station(good) + station(strings.ReplaceAll(good, ".7", ".8")):    "is empty or taken",
+	} {
+		_, err := loaded(t, "[sip]\n"+text)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "campanile.toml:") {
+			t.Errorf("%s\n%v, want a line of the file and %q", text, err, want)
+		}
+	}
+	for _, text := range []string{"listen = []", station(good), station("name = 'far'\ntls = true\ncells = ['1-1']\ntower = '" + strings.Repeat("ab", 32) + "'")} {
+		if _, err := loaded(t, "[sip]\n"+text); err != nil {
+			t.Errorf("%s\n%v", text, err)
+		}
+	}
+}
