@@ -2112,6 +2112,497 @@ func (x *Terms) GetSeenAs() []byte {
 	return nil
 }
 
+type FromMme struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*FromMme_Submit
+	//	*FromMme_Ready
+	//	*FromMme_Delivered
+	Body          isFromMme_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FromMme) Reset() {
+	*x = FromMme{}
+	mi := &file_core_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FromMme) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FromMme) ProtoMessage() {}
+
+func (x *FromMme) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FromMme.ProtoReflect.Descriptor instead.
+func (*FromMme) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *FromMme) GetBody() isFromMme_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *FromMme) GetSubmit() *ShortSubmit {
+	if x != nil {
+		if x, ok := x.Body.(*FromMme_Submit); ok {
+			return x.Submit
+		}
+	}
+	return nil
+}
+
+func (x *FromMme) GetReady() *ShortReady {
+	if x != nil {
+		if x, ok := x.Body.(*FromMme_Ready); ok {
+			return x.Ready
+		}
+	}
+	return nil
+}
+
+func (x *FromMme) GetDelivered() *ShortDelivered {
+	if x != nil {
+		if x, ok := x.Body.(*FromMme_Delivered); ok {
+			return x.Delivered
+		}
+	}
+	return nil
+}
+
+type isFromMme_Body interface {
+	isFromMme_Body()
+}
+
+type FromMme_Submit struct {
+	Submit *ShortSubmit `protobuf:"bytes,1,opt,name=submit,proto3,oneof"`
+}
+
+type FromMme_Ready struct {
+	Ready *ShortReady `protobuf:"bytes,2,opt,name=ready,proto3,oneof"`
+}
+
+type FromMme_Delivered struct {
+	Delivered *ShortDelivered `protobuf:"bytes,3,opt,name=delivered,proto3,oneof"`
+}
+
+func (*FromMme_Submit) isFromMme_Body() {}
+
+func (*FromMme_Ready) isFromMme_Body() {}
+
+func (*FromMme_Delivered) isFromMme_Body() {}
+
+type ToMme struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*ToMme_Submitted
+	//	*ToMme_Deliver
+	Body          isToMme_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToMme) Reset() {
+	*x = ToMme{}
+	mi := &file_core_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToMme) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToMme) ProtoMessage() {}
+
+func (x *ToMme) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToMme.ProtoReflect.Descriptor instead.
+func (*ToMme) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ToMme) GetBody() isToMme_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ToMme) GetSubmitted() *ShortSubmitted {
+	if x != nil {
+		if x, ok := x.Body.(*ToMme_Submitted); ok {
+			return x.Submitted
+		}
+	}
+	return nil
+}
+
+func (x *ToMme) GetDeliver() *ShortDeliver {
+	if x != nil {
+		if x, ok := x.Body.(*ToMme_Deliver); ok {
+			return x.Deliver
+		}
+	}
+	return nil
+}
+
+type isToMme_Body interface {
+	isToMme_Body()
+}
+
+type ToMme_Submitted struct {
+	Submitted *ShortSubmitted `protobuf:"bytes,1,opt,name=submitted,proto3,oneof"`
+}
+
+type ToMme_Deliver struct {
+	Deliver *ShortDeliver `protobuf:"bytes,2,opt,name=deliver,proto3,oneof"`
+}
+
+func (*ToMme_Submitted) isToMme_Body() {}
+
+func (*ToMme_Deliver) isToMme_Body() {}
+
+// ShortSubmit is what a phone sends.
+type ShortSubmit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           uint64                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"` // of the answer, within the link
+	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Msisdn        string                 `protobuf:"bytes,3,opt,name=msisdn,proto3" json:"msisdn,omitempty"` // or empty
+	Rp            []byte                 `protobuf:"bytes,4,opt,name=rp,proto3" json:"rp,omitempty"`         // RPDU, TS 24.011 §7.3
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShortSubmit) Reset() {
+	*x = ShortSubmit{}
+	mi := &file_core_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShortSubmit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShortSubmit) ProtoMessage() {}
+
+func (x *ShortSubmit) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShortSubmit.ProtoReflect.Descriptor instead.
+func (*ShortSubmit) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ShortSubmit) GetRef() uint64 {
+	if x != nil {
+		return x.Ref
+	}
+	return 0
+}
+
+func (x *ShortSubmit) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *ShortSubmit) GetMsisdn() string {
+	if x != nil {
+		return x.Msisdn
+	}
+	return ""
+}
+
+func (x *ShortSubmit) GetRp() []byte {
+	if x != nil {
+		return x.Rp
+	}
+	return nil
+}
+
+type ShortSubmitted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           uint64                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Rp            []byte                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`         // the centre's answer; empty: acknowledged without a report
+	Failed        string                 `protobuf:"bytes,3,opt,name=failed,proto3" json:"failed,omitempty"` // why there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShortSubmitted) Reset() {
+	*x = ShortSubmitted{}
+	mi := &file_core_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShortSubmitted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShortSubmitted) ProtoMessage() {}
+
+func (x *ShortSubmitted) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShortSubmitted.ProtoReflect.Descriptor instead.
+func (*ShortSubmitted) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ShortSubmitted) GetRef() uint64 {
+	if x != nil {
+		return x.Ref
+	}
+	return 0
+}
+
+func (x *ShortSubmitted) GetRp() []byte {
+	if x != nil {
+		return x.Rp
+	}
+	return nil
+}
+
+func (x *ShortSubmitted) GetFailed() string {
+	if x != nil {
+		return x.Failed
+	}
+	return ""
+}
+
+// ShortReady says that a phone takes short messages.
+type ShortReady struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShortReady) Reset() {
+	*x = ShortReady{}
+	mi := &file_core_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShortReady) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShortReady) ProtoMessage() {}
+
+func (x *ShortReady) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShortReady.ProtoReflect.Descriptor instead.
+func (*ShortReady) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ShortReady) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+// ShortDeliver is a message for a phone.
+type ShortDeliver struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           uint64                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Imsi          string                 `protobuf:"bytes,2,opt,name=imsi,proto3" json:"imsi,omitempty"`
+	Rp            []byte                 `protobuf:"bytes,3,opt,name=rp,proto3" json:"rp,omitempty"`
+	WithinMs      int64                  `protobuf:"varint,4,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"` // for so long the centre waits
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShortDeliver) Reset() {
+	*x = ShortDeliver{}
+	mi := &file_core_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShortDeliver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShortDeliver) ProtoMessage() {}
+
+func (x *ShortDeliver) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShortDeliver.ProtoReflect.Descriptor instead.
+func (*ShortDeliver) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ShortDeliver) GetRef() uint64 {
+	if x != nil {
+		return x.Ref
+	}
+	return 0
+}
+
+func (x *ShortDeliver) GetImsi() string {
+	if x != nil {
+		return x.Imsi
+	}
+	return ""
+}
+
+func (x *ShortDeliver) GetRp() []byte {
+	if x != nil {
+		return x.Rp
+	}
+	return nil
+}
+
+func (x *ShortDeliver) GetWithinMs() int64 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
+type ShortDelivered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           uint64                 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Rp            []byte                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`      // the phone's answer
+	Code          uint32                 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"` // wire/short: why there is none
+	Failed        string                 `protobuf:"bytes,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShortDelivered) Reset() {
+	*x = ShortDelivered{}
+	mi := &file_core_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShortDelivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShortDelivered) ProtoMessage() {}
+
+func (x *ShortDelivered) ProtoReflect() protoreflect.Message {
+	mi := &file_core_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShortDelivered.ProtoReflect.Descriptor instead.
+func (*ShortDelivered) Descriptor() ([]byte, []int) {
+	return file_core_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ShortDelivered) GetRef() uint64 {
+	if x != nil {
+		return x.Ref
+	}
+	return 0
+}
+
+func (x *ShortDelivered) GetRp() []byte {
+	if x != nil {
+		return x.Rp
+	}
+	return nil
+}
+
+func (x *ShortDelivered) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ShortDelivered) GetFailed() string {
+	if x != nil {
+		return x.Failed
+	}
+	return ""
+}
+
 type FollowRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2120,7 +2611,7 @@ type FollowRequest struct {
 
 func (x *FollowRequest) Reset() {
 	*x = FollowRequest{}
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2623,7 @@ func (x *FollowRequest) String() string {
 func (*FollowRequest) ProtoMessage() {}
 
 func (x *FollowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[27]
+	mi := &file_core_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2636,7 @@ func (x *FollowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowRequest.ProtoReflect.Descriptor instead.
 func (*FollowRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{27}
+	return file_core_proto_rawDescGZIP(), []int{34}
 }
 
 type LedgerUpdate struct {
@@ -2157,7 +2648,7 @@ type LedgerUpdate struct {
 
 func (x *LedgerUpdate) Reset() {
 	*x = LedgerUpdate{}
-	mi := &file_core_proto_msgTypes[28]
+	mi := &file_core_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2660,7 @@ func (x *LedgerUpdate) String() string {
 func (*LedgerUpdate) ProtoMessage() {}
 
 func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[28]
+	mi := &file_core_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2673,7 @@ func (x *LedgerUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerUpdate.ProtoReflect.Descriptor instead.
 func (*LedgerUpdate) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{28}
+	return file_core_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LedgerUpdate) GetUpdate() []byte {
@@ -2201,7 +2692,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_core_proto_msgTypes[29]
+	mi := &file_core_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2704,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[29]
+	mi := &file_core_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2717,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{29}
+	return file_core_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SettleRequest) GetVoucher() []byte {
@@ -2247,7 +2738,7 @@ type SettleReply struct {
 
 func (x *SettleReply) Reset() {
 	*x = SettleReply{}
-	mi := &file_core_proto_msgTypes[30]
+	mi := &file_core_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2750,7 @@ func (x *SettleReply) String() string {
 func (*SettleReply) ProtoMessage() {}
 
 func (x *SettleReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[30]
+	mi := &file_core_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2763,7 @@ func (x *SettleReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleReply.ProtoReflect.Descriptor instead.
 func (*SettleReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{30}
+	return file_core_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SettleReply) GetChannel() uint64 {
@@ -2305,7 +2796,7 @@ type ReportHealthRequest struct {
 
 func (x *ReportHealthRequest) Reset() {
 	*x = ReportHealthRequest{}
-	mi := &file_core_proto_msgTypes[31]
+	mi := &file_core_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2808,7 @@ func (x *ReportHealthRequest) String() string {
 func (*ReportHealthRequest) ProtoMessage() {}
 
 func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[31]
+	mi := &file_core_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2821,7 @@ func (x *ReportHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthRequest.ProtoReflect.Descriptor instead.
 func (*ReportHealthRequest) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{31}
+	return file_core_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReportHealthRequest) GetStatement() []byte {
@@ -2348,7 +2839,7 @@ type ReportHealthReply struct {
 
 func (x *ReportHealthReply) Reset() {
 	*x = ReportHealthReply{}
-	mi := &file_core_proto_msgTypes[32]
+	mi := &file_core_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2851,7 @@ func (x *ReportHealthReply) String() string {
 func (*ReportHealthReply) ProtoMessage() {}
 
 func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
-	mi := &file_core_proto_msgTypes[32]
+	mi := &file_core_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2864,7 @@ func (x *ReportHealthReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHealthReply.ProtoReflect.Descriptor instead.
 func (*ReportHealthReply) Descriptor() ([]byte, []int) {
-	return file_core_proto_rawDescGZIP(), []int{32}
+	return file_core_proto_rawDescGZIP(), []int{39}
 }
 
 var File_core_proto protoreflect.FileDescriptor
@@ -2555,7 +3046,38 @@ const file_core_proto_rawDesc = "" +
 	"\rwindow_octets\x18\x05 \x01(\x04R\fwindowOctets\x12'\n" +
 	"\x0fwindow_permille\x18\x06 \x01(\rR\x0ewindowPermille\x12#\n" +
 	"\rbilled_octets\x18\a \x01(\x04R\fbilledOctets\x12\x17\n" +
-	"\aseen_as\x18\b \x01(\fR\x06seenAs\"\x0f\n" +
+	"\aseen_as\x18\b \x01(\fR\x06seenAs\"\xc5\x01\n" +
+	"\aFromMme\x128\n" +
+	"\x06submit\x18\x01 \x01(\v2\x1e.campanile.core.v1.ShortSubmitH\x00R\x06submit\x125\n" +
+	"\x05ready\x18\x02 \x01(\v2\x1d.campanile.core.v1.ShortReadyH\x00R\x05ready\x12A\n" +
+	"\tdelivered\x18\x03 \x01(\v2!.campanile.core.v1.ShortDeliveredH\x00R\tdeliveredB\x06\n" +
+	"\x04body\"\x8f\x01\n" +
+	"\x05ToMme\x12A\n" +
+	"\tsubmitted\x18\x01 \x01(\v2!.campanile.core.v1.ShortSubmittedH\x00R\tsubmitted\x12;\n" +
+	"\adeliver\x18\x02 \x01(\v2\x1f.campanile.core.v1.ShortDeliverH\x00R\adeliverB\x06\n" +
+	"\x04body\"[\n" +
+	"\vShortSubmit\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\x04R\x03ref\x12\x12\n" +
+	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x16\n" +
+	"\x06msisdn\x18\x03 \x01(\tR\x06msisdn\x12\x0e\n" +
+	"\x02rp\x18\x04 \x01(\fR\x02rp\"J\n" +
+	"\x0eShortSubmitted\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\x04R\x03ref\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\fR\x02rp\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\tR\x06failed\" \n" +
+	"\n" +
+	"ShortReady\x12\x12\n" +
+	"\x04imsi\x18\x01 \x01(\tR\x04imsi\"a\n" +
+	"\fShortDeliver\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\x04R\x03ref\x12\x12\n" +
+	"\x04imsi\x18\x02 \x01(\tR\x04imsi\x12\x0e\n" +
+	"\x02rp\x18\x03 \x01(\fR\x02rp\x12\x1b\n" +
+	"\twithin_ms\x18\x04 \x01(\x03R\bwithinMs\"^\n" +
+	"\x0eShortDelivered\x12\x10\n" +
+	"\x03ref\x18\x01 \x01(\x04R\x03ref\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\fR\x02rp\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\rR\x04code\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\tR\x06failed\"\x0f\n" +
 	"\rFollowRequest\"&\n" +
 	"\fLedgerUpdate\x12\x16\n" +
 	"\x06update\x18\x01 \x01(\fR\x06update\")\n" +
@@ -2578,7 +3100,9 @@ const file_core_proto_rawDesc = "" +
 	"\x05Usage\x12G\n" +
 	"\x06Report\x12\x1e.campanile.core.v1.UsageReport\x1a\x1d.campanile.core.v1.UsageReply2L\n" +
 	"\x04Link\x12D\n" +
-	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x012\x81\x02\n" +
+	"\x04Join\x12\x1c.campanile.core.v1.FromTower\x1a\x1a.campanile.core.v1.ToTower(\x010\x012Q\n" +
+	"\rShortMessages\x12@\n" +
+	"\x04Join\x12\x1a.campanile.core.v1.FromMme\x1a\x18.campanile.core.v1.ToMme(\x010\x012\x81\x02\n" +
 	"\x06Ledger\x12M\n" +
 	"\x06Follow\x12 .campanile.core.v1.FollowRequest\x1a\x1f.campanile.core.v1.LedgerUpdate0\x01\x12J\n" +
 	"\x06Settle\x12 .campanile.core.v1.SettleRequest\x1a\x1e.campanile.core.v1.SettleReply\x12\\\n" +
@@ -2596,7 +3120,7 @@ func file_core_proto_rawDescGZIP() []byte {
 	return file_core_proto_rawDescData
 }
 
-var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_core_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_core_proto_goTypes = []any{
 	(*LookRequest)(nil),         // 0: campanile.core.v1.LookRequest
 	(*LookReply)(nil),           // 1: campanile.core.v1.LookReply
@@ -2625,12 +3149,19 @@ var file_core_proto_goTypes = []any{
 	(*ToTower)(nil),             // 24: campanile.core.v1.ToTower
 	(*NoticesHeard)(nil),        // 25: campanile.core.v1.NoticesHeard
 	(*Terms)(nil),               // 26: campanile.core.v1.Terms
-	(*FollowRequest)(nil),       // 27: campanile.core.v1.FollowRequest
-	(*LedgerUpdate)(nil),        // 28: campanile.core.v1.LedgerUpdate
-	(*SettleRequest)(nil),       // 29: campanile.core.v1.SettleRequest
-	(*SettleReply)(nil),         // 30: campanile.core.v1.SettleReply
-	(*ReportHealthRequest)(nil), // 31: campanile.core.v1.ReportHealthRequest
-	(*ReportHealthReply)(nil),   // 32: campanile.core.v1.ReportHealthReply
+	(*FromMme)(nil),             // 27: campanile.core.v1.FromMme
+	(*ToMme)(nil),               // 28: campanile.core.v1.ToMme
+	(*ShortSubmit)(nil),         // 29: campanile.core.v1.ShortSubmit
+	(*ShortSubmitted)(nil),      // 30: campanile.core.v1.ShortSubmitted
+	(*ShortReady)(nil),          // 31: campanile.core.v1.ShortReady
+	(*ShortDeliver)(nil),        // 32: campanile.core.v1.ShortDeliver
+	(*ShortDelivered)(nil),      // 33: campanile.core.v1.ShortDelivered
+	(*FollowRequest)(nil),       // 34: campanile.core.v1.FollowRequest
+	(*LedgerUpdate)(nil),        // 35: campanile.core.v1.LedgerUpdate
+	(*SettleRequest)(nil),       // 36: campanile.core.v1.SettleRequest
+	(*SettleReply)(nil),         // 37: campanile.core.v1.SettleReply
+	(*ReportHealthRequest)(nil), // 38: campanile.core.v1.ReportHealthRequest
+	(*ReportHealthReply)(nil),   // 39: campanile.core.v1.ReportHealthReply
 }
 var file_core_proto_depIdxs = []int32{
 	3,  // 0: campanile.core.v1.ChallengeReply.refusal:type_name -> campanile.core.v1.Refusal
@@ -2649,31 +3180,38 @@ var file_core_proto_depIdxs = []int32{
 	20, // 13: campanile.core.v1.TowerReport.counts:type_name -> campanile.core.v1.TowerCount
 	26, // 14: campanile.core.v1.ToTower.terms:type_name -> campanile.core.v1.Terms
 	25, // 15: campanile.core.v1.ToTower.heard:type_name -> campanile.core.v1.NoticesHeard
-	4,  // 16: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
-	6,  // 17: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
-	11, // 18: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
-	0,  // 19: campanile.core.v1.Directory.Look:input_type -> campanile.core.v1.LookRequest
-	2,  // 20: campanile.core.v1.Directory.Assign:input_type -> campanile.core.v1.AssignRequest
-	14, // 21: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
-	18, // 22: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
-	27, // 23: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
-	29, // 24: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
-	31, // 25: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
-	5,  // 26: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
-	8,  // 27: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
-	12, // 28: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
-	1,  // 29: campanile.core.v1.Directory.Look:output_type -> campanile.core.v1.LookReply
-	1,  // 30: campanile.core.v1.Directory.Assign:output_type -> campanile.core.v1.LookReply
-	15, // 31: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
-	24, // 32: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
-	28, // 33: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
-	30, // 34: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
-	32, // 35: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	29, // 16: campanile.core.v1.FromMme.submit:type_name -> campanile.core.v1.ShortSubmit
+	31, // 17: campanile.core.v1.FromMme.ready:type_name -> campanile.core.v1.ShortReady
+	33, // 18: campanile.core.v1.FromMme.delivered:type_name -> campanile.core.v1.ShortDelivered
+	30, // 19: campanile.core.v1.ToMme.submitted:type_name -> campanile.core.v1.ShortSubmitted
+	32, // 20: campanile.core.v1.ToMme.deliver:type_name -> campanile.core.v1.ShortDeliver
+	4,  // 21: campanile.core.v1.Home.Challenge:input_type -> campanile.core.v1.ChallengeRequest
+	6,  // 22: campanile.core.v1.Home.Prove:input_type -> campanile.core.v1.ProveRequest
+	11, // 23: campanile.core.v1.Home.Void:input_type -> campanile.core.v1.VoidRequest
+	0,  // 24: campanile.core.v1.Directory.Look:input_type -> campanile.core.v1.LookRequest
+	2,  // 25: campanile.core.v1.Directory.Assign:input_type -> campanile.core.v1.AssignRequest
+	14, // 26: campanile.core.v1.Usage.Report:input_type -> campanile.core.v1.UsageReport
+	18, // 27: campanile.core.v1.Link.Join:input_type -> campanile.core.v1.FromTower
+	27, // 28: campanile.core.v1.ShortMessages.Join:input_type -> campanile.core.v1.FromMme
+	34, // 29: campanile.core.v1.Ledger.Follow:input_type -> campanile.core.v1.FollowRequest
+	36, // 30: campanile.core.v1.Ledger.Settle:input_type -> campanile.core.v1.SettleRequest
+	38, // 31: campanile.core.v1.Ledger.ReportHealth:input_type -> campanile.core.v1.ReportHealthRequest
+	5,  // 32: campanile.core.v1.Home.Challenge:output_type -> campanile.core.v1.ChallengeReply
+	8,  // 33: campanile.core.v1.Home.Prove:output_type -> campanile.core.v1.ProveReply
+	12, // 34: campanile.core.v1.Home.Void:output_type -> campanile.core.v1.VoidReply
+	1,  // 35: campanile.core.v1.Directory.Look:output_type -> campanile.core.v1.LookReply
+	1,  // 36: campanile.core.v1.Directory.Assign:output_type -> campanile.core.v1.LookReply
+	15, // 37: campanile.core.v1.Usage.Report:output_type -> campanile.core.v1.UsageReply
+	24, // 38: campanile.core.v1.Link.Join:output_type -> campanile.core.v1.ToTower
+	28, // 39: campanile.core.v1.ShortMessages.Join:output_type -> campanile.core.v1.ToMme
+	35, // 40: campanile.core.v1.Ledger.Follow:output_type -> campanile.core.v1.LedgerUpdate
+	37, // 41: campanile.core.v1.Ledger.Settle:output_type -> campanile.core.v1.SettleReply
+	39, // 42: campanile.core.v1.Ledger.ReportHealth:output_type -> campanile.core.v1.ReportHealthReply
+	32, // [32:43] is the sub-list for method output_type
+	21, // [21:32] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_core_proto_init() }
@@ -2692,15 +3230,24 @@ func file_core_proto_init() {
 		(*ToTower_Voucher)(nil),
 		(*ToTower_Heard)(nil),
 	}
+	file_core_proto_msgTypes[27].OneofWrappers = []any{
+		(*FromMme_Submit)(nil),
+		(*FromMme_Ready)(nil),
+		(*FromMme_Delivered)(nil),
+	}
+	file_core_proto_msgTypes[28].OneofWrappers = []any{
+		(*ToMme_Submitted)(nil),
+		(*ToMme_Deliver)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_proto_rawDesc), len(file_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   40,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_core_proto_goTypes,
 		DependencyIndexes: file_core_proto_depIdxs,

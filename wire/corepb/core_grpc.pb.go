@@ -558,6 +558,108 @@ var Link_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	ShortMessages_Join_FullMethodName = "/campanile.core.v1.ShortMessages/Join"
+)
+
+// ShortMessagesClient is the client API for ShortMessages service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// ShortMessages joins an MME to the message centre of its operator. The MME
+// dials, both ends show the operator's key in TLS.
+type ShortMessagesClient interface {
+	Join(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FromMme, ToMme], error)
+}
+
+type shortMessagesClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewShortMessagesClient(cc grpc.ClientConnInterface) ShortMessagesClient {
+	return &shortMessagesClient{cc}
+}
+
+func (c *shortMessagesClient) Join(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FromMme, ToMme], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ShortMessages_ServiceDesc.Streams[0], ShortMessages_Join_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FromMme, ToMme]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ShortMessages_JoinClient = grpc.BidiStreamingClient[FromMme, ToMme]
+
+// ShortMessagesServer is the server API for ShortMessages service.
+// All implementations must embed UnimplementedShortMessagesServer
+// for forward compatibility.
+//
+// ShortMessages joins an MME to the message centre of its operator. The MME
+// dials, both ends show the operator's key in TLS.
+type ShortMessagesServer interface {
+	Join(grpc.BidiStreamingServer[FromMme, ToMme]) error
+	mustEmbedUnimplementedShortMessagesServer()
+}
+
+// UnimplementedShortMessagesServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedShortMessagesServer struct{}
+
+func (UnimplementedShortMessagesServer) Join(grpc.BidiStreamingServer[FromMme, ToMme]) error {
+	return status.Error(codes.Unimplemented, "method Join not implemented")
+}
+func (UnimplementedShortMessagesServer) mustEmbedUnimplementedShortMessagesServer() {}
+func (UnimplementedShortMessagesServer) testEmbeddedByValue()                       {}
+
+// UnsafeShortMessagesServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ShortMessagesServer will
+// result in compilation errors.
+type UnsafeShortMessagesServer interface {
+	mustEmbedUnimplementedShortMessagesServer()
+}
+
+func RegisterShortMessagesServer(s grpc.ServiceRegistrar, srv ShortMessagesServer) {
+	// If the following call panics, it indicates UnimplementedShortMessagesServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&ShortMessages_ServiceDesc, srv)
+}
+
+func _ShortMessages_Join_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ShortMessagesServer).Join(&grpc.GenericServerStream[FromMme, ToMme]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ShortMessages_JoinServer = grpc.BidiStreamingServer[FromMme, ToMme]
+
+// ShortMessages_ServiceDesc is the grpc.ServiceDesc for ShortMessages service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var ShortMessages_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "campanile.core.v1.ShortMessages",
+	HandlerType: (*ShortMessagesServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Join",
+			Handler:       _ShortMessages_Join_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "core.proto",
+}
+
+const (
 	Ledger_Follow_FullMethodName       = "/campanile.core.v1.Ledger/Follow"
 	Ledger_Settle_FullMethodName       = "/campanile.core.v1.Ledger/Settle"
 	Ledger_ReportHealth_FullMethodName = "/campanile.core.v1.Ledger/ReportHealth"
