@@ -47,6 +47,15 @@ func (c *Centre) route(ctx context.Context, from Sender, to sms.Address, text fu
 	return c.find(ctx, to)
 }
 
+// identify gives a sender his number, if he has got one since he registered.
+func (c *Centre) identify(ctx context.Context, from Sender) (Sender, error) {
+	var err error
+	if from.MSISDN.IsZero() {
+		from.MSISDN, err = c.o.Directory.Number(ctx, from.IMSI)
+	}
+	return from, err
+}
+
 // find gives the box of a number.
 func (c *Centre) find(ctx context.Context, to sms.Address) (route, error) {
 	numbers := c.o.Dial.read(to)

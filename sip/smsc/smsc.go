@@ -93,6 +93,9 @@ type Directory interface {
 	// ByNumber gives whose number it is; ErrUnknown: nobody's. Another error
 	// refuses the message for now.
 	ByNumber(ctx context.Context, n id.MSISDN) (id.IMSI, error)
+	// Number gives a subscriber's number, the zero MSISDN when he has none. It is
+	// asked when a Sender has none: he may have got it since he registered.
+	Number(ctx context.Context, imsi id.IMSI) (id.MSISDN, error)
 }
 
 // Codes answers what is written to the network itself.

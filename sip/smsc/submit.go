@@ -89,6 +89,9 @@ func (c *Centre) submitted(ctx context.Context, from Sender, s *sms.Submit, k *m
 	if err != nil {
 		return err
 	}
+	if from, err = c.identify(ctx, from); err != nil {
+		return err
+	}
 	r, err := c.route(ctx, from, s.Destination, func() (string, error) { return s.User.Text(s.DCS) })
 	if err != nil {
 		return err

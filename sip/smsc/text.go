@@ -32,7 +32,11 @@ func (c *Centre) SubmitText(ctx context.Context, from Sender, to, text string, k
 }
 
 func (c *Centre) submittedText(ctx context.Context, from Sender, to sms.Address, text string, k *mark) error {
-	if err := c.admit(from, 1+len(text)/sms.MaxUser, 0); err != nil {
+	err := c.admit(from, 1+len(text)/sms.MaxUser, 0)
+	if err != nil {
+		return err
+	}
+	if from, err = c.identify(ctx, from); err != nil {
 		return err
 	}
 	r, err := c.route(ctx, from, to, func() (string, error) { return text, nil })

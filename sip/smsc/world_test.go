@@ -52,6 +52,17 @@ func (w *world) ByNumber(_ context.Context, n id.MSISDN) (id.IMSI, error) {
 	return id.IMSI{}, smsc.ErrUnknown
 }
 
+func (w *world) Number(_ context.Context, i id.IMSI) (id.MSISDN, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n, who := range w.numbers {
+		if who == i {
+			return n, w.broken
+		}
+	}
+	return id.MSISDN{}, w.broken
+}
+
 // radio is a path whose phones do as the test says.
 type radio struct {
 	mu     sync.Mutex
