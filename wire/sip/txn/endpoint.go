@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Endpoint struct {
 	over    chan struct{} // always closed
 	sooner  chan struct{} // an earlier timer than the one waited for
 	work    chan struct{} // the queue has something
+	jobs    chan *Server  // to goroutines that wait for one
+	idle    atomic.Int32  // how many do
 	ctx     context.Context
 	handler Handler
 
@@ -49,7 +52,7 @@ type Endpoint struct {
 func Listen(o Options) (*Endpoint, error) {
 	o.defaults()
 	e := &Endpoint{o: o, keys: newKeys(), refused: random(8), begun: time.Now(), closing: make(chan struct{}), over: make(chan struct{}),
-		sooner: make(chan struct{}, 1), work: make(chan struct{}, 1), ctx: context.Background(),
+		sooner: make(chan struct{}, 1), work: make(chan struct{}, 1), jobs: make(chan *Server), ctx: context.Background(),
 		servers: make(map[key]*Server), acks: make(map[key]*Server), merged: make(map[key]*Server), clients: make(map[key]*Client),
 		kept: newKept(o.Memory), queue: newQueue(o.Admission), door: newDoor(o.Admission), streams: newStreams()}
 	close(e.over)

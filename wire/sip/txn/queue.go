@@ -14,12 +14,12 @@ const (
 	classes
 )
 
-// queue is requests that wait for the processor. While it has been empty a
-// moment ago it is a queue, and waiting is a burst's. When it has not been for
-// as long as a request may wait, it is overloaded: then the newest go first, for
-// whoever sent them still waits, and what is older than an eighth of the delay
-// is refused (adaptive LIFO with controlled delay). The more urgent class goes
-// first, but every eighth place is for the least urgent.
+// queue is requests that wait for the processor. One that is short, or was empty
+// a moment ago, is a burst's and goes in order. One that is long and has not been
+// empty for as long as a request may wait is overload: then the newest go first,
+// for whoever sent them still waits, and what is older than an eighth of the
+// delay is refused (adaptive LIFO with controlled delay). The more urgent class
+// goes first, but every eighth place is for the least urgent.
 type queue struct {
 	limit   int
 	delay   time.Duration
@@ -80,7 +80,11 @@ func (q *queue) push(s *Server, now time.Duration) bool {
 	return true
 }
 
-func (q *queue) overloaded(now time.Duration) bool { return q.n > 0 && now-q.emptied > q.delay }
+// short is how many that wait are none too many, however long they did: a
+// machine that was busy with something else refuses nobody for that.
+const short = 4 * together
+
+func (q *queue) overloaded(now time.Duration) bool { return q.n > short && now-q.emptied > q.delay }
 
 // take gives the next request to handle, or else one to refuse.
 func (q *queue) take(now time.Duration) (s *Server, refuse bool) {
@@ -91,7 +95,7 @@ func (q *queue) take(now time.Duration) (s *Server, refuse bool) {
 	if overloaded {
 		patience /= 8
 	}
-	for c := classes - 1; c >= 0; c-- {
+	for c := classes - 1; c >= 0 && q.n > short; c-- {
 		f := &q.class[c]
 		most := patience
 		if c == ongoingFamiliar || c == ongoingStranger {
@@ -170,9 +174,30 @@ func (e *Endpoint) dispatch() {
 	}
 }
 
+// idleWorkers is how many goroutines wait for another request: theirs have the
+// stack that a handler needs, which a new one has to grow first.
+const idleWorkers = 128
+
+// begin gives a request to a goroutine that waits for one, or to a new one.
 func (e *Endpoint) begin(s *Server) {
 	e.count.requests.Add(1)
-	e.wg.Go(func() { e.handler(e.ctx, s) })
+	select {
+	case e.jobs <- s:
+	default:
+		e.wg.Go(func() {
+			e.handler(e.ctx, s)
+			for e.idle.Add(1) <= idleWorkers {
+				select {
+				case s := <-e.jobs:
+					e.idle.Add(-1)
+					e.handler(e.ctx, s)
+				case <-e.closing:
+					return
+				}
+			}
+			e.idle.Add(-1)
+		})
+	}
 }
 
 // enqueue has a request wait for its handler.
