@@ -24,6 +24,7 @@ type town struct {
 	net *memnet.Network
 	e   *Endpoint
 	far *far
+	in  chan *Server // requests that have reached the handler
 }
 
 // far is a socket of the far end, and what has come there.
@@ -34,7 +35,7 @@ type far struct {
 }
 
 // within runs a test in a town whose packets obey rule; change may alter the options.
-func within(t *testing.T, rule memnet.Rule, h Handler, change func(*Options), test func(*town)) {
+func within(t *testing.T, rule memnet.Rule, change func(*Options), test func(*town)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := memnet.New(rule)
@@ -50,11 +51,11 @@ func within(t *testing.T, rule memnet.Rule, h Handler, change func(*Options), te
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &town{T: t, net: n, e: e}
-		w.far = w.at(there)
+		w := &town{T: t, net: n, e: e, in: make(chan *Server, 1024)}
+		w.far = w.at(there.String())
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- e.Serve(ctx, h) }()
+		go func() { ended <- e.Serve(ctx, func(_ context.Context, s *Server) { w.in <- s }) }()
 		synctest.Wait()
 		test(w)
 		cancel()
@@ -70,9 +71,9 @@ func within(t *testing.T, rule memnet.Rule, h Handler, change func(*Options), te
 }
 
 // at is another far end.
-func (w *town) at(a netip.AddrPort) *far {
+func (w *town) at(s string) *far {
 	w.Helper()
-	c, err := w.net.Listen(a)
+	c, err := w.net.Listen(netip.MustParseAddrPort(s))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -89,6 +90,19 @@ func (w *town) at(a netip.AddrPort) *far {
 	}()
 	w.Cleanup(func() { _ = c.Close() })
 	return f
+}
+
+// next is the request that has reached the handler.
+func (w *town) next() *Server {
+	w.Helper()
+	synctest.Wait()
+	select {
+	case s := <-w.in:
+		return s
+	default:
+		w.Fatalf("no request has reached the handler: %+v", w.e.Stats())
+	}
+	return nil
 }
 
 // says sends a message written with plain line ends.
@@ -181,5 +195,3 @@ Contact: <sip:alice@192.0.2.2:5062>
 
 `
 }
-
-func replaceOnce(s, old, new string) string { return strings.Replace(s, old, new, 1) }
