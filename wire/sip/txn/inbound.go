@@ -283,8 +283,7 @@ func (e *Endpoint) cancelled(a *arrival, fx *effects) {
 // response takes a response to the transaction that wants it.
 func (e *Endpoint) response(a *arrival, fx *effects) {
 	m := a.m
-	branch := m.Via[0].Branch()
-	id := e.keys.client(branch, m.CSeq.Method)
+	id := e.keys.client(m.Via[0].Branch(), m.CSeq.Method)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -294,17 +293,23 @@ func (e *Endpoint) response(a *arrival, fx *effects) {
 		c.response(a, fx)
 		return
 	}
-	if m.CSeq.Method == sip.MethodInvite && m.Status/100 == 2 {
-		if e.again(e.keys.fork(branch, m.To.Tag()), a.now, fx) {
-			return
-		}
-		if _, _, _, ok := e.kept.find(id, a.now); ok {
-			e.fork(a, fx)
-			return
-		}
-	}
-	if !e.again(id, a.now, fx) {
+	e.late(a, id, fx)
+}
+
+// late takes a response to a transaction that is over: a final one is answered
+// as before, and a 2xx of a fork that nobody waits for is ended.
+func (e *Endpoint) late(a *arrival, id key, fx *effects) {
+	m := a.m
+	_, _, ack, ok := e.kept.find(id, a.now)
+	switch {
+	case !ok:
 		e.count.stray.Add(1)
+	case m.Status >= 300 || m.CSeq.Method != sip.MethodInvite:
+		e.again(id, a.now, fx)
+	case m.Status < 200 || len(ack) > 0: // a 2xx after another final answer is nobody's
+		e.count.retransmissions.Add(1)
+	case !e.again(e.keys.fork(m.Via[0].Branch(), m.To.Tag()), a.now, fx):
+		e.fork(a, fx)
 	}
 }
 

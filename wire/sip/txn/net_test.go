@@ -195,3 +195,5 @@ Contact: <sip:alice@192.0.2.2:5062>
 
 `
 }
+
+func (f *far) addr() netip.AddrPort { return addrPort(f.conn.LocalAddr()) }
