@@ -114,7 +114,7 @@ func Accept(answer *Session, lines []Line) ([]Agreed, error) {
 		theirs := &answer.Media[i]
 		a := Agreed{Line: i, Kind: theirs.Kind, Refused: true}
 		if theirs.Port != 0 {
-			if theirs.Kind != lines[i].kind() || theirs.Proto != lines[i].proto() {
+			if theirs.Kind != lines[i].kind() || strings.TrimSuffix(theirs.Proto, "F") != lines[i].proto() {
 				return nil, &Error{0, "the answer has another kind of media or transport than the offer"}
 			}
 			for _, c := range theirs.Codecs() {
@@ -126,7 +126,7 @@ func Accept(answer *Session, lines []Line) ([]Agreed, error) {
 				return nil, &Error{0, "the answer has no codec of the offer"}
 			}
 			a.of(answer, theirs, &lines[i])
-			if len(lines[i].Cryptos) > 0 && !a.keys(theirs, lines[i].Cryptos, func(c Crypto, ours Crypto) bool { return c.Tag == ours.Tag && c.Suite == ours.Suite }) {
+			if len(lines[i].Cryptos) > 0 && !a.keys(theirs, lines[i].Cryptos, func(c, ours Crypto) bool { return c.Tag == ours.Tag && c.Suite == ours.Suite }) {
 				return nil, &Error{0, "the answer has no key for SRTP of a suite of the offer"}
 			}
 		}
@@ -164,7 +164,7 @@ func (l *Line) proto() string {
 }
 
 func (l *Line) fits(m *Media) bool {
-	return m.Port != 0 && m.Kind == l.kind() && m.Proto == l.proto() && l.Addr.Port() != 0
+	return m.Port != 0 && m.Kind == l.kind() && strings.TrimSuffix(m.Proto, "F") == l.proto() && l.Addr.Port() != 0
 }
 
 // describe writes what we say of a line.
@@ -182,13 +182,12 @@ func (l *Line) answer(offer *Session, theirs, m *Media, a *Agreed) bool {
 	for n, c := range l.Codecs {
 		if k := slices.IndexFunc(offered, c.fits); k >= 0 {
 			a.Codecs = append(a.Codecs, Match{offered[k], offered[k].PT, offered[k].PT, n})
-			c.PT = offered[k].PT
-			codecs = append(codecs, c)
+			codecs = append(codecs, c.answered(offered[k]))
 		}
 	}
 	_, ok := a.Speech()
 	if ok && len(l.Cryptos) > 0 {
-		ok = a.keys(theirs, l.Cryptos, func(c, ours Crypto) bool { return c.Suite == ours.Suite && c.Params == "" })
+		ok = a.keys(theirs, l.Cryptos, func(c, ours Crypto) bool { return c.Suite == ours.Suite })
 	}
 	if !ok {
 		a.Codecs, a.Send, a.Receive = nil, nil, nil
@@ -212,10 +211,10 @@ func (a *Agreed) of(s *Session, theirs *Media, l *Line) {
 }
 
 // keys takes the first key of theirs that goes with one of ours.
-func (a *Agreed) keys(theirs *Media, ours []Crypto, goes func(theirs, ours Crypto) bool) bool {
+func (a *Agreed) keys(theirs *Media, ours []Crypto, pair func(theirs, ours Crypto) bool) bool {
 	for _, c := range theirs.Cryptos() {
 		for _, our := range ours {
-			if goes(c, our) {
+			if c.goes() && pair(c, our) {
 				our.Tag = c.Tag
 				a.Send, a.Receive = &our, &c
 				return true

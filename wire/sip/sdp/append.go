@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,9 +45,18 @@ type writer struct {
 	err error
 }
 
+func (w *writer) fail(what string) {
+	if w.err == nil {
+		w.err = &Error{0, "cannot be written: " + what}
+	}
+}
+
+// word reports whether s is one of several things in a line.
+func word(s string) bool { return s != "" && !strings.ContainsAny(s, " \t") }
+
 func (w *writer) line(kind, value string) {
-	if strings.ContainsAny(value, "\r\n\x00") && w.err == nil {
-		w.err = &Error{0, "cannot be written: a line end or NUL in " + strconv.Quote(value)}
+	if strings.ContainsAny(value, "\r\n\x00") {
+		w.fail("a line end or NUL in " + strconv.Quote(value))
 	}
 	w.b = append(append(append(w.b, kind...), value...), "\r\n"...)
 }
@@ -77,6 +87,10 @@ func (w *writer) media(m *Media) {
 	port := strconv.Itoa(m.Port)
 	if m.Ports != 0 {
 		port += "/" + strconv.Itoa(m.Ports)
+	}
+	ports := uint(m.Port) < 1<<16 && uint(m.Ports) < 1<<16
+	if !ports || !word(m.Kind) || !word(m.Proto) || len(m.Formats) == 0 || slices.ContainsFunc(m.Formats, func(f string) bool { return !word(f) }) {
+		w.fail("a line m=" + m.Kind + " without port, transport or formats")
 	}
 	w.line("m=", m.Kind+" "+port+" "+m.Proto+" "+strings.Join(m.Formats, " "))
 	w.lines("", m.Extra)

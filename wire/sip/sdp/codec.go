@@ -35,8 +35,80 @@ func (c Codec) Is(other Codec) bool {
 	return c.Clock == other.Clock && max(c.Channels, 1) == max(other.Channels, 1) && strings.EqualFold(c.Name, other.Name)
 }
 
-// fits is Is, and whether parameters that change what the octets mean agree.
-func (c Codec) fits(other Codec) bool { return c.Is(other) }
+// Param is a parameter of FMTP, "" if it is not there; names are compared in any case.
+func (c Codec) Param(name string) string {
+	for p := range strings.SplitSeq(c.FMTP, ";") {
+		if n, v, _ := strings.Cut(p, "="); strings.EqualFold(strings.TrimSpace(n), name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// fits is Is, and whether the parameters agree that say what the octets mean
+// (RFC 4867 §8.3.1, RFC 3952 §5).
+func (c Codec) fits(other Codec) bool {
+	if !c.Is(other) {
+		return false
+	}
+	agree := func(name, otherwise string) bool {
+		return or(c.Param(name), otherwise) == or(other.Param(name), otherwise)
+	}
+	switch {
+	case c.isAMR():
+		return agree("octet-align", "0") && agree("crc", "0") && agree("robust-sorting", "0") && agree("interleaving", "")
+	case strings.EqualFold(c.Name, "iLBC"):
+		return agree("mode", "30")
+	}
+	return true
+}
+
+func (c Codec) isAMR() bool {
+	return strings.EqualFold(c.Name, "AMR") || strings.EqualFold(c.Name, "AMR-WB")
+}
+
+// answered is c, ours, as it stands in the answer to an offer of theirs: with
+// their payload type, and with their parameters where we want nothing else of a
+// codec whose parameters hold both ways.
+func (c Codec) answered(theirs Codec) Codec {
+	if c.FMTP == "" && (c.isAMR() || c.IsEvents() || strings.EqualFold(c.Name, "iLBC") || strings.EqualFold(c.Name, "G729")) {
+		c.FMTP = theirs.FMTP
+	}
+	c.PT = theirs.PT
+	return c
+}
+
+// Assign gives payload types to codecs that have 0 and are not PCMU: those of
+// RFC 3551, or free ones from 96 on. It changes no payload type that is there.
+func Assign(list []Codec) []Codec {
+	var used [128]bool
+	for _, c := range list {
+		used[c.PT&127] = true
+	}
+	numbered := make([]Codec, 0, len(list))
+	for _, c := range list {
+		if c.PT == 0 && !c.Is(static[0]) {
+			c.PT = free(c, &used)
+			used[c.PT] = true
+		}
+		numbered = append(numbered, c)
+	}
+	return numbered
+}
+
+func free(c Codec, used *[128]bool) uint8 {
+	for pt := range uint8(35) {
+		if s, ok := static[pt]; ok && s.Is(c) && !used[pt] {
+			return pt
+		}
+	}
+	for pt := uint8(96); pt < 127; pt++ {
+		if !used[pt] {
+			return pt
+		}
+	}
+	return 127
+}
 
 // IsEvents reports whether c is telephone-event (RFC 4733): no codec for speech.
 func (c Codec) IsEvents() bool { return strings.EqualFold(c.Name, "telephone-event") }

@@ -54,6 +54,18 @@ func parseCrypto(v string) (c Crypto, ok bool) {
 	return Crypto{int(tag), f[1], octets, params}, true
 }
 
+// octets of master key and salt, of each suite (RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.2).
+var octets = map[string]int{"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "F8_128_HMAC_SHA1_80": 30,
+	"AES_256_CM_HMAC_SHA1_80": 46, "AES_256_CM_HMAC_SHA1_32": 46, "AEAD_AES_128_GCM": 28, "AEAD_AES_256_GCM": 44}
+
+// goes reports whether SRTP can be done with this line as it stands: a key of the
+// right size, and no parameter but a lifetime, which nobody outlives in a call.
+func (c Crypto) goes() bool {
+	n, known := octets[c.Suite]
+	lifetime, ok := strings.CutPrefix(c.Params, "|")
+	return (!known || n == len(c.Key)) && (c.Params == "" || ok && !strings.ContainsAny(lifetime, "| :"))
+}
+
 // AddCrypto appends an a=crypto line.
 func (m *Media) AddCrypto(c Crypto) {
 	v := strconv.Itoa(c.Tag) + " " + c.Suite + " inline:" + base64.StdEncoding.EncodeToString(c.Key)

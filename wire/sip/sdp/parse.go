@@ -49,8 +49,11 @@ func Parse(b []byte) (*Session, error) {
 	switch {
 	case !p.version:
 		return nil, &Error{0, "no line v="}
-	case p.s.Origin.ID == "":
+	case p.s.Origin == (Origin{}):
 		return nil, &Error{0, "no line o="}
+	}
+	if len(p.s.Times) == 1 && p.s.Times[0] == "0 0" {
+		p.s.Times = nil
 	}
 	return p.s, nil
 }
@@ -97,7 +100,9 @@ func (p *parser) inSession(kind byte, value string) (err error) {
 	case 'o':
 		return p.origin(value)
 	case 's':
-		s.Name = value
+		if s.Name = strings.TrimSpace(value); s.Name == "-" {
+			s.Name = ""
+		}
 	case 'c':
 		s.Connection, err = p.connection(value)
 	case 'b':
@@ -108,8 +113,9 @@ func (p *parser) inSession(kind byte, value string) (err error) {
 		s.Times = append(s.Times, string(kind)+"="+value)
 	case 'a':
 		s.Attributes, err = p.attribute(s.Attributes, value)
-	case 'i', 'u', 'e', 'p', 'k':
+	case 'i', 'u', 'e', 'p':
 		s.Extra = append(s.Extra, string(kind)+"="+value)
+	case 'k': // a key that everybody reads: nobody does it any more (RFC 8866 §5.12)
 	default:
 		return p.fail("no line %c= belongs here", kind)
 	}
@@ -128,8 +134,9 @@ func (p *parser) inMedia(m *Media, kind byte, value string) (err error) {
 		m.Bandwidth = append(m.Bandwidth, value)
 	case 'a':
 		m.Attributes, err = p.attribute(m.Attributes, value)
-	case 'i', 'k':
-		m.Extra = append(m.Extra, string(kind)+"="+value)
+	case 'i':
+		m.Extra = append(m.Extra, "i="+value)
+	case 'k':
 	default:
 		return p.fail("no line %c= belongs here", kind)
 	}
@@ -138,17 +145,18 @@ func (p *parser) inMedia(m *Media, kind byte, value string) (err error) {
 
 func (p *parser) origin(value string) error {
 	f := strings.Fields(value)
-	if len(f) != 6 || f[3] != "IN" || !digits(f[1]) || !digits(f[2]) {
+	if len(f) != 6 || f[3] != "IN" || f[4] != "IP4" && f[4] != "IP6" {
 		return p.fail("is not o=user id version IN IP4 or IP6 address")
 	}
-	if p.s.Origin.ID != "" {
+	if p.s.Origin != (Origin{}) {
 		return p.fail("a second o=")
+	}
+	if f[0] == "-" {
+		f[0] = ""
 	}
 	p.s.Origin = Origin{f[0], f[1], f[2], f[5]}
 	return nil
 }
-
-func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 func (p *parser) connection(value string) (c Connection, err error) {
 	f := strings.Fields(value)

@@ -9,20 +9,20 @@ import (
 // Session is a session description.
 type Session struct {
 	Origin     Origin
-	Name       string     // s=; written as "-" if empty
+	Name       string     // s=; "" is written, and read, as "-"
 	Connection Connection // c= for all media without one of their own; zero: none
 	Bandwidth  []string   // b= lines
-	Times      []string   // t= lines, and r= and z= lines with their letter ("r=..."); written as "0 0" if empty
+	Times      []string   // t= lines, and r= and z= lines with their letter ("r=..."); none is "0 0", without end
 	Attributes Attributes
 	Media      []Media
-	Extra      []string // i=, u=, e=, p=, k= lines with their letters
+	Extra      []string // i=, u=, e= and p= lines with their letters
 }
 
 // Origin says who made a description, and which version it is (RFC 8866 §5.2).
 type Origin struct {
-	User    string // written as "-" if empty
-	ID      string // digits
-	Version string // digits; one more after each change (RFC 3264 §8)
+	User    string // "" is written, and read, as "-"
+	ID      string // digits, in ours
+	Version string // digits, in ours; one more after each change (RFC 3264 §8)
 	Address string // an IP address or a name
 }
 
@@ -46,7 +46,7 @@ type Media struct {
 	Connection Connection // zero: the session's
 	Bandwidth  []string
 	Attributes Attributes
-	Extra      []string // i= and k= lines with their letters
+	Extra      []string // i= lines with their letter
 }
 
 // Attribute is a line a=name or a=name:value.
@@ -159,6 +159,30 @@ func (s *Session) Addr(m *Media) (addr netip.AddrPort, ok bool) {
 	}
 	a, ok := c.Addr()
 	return netip.AddrPortFrom(a, uint16(m.Port)), ok
+}
+
+// RTCP is where RTCP of media line m is to be sent: what a=rtcp says (RFC 3605),
+// the port of RTP with a=rtcp-mux (RFC 5761), or the next one.
+func (s *Session) RTCP(m *Media) (addr netip.AddrPort, ok bool) {
+	addr, ok = s.Addr(m)
+	if _, mux := m.Attributes.Lookup("rtcp-mux"); !ok || m.Port == 0 || mux {
+		return addr, ok && m.Port != 0
+	}
+	port, a := uint64(m.Port)+1, addr.Addr()
+	if v, said := m.Attributes.Lookup("rtcp"); said {
+		f := strings.Fields(v)
+		var err error
+		if len(f) == 0 || len(f) != 1 && len(f) != 4 {
+			return addr, false
+		}
+		if port, err = strconv.ParseUint(f[0], 10, 16); err == nil && len(f) == 4 {
+			a, err = netip.ParseAddr(f[3])
+		}
+		if err != nil {
+			return addr, false
+		}
+	}
+	return netip.AddrPortFrom(a, uint16(port)), port > 0 && port < 1<<16
 }
 
 // PTime is a=ptime in milliseconds, 0 if there is none that can be read.

@@ -1,0 +1,183 @@
+package sdp
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func read(t testing.TB, name string) *Session {
+	s, err := Parse(crlf(samples[name]))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return s
+}
+
+// TestRoundTrip: what was read is written and read as the same, also with LF alone.
+func TestRoundTrip(t *testing.T) {
+	for name, text := range samples {
+		s := read(t, name)
+		bare, err := Parse([]byte(text))
+		if err != nil || !reflect.DeepEqual(s, bare) {
+			t.Errorf("%s: with LF %+v, %v", name, bare, err)
+		}
+		b, err := s.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(b)
+		if err != nil || !reflect.DeepEqual(s, again) {
+			t.Errorf("%s: %v\n%s", name, err, b)
+		}
+	}
+}
+
+// TestReading: where media go, who sends, in what.
+func TestReading(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		line      int
+		addr      string
+		rtcp      string
+		direction Direction
+		codecs    string
+	}{
+		{"openbts", 0, "127.0.0.1:16484", "127.0.0.1:16485", SendRecv, "3=GSM/8000 101=telephone-event/8000(0-15)"},
+		{"openbts amr", 0, "192.0.2.20:16486", "192.0.2.20:16487", SendRecv, "96=AMR/8000(octet-align=1;mode-set=0,2,4,7) 3=GSM/8000"},
+		{"openbts ussd", 0, "127.0.0.1:0", "", SendRecv, "3=GSM/8000"},
+		{"yatebts", 0, "192.0.2.21:25678", "192.0.2.21:25679", SendRecv, "3=GSM/8000 8=PCMA/8000 0=PCMU/8000 101=telephone-event/8000"},
+		{"baresip", 0, "192.0.2.30:20044", "192.0.2.30:20045", SendRecv, "96=opus/48000/2(stereo=1;sprop-stereo=1) 0=PCMU/8000 8=PCMA/8000 97=telephone-event/8000(0-15)"},
+		{"linphone", 0, "[2001:db8::31]:7078", "[2001:db8::31]:7078", SendRecv, "96=opus/48000/2(useinbandfec=1) 97=speex/16000(vbr=on) 98=speex/8000 0=PCMU/8000 101=telephone-event/48000 99=telephone-event/8000"},
+		{"linphone", 1, "[2001:db8::30]:0", "", SendRecv, "96=VP8/90000"},
+		{"RFC 8866 §5", 2, "[2001:db8::2]:51372", "[2001:db8::2]:51373", SendRecv, "99=h263-1998/90000"},
+		{"multicast", 0, "", "", RecvOnly, "0=PCMU/8000"},
+	} {
+		s := read(t, c.name)
+		m := &s.Media[c.line]
+		var addr, rtcp string
+		if a, ok := s.Addr(m); ok {
+			addr = a.String()
+		}
+		if a, ok := s.RTCP(m); ok {
+			rtcp = a.String()
+		}
+		var codecs []string
+		for _, k := range m.Codecs() {
+			text := itoa(int(k.PT)) + "=" + k.String()
+			if k.FMTP != "" {
+				text += "(" + k.FMTP + ")"
+			}
+			codecs = append(codecs, text)
+		}
+		if addr != c.addr || rtcp != c.rtcp || s.Direction(m) != c.direction || strings.Join(codecs, " ") != c.codecs {
+			t.Errorf("%s, line %d: %s, RTCP %s, %v, %s", c.name, c.line, addr, rtcp, s.Direction(m), strings.Join(codecs, " "))
+		}
+	}
+	if p := read(t, "baresip").Media[0].PTime(); p != 20 {
+		t.Errorf("ptime %d", p)
+	}
+	held, err := Parse(crlf(strings.Replace(samples["openbts"], "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", 1)))
+	if err != nil || held.Direction(&held.Media[0]) != SendOnly {
+		t.Errorf("0.0.0.0 is not hold: %v", err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	const head = "v=0\no=- 1 1 IN IP4 h\n"
+	for name, text := range map[string]string{
+		"nothing":                        "",
+		"no version":                     "o=- 1 1 IN IP4 h\n",
+		"another version":                "v=1\no=- 1 1 IN IP4 h\n",
+		"no origin":                      "v=0\ns=-\n",
+		"a second origin":                head + "o=- 1 1 IN IP4 h\n",
+		"a short origin":                 "v=0\no=- 1 1 IN IP4\n",
+		"no line":                        head + "hello\n",
+		"an unknown line":                head + "x=1\n",
+		"a NUL":                          head + "s=a\x00b\n",
+		"a CR":                           head + "s=a\rb\n",
+		"an attribute without a name":    head + "a=:x\n",
+		"a connection of no network":     head + "c=ATM NSAP x\n",
+		"a short m=":                     head + "m=audio 1 RTP/AVP\n",
+		"a large port":                   head + "m=audio 65536 RTP/AVP 0\n",
+		"a port that is none":            head + "m=audio x RTP/AVP 0\n",
+		"time in media":                  head + "m=audio 1 RTP/AVP 0\nt=0 0\n",
+		"many lines":                     head + strings.Repeat("a=x\n", maxLines),
+		"many media":                     head + strings.Repeat("m=audio 1 RTP/AVP 0\n", maxMedia+1),
+		"many formats":                   head + "m=audio 1 RTP/AVP" + strings.Repeat(" 0", maxFormat+1) + "\n",
+		"more octets than are ever sent": head + strings.Repeat("x", MaxSize),
+	} {
+		if s, err := Parse([]byte(text)); err == nil {
+			t.Errorf("%s is read as %+v", name, s)
+		}
+	}
+}
+
+// TestInjection: nothing that is put into a description makes lines of its own.
+func TestInjection(t *testing.T) {
+	for _, bad := range []string{"a\r\nm=audio 1 RTP/AVP 0", "a\n", "a\x00", "a\r"} {
+		for name, s := range map[string]*Session{
+			"name":       {Name: bad},
+			"origin":     {Origin: Origin{User: bad}},
+			"address":    {Connection: Connection{bad}},
+			"attribute":  {Attributes: Attributes{{Name: "x", Value: bad, HasValue: true}}},
+			"flag":       {Attributes: Attributes{{Name: bad}}},
+			"format":     {Media: []Media{{Kind: "audio", Proto: "RTP/AVP", Formats: []string{bad}}}},
+			"bandwidth":  {Bandwidth: []string{bad}},
+			"extra line": {Extra: []string{bad}},
+		} {
+			if b, err := s.Bytes(); err == nil {
+				t.Errorf("%s: %q", name, b)
+			}
+		}
+	}
+	for name, m := range map[string]Media{
+		"space in a kind":    {Kind: "audio 1", Proto: "RTP/AVP", Formats: []string{"0"}},
+		"space in a proto":   {Kind: "audio", Proto: "RTP/AVP 3", Formats: []string{"0"}},
+		"no formats":         {Kind: "audio", Proto: "RTP/AVP"},
+		"port out of bounds": {Kind: "audio", Port: 65536, Proto: "RTP/AVP", Formats: []string{"0"}},
+	} {
+		if b, err := (&Session{Media: []Media{m}}).Bytes(); err == nil {
+			t.Errorf("%s: %q", name, b)
+		}
+	}
+}
+
+// FuzzSDP: a description or an *Error; what is read is written and read as the
+// same; any offer has an answer, with its lines in its order, that can be read.
+func FuzzSDP(f *testing.F) {
+	for _, text := range samples {
+		f.Add(crlf(text))
+	}
+	ours := phone()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := Parse(b)
+		if err != nil {
+			if _, ok := err.(*Error); !ok {
+				t.Fatalf("%T", err)
+			}
+			return
+		}
+		text, err := s.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(text)
+		if err != nil || !reflect.DeepEqual(s, again) {
+			t.Fatalf("%v: %q\n%+v\n%+v", err, text, s, again)
+		}
+		for i := range s.Media {
+			s.RTCP(&s.Media[i])
+			s.Media[i].PTime()
+		}
+		answer, agreed := Answer(s, Origin{ID: "1", Version: "1"}, ours)
+		text, err = answer.Bytes()
+		if err != nil {
+			t.Fatalf("the answer: %v", err)
+		}
+		if again, err = Parse(text); err != nil || len(again.Media) != len(s.Media) || len(agreed) != len(s.Media) {
+			t.Fatalf("the answer: %v in %q", err, text)
+		}
+		Accept(s, ours)
+	})
+}
