@@ -115,7 +115,7 @@ func (f *far) says(m string) {
 }
 
 func wire(m string) string {
-	return strings.ReplaceAll(strings.TrimLeft(m, "\n"), "\n", "\r\n")
+	return strings.ReplaceAll(m, "\n", "\r\n")
 }
 
 // hears gives the next message, which must have come by now.

@@ -122,10 +122,12 @@ func (c *conn) flush() {
 }
 
 func (c *conn) writeAll() {
+	size := 0
 	for {
 		c.mu.Lock()
+		c.size -= size
 		list := net.Buffers(c.pending)
-		c.pending, c.size = nil, 0
+		c.pending, size = nil, c.size
 		if len(list) == 0 || c.closed {
 			c.writing = false
 			c.mu.Unlock()
@@ -359,7 +361,7 @@ func (c *conn) read(flow Flow) error {
 		}
 		if first[0] == '\r' || first[0] == '\n' {
 			_, _ = r.Discard(1)
-			if breaks++; breaks%4 == 0 && r.Buffered() == 0 { // RFC 5626 §4.4.1
+			if breaks++; breaks%4 == 0 { // RFC 5626 §4.4.1
 				_ = c.write([]byte("\r\n"))
 			}
 			c.hear(false)
