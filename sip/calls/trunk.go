@@ -94,21 +94,11 @@ func (o *Options) checkTrunks() error {
 	names := map[string]bool{"": true}
 	for i := range o.Trunks {
 		t := &o.Trunks[i]
-		u, err := sip.ParseURI(t.Proxy)
-		switch {
-		case names[t.Name]:
+		if names[t.Name] {
 			return fmt.Errorf("calls: trunk %d: the name %q is empty or taken", i+1, t.Name)
-		case err != nil || u.Host == "":
-			return fmt.Errorf("calls: trunk %s: proxy %q is no SIP URI", t.Name, t.Proxy)
-		case t.Register && (t.User == "" || t.Password == ""):
-			return fmt.Errorf("calls: trunk %s: to register it needs user and password", t.Name)
-		case strings.Trim(t.Format, "+0") != "":
-			return fmt.Errorf("calls: trunk %s: format %q is neither +, 00 nor empty", t.Name, t.Format)
 		}
-		for _, r := range t.Rates {
-			if !digits(r.Prefix) || len(r.Prefix) > 15 {
-				return fmt.Errorf("calls: trunk %s: prefix %q is not digits", t.Name, r.Prefix)
-			}
+		if err := t.Check(); err != nil {
+			return fmt.Errorf("calls: trunk %s: %w", t.Name, err)
 		}
 		names[t.Name] = true
 		if t.MaxCalls == 0 {
@@ -120,6 +110,25 @@ func (o *Options) checkTrunks() error {
 	}
 	if e := o.Policy.Emergency.Trunk; e != "" && !names[e] {
 		return fmt.Errorf("calls: emergency calls go to trunk %q, which there is not", e)
+	}
+	return nil
+}
+
+// Check says what is wrong with a trunk by itself.
+func (t *Trunk) Check() error {
+	u, err := sip.ParseURI(t.Proxy)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("proxy %q is no SIP URI", t.Proxy)
+	case t.Register && (t.User == "" || t.Password == ""):
+		return errors.New("to register it needs user and password")
+	case strings.Trim(t.Format, "+0") != "":
+		return fmt.Errorf("format %q is neither +, 00 nor empty", t.Format)
+	}
+	for _, r := range t.Rates {
+		if !digits(r.Prefix) || len(r.Prefix) > 15 {
+			return fmt.Errorf("prefix %q is not digits", r.Prefix)
+		}
 	}
 	return nil
 }

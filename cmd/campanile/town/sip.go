@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	"campanile.network/3gpp/sms"
 	"campanile.network/internal/config"
 	"campanile.network/mme"
+	"campanile.network/sip/calls"
+	"campanile.network/sip/media"
 	"campanile.network/sip/sipgw"
 	"campanile.network/sip/smsc"
 	"campanile.network/sip/tally"
@@ -27,6 +31,35 @@ type sipEnd struct {
 	sip    *sipgw.Gateway
 	tally  *tally.Tally
 	ways   messageWays
+
+	calls     *calls.Switch
+	pastCalls pastCalls
+}
+
+// pastCalls are the calls that ended last.
+type pastCalls struct {
+	mu   sync.Mutex
+	list []calls.Record // the newest last
+}
+
+// maxPastCalls is how many are shown.
+const maxPastCalls = 50
+
+func (p *pastCalls) add(r calls.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.list = append(p.list, r); len(p.list) > maxPastCalls {
+		p.list = slices.Clone(p.list[1:])
+	}
+}
+
+// newest are the calls that ended last, the newest first.
+func (p *pastCalls) newest() []calls.Record {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := slices.Clone(p.list)
+	slices.Reverse(l)
+	return l
 }
 
 // messageWays are where the message centre finds phones. The roles that are these
@@ -84,8 +117,14 @@ func (t *Town) startSIP(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "sip.listen")
 	}
+	speech, err := media.New(q.media)
+	if err != nil {
+		return t.portTaken(err, "sip.media")
+	}
+	t.serve("speech", func(ctx context.Context) error { return speech.Serve(ctx) })
+	q.calls.Media, q.calls.Record, q.calls.Logger = calls.Relay(speech), t.pastCalls.add, t.role("sip")
 	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: t.home, Directory: t.directory, PLMN: t.set.plmn, Serving: t.operatorKey, Realm: q.realm,
-		Stations: q.stations, Policy: q.policy, Messages: t.centre, Tally: cellTally{t.tally}, Store: kept, Logger: t.role("sip")})
+		Stations: q.stations, Policy: q.policy, Messages: t.centre, Tally: cellTally{t.tally}, Calls: t.openCalls(q.calls), Store: kept, Logger: t.role("sip")})
 	if err != nil {
 		return err
 	}
@@ -96,6 +135,15 @@ func (t *Town) startSIP(context.Context) error {
 	}
 	t.serve("SIP gateway", g.Serve)
 	return nil
+}
+
+// openCalls opens the calls of a gateway.
+func (t *Town) openCalls(o calls.Options) func(*sipgw.Gateway) (sipgw.Calls, error) {
+	return func(g *sipgw.Gateway) (sipgw.Calls, error) {
+		c, err := sipgw.CallsBy(o)(g)
+		t.calls, _ = c.(*calls.Switch)
+		return c, err
+	}
 }
 
 // openTally opens what counts voice and messages at GSM cells.
@@ -240,6 +288,9 @@ func (t *Town) saySIP(say func(name, format string, args ...any)) {
 			text = "registered " + strings.Join(kinds, ", ")
 		}
 		say("SIP", "%s; %d registrations, %d challenged", text, s.Registrations, s.Challenged)
+		if c := t.calls.Stats(); c.Begun > 0 {
+			say("calls", "%d now; %d begun, %d answered, %v spoken", c.Calls, c.Begun, c.Answered, c.Voice.Round(time.Second))
+		}
 	}
 	if c := t.centre; c != nil {
 		s := c.Stats()

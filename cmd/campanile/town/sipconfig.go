@@ -14,6 +14,8 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/sms"
 	"campanile.network/internal/config"
+	"campanile.network/sip/calls"
+	"campanile.network/sip/media"
 	"campanile.network/sip/sipgw"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/proof"
@@ -35,6 +37,8 @@ type SIPConfig struct {
 	Centre  string `toml:"message_centre" comment:"Number of the message centre, in international form, as phones have it or will see it."`
 	Country string `toml:"country" comment:"Prefix of your country, such as \"49\": what is dialled without + is completed with it; empty: numbers are taken as they are."`
 
+	CallsConfig
+
 	Stations []StationConfig `toml:"stations" comment:"GSM base stations (OpenBTS, YateBTS) that are trusted with what they say of their phones, each in a section [[sip.stations]] with name, from (addresses or ranges; put it into a network of your own or a WireGuard tunnel, an address alone proves nothing elsewhere), tls = true for one that shows its tower's key, tower (public key; empty: keys/tower of this home) and cells, ['LAC-CI', ...] in hexadecimal digits as '03ef-000a', the usual one first."`
 }
 
@@ -49,7 +53,7 @@ type StationConfig struct {
 
 func defaultSIP() SIPConfig {
 	return SIPConfig{Listen: []string{"127.0.0.40:5060"}, TLS: []string{}, Expires: config.Duration(time.Hour), MaxExpires: config.Duration(2 * time.Hour), MaxPhones: 100_000,
-		Centre: "+999700000", Stations: []StationConfig{}}
+		Centre: "+999700000", CallsConfig: defaultCalls(), Stations: []StationConfig{}}
 }
 
 // sipSettings are what [sip] says, in types.
@@ -62,6 +66,8 @@ type sipSettings struct {
 	policy      sipgw.Policy
 	centre      sms.Address
 	dial        smsc.DialPlan
+	media       media.Options
+	calls       calls.Options // numbers, trunks, policy
 }
 
 // on says whether there is a gateway.
@@ -100,6 +106,9 @@ func (c *Config) resolveSIP(s *settings, bad mistake) (err error) {
 		return bad("sip.country", fmt.Errorf("%q is no prefix of a country", q.Country), "write digits such as '49', or nothing")
 	}
 	p.dial.Country = q.Country
+	if err := q.CallsConfig.resolve(p, bad); err != nil {
+		return err
+	}
 	return c.resolveStations(s, bad)
 }
 

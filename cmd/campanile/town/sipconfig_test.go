@@ -18,9 +18,24 @@ func TestSIPMistakes(t *testing.T) {
 		"max_registrations = 0":                   "write 1 to",
 		"message_centre = '12345'":                "in international form",
 		"country = 'DE'":                          "no prefix of a country",
-		station("name = 'bts'"):                   "nobody would be this station",
-		station("from = ['10.9.0.7']"):            "it has no name",
-		station("name = 'x'\nfrom = ['nowhere']"): "write addresses or ranges",
+		"media = '0.0.0.0'":                       "no address to send speech to",
+		"media_ports = '30000'":                   "sip.media_ports",
+		"silence = '1s'":                          "write 5s to 1h",
+		"max_calls = 0":                           "sip.max_calls",
+		"no_answer = '1s'":                        "write 5s to 4m",
+		"national = 'x'":                          "sip.national",
+		"short = [['1']]":                         "sip.short",
+		"emergency_number = 'x'":                  "sip.emergency_number",
+		"emergency_trunk = 'none'":                "there is no trunk",
+		"[[sip.trunks]]\nproxy = 'sip:192.0.2.1'": "is empty or taken",
+		"[[sip.trunks]]\nname = 'p'":              "is no SIP URI",
+		"[[sip.trunks]]\nname = 'p'\nproxy = 'sip:192.0.2.1'\nregister = true":            "needs user and password",
+		"[[sip.trunks]]\nname = 'p'\nproxy = 'sip:192.0.2.1'\nrates = [[49, 1]]":          "is no rate",
+		"[[sip.trunks]]\nname = 'p'\nproxy = 'sip:192.0.2.1'\nnumbers = [['1', 'x']]":     "sip.trunks.numbers",
+		"[[sip.trunks]]\nname = 'p'\nproxy = 'sip:192.0.2.1'\npassword_file = '/no/such'": "sip.trunks.password_file",
+		station("name = 'bts'"):                                          "nobody would be this station",
+		station("from = ['10.9.0.7']"):                                   "it has no name",
+		station("name = 'x'\nfrom = ['nowhere']"):                        "write addresses or ranges",
 		station("name = 'x'\nfrom = ['10.9.0.7']\ncells = ['1007']"):     "is no cell",
 		station("name = 'x'\nfrom = ['10.9.0.7']"):                       "cells: station 1: none",
 		station("name = 'x'\ntls = true\ntower = '12'"):                  "no public key",
@@ -32,7 +47,7 @@ func TestSIPMistakes(t *testing.T) {
 			t.Errorf("%s\n%v, want a line of the file and %q", text, err, want)
 		}
 	}
-	for _, text := range []string{"listen = []", station(good), station("name = 'far'\ntls = true\ncells = ['1-1']\ntower = '" + strings.Repeat("ab", 32) + "'")} {
+	for _, text := range []string{"listen = []", "[[sip.trunks]]\nname = 'p'\nproxy = 'sip:provider.example'\nrates = [['49', 12], ['', 90]]\nnumbers = [['493012', '99970']]\nshow = '493012'", station(good), station("name = 'far'\ntls = true\ncells = ['1-1']\ntower = '" + strings.Repeat("ab", 32) + "'")} {
 		if _, err := loaded(t, "[sip]\n"+text); err != nil {
 			t.Errorf("%s\n%v", text, err)
 		}
