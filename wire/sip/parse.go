@@ -126,7 +126,7 @@ func (p *parser) requestLine(line string) *Error {
 	p.c.s, p.c.i = line, 0
 	method := p.c.run(isToken)
 	last := strings.LastIndexByte(line, ' ')
-	if method == "" || !p.c.at(' ') || !strings.Contains(line, "SIP/") {
+	if method == "" || !p.c.at(' ') || !strings.Contains(line, "SIP/") && !strings.Contains(line, "sip/") {
 		return wrong(p.c.i, "no method, Request-URI and version")
 	}
 	p.m.Method = Method(method)

@@ -36,6 +36,7 @@ func (c *cursor) uri(u *URI) *Error {
 	}
 	scheme := c.run(isToken)
 	if !c.at(':') || !isScheme(scheme) {
+		c.i = 0
 		return c.fail("no URI scheme")
 	}
 	c.i++
