@@ -35,6 +35,8 @@ func roleCommands(g *globals) []*cobra.Command {
 			radioFlag(c)
 		case "gateway":
 			c.AddCommand(gatewayCommands(g)...)
+		case "sip":
+			c.AddCommand(sipCommands(g)...)
 		case "mme":
 			c.AddCommand(mmeCommands(g)...)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -24,8 +25,9 @@ type Gateway struct {
 	reports   reports
 	calls     Calls
 	count     counters
-	locks     [64]sync.Mutex // a subscriber's registrations are entered one after the other
-	tagKey    [16]byte       // To tags are made with it, the same for a request that comes again
+	heard     []atomic.Pointer[heard] // of each station
+	locks     [64]sync.Mutex          // a subscriber's registrations are entered one after the other
+	tagKey    [16]byte                // To tags are made with it, the same for a request that comes again
 }
 
 // New makes a Gateway, with the registrations that Options.Store has.
@@ -35,7 +37,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{o: o, log: o.Logger, table: newTable(o.Policy), questions: newQuestions(o.Policy.MaxChallenges)}
 	rand.Read(g.tagKey[:])
-	g.records = &records{v: o.Store}
+	g.records, g.heard = &records{v: o.Store}, make([]atomic.Pointer[heard], len(o.Stations))
 	if err := g.restore(); err != nil {
 		return nil, err
 	}
@@ -109,7 +111,9 @@ func (g *Gateway) handle(ctx context.Context, s *txn.Server) {
 	m := s.Request
 	g.count.request(m.Method)
 	station := g.StationOf(s.From)
-	if station == nil && (g.calls == nil || !g.calls.Trusts(s.From)) && distrust(m) {
+	if station != nil {
+		g.hear(station, m)
+	} else if (g.calls == nil || !g.calls.Trusts(s.From)) && distrust(m) {
 		g.count.distrusted.Add(1)
 	}
 	switch m.Method {

@@ -2092,6 +2092,50 @@ func (x *DetachPhoneRequest) GetCause() uint32 {
 	return 0
 }
 
+type SIPRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SIPRequest) Reset() {
+	*x = SIPRequest{}
+	mi := &file_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SIPRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SIPRequest) ProtoMessage() {}
+
+func (x *SIPRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SIPRequest.ProtoReflect.Descriptor instead.
+func (*SIPRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SIPRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type PhoneActionReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
@@ -2101,7 +2145,7 @@ type PhoneActionReply struct {
 
 func (x *PhoneActionReply) Reset() {
 	*x = PhoneActionReply{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2157,7 @@ func (x *PhoneActionReply) String() string {
 func (*PhoneActionReply) ProtoMessage() {}
 
 func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2170,7 @@ func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneActionReply.ProtoReflect.Descriptor instead.
 func (*PhoneActionReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PhoneActionReply) GetText() string {
@@ -2145,7 +2189,7 @@ type ManageMMERequest struct {
 
 func (x *ManageMMERequest) Reset() {
 	*x = ManageMMERequest{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2201,7 @@ func (x *ManageMMERequest) String() string {
 func (*ManageMMERequest) ProtoMessage() {}
 
 func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2214,7 @@ func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMERequest.ProtoReflect.Descriptor instead.
 func (*ManageMMERequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ManageMMERequest) GetVerb() string {
@@ -2189,7 +2233,7 @@ type ManageMMEReply struct {
 
 func (x *ManageMMEReply) Reset() {
 	*x = ManageMMEReply{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2245,7 @@ func (x *ManageMMEReply) String() string {
 func (*ManageMMEReply) ProtoMessage() {}
 
 func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2258,7 @@ func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMEReply.ProtoReflect.Descriptor instead.
 func (*ManageMMEReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ManageMMEReply) GetText() string {
@@ -2239,7 +2283,7 @@ type TracePhoneRequest struct {
 
 func (x *TracePhoneRequest) Reset() {
 	*x = TracePhoneRequest{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2295,7 @@ func (x *TracePhoneRequest) String() string {
 func (*TracePhoneRequest) ProtoMessage() {}
 
 func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2308,7 @@ func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
 func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *TracePhoneRequest) GetPhone() string {
@@ -2327,7 +2371,7 @@ type TraceReply struct {
 
 func (x *TraceReply) Reset() {
 	*x = TraceReply{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2383,7 @@ func (x *TraceReply) String() string {
 func (*TraceReply) ProtoMessage() {}
 
 func (x *TraceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2396,7 @@ func (x *TraceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
 func (*TraceReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TraceReply) GetText() string {
@@ -2543,7 +2587,10 @@ const file_admin_proto_rawDesc = "" +
 	"\x12DetachPhoneRequest\x12\x14\n" +
 	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x1a\n" +
 	"\breattach\x18\x02 \x01(\bR\breattach\x12\x14\n" +
-	"\x05cause\x18\x03 \x01(\rR\x05cause\"&\n" +
+	"\x05cause\x18\x03 \x01(\rR\x05cause\"\"\n" +
+	"\n" +
+	"SIPRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"&\n" +
 	"\x10PhoneActionReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"&\n" +
 	"\x10ManageMMERequest\x12\x12\n" +
@@ -2562,7 +2609,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"TraceReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xef\v\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xbb\f\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -2584,7 +2631,8 @@ const file_admin_proto_rawDesc = "" +
 	"\tManageMME\x12$.campanile.admin.v1.ManageMMERequest\x1a\".campanile.admin.v1.ManageMMEReply\x12S\n" +
 	"\vShowGateway\x12\".campanile.admin.v1.GatewayRequest\x1a .campanile.admin.v1.GatewayReply\x12T\n" +
 	"\vOrderBearer\x12\x1f.campanile.admin.v1.BearerOrder\x1a$.campanile.admin.v1.BearerOrderReply\x12W\n" +
-	"\rCaptureBearer\x12\".campanile.admin.v1.CaptureRequest\x1a .campanile.admin.v1.CaptureReply0\x01B\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\rCaptureBearer\x12\".campanile.admin.v1.CaptureRequest\x1a .campanile.admin.v1.CaptureReply0\x01\x12J\n" +
+	"\aListSIP\x12\x1e.campanile.admin.v1.SIPRequest\x1a\x1f.campanile.admin.v1.PhonesReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -2598,7 +2646,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_admin_proto_goTypes = []any{
 	(*GatewayRequest)(nil),         // 0: campanile.admin.v1.GatewayRequest
 	(*GatewayReply)(nil),           // 1: campanile.admin.v1.GatewayReply
@@ -2630,11 +2678,12 @@ var file_admin_proto_goTypes = []any{
 	(*PhonesReply)(nil),            // 27: campanile.admin.v1.PhonesReply
 	(*PhoneRequest)(nil),           // 28: campanile.admin.v1.PhoneRequest
 	(*DetachPhoneRequest)(nil),     // 29: campanile.admin.v1.DetachPhoneRequest
-	(*PhoneActionReply)(nil),       // 30: campanile.admin.v1.PhoneActionReply
-	(*ManageMMERequest)(nil),       // 31: campanile.admin.v1.ManageMMERequest
-	(*ManageMMEReply)(nil),         // 32: campanile.admin.v1.ManageMMEReply
-	(*TracePhoneRequest)(nil),      // 33: campanile.admin.v1.TracePhoneRequest
-	(*TraceReply)(nil),             // 34: campanile.admin.v1.TraceReply
+	(*SIPRequest)(nil),             // 30: campanile.admin.v1.SIPRequest
+	(*PhoneActionReply)(nil),       // 31: campanile.admin.v1.PhoneActionReply
+	(*ManageMMERequest)(nil),       // 32: campanile.admin.v1.ManageMMERequest
+	(*ManageMMEReply)(nil),         // 33: campanile.admin.v1.ManageMMEReply
+	(*TracePhoneRequest)(nil),      // 34: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 35: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
 	7,  // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
@@ -2657,30 +2706,32 @@ var file_admin_proto_depIdxs = []int32{
 	29, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
 	28, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
 	28, // 19: campanile.admin.v1.Admin.RenewPhone:input_type -> campanile.admin.v1.PhoneRequest
-	33, // 20: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	31, // 21: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	34, // 20: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	32, // 21: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
 	0,  // 22: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
 	2,  // 23: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
 	4,  // 24: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
-	9,  // 25: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	12, // 26: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	14, // 27: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	16, // 28: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	20, // 29: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	22, // 30: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	24, // 31: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	27, // 32: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	27, // 33: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	30, // 34: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	30, // 35: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	30, // 36: campanile.admin.v1.Admin.RenewPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	34, // 37: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	32, // 38: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
-	1,  // 39: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
-	3,  // 40: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
-	5,  // 41: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
-	25, // [25:42] is the sub-list for method output_type
-	8,  // [8:25] is the sub-list for method input_type
+	30, // 25: campanile.admin.v1.Admin.ListSIP:input_type -> campanile.admin.v1.SIPRequest
+	9,  // 26: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	12, // 27: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	14, // 28: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	16, // 29: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	20, // 30: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	22, // 31: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	24, // 32: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	27, // 33: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	27, // 34: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	31, // 35: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	31, // 36: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	31, // 37: campanile.admin.v1.Admin.RenewPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	35, // 38: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	33, // 39: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	1,  // 40: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
+	3,  // 41: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
+	5,  // 42: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
+	27, // 43: campanile.admin.v1.Admin.ListSIP:output_type -> campanile.admin.v1.PhonesReply
+	26, // [26:44] is the sub-list for method output_type
+	8,  // [8:26] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -2697,7 +2748,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,7 @@ const (
 	Admin_ShowGateway_FullMethodName     = "/campanile.admin.v1.Admin/ShowGateway"
 	Admin_OrderBearer_FullMethodName     = "/campanile.admin.v1.Admin/OrderBearer"
 	Admin_CaptureBearer_FullMethodName   = "/campanile.admin.v1.Admin/CaptureBearer"
+	Admin_ListSIP_FullMethodName         = "/campanile.admin.v1.Admin/ListSIP"
 )
 
 // AdminClient is the client API for Admin service.
@@ -66,6 +67,8 @@ type AdminClient interface {
 	ShowGateway(ctx context.Context, in *GatewayRequest, opts ...grpc.CallOption) (*GatewayReply, error)
 	OrderBearer(ctx context.Context, in *BearerOrder, opts ...grpc.CallOption) (*BearerOrderReply, error)
 	CaptureBearer(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureReply], error)
+	// ListSIP tells of the SIP gateway: what is registered, calls, counts.
+	ListSIP(ctx context.Context, in *SIPRequest, opts ...grpc.CallOption) (*PhonesReply, error)
 }
 
 type adminClient struct {
@@ -264,6 +267,16 @@ func (c *adminClient) CaptureBearer(ctx context.Context, in *CaptureRequest, opt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_CaptureBearerClient = grpc.ServerStreamingClient[CaptureReply]
 
+func (c *adminClient) ListSIP(ctx context.Context, in *SIPRequest, opts ...grpc.CallOption) (*PhonesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PhonesReply)
+	err := c.cc.Invoke(ctx, Admin_ListSIP_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -289,6 +302,8 @@ type AdminServer interface {
 	ShowGateway(context.Context, *GatewayRequest) (*GatewayReply, error)
 	OrderBearer(context.Context, *BearerOrder) (*BearerOrderReply, error)
 	CaptureBearer(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error
+	// ListSIP tells of the SIP gateway: what is registered, calls, counts.
+	ListSIP(context.Context, *SIPRequest) (*PhonesReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -349,6 +364,9 @@ func (UnimplementedAdminServer) OrderBearer(context.Context, *BearerOrder) (*Bea
 }
 func (UnimplementedAdminServer) CaptureBearer(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error {
 	return status.Error(codes.Unimplemented, "method CaptureBearer not implemented")
+}
+func (UnimplementedAdminServer) ListSIP(context.Context, *SIPRequest) (*PhonesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSIP not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -663,6 +681,24 @@ func _Admin_CaptureBearer_Handler(srv interface{}, stream grpc.ServerStream) err
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_CaptureBearerServer = grpc.ServerStreamingServer[CaptureReply]
 
+func _Admin_ListSIP_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SIPRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListSIP(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListSIP_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListSIP(ctx, req.(*SIPRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -729,6 +765,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "OrderBearer",
 			Handler:    _Admin_OrderBearer_Handler,
+		},
+		{
+			MethodName: "ListSIP",
+			Handler:    _Admin_ListSIP_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -56,7 +56,7 @@ func (t *Town) startConsole(context.Context) error {
 				return "nothing to claim", nil
 			}
 			return fmt.Sprintf("claimed %s in block %d", bell(a), t.chain.Status().Height), nil
-		}, Phones: func(q console.PhoneQuery) (console.PhoneList, error) { return phones{t: t}.list(q, "") }, Phone: phones{t: t}.byID, SetAPNs: t.apnSetter(), Logger: t.role("console")})
+		}, Phones: func(q console.PhoneQuery) (console.PhoneList, error) { return phones{t: t}.list(q, "") }, Phone: phones{t: t}.byID, SetAPNs: t.apnSetter(), SIP: t.consoleSIP(), Logger: t.role("console")})
 	if err != nil {
 		return t.portTaken(err, "console.listen")
 	}
