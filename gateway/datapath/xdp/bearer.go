@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -98,7 +97,7 @@ func (p *Path) publish(s *session, b *bearer, d *datapath.Bearer, resumed bool) 
 			return err
 		}
 	} else {
-		*w = policy{Flags: slowUp | slowDown}
+		atomic.StoreUint32(&w.Flags, slowUp|slowDown)
 	}
 	w.Session = p.place(s)
 	w.Epoch = p.flow.epoch(w.Session)
@@ -182,13 +181,13 @@ func (p *Path) address(s *session, bearer uint32, put bool) error {
 			errs = append(errs, err)
 		}
 	}
-	if s.has4 && p.o.Pool.Contains(netip.AddrFrom4(s.v4)) {
-		first, _ := p.o.pool()
+	first, n := p.o.pool()
+	if i := binary.BigEndian.Uint32(s.v4[:]) - first; s.has4 && i < n {
 		var slot uint32
 		if put {
 			slot = bearer + 1
 		}
-		atomic.StoreUint32(&p.k.pool[binary.BigEndian.Uint32(s.v4[:])-first], slot)
+		atomic.StoreUint32(&p.k.policies[i].Phone, slot)
 	} else if s.has4 {
 		set(gatewayMapUe4s, s.v4)
 	}

@@ -27,7 +27,6 @@ const (
 	gatewayMapHops        = "hops"
 	gatewayMapPendings    = "pendings"
 	gatewayMapPolicies    = "policies"
-	gatewayMapPool        = "pool"
 	gatewayMapRoutes      = "routes"
 	gatewayMapScratch     = "scratch"
 	gatewayMapServices    = "services"
@@ -121,7 +120,6 @@ type gatewayMapSpecs struct {
 	Hops     *ebpf.MapSpec `ebpf:"hops"`
 	Pendings *ebpf.MapSpec `ebpf:"pendings"`
 	Policies *ebpf.MapSpec `ebpf:"policies"`
-	Pool     *ebpf.MapSpec `ebpf:"pool"`
 	Routes   *ebpf.MapSpec `ebpf:"routes"`
 	Scratch  *ebpf.MapSpec `ebpf:"scratch"`
 	Services *ebpf.MapSpec `ebpf:"services"`
@@ -181,7 +179,6 @@ type gatewayMaps struct {
 	Hops     *ebpf.Map `ebpf:"hops"`
 	Pendings *ebpf.Map `ebpf:"pendings"`
 	Policies *ebpf.Map `ebpf:"policies"`
-	Pool     *ebpf.Map `ebpf:"pool"`
 	Routes   *ebpf.Map `ebpf:"routes"`
 	Scratch  *ebpf.Map `ebpf:"scratch"`
 	Services *ebpf.Map `ebpf:"services"`
@@ -204,7 +201,6 @@ func (m *gatewayMaps) Close() error {
 		m.Hops,
 		m.Pendings,
 		m.Policies,
-		m.Pool,
 		m.Routes,
 		m.Scratch,
 		m.Services,

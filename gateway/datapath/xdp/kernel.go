@@ -30,7 +30,6 @@ type kernel struct {
 	counts                     []count // a stretch of slots for each CPU
 	hops                       []hop
 	alarms                     []uint64
-	pool                       []uint32 // slot plus one, by address
 	sessions, bearers, classes []byte
 	slots                      int
 	maps                       [][]byte
@@ -40,13 +39,12 @@ type kernel struct {
 // sizes of the maps.
 type sizes struct {
 	slots, flows, hops int
-	pool               int // addresses; 0: none
 	classes            bool
 }
 
 // pinned are the maps that outlive the process.
 var pinned = []string{gatewayMapPolicies, gatewayMapSessions, gatewayMapBearers, gatewayMapClasses, gatewayMapCounts, gatewayMapAlarms,
-	gatewayMapHops, gatewayMapRoutes, gatewayMapPool, gatewayMapUe4s, gatewayMapUe6s, gatewayMapFilters, gatewayMapFlows, gatewayMapServices,
+	gatewayMapHops, gatewayMapRoutes, gatewayMapUe4s, gatewayMapUe6s, gatewayMapFilters, gatewayMapFlows, gatewayMapServices,
 	gatewayMapDevices, gatewayMapStats, gatewayMapPendings}
 
 // load puts the programs into the kernel. dir is where maps are pinned, empty
@@ -62,7 +60,7 @@ func load(dir string, s sizes, set map[string]any) (*kernel, error) {
 	}
 	for name, n := range map[string]int{gatewayMapPolicies: s.slots, gatewayMapSessions: s.slots, gatewayMapBearers: s.slots, gatewayMapAlarms: s.slots,
 		gatewayMapCounts: s.slots * cpus, gatewayMapUe4s: s.slots, gatewayMapUe6s: s.slots, gatewayMapFilters: s.slots,
-		gatewayMapFlows: s.flows, gatewayMapHops: s.hops, gatewayMapPool: max(s.pool/2, 1)} {
+		gatewayMapFlows: s.flows, gatewayMapHops: s.hops} {
 		spec.Maps[name].MaxEntries = uint32(n)
 	}
 	if s.classes {
@@ -130,7 +128,6 @@ func (k *kernel) share(cpus int, s sizes) (err error) {
 	k.policies = records[policy](get(gatewayMapPolicies, int(unsafe.Sizeof(policy{})), s.slots))
 	k.counts = records[count](get(gatewayMapCounts, int(unsafe.Sizeof(count{})), s.slots*cpus))
 	k.hops = records[hop](get(gatewayMapHops, int(unsafe.Sizeof(hop{})), s.hops))
-	k.pool = records[uint32](get(gatewayMapPool, 8, max(s.pool/2, 1)))[:s.pool]
 	k.alarms = records[uint64](get(gatewayMapAlarms, 8, s.slots))
 	k.sessions = get(gatewayMapSessions, table.SessionSize, s.slots)
 	k.bearers = get(gatewayMapBearers, table.BearerSize, s.slots)
@@ -156,7 +153,7 @@ func (k *kernel) Close() error {
 	for _, m := range k.maps {
 		errs = append(errs, unix.Munmap(m))
 	}
-	k.maps, k.policies, k.counts, k.hops, k.alarms, k.pool = nil, nil, nil, nil, nil, nil
+	k.maps, k.policies, k.counts, k.hops, k.alarms = nil, nil, nil, nil, nil
 	k.coll.Close()
 	k.grace.close()
 	return errors.Join(errs...)

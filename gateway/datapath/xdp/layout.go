@@ -19,7 +19,9 @@ type policy struct {
 	Peer     [16]byte
 	Epoch    uint32
 	TOS      uint8
-	_        [11]byte
+	_        [3]byte
+	Phone    uint32 // who has this address of the pool: slot plus one
+	_        uint32
 }
 
 const (

@@ -36,8 +36,9 @@ type Options struct {
 	// which the kernel routes what is for phones. Its Table and Flows are given here;
 	// its Services, Towers, Neighbours and ReportOctets are held here too.
 	Userspace userspace.Options
-	// Pool is where most phones' IPv4 addresses are: those are found fastest. At most
-	// a /8; the zero Prefix: none.
+	// Pool is where most phones' IPv4 addresses are; the zero Prefix: none. Packets
+	// cost least for those whose bearer's slot is their address's place in it
+	// (datapath.TEIDs.AllocAt).
 	Pool netip.Prefix
 	// Translated says that the kernel translates phones' IPv4 addresses: IPv4 then
 	// goes the slow way.
@@ -73,8 +74,8 @@ func (o *Options) defaults() error {
 	if u.MaxBearers < 1 || u.MaxBearers > 1<<datapath.SlotBits {
 		return fmt.Errorf("xdp: MaxBearers %d: want 1 to %d", u.MaxBearers, 1<<datapath.SlotBits)
 	}
-	if o.Pool.IsValid() && (!o.Pool.Addr().Is4() || o.Pool.Bits() < 8 || o.Pool.Bits() > 31) {
-		return fmt.Errorf("xdp: Pool %v: want an IPv4 prefix of 8 to 31 bits", o.Pool)
+	if o.Pool.IsValid() && (!o.Pool.Addr().Is4() || o.Pool.Bits() == 0) {
+		return fmt.Errorf("xdp: Pool %v: want an IPv4 prefix of 1 to 32 bits", o.Pool)
 	}
 	if u.ReportOctets == 0 {
 		u.ReportOctets = 256 << 10
@@ -82,12 +83,13 @@ func (o *Options) defaults() error {
 	return nil
 }
 
-// pool gives the first address of the pool and their number.
-func (o *Options) pool() (first uint32, n int) {
+// pool gives the first address of the pool, and how many of it have a slot of their
+// number.
+func (o *Options) pool() (first, n uint32) {
 	if !o.Pool.IsValid() {
 		return 0, 0
 	}
-	return binary.BigEndian.Uint32(o.Pool.Masked().Addr().AsSlice()), 1 << (32 - o.Pool.Bits())
+	return binary.BigEndian.Uint32(o.Pool.Masked().Addr().AsSlice()), uint32(min(1<<(32-o.Pool.Bits()), o.Userspace.MaxBearers))
 }
 
 // locals are this side's addresses of GTP-U.

@@ -60,8 +60,7 @@ func (p *Path) build() (err error) {
 	if err != nil {
 		return err
 	}
-	_, pool := p.o.pool()
-	s := sizes{pool: pool, slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0 || u.PortalClass != 0}
+	s := sizes{slots: u.MaxBearers, flows: p.o.MaxFlows, hops: hopTowers + p.o.MaxTowers, classes: len(u.Services) > 0 || u.PortalClass != 0}
 	if p.k, err = load(p.o.Pin, s, set); err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func (o *Options) constants() (map[string]any, error) {
 		gatewayVarNeighbours: flag(o.Userspace.Neighbours), gatewayVarSlow4: flag(o.Translated),
 	}
 	first, n := o.pool()
-	set[gatewayVarPool4], set[gatewayVarPool4s] = first, uint32(n)
+	set[gatewayVarPool4], set[gatewayVarPool4s] = first, n
 	if mtu := cmp.Or(o.Userspace.MTU, o.Userspace.Port.MTU()); mtu > 0 {
 		set[gatewayVarMtu] = uint32(mtu)
 	}

@@ -3,6 +3,8 @@
 package xdp
 
 import (
+	"bytes"
+	"encoding/binary"
 	"slices"
 	"sync/atomic"
 
@@ -22,9 +24,11 @@ func (p *Path) sweep() {
 			ended++
 		}
 	}
-	for i := range p.k.pool {
-		if slot := atomic.LoadUint32(&p.k.pool[i]); slot != 0 && (int(slot) > p.k.slots || atomic.LoadUint32(&p.k.policies[slot-1].TEID) == 0) {
-			atomic.StoreUint32(&p.k.pool[i], 0)
+	first, _ := p.o.pool()
+	for i := range p.k.policies {
+		phone := &p.k.policies[i].Phone
+		if slot := atomic.LoadUint32(phone); slot != 0 && !p.has(slot-1, binary.BigEndian.AppendUint32(nil, first+uint32(i))) {
+			atomic.StoreUint32(phone, 0)
 		}
 	}
 	for _, name := range []string{gatewayMapUe4s, gatewayMapUe6s} {
@@ -33,7 +37,7 @@ func (p *Path) sweep() {
 		var stale [][]byte
 		var slot uint32
 		for it := m.Iterate(); it.Next(&key, &slot); {
-			if int(slot) >= p.k.slots || atomic.LoadUint32(&p.k.policies[slot].TEID) == 0 {
+			if !p.has(slot, key) {
 				stale = append(stale, slices.Clone(key))
 			}
 		}
@@ -44,4 +48,14 @@ func (p *Path) sweep() {
 	if ended > 0 {
 		p.log.Info("xdp: bearers of an earlier process were not resumed", "ended", ended)
 	}
+}
+
+// has says that the bearer at a slot is of the phone with that address, or prefix:
+// the slot may be another's by now, and the pool another.
+func (p *Path) has(slot uint32, address []byte) bool {
+	if int(slot) >= p.k.slots {
+		return false
+	}
+	w := &p.k.policies[slot]
+	return atomic.LoadUint32(&w.TEID) != 0 && (bytes.Equal(w.UE4[:], address) || bytes.Equal(w.UE6[:], address))
 }

@@ -109,10 +109,11 @@ inline_ enum reason charge(struct policy *p, struct bill *b, int down)
 	return OK;
 }
 
-/* fetch has the memory that charging will want come while the policy is read:
- * of three misses that nothing else makes wait for each other, the packet waits
- * for one. A session's record is most often at the slot of its default bearer. */
-inline_ void fetch(u32 slot)
+/* fetch gives a slot's policy, and has the memory that charging will want come
+ * while that is read: of three misses that nothing else makes wait for each other,
+ * the packet waits for one. A session's record is most often at the slot of its
+ * default bearer. */
+inline_ struct policy *fetch(u32 slot)
 {
 	u32 key = this_cpu() * slots + slot;
 	struct session *s = map_lookup(&sessions, &slot);
@@ -121,6 +122,7 @@ inline_ void fetch(u32 slot)
 		(void)read_once(s->used);
 	if (c)
 		(void)read_once(c->up_octets);
+	return map_lookup(&policies, &slot);
 }
 
 /* refund gives back what charge took from the quota. */

@@ -152,8 +152,7 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 	u32 end;
 	if (slot == NO_BEARER) /* GTP comes from towers, not from here */
 		return outer(ctx, &end) ? drop(s, DL_TUNNELLED) : XDP_PASS;
-	fetch(slot);
-	struct policy *p = map_lookup(&policies, &slot);
+	struct policy *p = fetch(slot);
 	if (!p || x.ttl <= 1 || x.octets > mtu || (slow4 && x.family == 4))
 		return pass(s, 1);
 	struct bill b = {.octets = x.octets};

@@ -253,13 +253,11 @@ inline_ u32 choose(struct packet *x, u32 slot)
 inline_ u32 phone4(u32 address)
 {
 	u32 i = be32(address) - pool4;
-	u32 *slot;
 	if (likely(i < pool4s)) {
-		u32 pair = i / 2;
-		slot = map_lookup(&pool, &pair);
-		return slot ? read_once(slot[i & 1]) - 1 : NO_BEARER;
+		struct policy *p = fetch(i); /* his own, with luck */
+		return p ? read_once(p->phone) - 1 : NO_BEARER;
 	}
-	slot = map_lookup(&ue4s, &address);
+	u32 *slot = map_lookup(&ue4s, &address);
 	return slot ? *slot : NO_BEARER;
 }
 

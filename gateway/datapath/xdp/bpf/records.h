@@ -18,7 +18,11 @@ struct policy {
 	u32 peer[4]; /* IPv4 in the first word */
 	u32 epoch;   /* of the session's flows */
 	u8 tos;      /* of the outer header */
-	u8 spare[11];
+	u8 spare[3];
+	/* Not of the bearer: who has the pool's address of this slot's number, the slot
+	 * of his default bearer plus one. It had best be this one. 0: nobody. */
+	u32 phone;
+	u32 spare2;
 };
 _Static_assert(sizeof(struct policy) == 64, "policy");
 
@@ -197,9 +201,8 @@ struct { of_type(MAP_ARRAY); of_key(u32); of_value(u64); of_size(1); of_flags(MM
 struct { of_type(MAP_ARRAY); of_key(u32); of_value(struct count); of_size(1); of_flags(MMAPABLE); } counts SEC(".maps");
 struct { of_type(MAP_ARRAY); of_key(u32); of_value(struct hop); of_size(1); of_flags(MMAPABLE); } hops SEC(".maps");
 struct { of_type(MAP_ARRAY); of_key(u32); of_value(struct routes); of_size(1); } routes SEC(".maps");
-/* The default bearer of a phone's address: its slot. Addresses of the pool have
- * an array, of slots plus one, two in an element; others a hash. */
-struct { of_type(MAP_ARRAY); of_key(u32); of_value(u32[2]); of_size(1); of_flags(MMAPABLE); } pool SEC(".maps");
+/* The slot of the default bearer of a phone's address, where policies do not
+ * have it. */
 struct { of_type(MAP_HASH); of_key(u32); of_value(u32); of_size(1); of_flags(NO_PREALLOC); } ue4s SEC(".maps");
 struct { of_type(MAP_HASH); of_key(u64); of_value(u32); of_size(1); of_flags(NO_PREALLOC); } ue6s SEC(".maps");
 struct { of_type(MAP_HASH); of_key(u32); of_value(struct filters); of_size(1); of_flags(NO_PREALLOC); } filters SEC(".maps");
@@ -217,7 +220,7 @@ volatile const u32 slots = 1;  /* bearers; each CPU's stretch of counts */
 volatile const u32 local4 = 0; /* our end of S1-U */
 volatile const u32 local6[4] = {};
 volatile const u32 pool4 = 0; /* the first address of the pool, the machine's order */
-volatile const u32 pool4s = 0; /* and how many */
+volatile const u32 pool4s = 0; /* and how many of them policies have */
 volatile const u32 netns = 0;        /* its inode: traced redirects of others are not ours */
 volatile const u32 has_services = 0;
 volatile const u32 has_towers = 0;   /* only a bearer's own peer goes the fast way up */

@@ -226,8 +226,7 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	u32 end = gtp + sizeof(*g) + be16(g->length);
 	if (slot >= slots)
 		return pass(s, 0);
-	fetch(slot);
-	struct policy *p = map_lookup(&policies, &slot);
+	struct policy *p = fetch(slot);
 	if (!p || read_once(p->teid) != teid || !teid || p->flags & SLOW_UP)
 		return pass(s, 0);
 	struct packet x = {.at = inside(ctx, gtp, g->flags)};
