@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
@@ -282,11 +283,13 @@ func (g *Gateway) equip(s *session, r createRequest) (cause gtpc.Cause, err erro
 		}
 		s.reached = true
 	}
-	var ok bool
-	if b.teid, ok = g.teids.Alloc(); !ok {
-		return 0, gtpc.Refuse(gtpc.NoResources, 0, "%d sessions are open", len(g.sessions))
+	if !elsewhere.IsValid() {
+		if s.addr, cause, err = g.grant(s, r); err != nil {
+			return 0, err
+		}
 	}
-	if elsewhere.IsValid() {
+	var ok bool
+	if b.teid, ok = g.teids.AllocAt(g.slotOf(s.addr.IPv4)); ok && elsewhere.IsValid() {
 		s.up = &upstream{pgw: gtpc.FTEID{Interface: gtpc.IfS5PGWC, Addr: elsewhere}}
 		if s.up.ctrl, ok = g.ctrl.Alloc(); ok {
 			if b.up, ok = g.teids.Alloc(); !ok {
@@ -294,20 +297,28 @@ func (g *Gateway) equip(s *session, r createRequest) (cause gtpc.Cause, err erro
 			}
 		}
 		if !ok {
-			err = gtpc.Refuse(gtpc.NoResources, 0, "%d sessions are open", len(g.sessions))
+			g.teids.Free(b.teid)
 		}
-	} else {
-		s.addr, cause, err = g.grant(s, r)
 	}
-	if err != nil {
-		g.teids.Free(b.teid)
-		return 0, err
+	if !ok {
+		s.net.release(s.addr)
+		return 0, gtpc.Refuse(gtpc.NoResources, 0, "%d sessions are open", len(g.sessions))
 	}
 	g.lastID++
 	g.charging++
 	s.id, b.number, b.charge = datapath.SessionID(g.lastID), g.lastID, g.charging
 	s.bearers[s.ebi] = b
 	return cause, nil
+}
+
+// slotOf is where a data path that has the first pool finds an address at once: the
+// slot of its place there. Others have none.
+func (g *Gateway) slotOf(a netip.Addr) uint32 {
+	if pools := g.networks[0].IPv4; len(pools) > 0 && pools[0].Contains(a) {
+		first, at := pools[0].Addr().As4(), a.As4()
+		return binary.BigEndian.Uint32(at[:]) - binary.BigEndian.Uint32(first[:])
+	}
+	return ^uint32(0)
 }
 
 // discard gives back what equip has given to a session that is not opened.

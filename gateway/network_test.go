@@ -8,6 +8,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/gateway"
+	"campanile.network/gateway/datapath"
 	"campanile.network/mme/s11"
 	"campanile.network/wire/gtpc"
 )
@@ -102,6 +103,28 @@ func TestFixedAddresses(t *testing.T) {
 		r.must(err)
 		if s.Address != q.Address.IPv4 {
 			t.Errorf("%v", s.Address)
+		}
+	})
+}
+
+// A phone's tunnel has the slot that its address has in the first pool, whatever came and
+// went before: the data path then finds both at once.
+func TestTunnelsSlotIsTheAddresss(t *testing.T) {
+	other := func(o *gateway.Options) {
+		o.Networks = append(o.Networks, gateway.Network{APN: apnOf(t, "other"), IPv4: []netip.Prefix{netip.MustParsePrefix("10.52.0.0/24")}})
+	}
+	inBubble(t, other, func(t *testing.T, r *rig) {
+		q := request(t, phone2, r.ticket(2, 1<<40))
+		q.APN = apnOf(t, "other") // must not have a slot that the first pool's will want
+		_, err := r.mme.Create(t.Context(), q)
+		r.must(err)
+		for n := byte(3); n < 9; n++ {
+			one := r.attach(phone1, n)
+			if at := one.Address.As4(); datapath.Slot(one.SGW.TEID) != uint32(at[2])<<8|uint32(at[3]) {
+				t.Errorf("%v has tunnel %v", one.Address, one.SGW.TEID)
+			}
+			r.attach("00101000000002"+string('0'+rune(n)), 10*n)
+			r.must(r.mme.Delete(t.Context(), one))
 		}
 	})
 }

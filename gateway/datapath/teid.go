@@ -20,8 +20,8 @@ func Slot(t id.TEID) uint32 { return uint32(t) & slotMask }
 
 // TEIDs allocates tunnel endpoint identifiers as slot and generation: a slot
 // is an index, and the generation changes with every use of it, so a late
-// packet or a confused peer finds no stranger's bearer. The slot freed longest
-// ago is used first. It is safe for concurrent use.
+// packet or a confused peer finds no stranger's bearer. It is safe for concurrent
+// use.
 type TEIDs struct {
 	mu     sync.Mutex
 	gen    []uint16
@@ -40,27 +40,40 @@ func NewTEIDs(slots int, first uint8) (*TEIDs, error) {
 	}
 	a := &TEIDs{gen: make([]uint16, slots), free: make([]uint32, slots), queued: make([]bool, slots), live: make([]bool, slots)}
 	for i := range slots {
-		a.gen[i], a.free[i], a.queued[i] = uint16(first)<<4, uint32(i), true
+		a.gen[i], a.free[i], a.queued[i] = uint16(first)<<4, uint32(slots-1-i), true
 	}
 	return a, nil
 }
 
-// Alloc gives a TEID, never 0; ok is false when all slots are in use.
-func (a *TEIDs) Alloc() (t id.TEID, ok bool) {
+// Alloc gives a TEID, never 0; ok is false when all slots are in use. The last slot
+// comes first, then that freed longest ago.
+func (a *TEIDs) Alloc() (t id.TEID, ok bool) { return a.AllocAt(^uint32(0)) }
+
+// AllocAt gives a TEID of a slot that goes well with what it is for, and like Alloc
+// where that is in use or beyond the table.
+func (a *TEIDs) AllocAt(slot uint32) (t id.TEID, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if slot < uint32(len(a.live)) && !a.live[slot] {
+		return a.use(slot), true
+	}
 	for len(a.free) > 0 {
 		s := a.free[0]
 		a.free, a.queued[s] = a.free[1:], false
 		if a.live[s] {
 			continue
 		}
-		a.gen[s] = a.gen[s]%lastGeneration + 1
-		a.live[s] = true
-		a.used++
-		return id.TEID(uint32(a.gen[s])<<SlotBits | s), true
+		return a.use(s), true
 	}
 	return 0, false
+}
+
+// use gives a free slot's next TEID.
+func (a *TEIDs) use(s uint32) id.TEID {
+	a.gen[s] = a.gen[s]%lastGeneration + 1
+	a.live[s] = true
+	a.used++
+	return id.TEID(uint32(a.gen[s])<<SlotBits | s)
 }
 
 // Free gives a TEID back; one that is not in use is ignored.

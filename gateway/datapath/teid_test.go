@@ -96,3 +96,36 @@ func TestTEIDsOfAnEarlierRunAreTaken(t *testing.T) {
 		t.Error("a fourth")
 	}
 }
+
+func TestTEIDsOfAWantedSlot(t *testing.T) {
+	a, _ := NewTEIDs(4, 2)
+	first, ok := a.AllocAt(1)
+	if !ok || Slot(first) != 1 {
+		t.Fatalf("%v, %v", first, ok)
+	}
+	for _, beyond := range []uint32{1, 4, 1 << SlotBits, ^uint32(0)} {
+		v, ok := a.AllocAt(beyond)
+		if want := beyond != ^uint32(0); ok != want || ok && Slot(v) == 1 {
+			t.Errorf("slot %d: %v, %v", beyond, v, ok)
+		}
+	}
+	a.Free(first)
+	again, ok := a.AllocAt(1)
+	if !ok || Slot(again) != 1 || again == first {
+		t.Errorf("%v, %v after %v", again, ok, first)
+	}
+	if v, ok := a.Alloc(); ok {
+		t.Errorf("%v of four slots in use", v)
+	}
+}
+
+func TestTEIDsOfNoWishKeepOutOfTheWay(t *testing.T) {
+	a, _ := NewTEIDs(16, 0)
+	for i := range uint32(8) {
+		v, _ := a.AllocAt(i)
+		w, _ := a.Alloc()
+		if Slot(v) != i || Slot(w) != 15-i {
+			t.Errorf("slots %d and %d, want %d and %d", Slot(v), Slot(w), i, 15-i)
+		}
+	}
+}

@@ -127,13 +127,13 @@ inline_ int wrap6(struct xdp_md *ctx, struct policy *p, struct way *w, u32 octet
 }
 
 /* whose gives the slot of the bearer of the phone a packet is for. */
-inline_ u32 whose(struct xdp_md *ctx, struct packet *x)
+inline_ u32 whose(struct xdp_md *ctx, struct eth *e)
 {
-	if (x->family == 4) {
-		struct ip4 *h = at(ctx, x->at, sizeof(*h));
+	if (e->type == be16(TYPE_IP4)) {
+		struct ip4 *h = at(ctx, sizeof(*e), sizeof(*h));
 		return h ? phone4(h->dst) : NO_BEARER;
 	}
-	struct ip6 *h = at(ctx, x->at, sizeof(*h));
+	struct ip6 *h = at(ctx, sizeof(*e), sizeof(*h));
 	return h ? phone6(h->dst[0] | (u64)h->dst[1] << 32) : NO_BEARER;
 }
 
@@ -143,13 +143,12 @@ static __attribute__((noinline)) int downlink(struct xdp_md *ctx)
 	struct stats *s = my_stats();
 	struct routes *r = map_lookup(&routes, &zero);
 	struct eth *e = at(ctx, 0, sizeof(*e));
-	if (!s || !r || !e || (e->type != be16(TYPE_IP4) && e->type != be16(TYPE_IP6)) || !ours(r, e))
+	if (!s || !r || !e || (e->type != be16(TYPE_IP4) && e->type != be16(TYPE_IP6)))
 		return XDP_PASS;
 	struct packet x = {.at = sizeof(*e)};
-	if (!read(ctx, &x, 1) || (e->type == be16(TYPE_IP4)) != (x.family == 4))
+	u32 end, slot = whose(ctx, e); /* first: it takes longest */
+	if (!ours(r, e) || !read(ctx, &x, 1) || (e->type == be16(TYPE_IP4)) != (x.family == 4))
 		return XDP_PASS; /* the kernel drops it */
-	u32 slot = whose(ctx, &x);
-	u32 end;
 	if (slot == NO_BEARER) /* GTP comes from towers, not from here */
 		return outer(ctx, &end) ? drop(s, DL_TUNNELLED) : XDP_PASS;
 	struct policy *p = fetch(slot);

@@ -218,16 +218,16 @@ static __attribute__((noinline)) int uplink(struct xdp_md *ctx)
 	u32 last, gtp = outer(ctx, &last);
 	if (!gtp || !s || !r)
 		return NOT_MINE;
-	struct eth *e = at(ctx, 0, sizeof(*e));
 	struct gtp *g = at(ctx, gtp, sizeof(*g));
-	if (!e || !ours(r, e) || !g || (g->flags & 0xf0) != 0x30 || g->type != G_PDU)
-		return pass(s, 0); /* echo, error indication, end marker */
-	u32 teid = be32(g->teid), slot = teid & 0xfffff;
-	u32 end = gtp + sizeof(*g) + be16(g->length);
-	if (slot >= slots)
+	if (!g)
 		return pass(s, 0);
-	struct policy *p = fetch(slot);
-	if (!p || read_once(p->teid) != teid || !teid || p->flags & SLOW_UP)
+	u32 teid = be32(g->teid), slot = teid & 0xfffff;
+	struct policy *p = fetch(slot); /* first: it takes longest */
+	struct eth *e = at(ctx, 0, sizeof(*e));
+	if (!p || !e || !ours(r, e) || (g->flags & 0xf0) != 0x30 || g->type != G_PDU)
+		return pass(s, 0); /* echo, error indication, end marker */
+	u32 end = gtp + sizeof(*g) + be16(g->length);
+	if (read_once(p->teid) != teid || !teid || p->flags & SLOW_UP)
 		return pass(s, 0);
 	struct packet x = {.at = inside(ctx, gtp, g->flags)};
 	if (!x.at || end < x.at || end > last || (has_towers && !from_peer(ctx, p)))
