@@ -87,11 +87,8 @@ func fullPackets(t *testing.T, path string, more ...string) {
 // pins.
 func (w *world) packetPrograms() (pins string) {
 	w.t.Helper()
-	if _, err := exec.LookPath("ethtool"); err != nil {
-		w.t.Skip("ethtool is not installed: veth leaves checksums to be finished by devices that are none")
-	}
-	w.ip("netns exec @net ethtool -K ic tx off")
-	w.ip("netns exec @tower ethtool -K tc tx off")
+	w.offloads("net", "ic")
+	w.offloads("tower", "tc")
 	pins = filepath.Join(w.dir, "bpf")
 	if err := os.Mkdir(pins, 0o700); err != nil {
 		w.t.Fatal(err)
