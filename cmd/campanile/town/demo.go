@@ -90,6 +90,7 @@ func demoConfig(home string) Config {
 	c.MME.Address, c.Gateway.Address, c.Gateway.DataPath = net+"20", net+"30", "netstack"
 	c.HSS.Listen, c.Billing.Listen = net+"1:7100", net+"1:7101"
 	c.Peers = PeersConfig{HSS: c.HSS.Listen, Billing: c.Billing.Listen}
+	c.SIP.Listen = []string{net + "40:5060"}
 	c.Console.Listen, c.Metrics.Listen, c.Chain.GRPC = "", "", ""
 	c.Chain.BlockInterval = config.Duration(300 * time.Millisecond)
 	c.Billing.VoucherEvery, c.Billing.PostEvery = config.Duration(time.Second), config.Duration(time.Minute)
