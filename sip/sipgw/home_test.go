@@ -91,8 +91,7 @@ func (r *fakeHome) Challenge(_ context.Context, q home.ChallengeRequest) (c home
 	}
 	r.drawn++
 	s.seq++
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, r.drawn))
-	rand := aka.RAND(sum[:16])
+	rand := randOfDraw(r.drawn)
 	sqn, err := aka.MakeSQN(s.seq, 0)
 	if err != nil {
 		return c, err
@@ -168,4 +167,19 @@ func (c *clock) move(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
+}
+
+// randOfDraw is the n-th RAND of a home.
+func randOfDraw(n uint64) aka.RAND {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, n))
+	return aka.RAND(sum[:16])
+}
+
+func mustIMSI(t testing.TB, digits string) id.IMSI {
+	t.Helper()
+	i, err := id.ParseIMSI(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
 }
