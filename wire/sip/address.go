@@ -109,13 +109,17 @@ func (c *cursor) address(a *Address) (err *Error) {
 			return c.fail("no < behind the display name")
 		}
 	}
+	if c.at('<') {
+		c.i++
+		if err = c.bracketed(&a.URI); err == nil {
+			a.Params, err = c.params()
+		}
+		return err
+	}
 	// A name without quotes should be tokens, and is whatever leaves no doubt where it ends.
 	if end := c.i + strings.IndexByte(c.s[c.i:], '<'); end >= c.i && !strings.ContainsAny(c.s[c.i:end], `,;"`) {
-		if end > c.i {
-			a.Name = strings.TrimRight(c.s[c.i:end], " \t")
-			if control(a.Name) >= 0 {
-				return c.fail("a control character in the display name")
-			}
+		if a.Name = strings.TrimRight(c.s[c.i:end], " \t"); control(a.Name) >= 0 {
+			return c.fail("a control character in the display name")
 		}
 		c.i = end + 1
 		err = c.bracketed(&a.URI)
@@ -128,26 +132,27 @@ func (c *cursor) address(a *Address) (err *Error) {
 	return err
 }
 
-// bracketed reads a URI up to its >.
+// bracketed takes a URI and the > behind it.
 func (c *cursor) bracketed(u *URI) *Error {
-	end := strings.IndexByte(c.s[c.i:], '>')
-	if end < 0 {
+	if err := c.uri(u); err != nil {
+		return err
+	}
+	if !c.at('>') {
 		return c.fail("no > behind the URI")
 	}
-	err := c.part(u, c.i+end)
 	c.i++
-	return err
+	return nil
 }
 
-// bare reads a URI without brackets: what follows a ';' are parameters of the
+// bare takes a URI without brackets: what follows a ';' are parameters of the
 // header field, and there is no ',' or '?' in it (RFC 3261 §20).
 func (c *cursor) bare(u *URI) *Error {
 	end := c.i
-	for end < len(c.s) && !strings.ContainsRune(";, \t", rune(c.s[end])) {
+	for end < len(c.s) && !strings.ContainsRune(";, \t?", rune(c.s[end])) {
 		end++
 	}
-	if q := strings.IndexByte(c.s[c.i:end], '?'); q >= 0 {
-		c.i += q
+	if end < len(c.s) && c.s[end] == '?' {
+		c.i = end
 		return c.fail("a URI with a ? needs < and >")
 	}
 	return c.part(u, end)
@@ -156,14 +161,11 @@ func (c *cursor) bare(u *URI) *Error {
 // part reads what lies before end as a URI.
 func (c *cursor) part(u *URI, end int) (err *Error) {
 	whole := c.s
-	c.s = c.s[c.i:end]
-	start := c.i
-	c.i = 0
-	err = c.uri(u)
-	if err != nil {
-		err.Offset += start
+	c.s = whole[:end]
+	if err = c.uri(u); err == nil && c.more() {
+		err = c.fail("a character that no URI has here")
 	}
-	c.s, c.i = whole, end
+	c.s = whole
 	return err
 }
 

@@ -1,6 +1,6 @@
 package sip
 
-import "encoding/binary"
+import "math/bits"
 
 // Classes of octets, as RFC 3261 §25.1 has them in its grammar.
 const (
@@ -67,15 +67,20 @@ func token(s string) bool { return s != "" && all(s, isToken) }
 
 // control is the place of the first control character other than a tab, or -1.
 func control(s string) int {
-	const low, high = 0x0101010101010101, 0x8080808080808080
+	const ones, high = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		// The high bit of an octet is set where the octet is below 0x20 or is 0x7f
-		// (or where a borrow came from such a one before): look closer.
-		v := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
-		del := v ^ 0x7f*low
-		if ((v-0x20*low)&^v|(del-low)&^del)&high != 0 {
-			break
+		w := s[i : i+8]
+		v := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 | uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
+		// The high bit of an octet is set where it is below 0x20 or is 0x7f. A borrow
+		// may set more of them behind the first, but not before it.
+		del := v ^ 0x7f*ones
+		if m := ((v-0x20*ones)&^v | (del-ones)&^del) & high; m != 0 {
+			i += bits.TrailingZeros64(m) / 8
+			if s[i] != '\t' {
+				return i
+			}
+			i -= 7 // behind the tab
 		}
 	}
 	for ; i < len(s); i++ {

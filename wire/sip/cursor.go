@@ -31,8 +31,7 @@ func (c *cursor) skip() {
 
 // take passes b and white space on both sides of it.
 func (c *cursor) take(b byte) bool {
-	c.skip()
-	if !c.at(b) {
+	if c.skip(); !c.at(b) {
 		return false
 	}
 	c.i++
@@ -42,11 +41,11 @@ func (c *cursor) take(b byte) bool {
 
 // run takes octets of a class.
 func (c *cursor) run(bits uint16) string {
-	i := c.i
-	for i < len(c.s) && class[c.s[i]]&bits != 0 {
+	s, i := c.s, c.i
+	for i < len(s) && class[s[i]]&bits != 0 {
 		i++
 	}
-	s := c.s[c.i:i]
+	s = s[c.i:i]
 	c.i = i
 	return s
 }
@@ -95,6 +94,9 @@ func unquote(s string, escapes int) string {
 // params takes the parameters behind a value: *( SEMI generic-param ), or those
 // before an error.
 func (c *cursor) params() (Params, *Error) {
+	if !c.more() {
+		return nil, nil
+	}
 	first := len(c.pool)
 	for c.take(';') {
 		p := Param{Name: c.run(isToken)}

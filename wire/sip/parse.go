@@ -107,8 +107,8 @@ func (p *parser) failed(err *Error) {
 
 // startLine reads the request line or status line. It reports whether there is one.
 func (p *parser) startLine() (next int, ok bool) {
-	end := strings.Index(p.text, "\r\n")
-	if end < 0 {
+	end := strings.IndexByte(p.text, '\r')
+	if end < 0 || !strings.HasPrefix(p.text[end:], "\r\n") {
 		p.err = wrong(0, "no line of SIP").in("message", 0)
 		p.err.Fatal = true
 		return 0, false
@@ -126,27 +126,27 @@ func (p *parser) requestLine(line string) *Error {
 	p.c.s, p.c.i = line, 0
 	method := p.c.run(isToken)
 	last := strings.LastIndexByte(line, ' ')
-	if method == "" || !p.c.at(' ') || !strings.Contains(line, "SIP/") && !strings.Contains(line, "sip/") {
+	version := line[last+1:]
+	if method == "" || !p.c.at(' ') || version != "SIP/2.0" && !strings.Contains(line, "SIP/") && !strings.Contains(line, "sip/") {
 		return wrong(p.c.i, "no method, Request-URI and version")
 	}
 	p.m.Method = Method(method)
-	start := p.c.i + 1
-	if version := line[last+1:]; !strings.EqualFold(version, "SIP/2.0") {
+	p.c.i++
+	if version != "SIP/2.0" && !strings.EqualFold(version, "SIP/2.0") {
 		err := wrong(last+1, "no version behind the Request-URI")
 		if len(version) > 4 && strings.EqualFold(version[:4], "SIP/") && strings.Trim(version[4:], "0123456789.") == "" {
 			err.What, err.Status = "version is not SIP/2.0", 505
 		}
 		return err
 	}
-	if last <= start {
-		return wrong(start, "no Request-URI")
+	if last <= p.c.i {
+		return p.c.fail("no Request-URI")
 	}
-	p.c.i = start
 	if err := p.c.part(&p.m.URI, last); err != nil {
 		return err
 	}
 	if p.m.URI.Headers != nil {
-		return wrong(start, "header fields in the Request-URI")
+		return wrong(len(method)+1, "header fields in the Request-URI")
 	}
 	return nil
 }
@@ -178,29 +178,32 @@ func (p *parser) header(pos int) int {
 			p.failed(wrong(pos, "no empty line ends the header").in("message", 0))
 			return pos
 		}
-		end := p.lineEnd(pos)
-		p.field(pos, end)
+		end, clean := p.lineEnd(pos)
+		p.field(pos, end, clean)
 		pos = min(end+2, len(p.text))
 	}
 	p.failed(wrong(pos, "more than %d header fields", maxLines).in("message", 0))
 	return len(p.text)
 }
 
-// lineEnd is where a header field ends, without its CRLF. It makes one line of
-// a folded one, white space for line ends.
-func (p *parser) lineEnd(pos int) int {
-	end := pos
+// lineEnd is where a header field ends, without its CRLF, and whether it has no
+// control character. It makes one line of a folded one, white space for line ends.
+func (p *parser) lineEnd(pos int) (end int, clean bool) {
+	end, clean = pos, true
 	for {
-		n := strings.IndexByte(p.text[end:], '\r')
-		if n < 0 || end+n+1 >= len(p.text) {
-			return len(p.text)
+		n := control(p.text[end:])
+		if n < 0 {
+			return len(p.text), clean
 		}
-		if end += n; p.text[end+1] != '\n' {
+		end += n
+		rest := p.text[end:]
+		if len(rest) < 2 || rest[0] != '\r' || rest[1] != '\n' {
 			end++
+			clean = false
 			continue
 		}
-		if end+2 == len(p.text) || p.text[end+2] != ' ' && p.text[end+2] != '\t' {
-			return end
+		if len(rest) == 2 || rest[2] != ' ' && rest[2] != '\t' {
+			return end, clean
 		}
 		p.unfold()
 	}
@@ -217,7 +220,7 @@ func (p *parser) unfold() {
 }
 
 // field reads one header field.
-func (p *parser) field(pos, end int) {
+func (p *parser) field(pos, end int, clean bool) {
 	p.c.s, p.c.i = p.text[pos:end], 0
 	name := p.c.run(isToken)
 	if name == "" || !p.c.take(':') {
@@ -231,8 +234,8 @@ func (p *parser) field(pos, end int) {
 	}
 	f, long := known(name)
 	if f == other {
-		if i := control(value); i >= 0 {
-			p.failed(wrong(i, "a control character").in(long, start))
+		if !clean {
+			p.failed(wrong(control(value), "a control character").in(long, start))
 			return
 		}
 		if p.m.Header == nil {

@@ -22,21 +22,27 @@ type URI struct {
 func ParseURI(s string) (URI, error) {
 	c := cursor{s: s}
 	var u URI
-	if err := c.uri(&u); err != nil {
+	err := c.uri(&u)
+	if err == nil && c.more() {
+		err = c.fail("a character that no URI has here")
+	}
+	if err != nil {
 		return URI{}, err.in("URI", 0)
 	}
 	return u, nil
 }
 
-// uri reads all of c as a URI.
+// uri takes a URI, as far as there are characters of one.
 func (c *cursor) uri(u *URI) *Error {
-	if strings.HasPrefix(c.s, "sip:") {
-		u.Scheme, c.i = "sip", 4
+	if strings.HasPrefix(c.s[c.i:], "sip:") {
+		u.Scheme = "sip"
+		c.i += 4
 		return c.sip(u)
 	}
+	start := c.i
 	scheme := c.run(isToken)
 	if !c.at(':') || !isScheme(scheme) {
-		c.i = 0
+		c.i = start
 		return c.fail("no URI scheme")
 	}
 	c.i++
@@ -46,8 +52,8 @@ func (c *cursor) uri(u *URI) *Error {
 	case "tel":
 		return c.tel(u)
 	}
-	if u.Opaque = c.run(isOpaque); c.more() || u.Opaque == "" {
-		return c.fail("a character that no URI has")
+	if u.Opaque = c.run(isOpaque); u.Opaque == "" {
+		return c.fail("nothing behind the scheme")
 	}
 	return nil
 }
@@ -61,36 +67,45 @@ func isScheme(s string) bool {
 
 // sip reads what follows the scheme of a sip URI (RFC 3261 §19.1.1).
 func (c *cursor) sip(u *URI) (err *Error) {
-	if at := strings.IndexByte(c.s[c.i:], '@'); at >= 0 {
-		if u.User, err = c.escaped(isUser); err != nil {
+	start := c.i
+	u.User = c.run(isUser)
+	if !c.at('@') {
+		c.i = start
+		if err = c.userinfo(u); err != nil {
 			return err
 		}
-		if u.User == "" {
-			return c.fail("no user before the @")
-		}
-		if c.at(':') {
-			c.i++
-			if u.Password, err = c.escaped(isPass); err != nil {
-				return err
-			}
-		}
-		if !c.at('@') {
-			return c.fail("a character that no user part has")
-		}
-		c.i++
+	} else if c.i++; u.User == "" {
+		return c.fail("no user before the @")
 	}
 	if u.Host, u.Port, err = c.hostPort(false); err != nil {
 		return err
 	}
-	if u.Params, err = c.uriParams(); err != nil {
+	if u.Params, err = c.uriParams(); err == nil {
+		u.Headers, err = c.uriHeaders()
+	}
+	return err
+}
+
+// userinfo takes user, password and @, or nothing.
+func (c *cursor) userinfo(u *URI) (err *Error) {
+	u.User = ""
+	end := strings.IndexAny(c.s[c.i:], "@>")
+	if end < 0 || c.s[c.i+end] == '>' {
+		return nil
+	}
+	if u.User, err = c.escaped(isUser); err != nil {
 		return err
 	}
-	if u.Headers, err = c.uriHeaders(); err != nil {
-		return err
+	if c.at(':') {
+		c.i++
+		if u.Password, err = c.escaped(isPass); err != nil {
+			return err
+		}
 	}
-	if c.more() {
-		return c.fail("a character that no URI has here")
+	if !c.at('@') || u.User == "" {
+		return c.fail("a character that no user part has")
 	}
+	c.i++
 	return nil
 }
 
@@ -102,13 +117,8 @@ func (c *cursor) tel(u *URI) (err *Error) {
 	if u.User == "" {
 		return c.fail("no number")
 	}
-	if u.Params, err = c.uriParams(); err != nil {
-		return err
-	}
-	if c.more() {
-		return c.fail("a character that no telephone number has")
-	}
-	return nil
+	u.Params, err = c.uriParams()
+	return err
 }
 
 // escaped takes octets of a class and %HH, which it undoes.
