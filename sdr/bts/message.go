@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,14 +19,16 @@ const (
 	textType = "text/plain"
 )
 
-// taken is a message from the gateway that a phone has been asked to store, by
-// what OpenBTS tells messages apart with; done is closed when it is answered.
+// taken is a message from the gateway that a phone is asked to store or has
+// stored, by what OpenBTS tells messages apart with; done is closed when it is
+// answered.
 type taken struct {
 	callID, tag string
 	seq         uint32
 	until       time.Time
 	done        chan struct{}
 	status      int
+	rpdu        []byte // YateBTS: what the phone said
 }
 
 const (
@@ -45,16 +48,23 @@ func (c *Cell) message(ctx context.Context, s *txn.Server) {
 	t, again := c.take(m)
 	if again {
 		c.count(func(s *Stats) { s.Repeated++ })
-		select {
-		case <-t.done:
-			s.Reply(t.status, "")
-		case <-ctx.Done():
+	} else {
+		var stored bool
+		if t.status, t.rpdu, stored = c.deliver(p, m); !stored {
+			c.forget(t)
 		}
+		close(t.done)
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
 		return
 	}
-	t.status = c.deliver(p, m)
-	close(t.done)
-	s.Reply(t.status, "")
+	r := m.Response(t.status, "")
+	if len(t.rpdu) > 0 {
+		r.ContentType, r.Body = rpduType, t.rpdu
+	}
+	s.Respond(r)
 }
 
 // take enters a message among those taken; again is true when it is there.
@@ -75,37 +85,56 @@ func (c *Cell) take(m *sip.Message) (t *taken, again bool) {
 	return t, false
 }
 
-// deliver gives a message to a phone and says the status of its answer.
-func (c *Cell) deliver(p *Phone, m *sip.Message) int {
-	var data *sms.RPData
+// forget lets a message that was not stored come again.
+func (c *Cell) forget(t *taken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.taken = slices.DeleteFunc(c.taken, func(o *taken) bool { return o == t })
+}
+
+// deliver gives a message to a phone and says the status of its answer. OpenBTS
+// makes 400 of whatever the phone refuses for; YateBTS says what the phone said.
+func (c *Cell) deliver(p *Phone, m *sip.Message) (status int, rpdu []byte, stored bool) {
+	data, status := c.read(m)
+	if data == nil {
+		return status, nil, false
+	}
+	answer := p.store(c, data)
+	_, stored = answer.(*sms.RPAck)
+	if c.o.Dialect == YateBTS {
+		if b, err := sms.Append(nil, answer); err == nil {
+			return 200, b, stored
+		}
+	}
+	if !stored {
+		return 400, nil, false
+	}
+	return 200, nil, true
+}
+
+// read takes the RP-DATA out of a message, or says the status that refuses it.
+func (c *Cell) read(m *sip.Message) (*sms.RPData, int) {
 	switch m.MediaType() {
 	case rpduType:
 		b := m.Body
 		if c.o.Dialect != YateBTS {
 			var err error
 			if b, err = hex.DecodeString(string(m.Body)); err != nil {
-				return 400
+				return nil, 400
 			}
 		}
 		rp, err := sms.ParseRP(sms.Downlink, b)
-		d, ok := rp.(*sms.RPData)
-		if err != nil || !ok {
-			return 400
+		if d, ok := rp.(*sms.RPData); err == nil && ok {
+			return d, 0
 		}
-		data = d
+		return nil, 400
 	case textType: // the cell makes the rest of a message itself
-		d, err := fromText(m)
-		if err != nil {
-			return 400
+		if d, err := fromText(m); err == nil {
+			return d, 0
 		}
-		data = d
-	default:
-		return 415
+		return nil, 400
 	}
-	if _, ok := p.store(c, data).(*sms.RPAck); !ok {
-		return 400
-	}
-	return 200
+	return nil, 415
 }
 
 // fromText makes the RP-DATA of a text, as OpenBTS does.

@@ -129,8 +129,8 @@ func (d *directory) Assign(_ context.Context, imsi id.IMSI, n id.MSISDN) error {
 // The directory answers the operator's own roles and nobody else.
 func TestDirectory(t *testing.T) {
 	own, stranger := proof.NewSigningKey(), proof.NewSigningKey()
-	imsi, other := ask(t).IMSI, id.IMSI{}
-	other, _ = id.ParseIMSI("001010000000001")
+	imsi := ask(t).IMSI
+	other, _ := id.ParseIMSI("001010000000001")
 	d := &directory{imsi: imsi}
 	st, err := peertls.Server(own.Ed25519(), func([32]byte) error { return nil })
 	if err != nil {
