@@ -2,6 +2,11 @@ package txn
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"net/netip"
 	"strings"
 	"testing"
@@ -197,3 +202,15 @@ Contact: <sip:alice@192.0.2.2:5062>
 }
 
 func (f *far) addr() netip.AddrPort { return addrPort(f.conn.LocalAddr()) }
+
+// selfSigned is a TLS server's configuration with a certificate made on the spot.
+func selfSigned(t *testing.T) *tls.Config {
+	t.Helper()
+	_, key, _ := ed25519.GenerateKey(nil)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
