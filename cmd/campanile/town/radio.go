@@ -49,7 +49,7 @@ func (t *Town) phone(i int) (*sim.Phone, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := sim.NewPhone(sim.PhoneOptions{SIM: t.cards[i], ENB: t.enb, IMEISV: imeisv, IP: true, PDN: t.phonesPDN(), Log: t.role("phone")})
+	p, err := sim.NewPhone(sim.PhoneOptions{SIM: t.cards[i], ENB: t.enb, IMEISV: imeisv, IP: true, PDN: t.phonesPDN(), SMS: t.centre != nil, Log: t.role("phone")})
 	if err == nil {
 		t.phones = append(t.phones, p)
 	}

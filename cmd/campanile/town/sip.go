@@ -17,6 +17,7 @@ import (
 	"campanile.network/mme"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
+	"campanile.network/sip/selfcare"
 	"campanile.network/sip/sipgw"
 	"campanile.network/sip/smsc"
 	"campanile.network/sip/tally"
@@ -28,6 +29,7 @@ import (
 // sipEnd is the SIP gateway and the message centre, where there are any.
 type sipEnd struct {
 	centre *smsc.Centre
+	desk   *selfcare.Desk
 	sip    *sipgw.Gateway
 	tally  *tally.Tally
 	ways   messageWays
@@ -76,7 +78,10 @@ func (t *Town) startCentre(context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := smsc.New(smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory},
+	if t.desk, err = t.openDesk(); err != nil {
+		return err
+	}
+	c, err := smsc.New(smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory}, Codes: t.desk,
 		Paths:  []smsc.NamedPath{{Name: "LTE", Path: lteWay{&t.ways}}, {Name: "SIP", Path: sipWay{&t.ways}}},
 		Logger: t.role("smsc")})
 	if err != nil {
@@ -124,7 +129,7 @@ func (t *Town) startSIP(context.Context) error {
 	t.serve("speech", func(ctx context.Context) error { return speech.Serve(ctx) })
 	q.calls.Media, q.calls.Record, q.calls.Logger = calls.Relay(speech), t.pastCalls.add, t.role("sip")
 	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: t.home, Directory: t.directory, PLMN: t.set.plmn, Serving: t.operatorKey, Realm: q.realm,
-		Stations: q.stations, Policy: q.policy, Messages: t.centre, Tally: cellTally{t.tally}, Calls: t.openCalls(q.calls), Store: kept, Logger: t.role("sip")})
+		Stations: q.stations, Policy: q.policy, Messages: t.centre, USSD: t.desk, Tally: cellTally{t.tally}, Calls: t.openCalls(q.calls), Store: kept, Logger: t.role("sip")})
 	if err != nil {
 		return err
 	}
@@ -292,8 +297,5 @@ func (t *Town) saySIP(say func(name, format string, args ...any)) {
 			say("calls", "%d now; %d begun, %d answered, %v spoken", c.Calls, c.Begun, c.Answered, c.Voice.Round(time.Second))
 		}
 	}
-	if c := t.centre; c != nil {
-		s := c.Stats()
-		say("messages", "%d wait", s.Waiting)
-	}
+	t.sayMessages(say)
 }

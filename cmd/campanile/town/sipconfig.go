@@ -16,6 +16,7 @@ import (
 	"campanile.network/internal/config"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
+	"campanile.network/sip/selfcare"
 	"campanile.network/sip/sipgw"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/proof"
@@ -37,6 +38,10 @@ type SIPConfig struct {
 	Centre  string `toml:"message_centre" comment:"Number of the message centre, in international form, as phones have it or will see it."`
 	Country string `toml:"country" comment:"Prefix of your country, such as \"49\": what is dialled without + is completed with it; empty: numbers are taken as they are."`
 
+	Numbers  string `toml:"numbers" comment:"First digits, in international form without a plus, of the numbers of your network. Subscribers who have none give themselves one by a text to 101, if number_digits says ..."`
+	Digits   int    `toml:"number_digits" comment:"... how many digits follow; 0: you give all numbers."`
+	Language string `toml:"language" comment:"In which the network answers texts and USSD to 100 (help), 101 (number), 102 (balance) and 411 (status): \"en\" or \"de\"."`
+
 	CallsConfig
 
 	Stations []StationConfig `toml:"stations" comment:"GSM base stations (OpenBTS, YateBTS) that are trusted with what they say of their phones, each in a section [[sip.stations]] with name, from (addresses or ranges; put it into a network of your own or a WireGuard tunnel, an address alone proves nothing elsewhere), tls = true for one that shows its tower's key, tower (public key; empty: keys/tower of this home) and cells, ['LAC-CI', ...] in hexadecimal digits as '03ef-000a', the usual one first."`
@@ -53,7 +58,7 @@ type StationConfig struct {
 
 func defaultSIP() SIPConfig {
 	return SIPConfig{Listen: []string{"127.0.0.40:5060"}, TLS: []string{}, Expires: config.Duration(time.Hour), MaxExpires: config.Duration(2 * time.Hour), MaxPhones: 100_000,
-		Centre: "+999700000", CallsConfig: defaultCalls(), Stations: []StationConfig{}}
+		Centre: "+999700000", Language: "en", CallsConfig: defaultCalls(), Stations: []StationConfig{}}
 }
 
 // sipSettings are what [sip] says, in types.
@@ -68,6 +73,8 @@ type sipSettings struct {
 	dial        smsc.DialPlan
 	media       media.Options
 	calls       calls.Options // numbers, trunks, policy
+	numbers     selfcare.Range
+	language    string
 }
 
 // on says whether there is a gateway.
@@ -107,6 +114,9 @@ func (c *Config) resolveSIP(s *settings, bad mistake) (err error) {
 	}
 	p.dial.Country = q.Country
 	if err := q.CallsConfig.resolve(p, bad); err != nil {
+		return err
+	}
+	if err := q.resolveNumbers(p, bad); err != nil {
 		return err
 	}
 	return c.resolveStations(s, bad)

@@ -36,6 +36,7 @@ const (
 	atChain = 2
 	atHSS   = 3
 	atLinks = 6
+	atMME   = 9
 )
 
 func logger(t *testing.T) *slog.Logger {
