@@ -53,7 +53,7 @@ func root() *cobra.Command {
 	c.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "role", Title: "One role alone:"}, &cobra.Group{ID: "operate", Title: "Operate the running node:"})
 	c.AddCommand(initCommand(g), upCommand(g), demoCommand(g), simCommand(g), decodeCommand(g), radioCommand(g))
 	c.AddCommand(roleCommands(g)...)
-	c.AddCommand(statusCommand(g), subscriberCommand(g), ueCommand(g), towerCommand(g), inviteCommand(g), claimCommand(g))
+	c.AddCommand(statusCommand(g), subscriberCommand(g), ueCommand(g), smsCommand(g), towerCommand(g), inviteCommand(g), claimCommand(g))
 	usageArgs(c)
 	return c
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -64,15 +63,16 @@ func (c *Centre) Stats() Stats {
 
 // Waiting is a message that waits, without what it says. Numbers are masked.
 type Waiting struct {
-	Key      Key
-	From     string // masked; "the network"
-	To       string // masked
-	Report   bool   // it is a status report
-	Accepted time.Time
-	Expires  time.Time
-	Next     time.Time // when it is tried; zero: when those before it are
-	Failures int       // attempts for this phone that failed, one after the other
-	Memory   bool      // the phone has said that it has no room
+	From     string    `json:"from"`             // masked; "the network"
+	To       string    `json:"to"`               // masked
+	Report   bool      `json:"report,omitempty"` // it is a status report
+	Accepted time.Time `json:"accepted"`
+	Expires  time.Time `json:"expires"`
+	Next     time.Time `json:"next,omitzero"`    // when its phone is tried, unless it announces itself before
+	Failures int       `json:"failures"`         // attempts for this phone that failed, one after the other
+	Memory   bool      `json:"memory,omitempty"` // the phone has said that it has no room
+
+	seq uint64
 }
 
 // List gives up to limit messages that wait, oldest first.
@@ -81,21 +81,19 @@ func (c *Centre) List(limit int) []Waiting {
 	defer c.mu.Unlock()
 	var all []Waiting
 	for _, b := range c.boxes {
-		for i, m := range b.queue {
-			w := Waiting{Key: m.Key, From: "the network", To: masked(b.id), Report: m.IsReport, Accepted: time.Unix(m.Stamp, 0), Expires: time.Unix(m.Expires, 0),
-				Failures: b.failures, Memory: b.memory}
+		for _, m := range b.queue {
+			w := Waiting{From: "the network", To: masked(b.id), Report: m.IsReport, Accepted: time.Unix(m.Stamp, 0), Expires: time.Unix(m.Expires, 0),
+				Next: b.retryAt, Failures: b.failures, Memory: b.memory, seq: m.Seq}
 			if m.From != "" {
 				w.From = masked(m.From)
 			}
-			if i == 0 {
-				w.Next = b.retryAt
+			if due := time.Unix(m.NotBefore, 0); due.After(w.Next) && m.NotBefore != 0 {
+				w.Next = due
 			}
 			all = append(all, w)
 		}
 	}
-	slices.SortFunc(all, func(a, b Waiting) int {
-		return cmp.Or(a.Accepted.Compare(b.Accepted), strings.Compare(a.Key.String(), b.Key.String()))
-	})
+	slices.SortFunc(all, func(a, b Waiting) int { return cmp.Compare(a.seq, b.seq) })
 	return all[:min(limit, len(all))]
 }
 

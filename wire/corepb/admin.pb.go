@@ -24,6 +24,222 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type SendMessageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	To            string                 `protobuf:"bytes,1,opt,name=to,proto3" json:"to,omitempty"` // number, or IMSI
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`                                     // number or name that the phone shows; empty: the message centre's
+	ValidMs       int64                  `protobuf:"varint,4,opt,name=valid_ms,json=validMs,proto3" json:"valid_ms,omitempty"`               // 0: as configured
+	NotBeforeMs   int64                  `protobuf:"varint,5,opt,name=not_before_ms,json=notBeforeMs,proto3" json:"not_before_ms,omitempty"` // Unix time; 0: at once
+	Priority      bool                   `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`                            // before others, and also to a phone that is known to be absent
+	Flash         bool                   `protobuf:"varint,7,opt,name=flash,proto3" json:"flash,omitempty"`                                  // shown at once, not stored (class 0)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendMessageRequest) Reset() {
+	*x = SendMessageRequest{}
+	mi := &file_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendMessageRequest) ProtoMessage() {}
+
+func (x *SendMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendMessageRequest.ProtoReflect.Descriptor instead.
+func (*SendMessageRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *SendMessageRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SendMessageRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *SendMessageRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SendMessageRequest) GetValidMs() int64 {
+	if x != nil {
+		return x.ValidMs
+	}
+	return 0
+}
+
+func (x *SendMessageRequest) GetNotBeforeMs() int64 {
+	if x != nil {
+		return x.NotBeforeMs
+	}
+	return 0
+}
+
+func (x *SendMessageRequest) GetPriority() bool {
+	if x != nil {
+		return x.Priority
+	}
+	return false
+}
+
+func (x *SendMessageRequest) GetFlash() bool {
+	if x != nil {
+		return x.Flash
+	}
+	return false
+}
+
+type SendMessageReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendMessageReply) Reset() {
+	*x = SendMessageReply{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendMessageReply) ProtoMessage() {}
+
+func (x *SendMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendMessageReply.ProtoReflect.Descriptor instead.
+func (*SendMessageReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+type ListMessagesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMessagesRequest) Reset() {
+	*x = ListMessagesRequest{}
+	mi := &file_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMessagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMessagesRequest) ProtoMessage() {}
+
+func (x *ListMessagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMessagesRequest.ProtoReflect.Descriptor instead.
+func (*ListMessagesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListMessagesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type MessagesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Json          []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessagesReply) Reset() {
+	*x = MessagesReply{}
+	mi := &file_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessagesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessagesReply) ProtoMessage() {}
+
+func (x *MessagesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessagesReply.ProtoReflect.Descriptor instead.
+func (*MessagesReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *MessagesReply) GetJson() []byte {
+	if x != nil {
+		return x.Json
+	}
+	return nil
+}
+
 type GatewayRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Imsi          string                 `protobuf:"bytes,1,opt,name=imsi,proto3" json:"imsi,omitempty"` // of this phone; empty: of all
@@ -36,7 +252,7 @@ type GatewayRequest struct {
 
 func (x *GatewayRequest) Reset() {
 	*x = GatewayRequest{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -48,7 +264,7 @@ func (x *GatewayRequest) String() string {
 func (*GatewayRequest) ProtoMessage() {}
 
 func (x *GatewayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -61,7 +277,7 @@ func (x *GatewayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GatewayRequest.ProtoReflect.Descriptor instead.
 func (*GatewayRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GatewayRequest) GetImsi() string {
@@ -101,7 +317,7 @@ type GatewayReply struct {
 
 func (x *GatewayReply) Reset() {
 	*x = GatewayReply{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -113,7 +329,7 @@ func (x *GatewayReply) String() string {
 func (*GatewayReply) ProtoMessage() {}
 
 func (x *GatewayReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -126,7 +342,7 @@ func (x *GatewayReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GatewayReply.ProtoReflect.Descriptor instead.
 func (*GatewayReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GatewayReply) GetJson() []byte {
@@ -155,7 +371,7 @@ type BearerOrder struct {
 
 func (x *BearerOrder) Reset() {
 	*x = BearerOrder{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -167,7 +383,7 @@ func (x *BearerOrder) String() string {
 func (*BearerOrder) ProtoMessage() {}
 
 func (x *BearerOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -180,7 +396,7 @@ func (x *BearerOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BearerOrder.ProtoReflect.Descriptor instead.
 func (*BearerOrder) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BearerOrder) GetWhat() string {
@@ -269,7 +485,7 @@ type BearerOrderReply struct {
 
 func (x *BearerOrderReply) Reset() {
 	*x = BearerOrderReply{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +497,7 @@ func (x *BearerOrderReply) String() string {
 func (*BearerOrderReply) ProtoMessage() {}
 
 func (x *BearerOrderReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +510,7 @@ func (x *BearerOrderReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BearerOrderReply.ProtoReflect.Descriptor instead.
 func (*BearerOrderReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BearerOrderReply) GetBearer() uint32 {
@@ -318,7 +534,7 @@ type CaptureRequest struct {
 
 func (x *CaptureRequest) Reset() {
 	*x = CaptureRequest{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +546,7 @@ func (x *CaptureRequest) String() string {
 func (*CaptureRequest) ProtoMessage() {}
 
 func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,7 +559,7 @@ func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
 func (*CaptureRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CaptureRequest) GetImsi() string {
@@ -398,7 +614,7 @@ type CaptureReply struct {
 
 func (x *CaptureReply) Reset() {
 	*x = CaptureReply{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -410,7 +626,7 @@ func (x *CaptureReply) String() string {
 func (*CaptureReply) ProtoMessage() {}
 
 func (x *CaptureReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -423,7 +639,7 @@ func (x *CaptureReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureReply.ProtoReflect.Descriptor instead.
 func (*CaptureReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CaptureReply) GetPcapng() []byte {
@@ -460,7 +676,7 @@ type NewSubscriber struct {
 
 func (x *NewSubscriber) Reset() {
 	*x = NewSubscriber{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +688,7 @@ func (x *NewSubscriber) String() string {
 func (*NewSubscriber) ProtoMessage() {}
 
 func (x *NewSubscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +701,7 @@ func (x *NewSubscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewSubscriber.ProtoReflect.Descriptor instead.
 func (*NewSubscriber) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NewSubscriber) GetImsi() string {
@@ -587,7 +803,7 @@ type AccessPoint struct {
 
 func (x *AccessPoint) Reset() {
 	*x = AccessPoint{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +815,7 @@ func (x *AccessPoint) String() string {
 func (*AccessPoint) ProtoMessage() {}
 
 func (x *AccessPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +828,7 @@ func (x *AccessPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessPoint.ProtoReflect.Descriptor instead.
 func (*AccessPoint) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AccessPoint) GetName() string {
@@ -660,7 +876,7 @@ type AddSubscribersRequest struct {
 
 func (x *AddSubscribersRequest) Reset() {
 	*x = AddSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +888,7 @@ func (x *AddSubscribersRequest) String() string {
 func (*AddSubscribersRequest) ProtoMessage() {}
 
 func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +901,7 @@ func (x *AddSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*AddSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddSubscribersRequest) GetSubscribers() []*NewSubscriber {
@@ -712,7 +928,7 @@ type AddSubscribersReply struct {
 
 func (x *AddSubscribersReply) Reset() {
 	*x = AddSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +940,7 @@ func (x *AddSubscribersReply) String() string {
 func (*AddSubscribersReply) ProtoMessage() {}
 
 func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +953,7 @@ func (x *AddSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSubscribersReply.ProtoReflect.Descriptor instead.
 func (*AddSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AddSubscribersReply) GetIds() []string {
@@ -762,7 +978,7 @@ type ListSubscribersRequest struct {
 
 func (x *ListSubscribersRequest) Reset() {
 	*x = ListSubscribersRequest{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +990,7 @@ func (x *ListSubscribersRequest) String() string {
 func (*ListSubscribersRequest) ProtoMessage() {}
 
 func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +1003,7 @@ func (x *ListSubscribersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscribersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 type Subscriber struct {
@@ -804,7 +1020,7 @@ type Subscriber struct {
 
 func (x *Subscriber) Reset() {
 	*x = Subscriber{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1032,7 @@ func (x *Subscriber) String() string {
 func (*Subscriber) ProtoMessage() {}
 
 func (x *Subscriber) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1045,7 @@ func (x *Subscriber) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscriber.ProtoReflect.Descriptor instead.
 func (*Subscriber) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Subscriber) GetId() string {
@@ -883,7 +1099,7 @@ type ListSubscribersReply struct {
 
 func (x *ListSubscribersReply) Reset() {
 	*x = ListSubscribersReply{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1111,7 @@ func (x *ListSubscribersReply) String() string {
 func (*ListSubscribersReply) ProtoMessage() {}
 
 func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1124,7 @@ func (x *ListSubscribersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscribersReply.ProtoReflect.Descriptor instead.
 func (*ListSubscribersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSubscribersReply) GetSubscribers() []*Subscriber {
@@ -931,7 +1147,7 @@ type SetSubscriberRequest struct {
 
 func (x *SetSubscriberRequest) Reset() {
 	*x = SetSubscriberRequest{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1159,7 @@ func (x *SetSubscriberRequest) String() string {
 func (*SetSubscriberRequest) ProtoMessage() {}
 
 func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1172,7 @@ func (x *SetSubscriberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberRequest.ProtoReflect.Descriptor instead.
 func (*SetSubscriberRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetSubscriberRequest) GetImsi() string {
@@ -1005,7 +1221,7 @@ type SetSubscriberReply struct {
 
 func (x *SetSubscriberReply) Reset() {
 	*x = SetSubscriberReply{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1233,7 @@ func (x *SetSubscriberReply) String() string {
 func (*SetSubscriberReply) ProtoMessage() {}
 
 func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1246,7 @@ func (x *SetSubscriberReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSubscriberReply.ProtoReflect.Descriptor instead.
 func (*SetSubscriberReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetSubscriberReply) GetHeight() int64 {
@@ -1072,7 +1288,7 @@ type RegisterTowerRequest struct {
 
 func (x *RegisterTowerRequest) Reset() {
 	*x = RegisterTowerRequest{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1300,7 @@ func (x *RegisterTowerRequest) String() string {
 func (*RegisterTowerRequest) ProtoMessage() {}
 
 func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1313,7 @@ func (x *RegisterTowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTowerRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RegisterTowerRequest) GetName() string {
@@ -1181,7 +1397,7 @@ type RegisterTowerReply struct {
 
 func (x *RegisterTowerReply) Reset() {
 	*x = RegisterTowerReply{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1409,7 @@ func (x *RegisterTowerReply) String() string {
 func (*RegisterTowerReply) ProtoMessage() {}
 
 func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1422,7 @@ func (x *RegisterTowerReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTowerReply.ProtoReflect.Descriptor instead.
 func (*RegisterTowerReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RegisterTowerReply) GetKey() string {
@@ -1238,7 +1454,7 @@ type ListTowersRequest struct {
 
 func (x *ListTowersRequest) Reset() {
 	*x = ListTowersRequest{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1466,7 @@ func (x *ListTowersRequest) String() string {
 func (*ListTowersRequest) ProtoMessage() {}
 
 func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1479,7 @@ func (x *ListTowersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersRequest.ProtoReflect.Descriptor instead.
 func (*ListTowersRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 type Tower struct {
@@ -1286,7 +1502,7 @@ type Tower struct {
 
 func (x *Tower) Reset() {
 	*x = Tower{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1514,7 @@ func (x *Tower) String() string {
 func (*Tower) ProtoMessage() {}
 
 func (x *Tower) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1527,7 @@ func (x *Tower) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tower.ProtoReflect.Descriptor instead.
 func (*Tower) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Tower) GetKey() string {
@@ -1411,7 +1627,7 @@ type TowerHealth struct {
 
 func (x *TowerHealth) Reset() {
 	*x = TowerHealth{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1639,7 @@ func (x *TowerHealth) String() string {
 func (*TowerHealth) ProtoMessage() {}
 
 func (x *TowerHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1652,7 @@ func (x *TowerHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TowerHealth.ProtoReflect.Descriptor instead.
 func (*TowerHealth) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TowerHealth) GetState() string {
@@ -1476,7 +1692,7 @@ type ListTowersReply struct {
 
 func (x *ListTowersReply) Reset() {
 	*x = ListTowersReply{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1704,7 @@ func (x *ListTowersReply) String() string {
 func (*ListTowersReply) ProtoMessage() {}
 
 func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1717,7 @@ func (x *ListTowersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTowersReply.ProtoReflect.Descriptor instead.
 func (*ListTowersReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListTowersReply) GetTowers() []*Tower {
@@ -1519,7 +1735,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1747,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1760,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 type ClaimReply struct {
@@ -1558,7 +1774,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1786,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1799,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ClaimReply) GetAmount() string {
@@ -1615,7 +1831,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1843,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1856,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 type StatusReply struct {
@@ -1665,7 +1881,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1893,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1906,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StatusReply) GetChainId() string {
@@ -1802,7 +2018,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2030,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +2043,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Part) GetName() string {
@@ -1859,7 +2075,7 @@ type ListPhonesRequest struct {
 
 func (x *ListPhonesRequest) Reset() {
 	*x = ListPhonesRequest{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2087,7 @@ func (x *ListPhonesRequest) String() string {
 func (*ListPhonesRequest) ProtoMessage() {}
 
 func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2100,7 @@ func (x *ListPhonesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPhonesRequest.ProtoReflect.Descriptor instead.
 func (*ListPhonesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListPhonesRequest) GetState() string {
@@ -1945,7 +2161,7 @@ type PhonesReply struct {
 
 func (x *PhonesReply) Reset() {
 	*x = PhonesReply{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2173,7 @@ func (x *PhonesReply) String() string {
 func (*PhonesReply) ProtoMessage() {}
 
 func (x *PhonesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2186,7 @@ func (x *PhonesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhonesReply.ProtoReflect.Descriptor instead.
 func (*PhonesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PhonesReply) GetJson() []byte {
@@ -1990,7 +2206,7 @@ type PhoneRequest struct {
 
 func (x *PhoneRequest) Reset() {
 	*x = PhoneRequest{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2218,7 @@ func (x *PhoneRequest) String() string {
 func (*PhoneRequest) ProtoMessage() {}
 
 func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2231,7 @@ func (x *PhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneRequest.ProtoReflect.Descriptor instead.
 func (*PhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PhoneRequest) GetPhone() string {
@@ -2043,7 +2259,7 @@ type DetachPhoneRequest struct {
 
 func (x *DetachPhoneRequest) Reset() {
 	*x = DetachPhoneRequest{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +2271,7 @@ func (x *DetachPhoneRequest) String() string {
 func (*DetachPhoneRequest) ProtoMessage() {}
 
 func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +2284,7 @@ func (x *DetachPhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachPhoneRequest.ProtoReflect.Descriptor instead.
 func (*DetachPhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DetachPhoneRequest) GetPhone() string {
@@ -2101,7 +2317,7 @@ type SIPRequest struct {
 
 func (x *SIPRequest) Reset() {
 	*x = SIPRequest{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2329,7 @@ func (x *SIPRequest) String() string {
 func (*SIPRequest) ProtoMessage() {}
 
 func (x *SIPRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2342,7 @@ func (x *SIPRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SIPRequest.ProtoReflect.Descriptor instead.
 func (*SIPRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SIPRequest) GetLimit() uint32 {
@@ -2145,7 +2361,7 @@ type PhoneActionReply struct {
 
 func (x *PhoneActionReply) Reset() {
 	*x = PhoneActionReply{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2373,7 @@ func (x *PhoneActionReply) String() string {
 func (*PhoneActionReply) ProtoMessage() {}
 
 func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2386,7 @@ func (x *PhoneActionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhoneActionReply.ProtoReflect.Descriptor instead.
 func (*PhoneActionReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PhoneActionReply) GetText() string {
@@ -2189,7 +2405,7 @@ type ManageMMERequest struct {
 
 func (x *ManageMMERequest) Reset() {
 	*x = ManageMMERequest{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2417,7 @@ func (x *ManageMMERequest) String() string {
 func (*ManageMMERequest) ProtoMessage() {}
 
 func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2430,7 @@ func (x *ManageMMERequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMERequest.ProtoReflect.Descriptor instead.
 func (*ManageMMERequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ManageMMERequest) GetVerb() string {
@@ -2233,7 +2449,7 @@ type ManageMMEReply struct {
 
 func (x *ManageMMEReply) Reset() {
 	*x = ManageMMEReply{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2461,7 @@ func (x *ManageMMEReply) String() string {
 func (*ManageMMEReply) ProtoMessage() {}
 
 func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2474,7 @@ func (x *ManageMMEReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManageMMEReply.ProtoReflect.Descriptor instead.
 func (*ManageMMEReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ManageMMEReply) GetText() string {
@@ -2283,7 +2499,7 @@ type TracePhoneRequest struct {
 
 func (x *TracePhoneRequest) Reset() {
 	*x = TracePhoneRequest{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2511,7 @@ func (x *TracePhoneRequest) String() string {
 func (*TracePhoneRequest) ProtoMessage() {}
 
 func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2524,7 @@ func (x *TracePhoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracePhoneRequest.ProtoReflect.Descriptor instead.
 func (*TracePhoneRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TracePhoneRequest) GetPhone() string {
@@ -2371,7 +2587,7 @@ type TraceReply struct {
 
 func (x *TraceReply) Reset() {
 	*x = TraceReply{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2599,7 @@ func (x *TraceReply) String() string {
 func (*TraceReply) ProtoMessage() {}
 
 func (x *TraceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2612,7 @@ func (x *TraceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TraceReply.ProtoReflect.Descriptor instead.
 func (*TraceReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TraceReply) GetText() string {
@@ -2417,7 +2633,20 @@ var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x12campanile.admin.v1\"u\n" +
+	"\vadmin.proto\x12\x12campanile.admin.v1\"\xbd\x01\n" +
+	"\x12SendMessageRequest\x12\x0e\n" +
+	"\x02to\x18\x01 \x01(\tR\x02to\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x19\n" +
+	"\bvalid_ms\x18\x04 \x01(\x03R\avalidMs\x12\"\n" +
+	"\rnot_before_ms\x18\x05 \x01(\x03R\vnotBeforeMs\x12\x1a\n" +
+	"\bpriority\x18\x06 \x01(\bR\bpriority\x12\x14\n" +
+	"\x05flash\x18\a \x01(\bR\x05flash\"\x12\n" +
+	"\x10SendMessageReply\"+\n" +
+	"\x13ListMessagesRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"#\n" +
+	"\rMessagesReply\x12\x12\n" +
+	"\x04json\x18\x01 \x01(\fR\x04json\"u\n" +
 	"\x0eGatewayRequest\x12\x12\n" +
 	"\x04imsi\x18\x01 \x01(\tR\x04imsi\x12\x1d\n" +
 	"\n" +
@@ -2609,7 +2838,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"TraceReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
-	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xbb\f\n" +
+	"\x06pcapng\x18\x02 \x01(\fR\x06pcapng2\xf4\r\n" +
 	"\x05Admin\x12d\n" +
 	"\x0eAddSubscribers\x12).campanile.admin.v1.AddSubscribersRequest\x1a'.campanile.admin.v1.AddSubscribersReply\x12g\n" +
 	"\x0fListSubscribers\x12*.campanile.admin.v1.ListSubscribersRequest\x1a(.campanile.admin.v1.ListSubscribersReply\x12a\n" +
@@ -2632,7 +2861,9 @@ const file_admin_proto_rawDesc = "" +
 	"\vShowGateway\x12\".campanile.admin.v1.GatewayRequest\x1a .campanile.admin.v1.GatewayReply\x12T\n" +
 	"\vOrderBearer\x12\x1f.campanile.admin.v1.BearerOrder\x1a$.campanile.admin.v1.BearerOrderReply\x12W\n" +
 	"\rCaptureBearer\x12\".campanile.admin.v1.CaptureRequest\x1a .campanile.admin.v1.CaptureReply0\x01\x12J\n" +
-	"\aListSIP\x12\x1e.campanile.admin.v1.SIPRequest\x1a\x1f.campanile.admin.v1.PhonesReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
+	"\aListSIP\x12\x1e.campanile.admin.v1.SIPRequest\x1a\x1f.campanile.admin.v1.PhonesReply\x12[\n" +
+	"\vSendMessage\x12&.campanile.admin.v1.SendMessageRequest\x1a$.campanile.admin.v1.SendMessageReply\x12Z\n" +
+	"\fListMessages\x12'.campanile.admin.v1.ListMessagesRequest\x1a!.campanile.admin.v1.MessagesReplyB\x1fZ\x1dcampanile.network/wire/corepbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -2646,92 +2877,100 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_admin_proto_goTypes = []any{
-	(*GatewayRequest)(nil),         // 0: campanile.admin.v1.GatewayRequest
-	(*GatewayReply)(nil),           // 1: campanile.admin.v1.GatewayReply
-	(*BearerOrder)(nil),            // 2: campanile.admin.v1.BearerOrder
-	(*BearerOrderReply)(nil),       // 3: campanile.admin.v1.BearerOrderReply
-	(*CaptureRequest)(nil),         // 4: campanile.admin.v1.CaptureRequest
-	(*CaptureReply)(nil),           // 5: campanile.admin.v1.CaptureReply
-	(*NewSubscriber)(nil),          // 6: campanile.admin.v1.NewSubscriber
-	(*AccessPoint)(nil),            // 7: campanile.admin.v1.AccessPoint
-	(*AddSubscribersRequest)(nil),  // 8: campanile.admin.v1.AddSubscribersRequest
-	(*AddSubscribersReply)(nil),    // 9: campanile.admin.v1.AddSubscribersReply
-	(*ListSubscribersRequest)(nil), // 10: campanile.admin.v1.ListSubscribersRequest
-	(*Subscriber)(nil),             // 11: campanile.admin.v1.Subscriber
-	(*ListSubscribersReply)(nil),   // 12: campanile.admin.v1.ListSubscribersReply
-	(*SetSubscriberRequest)(nil),   // 13: campanile.admin.v1.SetSubscriberRequest
-	(*SetSubscriberReply)(nil),     // 14: campanile.admin.v1.SetSubscriberReply
-	(*RegisterTowerRequest)(nil),   // 15: campanile.admin.v1.RegisterTowerRequest
-	(*RegisterTowerReply)(nil),     // 16: campanile.admin.v1.RegisterTowerReply
-	(*ListTowersRequest)(nil),      // 17: campanile.admin.v1.ListTowersRequest
-	(*Tower)(nil),                  // 18: campanile.admin.v1.Tower
-	(*TowerHealth)(nil),            // 19: campanile.admin.v1.TowerHealth
-	(*ListTowersReply)(nil),        // 20: campanile.admin.v1.ListTowersReply
-	(*ClaimRequest)(nil),           // 21: campanile.admin.v1.ClaimRequest
-	(*ClaimReply)(nil),             // 22: campanile.admin.v1.ClaimReply
-	(*StatusRequest)(nil),          // 23: campanile.admin.v1.StatusRequest
-	(*StatusReply)(nil),            // 24: campanile.admin.v1.StatusReply
-	(*Part)(nil),                   // 25: campanile.admin.v1.Part
-	(*ListPhonesRequest)(nil),      // 26: campanile.admin.v1.ListPhonesRequest
-	(*PhonesReply)(nil),            // 27: campanile.admin.v1.PhonesReply
-	(*PhoneRequest)(nil),           // 28: campanile.admin.v1.PhoneRequest
-	(*DetachPhoneRequest)(nil),     // 29: campanile.admin.v1.DetachPhoneRequest
-	(*SIPRequest)(nil),             // 30: campanile.admin.v1.SIPRequest
-	(*PhoneActionReply)(nil),       // 31: campanile.admin.v1.PhoneActionReply
-	(*ManageMMERequest)(nil),       // 32: campanile.admin.v1.ManageMMERequest
-	(*ManageMMEReply)(nil),         // 33: campanile.admin.v1.ManageMMEReply
-	(*TracePhoneRequest)(nil),      // 34: campanile.admin.v1.TracePhoneRequest
-	(*TraceReply)(nil),             // 35: campanile.admin.v1.TraceReply
+	(*SendMessageRequest)(nil),     // 0: campanile.admin.v1.SendMessageRequest
+	(*SendMessageReply)(nil),       // 1: campanile.admin.v1.SendMessageReply
+	(*ListMessagesRequest)(nil),    // 2: campanile.admin.v1.ListMessagesRequest
+	(*MessagesReply)(nil),          // 3: campanile.admin.v1.MessagesReply
+	(*GatewayRequest)(nil),         // 4: campanile.admin.v1.GatewayRequest
+	(*GatewayReply)(nil),           // 5: campanile.admin.v1.GatewayReply
+	(*BearerOrder)(nil),            // 6: campanile.admin.v1.BearerOrder
+	(*BearerOrderReply)(nil),       // 7: campanile.admin.v1.BearerOrderReply
+	(*CaptureRequest)(nil),         // 8: campanile.admin.v1.CaptureRequest
+	(*CaptureReply)(nil),           // 9: campanile.admin.v1.CaptureReply
+	(*NewSubscriber)(nil),          // 10: campanile.admin.v1.NewSubscriber
+	(*AccessPoint)(nil),            // 11: campanile.admin.v1.AccessPoint
+	(*AddSubscribersRequest)(nil),  // 12: campanile.admin.v1.AddSubscribersRequest
+	(*AddSubscribersReply)(nil),    // 13: campanile.admin.v1.AddSubscribersReply
+	(*ListSubscribersRequest)(nil), // 14: campanile.admin.v1.ListSubscribersRequest
+	(*Subscriber)(nil),             // 15: campanile.admin.v1.Subscriber
+	(*ListSubscribersReply)(nil),   // 16: campanile.admin.v1.ListSubscribersReply
+	(*SetSubscriberRequest)(nil),   // 17: campanile.admin.v1.SetSubscriberRequest
+	(*SetSubscriberReply)(nil),     // 18: campanile.admin.v1.SetSubscriberReply
+	(*RegisterTowerRequest)(nil),   // 19: campanile.admin.v1.RegisterTowerRequest
+	(*RegisterTowerReply)(nil),     // 20: campanile.admin.v1.RegisterTowerReply
+	(*ListTowersRequest)(nil),      // 21: campanile.admin.v1.ListTowersRequest
+	(*Tower)(nil),                  // 22: campanile.admin.v1.Tower
+	(*TowerHealth)(nil),            // 23: campanile.admin.v1.TowerHealth
+	(*ListTowersReply)(nil),        // 24: campanile.admin.v1.ListTowersReply
+	(*ClaimRequest)(nil),           // 25: campanile.admin.v1.ClaimRequest
+	(*ClaimReply)(nil),             // 26: campanile.admin.v1.ClaimReply
+	(*StatusRequest)(nil),          // 27: campanile.admin.v1.StatusRequest
+	(*StatusReply)(nil),            // 28: campanile.admin.v1.StatusReply
+	(*Part)(nil),                   // 29: campanile.admin.v1.Part
+	(*ListPhonesRequest)(nil),      // 30: campanile.admin.v1.ListPhonesRequest
+	(*PhonesReply)(nil),            // 31: campanile.admin.v1.PhonesReply
+	(*PhoneRequest)(nil),           // 32: campanile.admin.v1.PhoneRequest
+	(*DetachPhoneRequest)(nil),     // 33: campanile.admin.v1.DetachPhoneRequest
+	(*SIPRequest)(nil),             // 34: campanile.admin.v1.SIPRequest
+	(*PhoneActionReply)(nil),       // 35: campanile.admin.v1.PhoneActionReply
+	(*ManageMMERequest)(nil),       // 36: campanile.admin.v1.ManageMMERequest
+	(*ManageMMEReply)(nil),         // 37: campanile.admin.v1.ManageMMEReply
+	(*TracePhoneRequest)(nil),      // 38: campanile.admin.v1.TracePhoneRequest
+	(*TraceReply)(nil),             // 39: campanile.admin.v1.TraceReply
 }
 var file_admin_proto_depIdxs = []int32{
-	7,  // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
-	6,  // 1: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
-	7,  // 2: campanile.admin.v1.Subscriber.apns:type_name -> campanile.admin.v1.AccessPoint
-	11, // 3: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
-	7,  // 4: campanile.admin.v1.SetSubscriberRequest.apns:type_name -> campanile.admin.v1.AccessPoint
-	19, // 5: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
-	18, // 6: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
-	25, // 7: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
-	8,  // 8: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
-	10, // 9: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
-	13, // 10: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
-	15, // 11: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
-	17, // 12: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
-	21, // 13: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
-	23, // 14: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
-	26, // 15: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
-	28, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
-	29, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
-	28, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
-	28, // 19: campanile.admin.v1.Admin.RenewPhone:input_type -> campanile.admin.v1.PhoneRequest
-	34, // 20: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
-	32, // 21: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
-	0,  // 22: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
-	2,  // 23: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
-	4,  // 24: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
-	30, // 25: campanile.admin.v1.Admin.ListSIP:input_type -> campanile.admin.v1.SIPRequest
-	9,  // 26: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
-	12, // 27: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
-	14, // 28: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
-	16, // 29: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
-	20, // 30: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
-	22, // 31: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
-	24, // 32: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
-	27, // 33: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
-	27, // 34: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
-	31, // 35: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	31, // 36: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
-	31, // 37: campanile.admin.v1.Admin.RenewPhone:output_type -> campanile.admin.v1.PhoneActionReply
-	35, // 38: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
-	33, // 39: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
-	1,  // 40: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
-	3,  // 41: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
-	5,  // 42: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
-	27, // 43: campanile.admin.v1.Admin.ListSIP:output_type -> campanile.admin.v1.PhonesReply
-	26, // [26:44] is the sub-list for method output_type
-	8,  // [8:26] is the sub-list for method input_type
+	11, // 0: campanile.admin.v1.NewSubscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	10, // 1: campanile.admin.v1.AddSubscribersRequest.subscribers:type_name -> campanile.admin.v1.NewSubscriber
+	11, // 2: campanile.admin.v1.Subscriber.apns:type_name -> campanile.admin.v1.AccessPoint
+	15, // 3: campanile.admin.v1.ListSubscribersReply.subscribers:type_name -> campanile.admin.v1.Subscriber
+	11, // 4: campanile.admin.v1.SetSubscriberRequest.apns:type_name -> campanile.admin.v1.AccessPoint
+	23, // 5: campanile.admin.v1.Tower.health:type_name -> campanile.admin.v1.TowerHealth
+	22, // 6: campanile.admin.v1.ListTowersReply.towers:type_name -> campanile.admin.v1.Tower
+	29, // 7: campanile.admin.v1.StatusReply.parts:type_name -> campanile.admin.v1.Part
+	12, // 8: campanile.admin.v1.Admin.AddSubscribers:input_type -> campanile.admin.v1.AddSubscribersRequest
+	14, // 9: campanile.admin.v1.Admin.ListSubscribers:input_type -> campanile.admin.v1.ListSubscribersRequest
+	17, // 10: campanile.admin.v1.Admin.SetSubscriber:input_type -> campanile.admin.v1.SetSubscriberRequest
+	19, // 11: campanile.admin.v1.Admin.RegisterTower:input_type -> campanile.admin.v1.RegisterTowerRequest
+	21, // 12: campanile.admin.v1.Admin.ListTowers:input_type -> campanile.admin.v1.ListTowersRequest
+	25, // 13: campanile.admin.v1.Admin.Claim:input_type -> campanile.admin.v1.ClaimRequest
+	27, // 14: campanile.admin.v1.Admin.Status:input_type -> campanile.admin.v1.StatusRequest
+	30, // 15: campanile.admin.v1.Admin.ListPhones:input_type -> campanile.admin.v1.ListPhonesRequest
+	32, // 16: campanile.admin.v1.Admin.ShowPhone:input_type -> campanile.admin.v1.PhoneRequest
+	33, // 17: campanile.admin.v1.Admin.DetachPhone:input_type -> campanile.admin.v1.DetachPhoneRequest
+	32, // 18: campanile.admin.v1.Admin.PagePhone:input_type -> campanile.admin.v1.PhoneRequest
+	32, // 19: campanile.admin.v1.Admin.RenewPhone:input_type -> campanile.admin.v1.PhoneRequest
+	38, // 20: campanile.admin.v1.Admin.TracePhone:input_type -> campanile.admin.v1.TracePhoneRequest
+	36, // 21: campanile.admin.v1.Admin.ManageMME:input_type -> campanile.admin.v1.ManageMMERequest
+	4,  // 22: campanile.admin.v1.Admin.ShowGateway:input_type -> campanile.admin.v1.GatewayRequest
+	6,  // 23: campanile.admin.v1.Admin.OrderBearer:input_type -> campanile.admin.v1.BearerOrder
+	8,  // 24: campanile.admin.v1.Admin.CaptureBearer:input_type -> campanile.admin.v1.CaptureRequest
+	34, // 25: campanile.admin.v1.Admin.ListSIP:input_type -> campanile.admin.v1.SIPRequest
+	0,  // 26: campanile.admin.v1.Admin.SendMessage:input_type -> campanile.admin.v1.SendMessageRequest
+	2,  // 27: campanile.admin.v1.Admin.ListMessages:input_type -> campanile.admin.v1.ListMessagesRequest
+	13, // 28: campanile.admin.v1.Admin.AddSubscribers:output_type -> campanile.admin.v1.AddSubscribersReply
+	16, // 29: campanile.admin.v1.Admin.ListSubscribers:output_type -> campanile.admin.v1.ListSubscribersReply
+	18, // 30: campanile.admin.v1.Admin.SetSubscriber:output_type -> campanile.admin.v1.SetSubscriberReply
+	20, // 31: campanile.admin.v1.Admin.RegisterTower:output_type -> campanile.admin.v1.RegisterTowerReply
+	24, // 32: campanile.admin.v1.Admin.ListTowers:output_type -> campanile.admin.v1.ListTowersReply
+	26, // 33: campanile.admin.v1.Admin.Claim:output_type -> campanile.admin.v1.ClaimReply
+	28, // 34: campanile.admin.v1.Admin.Status:output_type -> campanile.admin.v1.StatusReply
+	31, // 35: campanile.admin.v1.Admin.ListPhones:output_type -> campanile.admin.v1.PhonesReply
+	31, // 36: campanile.admin.v1.Admin.ShowPhone:output_type -> campanile.admin.v1.PhonesReply
+	35, // 37: campanile.admin.v1.Admin.DetachPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	35, // 38: campanile.admin.v1.Admin.PagePhone:output_type -> campanile.admin.v1.PhoneActionReply
+	35, // 39: campanile.admin.v1.Admin.RenewPhone:output_type -> campanile.admin.v1.PhoneActionReply
+	39, // 40: campanile.admin.v1.Admin.TracePhone:output_type -> campanile.admin.v1.TraceReply
+	37, // 41: campanile.admin.v1.Admin.ManageMME:output_type -> campanile.admin.v1.ManageMMEReply
+	5,  // 42: campanile.admin.v1.Admin.ShowGateway:output_type -> campanile.admin.v1.GatewayReply
+	7,  // 43: campanile.admin.v1.Admin.OrderBearer:output_type -> campanile.admin.v1.BearerOrderReply
+	9,  // 44: campanile.admin.v1.Admin.CaptureBearer:output_type -> campanile.admin.v1.CaptureReply
+	31, // 45: campanile.admin.v1.Admin.ListSIP:output_type -> campanile.admin.v1.PhonesReply
+	1,  // 46: campanile.admin.v1.Admin.SendMessage:output_type -> campanile.admin.v1.SendMessageReply
+	3,  // 47: campanile.admin.v1.Admin.ListMessages:output_type -> campanile.admin.v1.MessagesReply
+	28, // [28:48] is the sub-list for method output_type
+	8,  // [8:28] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -2748,7 +2987,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,6 +40,8 @@ const (
 	Admin_OrderBearer_FullMethodName     = "/campanile.admin.v1.Admin/OrderBearer"
 	Admin_CaptureBearer_FullMethodName   = "/campanile.admin.v1.Admin/CaptureBearer"
 	Admin_ListSIP_FullMethodName         = "/campanile.admin.v1.Admin/ListSIP"
+	Admin_SendMessage_FullMethodName     = "/campanile.admin.v1.Admin/SendMessage"
+	Admin_ListMessages_FullMethodName    = "/campanile.admin.v1.Admin/ListMessages"
 )
 
 // AdminClient is the client API for Admin service.
@@ -69,6 +71,9 @@ type AdminClient interface {
 	CaptureBearer(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureReply], error)
 	// ListSIP tells of the SIP gateway: what is registered, calls, counts.
 	ListSIP(ctx context.Context, in *SIPRequest, opts ...grpc.CallOption) (*PhonesReply, error)
+	// Of the message centre, where it runs.
+	SendMessage(ctx context.Context, in *SendMessageRequest, opts ...grpc.CallOption) (*SendMessageReply, error)
+	ListMessages(ctx context.Context, in *ListMessagesRequest, opts ...grpc.CallOption) (*MessagesReply, error)
 }
 
 type adminClient struct {
@@ -277,6 +282,26 @@ func (c *adminClient) ListSIP(ctx context.Context, in *SIPRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *adminClient) SendMessage(ctx context.Context, in *SendMessageRequest, opts ...grpc.CallOption) (*SendMessageReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendMessageReply)
+	err := c.cc.Invoke(ctx, Admin_SendMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListMessages(ctx context.Context, in *ListMessagesRequest, opts ...grpc.CallOption) (*MessagesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MessagesReply)
+	err := c.cc.Invoke(ctx, Admin_ListMessages_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -304,6 +329,9 @@ type AdminServer interface {
 	CaptureBearer(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error
 	// ListSIP tells of the SIP gateway: what is registered, calls, counts.
 	ListSIP(context.Context, *SIPRequest) (*PhonesReply, error)
+	// Of the message centre, where it runs.
+	SendMessage(context.Context, *SendMessageRequest) (*SendMessageReply, error)
+	ListMessages(context.Context, *ListMessagesRequest) (*MessagesReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -367,6 +395,12 @@ func (UnimplementedAdminServer) CaptureBearer(*CaptureRequest, grpc.ServerStream
 }
 func (UnimplementedAdminServer) ListSIP(context.Context, *SIPRequest) (*PhonesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSIP not implemented")
+}
+func (UnimplementedAdminServer) SendMessage(context.Context, *SendMessageRequest) (*SendMessageReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendMessage not implemented")
+}
+func (UnimplementedAdminServer) ListMessages(context.Context, *ListMessagesRequest) (*MessagesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMessages not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -699,6 +733,42 @@ func _Admin_ListSIP_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_SendMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SendMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SendMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SendMessage(ctx, req.(*SendMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListMessages_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMessagesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListMessages(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListMessages_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListMessages(ctx, req.(*ListMessagesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -769,6 +839,14 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSIP",
 			Handler:    _Admin_ListSIP_Handler,
+		},
+		{
+			MethodName: "SendMessage",
+			Handler:    _Admin_SendMessage_Handler,
+		},
+		{
+			MethodName: "ListMessages",
+			Handler:    _Admin_ListMessages_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

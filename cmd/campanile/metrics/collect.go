@@ -60,6 +60,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if c.s.Towers != nil {
 		o.towers(c.s.Towers())
 	}
+	if c.s.Centre != nil {
+		o.messages(c.s.Centre())
+	}
 }
 
 // out writes measurements. Labels are names and values in turn.

@@ -29,6 +29,7 @@ import (
 	"campanile.network/internal/sctp"
 	"campanile.network/mme"
 	"campanile.network/mme/pool"
+	"campanile.network/sip/smsc"
 	"campanile.network/wire/gtpc"
 )
 
@@ -50,6 +51,7 @@ type Sources struct {
 	Relay   func() relay.Stats
 	Ledger  func() Ledger
 	Towers  func() []Tower
+	Centre  func() smsc.Stats // of short messages
 }
 
 // Path is the data path that the gateway uses.

@@ -23,6 +23,7 @@ import (
 	"campanile.network/hss-chain/hss"
 	"campanile.network/internal/sctp"
 	"campanile.network/mme"
+	"campanile.network/sip/smsc"
 	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
@@ -61,6 +62,9 @@ func everything() Sources {
 		Relay: func() relay.Stats { return relay.Stats{ENBs: 1, Dropped: map[relay.Drop]uint64{relay.Malformed: 1}} },
 		Ledger: func() Ledger {
 			return Ledger{Height: 12, At: time.Unix(1000, 0), Running: true, Own: true, Validators: 1}
+		},
+		Centre: func() smsc.Stats {
+			return smsc.Stats{Submitted: map[string]uint64{"taken": 3}, Attempts: map[string]uint64{"delivered by LTE": 2}, Finished: map[string]uint64{"completed": 2}, Waiting: 1, Oldest: time.Minute}
 		},
 		Towers: func() []Tower {
 			return []Tower{{Key: tower.String(), Name: "mill", ENB: "001/01-macro-0x1", OnAir: true, State: "running", Said: time.Unix(999, 0)}}

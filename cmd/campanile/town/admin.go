@@ -52,9 +52,9 @@ func (t *Town) startAdmin(context.Context) error {
 	}
 	s := grpc.NewServer(grpc.Creds(unixPeers{}))
 	if t.chain == nil {
-		pb.RegisterAdminServer(s, &onlooker{t: t, handset: handset{t}, desk: desk{t}})
+		pb.RegisterAdminServer(s, &onlooker{t: t, handset: handset{t}, desk: desk{t}, postbox: postbox{t}})
 	} else {
-		pb.RegisterAdminServer(s, &admin{t: t, handset: handset{t}, desk: desk{t}})
+		pb.RegisterAdminServer(s, &admin{t: t, handset: handset{t}, desk: desk{t}, postbox: postbox{t}})
 	}
 	t.serve("admin", func(ctx context.Context) error { return serveGRPC(ctx, s, l) })
 	return nil
@@ -64,6 +64,7 @@ type admin struct {
 	noOther
 	handset
 	desk
+	postbox
 	t *Town
 }
 

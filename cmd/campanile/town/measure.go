@@ -88,6 +88,9 @@ func (t *Town) measured() metrics.Sources {
 	if t.agent != nil {
 		s.Agent, s.Relay = t.agent.Snapshot, t.relay.Stats
 	}
+	if t.centre != nil {
+		s.Centre = t.centre.Stats
+	}
 	if t.model != nil {
 		s.Ledger = t.measureLedger
 		if t.mme != nil {

@@ -16,6 +16,7 @@ type onlooker struct {
 	noOther
 	handset
 	desk
+	postbox
 	t *Town
 }
 
