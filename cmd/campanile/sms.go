@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"campanile.network/cmd/campanile/town"
 	"campanile.network/sip/smsc"
 	pb "campanile.network/wire/corepb"
 )
@@ -20,15 +19,8 @@ func smsCommand(g *globals) *cobra.Command {
 	return cmd
 }
 
-// askCentre asks the home's message centre, alone or with all else.
-func askCentre[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
-	for _, role := range []string{"sip", "up"} {
-		if out, err = askAt(cmd, g, town.SocketOf(role), f); !away(err) {
-			return out, err
-		}
-	}
-	return out, err
-}
+// centres are the roles in which there is a message centre.
+func centres() []string { return []string{"sip", "up"} }
 
 func smsSend(g *globals) *cobra.Command {
 	q := &pb.SendMessageRequest{}
@@ -44,7 +36,7 @@ func smsSend(g *globals) *cobra.Command {
 			if in > 0 {
 				q.NotBeforeMs = time.Now().Add(in).UnixMilli()
 			}
-			_, err := askCentre(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.SendMessageReply, error) {
+			_, err := askFirst(cmd, g, centres(), func(ctx context.Context, c pb.AdminClient) (*pb.SendMessageReply, error) {
 				return c.SendMessage(ctx, q)
 			})
 			if err != nil {
@@ -67,7 +59,7 @@ func smsList(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Args: cobra.NoArgs, Short: "List the messages that wait, without what they say",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := askCentre(cmd, g, func(ctx context.Context, c pb.AdminClient) (*pb.MessagesReply, error) {
+			r, err := askFirst(cmd, g, centres(), func(ctx context.Context, c pb.AdminClient) (*pb.MessagesReply, error) {
 				return c.ListMessages(ctx, &pb.ListMessagesRequest{})
 			})
 			if err != nil {

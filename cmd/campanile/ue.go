@@ -32,13 +32,18 @@ func askMME[T any](cmd *cobra.Command, g *globals, f func(context.Context, pb.Ad
 	if c, err := town.LoadConfig(g.home); err == nil && c.Role != "up" && c.Role != "mme" {
 		return out, fmt.Errorf("%s is a home for %s alone; phones are the MME's: run this in the home of campanile mme", g.home, c.Role)
 	}
+	return askFirst(cmd, g, []string{"mme", "up"}, f)
+}
+
+// askFirst asks the first of a home's roles that runs.
+func askFirst[T any](cmd *cobra.Command, g *globals, roles []string, f func(context.Context, pb.AdminClient) (T, error)) (out T, err error) {
 	asked := false
 	once := func(ctx context.Context, c pb.AdminClient) (T, error) {
 		v, err := f(ctx, c)
 		asked = asked || !away(err)
 		return v, err
 	}
-	for _, role := range []string{"mme", "up"} {
+	for _, role := range roles {
 		if out, err = askAt(cmd, g, town.SocketOf(role), once); asked {
 			return out, err
 		}
