@@ -72,9 +72,13 @@ func (c *call) side(i int) *Side {
 	return &c.record.Called
 }
 
-// write ends the record.
+// write ends the record. An INVITE that the registry has answered, with a
+// challenge as a rule, was no call yet.
 func (c *call) write(e *ended, now time.Time) {
 	r := &c.record
+	if e.told {
+		return
+	}
 	r.End, r.Why, r.Cause, r.By = now, e.why, e.cause, e.by
 	if r.Answer.IsZero() {
 		r.Status = e.status

@@ -202,6 +202,9 @@ func (g *Gateway) inDialect(k Kind, method home.Method, c home.Challenge, stale 
 	values := []string{app.String()}
 	if g.o.Policy.MD5 {
 		app.Algorithm = digest.MD5
+		if g.o.Policy.OnlyMD5 {
+			values = nil
+		}
 		values = append(values, app.String())
 	}
 	return values

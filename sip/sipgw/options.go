@@ -43,7 +43,10 @@ type Options struct {
 
 // Policy is what the operator allows.
 type Policy struct {
-	MD5 bool // apps may use MD5 (RFC 8760 §2.4 prefers SHA-256, which is always offered first)
+	MD5 bool // apps may use MD5 (RFC 8760 §2.4 prefers SHA-256, which is offered first)
+	// OnlyMD5, with MD5, offers apps nothing else: there are some, such as baresip
+	// 1.0, that give up at a challenge whose algorithm they do not know.
+	OnlyMD5 bool
 
 	MinExpires, MaxExpires, Expires time.Duration // of a registration: 1 min, 2 h, 1 h when 0; a longer wish gets MaxExpires, none gets Expires
 	MaxBindings, MaxContacts        int           // in total and of one subscriber: 100000 and 8 when 0
