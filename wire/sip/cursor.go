@@ -31,8 +31,10 @@ func (c *cursor) skip() {
 
 // take passes b and white space on both sides of it.
 func (c *cursor) take(b byte) bool {
-	if c.skip(); !c.at(b) {
-		return false
+	if !c.at(b) {
+		if c.skip(); !c.at(b) {
+			return false
+		}
 	}
 	c.i++
 	c.skip()

@@ -27,12 +27,17 @@ func (e *Error) Error() string {
 	return s + ": " + e.What
 }
 
-// Response is the answer to request m, or nil if it has none.
+// Response is the answer to request m, or nil if it has none. The phrase of a
+// 400 says what is wrong (RFC 3261 §21.4.1).
 func (e *Error) Response(m *Message) *Message {
 	if e.Fatal || m == nil || !m.IsRequest() || m.Method == MethodAck {
 		return nil
 	}
-	r := m.Response(e.Status, "")
+	reason := ""
+	if e.Status == 400 {
+		reason = Phrase(400) + " (" + e.Where + ": " + e.What + ")"
+	}
+	r := m.Response(e.Status, reason)
 	r.Header = append(r.Header, slices.Clone(e.Header)...)
 	return r
 }

@@ -28,11 +28,11 @@ const (
 var names = [fieldCount]string{from: "From", to: "To", callID: "Call-ID", cseq: "CSeq", maxForwards: "Max-Forwards", expires: "Expires",
 	contentType: "Content-Type", contentLength: "Content-Length", via: "Via", contact: "Contact", route: "Route", recordRoute: "Record-Route"}
 
-// compact are the one-letter names of RFC 3261 §7.3.3 and its extensions.
-var compact = [26]string{'a' - 'a': "Accept-Contact", 'b' - 'a': "Referred-By", 'c' - 'a': "Content-Type", 'd' - 'a': "Request-Disposition",
-	'e' - 'a': "Content-Encoding", 'f' - 'a': "From", 'i' - 'a': "Call-ID", 'j' - 'a': "Reject-Contact", 'k' - 'a': "Supported",
-	'l' - 'a': "Content-Length", 'm' - 'a': "Contact", 'n' - 'a': "Identity-Info", 'o' - 'a': "Event", 'r' - 'a': "Refer-To", 's' - 'a': "Subject",
-	't' - 'a': "To", 'u' - 'a': "Allow-Events", 'v' - 'a': "Via", 'x' - 'a': "Session-Expires", 'y' - 'a': "Identity"}
+// compact are the one-letter names of RFC 3261 §7.3.3 and its extensions, in
+// the order of the alphabet; empty: there is none.
+var compact = [26]string{"Accept-Contact", "Referred-By", "Content-Type", "Request-Disposition", "Content-Encoding", "From", "", "", "Call-ID",
+	"Reject-Contact", "Supported", "Content-Length", "Contact", "Identity-Info", "Event", "", "", "Refer-To", "Subject", "To", "Allow-Events",
+	"Via", "", "Session-Expires", "Identity", ""}
 
 // known finds the field of a name, in any case, and its long name.
 func known(name string) (field, string) {

@@ -17,11 +17,10 @@ const (
 // of, and goes on: whoever is to be answered is to be found in what follows.
 type parser struct {
 	c      cursor // its text is one value at a time
-	text   string // start line and header fields, each with its CRLF
+	text   string // the whole datagram; of a stream, up to the empty line
 	m      *Message
 	err    *Error
 	seen   [fieldCount]bool
-	lines  int
 	size   int  // Content-Length, -1: absent
 	unsure bool // Content-Length cannot be read, or says two things
 }
@@ -171,10 +170,9 @@ func (p *parser) statusLine(line string) *Error {
 // It returns where the body begins.
 func (p *parser) header(pos int) int {
 	for range maxLines {
-		if strings.HasPrefix(p.text[pos:], "\r\n") {
+		if rest := p.text[pos:]; len(rest) >= 2 && rest[0] == '\r' && rest[1] == '\n' {
 			return pos + 2
-		}
-		if pos >= len(p.text) {
+		} else if rest == "" {
 			p.failed(wrong(pos, "no empty line ends the header").in("message", 0))
 			return pos
 		}

@@ -49,6 +49,7 @@ func ReadStream(r *bufio.Reader, l Limits) (*Message, error) {
 // readHead reads up to the empty line behind the header fields.
 func readHead(r *bufio.Reader, limit int) (head []byte, err error) {
 	empty := 0
+	head = make([]byte, 0, 1024)
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
