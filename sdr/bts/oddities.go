@@ -8,9 +8,10 @@ import (
 	"campanile.network/wire/sip/txn"
 )
 
-// oddities is a socket that writes what OpenBTS writes and no SIP stack would:
-// a raw # in the Request-URI, and, of old, a branch without a value. Then answers
-// are found by Call-ID and CSeq, as OpenBTS finds all of them.
+// oddities is a socket that writes what OpenBTS writes and no SIP stack would: a
+// raw # in the Request-URI, no rport, and, of old, names without quotes and a
+// branch without a value. Then answers are found by Call-ID and CSeq, as OpenBTS
+// finds all of them.
 type oddities struct {
 	txn.PacketConn
 	old bool
@@ -30,11 +31,10 @@ func (o *oddities) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) 
 	if isResponse(b) {
 		return o.PacketConn.WriteToUDPAddrPort(b, to)
 	}
-	out := b
-	if i := bytes.IndexByte(b, '\r'); i > 0 && bytes.Contains(b[:i], []byte("%23")) {
-		out = append(bytes.ReplaceAll(b[:i], []byte("%23"), []byte("#")), b[i:]...)
-	}
+	first := max(0, bytes.IndexByte(b, '\r'))
+	out := append(bytes.ReplaceAll(b[:first], []byte("%23"), []byte("#")), bytes.Replace(b[first:], []byte(";rport"), nil, 1)...)
 	if o.old {
+		out = bytes.Replace(bytes.Replace(out, []byte(": \"IMSI"), []byte(": IMSI"), 2), []byte("\" <sip:IMSI"), []byte(" <sip:IMSI"), 2)
 		if from, to, ok := branch(out); ok {
 			o.keep(key(out), bytes.Clone(out[from:to]))
 			out = append(bytes.Clone(out[:from]), out[to:]...)
