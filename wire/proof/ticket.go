@@ -14,7 +14,7 @@ type Class uint8
 const (
 	Proven   Class = iota + 1 // a SIM answered the home itself
 	Backup                    // a SIM answered backups, the home being away
-	Asserted                  // a one-step interface (S6a, GSUP) said so
+	Asserted                  // a one-step interface (S6a, GSUP) said so, or a SIM of GSM or a password answered: see wire/home.Method
 	Grace                     // lease ran out and could not be renewed
 )
 
