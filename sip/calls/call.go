@@ -234,6 +234,9 @@ func (c *call) end(err error) {
 	}
 	now := time.Now()
 	c.settle(now)
+	for _, l := range c.legs {
+		l.unmeter()
+	}
 	rest := c.inbox.close()
 	if c.record.Answer.IsZero() {
 		c.refuse(e)

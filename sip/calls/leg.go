@@ -38,6 +38,7 @@ type leg struct {
 
 	speech  speech
 	counted time.Time // until when its voice is counted; zero: not yet
+	meter   Meter     // that it is counted by; nil: nobody pays for it
 }
 
 // sent is a request of ours that is under way.

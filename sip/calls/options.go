@@ -85,10 +85,17 @@ type Party struct {
 	Target txn.Target // the way there
 }
 
-// Stay is a phone's time at a cell, of sip/tally.
+// Stay is a phone's time at a cell.
 type Stay interface {
-	// Voice adds to what was spoken there; it is durable when Voice returns.
-	Voice(time.Duration)
+	// Call begins to count a call there.
+	Call() Meter
+}
+
+// Meter counts a call at one cell. What is added is durable within a second.
+type Meter interface {
+	Add(time.Duration)
+	// End adds the last of it: the call is over, or goes on at another cell.
+	End(time.Duration)
 }
 
 // Registry is what calls ask of the registrar. Its methods are called by many

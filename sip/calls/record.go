@@ -122,6 +122,25 @@ func (c *call) settle(now time.Time) {
 	}
 }
 
+// meter has a leg counted where its phone is now, but for an emergency call,
+// which nobody pays for.
+func (c *call) meter(l *leg) {
+	if c.record.Emergency || l.party.IMSI.IsZero() {
+		return
+	}
+	if s := c.w.o.Registry.Stay(l.party.IMSI); s != nil {
+		l.meter = s.Call()
+	}
+}
+
+// unmeter ends that.
+func (l *leg) unmeter() {
+	if l != nil && l.meter != nil {
+		l.meter.End(0)
+		l.meter = nil
+	}
+}
+
 // count counts what a leg has spoken since it was counted last, in whole
 // milliseconds: what is left over stays for the next time.
 func (c *call) count(l *leg, now time.Time) {
@@ -136,10 +155,7 @@ func (c *call) count(l *leg, now time.Time) {
 	if stays := c.side(l.side).Stays; len(stays) > 0 {
 		stays[len(stays)-1].Voice += d
 	}
-	if l.party.IMSI.IsZero() || c.record.Emergency {
-		return // never paid for
-	}
-	if s := c.w.o.Registry.Stay(l.party.IMSI); s != nil {
-		s.Voice(d)
+	if l.meter != nil {
+		l.meter.Add(d)
 	}
 }

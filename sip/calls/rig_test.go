@@ -128,10 +128,26 @@ type stay struct {
 	voice time.Duration
 }
 
-func (s *stay) Voice(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.voice += d
+func (s *stay) Call() Meter { return &meter{s: s} }
+
+// meter notes whether it is ended once.
+type meter struct {
+	s     *stay
+	ended bool
+}
+
+func (m *meter) Add(d time.Duration) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	if m.ended {
+		panic("counted after the end")
+	}
+	m.s.voice += d
+}
+
+func (m *meter) End(d time.Duration) {
+	m.Add(d)
+	m.ended = true
 }
 
 func newBook() *book {

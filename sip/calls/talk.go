@@ -107,6 +107,7 @@ func (c *call) begins(ack *sip.Message) error {
 		if l.party.Access == AccessGSM {
 			l.counted, counted = c.record.Answer, true
 			c.side(l.side).Stays[0].Since = c.record.Answer
+			c.meter(l)
 		}
 	}
 	if counted {

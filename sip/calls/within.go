@@ -189,12 +189,15 @@ func (c *call) redescribed(l, other *leg, m *sip.Message) ([]byte, error) {
 func (c *call) move(l *leg, to Party, s *txn.Server) error {
 	now := time.Now()
 	c.count(l, now) // while it is still there
+	l.unmeter()
 	p, err := c.w.o.Registry.Moved(l.party.IMSI, to, s)
 	if err != nil {
+		c.meter(l)
 		return err
 	}
 	p.IMSI, p.Number = l.party.IMSI, l.party.Number
 	l.party, l.way = p, txn.To(s.From)
+	c.meter(l)
 	side := c.side(l.side)
 	side.Station = p.Station
 	side.Stays = append(side.Stays, Spoken{Cell: p.Cell, Since: now})

@@ -18,6 +18,7 @@ import (
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/sms"
 	"campanile.network/internal/loopback"
+	"campanile.network/sip/calls"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/proof"
 	"campanile.network/wire/sip"
@@ -311,7 +312,11 @@ func (b *book) Enter(ticket []byte, tower proof.TowerKey, c id.CGI) (Stay, error
 	return s, nil
 }
 
-func (s *stay) Voice(d time.Duration) { s.b.line("voice %v %s", d, s.what) }
+func (s *stay) Call() calls.Meter { return s }
+
+func (s *stay) Add(d time.Duration) { s.b.line("voice %v %s", d, s.what) }
+
+func (s *stay) End(d time.Duration) { s.b.line("voice %v %s, the end", d, s.what) }
 func (s *stay) Message(n int) error {
 	s.b.line("message %d %s", n, s.what)
 	return nil

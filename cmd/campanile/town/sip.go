@@ -179,11 +179,7 @@ func (c cellTally) Enter(ticket []byte, tower proof.TowerKey, cell id.CGI) (sipg
 // cellStay is a stay as calls count in it.
 type cellStay struct{ *tally.Stay }
 
-// Voice implements calls.Stay.
-func (s cellStay) Voice(d time.Duration) {
-	c := s.Call()
-	c.End(d)
-}
+func (s cellStay) Call() calls.Meter { return s.Stay.Call() }
 
 // numbers is the directory as the message centre asks it.
 type numbers struct{ home.Directory }
