@@ -2,6 +2,7 @@ package smsc_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -181,7 +182,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 		for range 30 { // it is mistaken
-			if rp := must(w.c.Submit(t.Context(), b, &sms.RPSMMA{Reference: 3})); rp.MessageType() != sms.TypeRPAck {
+			if rp := must(w.c.Submit(context.Background(), b, &sms.RPSMMA{Reference: 3})); rp.MessageType() != sms.TypeRPAck {
 				t.Fatal(rp)
 			}
 			passes(time.Second)

@@ -50,7 +50,8 @@ func (c *Centre) submittedText(ctx context.Context, from Sender, to sms.Address,
 	if err != nil {
 		return err
 	}
-	for _, d := range drafts {
+	for i := range drafts {
+		d := &drafts[i]
 		d.From, d.Number, d.Dest = phoneBox(from.IMSI), from.MSISDN.Digits(), k.Dest
 		if _, ours := r.box.imsi(); !ours {
 			d.forTrunk(to)
