@@ -127,7 +127,7 @@ func (c *cursor) escaped(bits uint16) (string, *Error) {
 	if !c.at('%') {
 		return s, nil
 	}
-	b := append(make([]byte, 0, len(c.s)), s...)
+	b := append(make([]byte, 0, len(s)+16), s...)
 	for c.at('%') {
 		if c.i+2 >= len(c.s) {
 			return "", c.fail("an escape is cut short")
