@@ -72,6 +72,8 @@ type TowerConfig struct {
 type RadioConfig struct {
 	Kind       string          `toml:"kind" comment:"\"virtual\": an eNB and phones in this process. \"none\": wait for an eNB of yours; set agent.radio_sctp to \"auto\" for it. \"srsran\": a real radio, see docs/radio.md."`
 	Phones     int             `toml:"phones" comment:"How many virtual phones."`
+	GSMPhones  int             `toml:"gsm_phones" comment:"How many virtual GSM phones there are, at a virtual OpenBTS; as long as there is a SIP gateway, [sip]."`
+	GSMCell    string          `toml:"gsm_cell" comment:"Address of that OpenBTS."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
 	radio.Config
 }
@@ -144,7 +146,7 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", PricePerMinute: "10000000000000000", PricePerMessage: "1000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
-		Radio:   RadioConfig{Kind: "virtual", Phones: 1, Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
+		Radio:   RadioConfig{Kind: "virtual", Phones: 1, GSMPhones: 2, GSMCell: "127.0.0.50", Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
 		MME:     defaultMME(),
 		Gateway: defaultGateway(),
 		SIP:     defaultSIP(),
@@ -190,6 +192,7 @@ type settings struct {
 	prices                                   proof.Prices
 	reserve                                  proof.Amount
 	mme, gateway, agentRadio, agentCore, eNB netip.Addr
+	gsmCell                                  netip.Addr // of the virtual one
 	public                                   netip.Addr // of the agent's core side, behind a NAT
 	toMMEAt, gatewayAt                       netip.Addr // where the others find MME and gateway
 	operatorKey, hssKey                      [32]byte   // zero: of the files
@@ -241,7 +244,7 @@ func (c *Config) resolve() (s settings, err error) {
 		key, text string
 		into      *netip.Addr
 	}{{"peers.mme", cmp.Or(c.Peers.MME, c.MME.Address), &s.toMMEAt}, {"peers.gateway", cmp.Or(c.Peers.Gateway, c.Gateway.Address), &s.gatewayAt}, {"mme.address", c.MME.Address, &s.mme}, {"gateway.address", c.Gateway.Address, &s.gateway}, {"gateway.router", c.Gateway.Router, &s.router},
-		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", foundOut(c.Agent.Core), &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}} {
+		{"agent.radio", c.Agent.Radio, &s.agentRadio}, {"agent.core", foundOut(c.Agent.Core), &s.agentCore}, {"agent.enb", c.Agent.ENB, &s.eNB}, {"radio.gsm_cell", c.Radio.GSMCell, &s.gsmCell}} {
 		if *a.into, err = netip.ParseAddr(a.text); err != nil {
 			return s, bad(a.key, err, "write an IP address")
 		}
@@ -333,8 +336,10 @@ func (c *Config) checkChoices(bad func(string, error, string) error) error {
 			return bad("metrics.listen", err, "write IP address and port, such as 127.0.0.1:9100, or nothing")
 		}
 	}
-	if c.Radio.Phones < 0 || c.Radio.Phones > 1000 {
-		return bad("radio.phones", fmt.Errorf("%d", c.Radio.Phones), "write 0 to 1000")
+	for key, n := range map[string]int{"radio.phones": c.Radio.Phones, "radio.gsm_phones": c.Radio.GSMPhones} {
+		if n < 0 || n > 1000 {
+			return bad(key, fmt.Errorf("%d", n), "write 0 to 1000")
+		}
 	}
 	return nil
 }

@@ -86,6 +86,7 @@ func demoConfig(home string) Config {
 	c := DefaultConfig()
 	c.HomePath, c.file = home, filepath.Join(home, ConfigFile)
 	net := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(254), rand.IntN(256))
+	c.Radio.GSMPhones, c.Radio.GSMCell = 0, net+"50"
 	c.Agent.ENB, c.Agent.Radio, c.Agent.Core = net+"10", net+"11", net+"12"
 	c.MME.Address, c.Gateway.Address, c.Gateway.DataPath = net+"20", net+"30", "netstack"
 	c.HSS.Listen, c.Billing.Listen = net+"1:7100", net+"1:7101"

@@ -125,27 +125,39 @@ func (t *Town) subscribe(ctx context.Context, subs []hss.Subscription, plan stri
 	return recs, r, err
 }
 
+// firstGSM is the SIM of the first virtual GSM phone, behind those of LTE.
+const firstGSM = 5000
+
 // registerPhones subscribes the SIMs of the virtual phones.
 func (t *Town) registerPhones(ctx context.Context) error {
 	if t.cfg.Radio.Kind != "virtual" {
 		return nil
 	}
 	var fresh []hss.Subscription
-	for i := range t.cfg.Radio.Phones {
-		s, err := t.card(i)
-		if err != nil {
-			return err
-		}
-		t.cards = append(t.cards, s)
-		if v, ok := t.hss.Find(s.IMSI); ok {
-			if _, ok := t.model.Subscriber(v); ok {
-				continue
-			}
-			if err := t.hss.Erase(v); err != nil { // sealed, but the chain never had it
+	for _, k := range []struct {
+		into         *[]sim.SIM
+		first, count int
+	}{{&t.cards, 0, t.cfg.Radio.Phones}, {&t.gsmCards, firstGSM, t.gsmPhones()}} {
+		for i := range k.count {
+			s, err := t.card(k.first + i)
+			if err != nil {
 				return err
 			}
+			*k.into = append(*k.into, s)
+			if v, ok := t.hss.Find(s.IMSI); ok {
+				if _, ok := t.model.Subscriber(v); ok {
+					continue
+				}
+				if err := t.hss.Erase(v); err != nil { // sealed, but the chain never had it
+					return err
+				}
+			}
+			p := t.profile()
+			if p.MSISDN, err = id.ParseMSISDN(t.virtualNumber(k.first + i)); err != nil {
+				return err
+			}
+			fresh = append(fresh, hss.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())), Profile: p})
 		}
-		fresh = append(fresh, hss.Subscription{IMSI: s.IMSI, K: s.K, OPc: s.OPc, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())), Profile: t.profile()})
 	}
 	if len(fresh) == 0 {
 		return nil
@@ -154,6 +166,11 @@ func (t *Town) registerPhones(ctx context.Context) error {
 		return fmt.Errorf("subscribe virtual phones: %w", err)
 	}
 	return nil
+}
+
+// virtualNumber is the telephone number of virtual phone i: one that no country has.
+func (t *Town) virtualNumber(i int) string {
+	return fmt.Sprintf("999%s%04d", t.set.plmn.MNC(), i+1)
 }
 
 // card reads the SIM of virtual phone i, or makes it.

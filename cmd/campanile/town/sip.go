@@ -98,6 +98,7 @@ func (t *Town) startSIP(context.Context) error {
 	if !q.on() {
 		return nil
 	}
+	t.addVirtualCell(&q)
 	for i := range q.stations {
 		if q.own[i] {
 			if !t.keys.held["tower"] {

@@ -77,9 +77,10 @@ type Town struct {
 	relay   *relay.Relay
 	settler *settle.Settler
 
-	enb    *sim.ENB
-	radio  atomic.Pointer[radio.Supervisor] // nil: no real one here
-	cards  []sim.SIM
+	enb   *sim.ENB
+	radio atomic.Pointer[radio.Supervisor] // nil: no real one here
+	cards []sim.SIM
+	gsmEnd
 	phones []*sim.Phone
 
 	wakeMu  sync.Mutex
@@ -106,7 +107,7 @@ type step func(*Town, context.Context) error
 func roles() map[string][]step {
 	return map[string][]step{
 		"up": {(*Town).preflightRadio, (*Town).preflight, (*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startMeter, (*Town).startLinks,
-			(*Town).startGateway, (*Town).startHomeServer, (*Town).startCentre, (*Town).startMME, (*Town).startSIP, (*Town).startAgent, (*Town).startRadio, (*Town).startSrsran, (*Town).startConsole, (*Town).startMetrics, (*Town).startAdmin, (*Town).startPhones},
+			(*Town).startGateway, (*Town).startHomeServer, (*Town).startCentre, (*Town).startMME, (*Town).startSIP, (*Town).startAgent, (*Town).startRadio, (*Town).startGSM, (*Town).startSrsran, (*Town).startConsole, (*Town).startMetrics, (*Town).startAdmin, (*Town).startPhones},
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startMetrics, (*Town).startAdmin},
 		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks, (*Town).startMetrics},
 		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway, (*Town).startMetrics},
