@@ -1,6 +1,7 @@
 package hss_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -58,6 +59,15 @@ func TestAmend(t *testing.T) {
 		has(0)
 		restart()
 		has(0)
+		names := make([]string, home.MaxAPNs)
+		for i := range names {
+			names[i] = fmt.Sprintf("access-point-with-a-name-as-long-as-people-give-them-%02d", i)
+		}
+		amend(names...)
+		enter()
+		has(home.MaxAPNs)
+		restart()
+		has(home.MaxAPNs)
 		stranger, _ := id.ParseIMSI("999700000000077")
 		if _, _, err := w.hss.Amend(stranger, home.Profile{}); err == nil {
 			t.Error("nobody is amended")

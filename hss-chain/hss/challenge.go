@@ -41,41 +41,51 @@ type challenge struct {
 
 // Challenge implements home.Home.
 func (h *HSS) Challenge(_ context.Context, r home.ChallengeRequest) (home.Challenge, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c, err := h.answer(r)
-	if err != nil {
-		h.stats.Refused++
-		h.o.Log.Debug("challenge refused", "method", r.Method, logs.IMSI, r.IMSI, logs.Error, err)
-		return home.Challenge{}, err
+	out, c, err := h.draws(r)
+	if c != nil && c.method == home.GSM {
+		// COMP128 takes longer than all else together. Nobody can prove the challenge
+		// before he has its id.
+		c.triplet = c.sub.triplet(c.vector.RAND)
 	}
-	h.stats.Challenges++
-	return c, nil
+	return out, err
 }
 
-// answer checks who asks about whom and draws a challenge.
-func (h *HSS) answer(r home.ChallengeRequest) (home.Challenge, error) {
+// draws checks who asks about whom and draws a challenge, which is given too when
+// it is a card's.
+func (h *HSS) draws(r home.ChallengeRequest) (out home.Challenge, c *challenge, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if out, c, err = h.answer(r); err != nil {
+		h.stats.Refused++
+		h.o.Log.Debug("challenge refused", "method", r.Method, logs.IMSI, r.IMSI, logs.Error, err)
+		return out, nil, err
+	}
+	h.stats.Challenges++
+	return out, c, nil
+}
+
+func (h *HSS) answer(r home.ChallengeRequest) (out home.Challenge, c *challenge, err error) {
 	now := time.Now()
 	h.forget(now)
 	op, ok := h.o.Registry.OperatorByKey(r.Serving)
 	switch {
 	case !ok:
-		return home.Challenge{}, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
+		return out, nil, refusal(home.NotAuthorised, "operator %s is not registered", r.Serving.Short())
 	case !slices.Contains(op.PLMNs, r.PLMN): // whose K_ASME it would get (TS 33.401 §6.1.2)
-		return home.Challenge{}, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
+		return out, nil, refusal(home.NotAuthorised, "operator %s has not registered PLMN %v", r.Serving.Short(), r.PLMN)
 	}
 	s, err := h.servable(r.IMSI)
 	if err != nil {
-		return home.Challenge{}, err
+		return out, nil, err
 	}
 	if r.Method == home.App {
-		return h.appChallenge(s, r.Serving, now)
+		out, err = h.appChallenge(s, r.Serving, now)
+		return out, nil, err
 	}
-	c, err := h.challenge(s, r, now)
-	if err != nil {
-		return home.Challenge{}, err
+	if c, err = h.challenge(s, r, now); err != nil {
+		return out, nil, err
 	}
-	return home.Challenge{ID: c.id, RAND: c.vector.RAND, AUTN: c.vector.AUTN, Expires: c.expires}, nil
+	return home.Challenge{ID: c.id, RAND: c.vector.RAND, AUTN: c.vector.AUTN, Expires: c.expires}, c, nil
 }
 
 // challenge draws a challenge of a card, which is kept until it is answered.

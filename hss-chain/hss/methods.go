@@ -80,7 +80,7 @@ func (h *HSS) draw(c *challenge) error {
 		if err := h.spend(c.sub); err != nil {
 			return err
 		}
-		c.triplet, c.vector.RAND = c.sub.triplet(nonce), nonce
+		c.vector.RAND = nonce // the triplet comes later: see Challenge
 		return nil
 	}
 	ind, amf := h.o.Slot, aka.AMFEPS()
