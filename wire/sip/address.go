@@ -44,8 +44,16 @@ func (a *Address) Q() int {
 	return int(math.Round(f * 1000))
 }
 
-// String is the address as a header field has it.
-func (a Address) String() string { return string(a.append(nil)) }
+// String is the address as a header field has it. For one in Message.Header:
+// Append refuses there what would not be one line.
+func (a Address) String() string {
+	var b []byte
+	if a.Name != "" {
+		b = append(appendQuoted(b, a.Name), ' ')
+	}
+	b = append(a.URI.Append(append(b, '<')), '>')
+	return string(a.Params.append(b))
+}
 
 // ParseAddress reads one address with its parameters.
 func ParseAddress(s string) (Address, error) {
@@ -180,11 +188,12 @@ func seconds(s string) (int, *Error) {
 
 // number reads digits. What is larger than most, is most.
 func number(s string, most int) (n int, ok bool) {
+	var v int64
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
 			return 0, false
 		}
-		n = min(n*10+int(s[i]-'0'), most)
+		v = min(v*10+int64(s[i]-'0'), int64(most))
 	}
-	return n, s != ""
+	return int(v), s != ""
 }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -13,10 +14,7 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 	w := writer{b: b}
 	w.startLine(m)
 	for i := range m.Via {
-		w.b = append(w.b, "Via: "...)
-		w.b = m.Via[i].append(w.b)
 		w.via(&m.Via[i])
-		w.end("Via")
 	}
 	w.addresses("Route", m.Route)
 	w.addresses("Record-Route", m.RecordRoute)
@@ -25,19 +23,7 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 	}
 	w.party("From", &m.From, m.IsRequest())
 	w.party("To", &m.To, m.IsRequest())
-	if m.CallID != "" || m.IsRequest() {
-		if err := callIDError(m.CallID); err != nil {
-			w.fail("Call-ID", err.What)
-		}
-		w.line("Call-ID", m.CallID)
-	}
-	if m.CSeq.Method != "" || m.IsRequest() {
-		if !token(string(m.CSeq.Method)) || m.CSeq.Seq >= 1<<31 {
-			w.fail("CSeq", "no number less than 2^31 and method")
-		}
-		w.b = strconv.AppendUint(append(w.b, "CSeq: "...), uint64(m.CSeq.Seq), 10)
-		w.b = append(append(append(w.b, ' '), m.CSeq.Method...), "\r\n"...)
-	}
+	w.dialog(m)
 	if m.ContactStar {
 		w.line("Contact", "*")
 	}
@@ -45,7 +31,8 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 	if m.Expires >= 0 {
 		w.number("Expires", m.Expires)
 	}
-	for _, h := range m.Header {
+	for i := range m.Header {
+		h := &m.Header[i]
 		if f, _ := known(h.Name); f != other || !token(h.Name) {
 			w.fail(strconv.Quote(h.Name), "is no name for a field in Header")
 		}
@@ -63,12 +50,12 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 }
 
 // Bytes is Append to nothing.
-func (m *Message) Bytes() ([]byte, error) { return m.Append(nil) }
+func (m *Message) Bytes() ([]byte, error) { return m.Append(make([]byte, 0, 1024)) }
 
 // writer is a message being written.
 type writer struct {
 	b    []byte
-	from int // where the line began that is checked at its end
+	from int // where the line begins
 	err  error
 }
 
@@ -78,25 +65,62 @@ func (w *writer) fail(where, what string) {
 	}
 }
 
+// begin begins a header field.
+func (w *writer) begin(name string) {
+	w.from = len(w.b)
+	w.b = append(append(w.b, name...), ": "...)
+}
+
+// end ends a line, and sees to it that it is one.
+func (w *writer) end(name string) {
+	if line := w.b[w.from:]; bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 {
+		w.fail(name, "a line end")
+	}
+	w.b = append(w.b, "\r\n"...)
+}
+
 func (w *writer) startLine(m *Message) {
 	w.from = len(w.b)
-	if !m.IsRequest() {
-		if m.Status < 100 || m.Status > 699 || control(m.Reason) >= 0 {
-			w.fail("status line", "status or reason")
+	if m.IsRequest() {
+		const where = "request line"
+		if !token(string(m.Method)) {
+			w.fail(where, "method "+strconv.Quote(string(m.Method)))
 		}
-		w.b = strconv.AppendInt(append(w.b, "SIP/2.0 "...), int64(m.Status), 10)
-		w.b = append(append(append(w.b, ' '), m.Reason...), "\r\n"...)
+		if m.URI.Headers != nil {
+			w.fail(where, "header fields in the Request-URI")
+		}
+		w.b = append(append(w.b, m.Method...), ' ')
+		w.uri(where, &m.URI)
+		w.b = append(w.b, " SIP/2.0"...)
+		w.end(where)
 		return
 	}
-	if !token(string(m.Method)) {
-		w.fail("request line", "method "+strconv.Quote(string(m.Method)))
+	const where = "status line"
+	if m.Status < 100 || m.Status > 699 || control(m.Reason) >= 0 {
+		w.fail(where, "status or reason")
 	}
-	if m.URI.Headers != nil {
-		w.fail("request line", "header fields in the Request-URI")
+	w.b = strconv.AppendInt(append(w.b, "SIP/2.0 "...), int64(m.Status), 10)
+	w.b = append(append(w.b, ' '), m.Reason...)
+	w.end(where)
+}
+
+// dialog writes Call-ID and CSeq. The answer to a request without them has none.
+func (w *writer) dialog(m *Message) {
+	if m.CallID != "" || m.IsRequest() {
+		if err := callIDError(m.CallID); err != nil {
+			w.fail("Call-ID", err.What)
+		}
+		w.line("Call-ID", m.CallID)
 	}
-	w.uri("request line", &m.URI)
-	w.b = append(append(w.b, m.Method...), ' ')
-	w.b = append(m.URI.Append(w.b), " SIP/2.0\r\n"...)
+	if m.CSeq.Method != "" || m.IsRequest() {
+		if !token(string(m.CSeq.Method)) || m.CSeq.Seq >= 1<<31 {
+			w.fail("CSeq", "no number less than 2^31 and method")
+		}
+		w.begin("CSeq")
+		w.b = strconv.AppendUint(w.b, uint64(m.CSeq.Seq), 10)
+		w.b = append(append(w.b, ' '), m.CSeq.Method...)
+		w.end("CSeq")
+	}
 }
 
 // line writes a value that has no escapes.
@@ -104,16 +128,14 @@ func (w *writer) line(name, value string) {
 	if control(value) >= 0 {
 		w.fail(name, "a control character")
 	}
-	w.b = append(append(append(append(w.b, name...), ": "...), value...), "\r\n"...)
+	w.begin(name)
+	w.b = append(append(w.b, value...), "\r\n"...)
 }
 
 func (w *writer) number(name string, n int) {
-	w.b = strconv.AppendInt(append(append(w.b, name...), ": "...), int64(n), 10)
-	w.b = append(w.b, "\r\n"...)
+	w.begin(name)
+	w.b = append(strconv.AppendInt(w.b, int64(n), 10), "\r\n"...)
 }
-
-// end ends a line.
-func (w *writer) end(string) { w.b = append(w.b, "\r\n"...) }
 
 func (w *writer) party(name string, a *Address, must bool) {
 	switch {
@@ -131,13 +153,14 @@ func (w *writer) addresses(name string, list []Address) {
 }
 
 func (w *writer) address(name string, a *Address) {
-	w.uri(name, &a.URI)
-	w.params(name, a.Params)
-	if strings.ContainsAny(a.Name, "\r\n") {
-		w.fail(name, "a line end in the display name")
+	w.begin(name)
+	if a.Name != "" {
+		w.b = append(appendQuoted(w.b, a.Name), ' ')
 	}
-	w.b = append(append(w.b, name...), ": "...)
-	w.b = a.append(w.b)
+	w.b = append(w.b, '<')
+	w.uri(name, &a.URI)
+	w.b = append(w.b, '>')
+	w.params(name, a.Params)
 	w.end(name)
 }
 
@@ -145,7 +168,10 @@ func (w *writer) via(v *Via) {
 	if v.Transport == "" || !all(v.Transport, isToken|isSlash) || !isHostName(v.Host) || v.Port < 0 || v.Port > 65535 {
 		w.fail("Via", "transport, host or port")
 	}
+	w.begin("Via")
+	w.b = v.appendSentBy(w.b)
 	w.params("Via", v.Params)
+	w.end("Via")
 }
 
 func (w *writer) params(where string, p Params) {
@@ -153,10 +179,8 @@ func (w *writer) params(where string, p Params) {
 		if !token(p[i].Name) {
 			w.fail(where, "parameter "+strconv.Quote(p[i].Name))
 		}
-		if strings.ContainsAny(p[i].Value, "\r\n") {
-			w.fail(where, "a line end in parameter "+p[i].Name)
-		}
 	}
+	w.b = p.append(w.b)
 }
 
 func (w *writer) uri(where string, u *URI) {
@@ -171,6 +195,7 @@ func (w *writer) uri(where string, u *URI) {
 			w.fail(where, "no URI")
 		}
 	}
+	w.b = u.Append(w.b)
 }
 
 func isHostName(s string) bool {
@@ -186,23 +211,11 @@ func isHostName(s string) bool {
 // into its answer as it came.
 func (a *Address) unread() bool { return a.URI.Scheme == "" && a.URI.Opaque != "" }
 
-func (a *Address) append(b []byte) []byte {
-	if a.unread() {
-		return append(b, a.URI.Opaque...)
-	}
-	if a.Name != "" {
-		b = append(appendQuoted(b, a.Name), ' ')
-	}
-	b = append(a.URI.Append(append(b, '<')), '>')
-	return a.Params.append(b)
-}
-
-func (v *Via) append(b []byte) []byte {
+func (v *Via) appendSentBy(b []byte) []byte {
 	if strings.IndexByte(v.Transport, '/') < 0 {
 		b = append(b, "SIP/2.0/"...)
 	}
-	b = append(append(b, v.Transport...), ' ')
-	return v.Params.append(appendHostPort(b, v.Host, v.Port))
+	return appendHostPort(append(append(b, v.Transport...), ' '), v.Host, v.Port)
 }
 
 func (p Params) append(b []byte) []byte {

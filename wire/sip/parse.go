@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,7 @@ type room struct {
 	via     [1]Via
 	contact [1]Address
 	params  [6]Param
+	header  [9]Header
 }
 
 // Parse reads a message from a datagram, or, with stream, a message cut out of
@@ -63,7 +65,7 @@ var crlf = []byte("\r\n")
 func (p *parser) read(b []byte) (body int) {
 	r := &room{}
 	p.m, p.size, p.text = &r.m, -1, string(b)
-	p.m.Via, p.m.Contact, p.c.pool = r.via[:0], r.contact[:0], r.params[:0]
+	p.m.Via, p.m.Contact, p.m.Header, p.c.pool = r.via[:0], r.contact[:0], r.header[:0], r.params[:0]
 	p.m.MaxForwards, p.m.Expires = -1, -1
 	pos, ok := p.startLine()
 	if ok {
@@ -236,9 +238,6 @@ func (p *parser) field(pos, end int, clean bool) {
 			p.failed(wrong(control(value), "a control character").in(long, start))
 			return
 		}
-		if p.m.Header == nil {
-			p.m.Header = make([]Header, 0, 8)
-		}
 		p.m.Header = append(p.m.Header, Header{long, value})
 		return
 	}
@@ -305,12 +304,16 @@ func (p *parser) value(f field) (err *Error) {
 func (p *parser) party(a *Address) (err *Error) {
 	value := p.c.s
 	if err = p.c.only(a); err != nil {
-		if control(value) >= 0 {
-			value = strings.Map(func(r rune) rune { return map[bool]rune{true: '?', false: r}[r < ' ' || r == 0x7f] }, value)
-		}
-		*a = Address{URI: URI{Opaque: value}}
+		*a = Address{URI: URI{Opaque: strings.Map(printable, value)}}
 	}
 	return err
+}
+
+func printable(r rune) rune {
+	if r < ' ' && r != '\t' || r == 0x7f {
+		return '?'
+	}
+	return r
 }
 
 func (p *parser) contact() (err *Error) {
@@ -339,8 +342,8 @@ func callIDError(s string) *Error {
 
 func (c *cursor) cseq() (CSeq, *Error) {
 	digits := c.run(isToken)
-	n, ok := number(digits, 1<<31)
-	if !ok || n == 1<<31 {
+	n, e := strconv.ParseUint(digits, 10, 31)
+	if e != nil {
 		return CSeq{}, wrong(0, "no number less than 2^31")
 	}
 	c.skip()

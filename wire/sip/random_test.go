@@ -91,7 +91,7 @@ func (r maker) message() *Message {
 		m.Via = append(m.Via, Via{Transport: r.pick("UDP", "TLS", "X-1", "SIP/3.0/TCP"), Host: r.pick("h", "::1", "192.0.2.1"), Port: r.IntN(2) * r.IntN(65536), Params: r.params(r.text)})
 	}
 	m.Contact, m.Route, m.RecordRoute = r.addresses(3), r.addresses(2), r.addresses(2)
-	m.MaxForwards, m.Expires = r.IntN(257)-1, r.IntN(1<<31)-1
+	m.MaxForwards, m.Expires = r.IntN(257)-1, r.IntN(1<<30)-1
 	for range r.IntN(4) {
 		m.Header = append(m.Header, Header{r.pick("X-Y", "Subject", "a!b"), r.pick("", "a  b", ";;,,\t\"é", "\xff")})
 	}

@@ -328,12 +328,12 @@ func appendURIParams(b []byte, p Params, bits uint16, before, between byte) []by
 
 func escape(b []byte, s string, bits uint16) []byte {
 	const hex = "0123456789ABCDEF"
+	done := 0
 	for i := range len(s) {
-		if c := s[i]; class[c]&bits != 0 && c != '#' {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', hex[c>>4], hex[c&15])
+		if c := s[i]; class[c]&bits == 0 || c == '#' {
+			b = append(append(b, s[done:i]...), '%', hex[c>>4], hex[c&15])
+			done = i + 1
 		}
 	}
-	return b
+	return append(b, s[done:]...)
 }

@@ -43,7 +43,7 @@ func (v *Via) RPort() (port int, ok bool) {
 }
 
 // String is the element as the header field has it.
-func (v Via) String() string { return string(v.append(nil)) }
+func (v Via) String() string { return string(v.Params.append(v.appendSentBy(nil))) }
 
 // vias reads a list to its end. Of an element with an error what could be read
 // stays if it is the topmost: by that the error is answered.
