@@ -134,6 +134,7 @@ type PeersConfig struct {
 	MME         string   `toml:"mme" comment:"Address of the MME; empty: mme.address."`
 	MoreMMEs    []string `toml:"more_mmes" comment:"Addresses of the further MMEs of a pool, for gateway and towers: a tower's eNB is brought to the first that answers, peers.mme before these."`
 	Gateway     string   `toml:"gateway" comment:"Address of the gateway; empty: gateway.address."`
+	SIP         string   `toml:"sip" comment:"Address and port of sip.links where SIP gateway and message centre are, for an MME; empty: its phones' short messages reach its other phones alone."`
 	OperatorKey string   `toml:"operator_key" comment:"The operator's public key; empty: that of keys/operator."`
 	HSSKey      string   `toml:"hss_key" comment:"The authentication centre's public key; empty: that of keys/hss."`
 	Pass        string   `toml:"pass" comment:"The operator's word for this gateway's own key; empty where keys/operator is."`

@@ -320,7 +320,7 @@ func (c *Config) takeInvite(i Invite, address string) error {
 	case "gateway":
 		c.Gateway.Address, c.Peers.Gateway = address, ""
 	case "sip":
-		c.SIP.Listen = []string{netip.AddrPortFrom(a, 5060).String()}
+		c.SIP.Listen, c.SIP.Links = []string{netip.AddrPortFrom(a, 5060).String()}, netip.AddrPortFrom(a, 7103).String()
 	case "enb-agent":
 		c.Radio.Kind, c.Agent.Core, c.Agent.CoreSCTP, c.Agent.Public = "none", address, i.SCTP, "auto"
 	}

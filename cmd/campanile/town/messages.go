@@ -55,6 +55,7 @@ func (t *Town) networkNow() selfcare.Network {
 
 // sayMessages is what the message centre has to say.
 func (t *Town) sayMessages(say func(name, format string, args ...any)) {
+	t.sayLinks(say)
 	if t.centre == nil {
 		return
 	}

@@ -23,6 +23,7 @@ import (
 	"campanile.network/sip/tally"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
+	"campanile.network/wire/short"
 	"campanile.network/wire/sip/txn"
 )
 
@@ -33,6 +34,9 @@ type sipEnd struct {
 	sip    *sipgw.Gateway
 	tally  *tally.Tally
 	ways   messageWays
+
+	hub       *short.Hub    // MMEs in other processes
+	farCentre *short.Remote // the message centre in another process
 
 	calls     *calls.Switch
 	pastCalls pastCalls
@@ -81,15 +85,19 @@ func (t *Town) startCentre(context.Context) error {
 	if t.desk, err = t.openDesk(); err != nil {
 		return err
 	}
+	paths := []smsc.NamedPath{{Name: "LTE", Path: lteWay{&t.ways}}, {Name: "SIP", Path: sipWay{&t.ways}}}
+	if t.cfg.SIP.Links != "" {
+		t.hub = short.NewHub(linkedCentre{t}, t.role("smsc"))
+		paths = append(paths, smsc.NamedPath{Name: "MMEs", Path: linkWay{t.hub}})
+	}
 	c, err := smsc.New(smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory}, Codes: t.desk,
-		Paths:  []smsc.NamedPath{{Name: "LTE", Path: lteWay{&t.ways}}, {Name: "SIP", Path: sipWay{&t.ways}}},
-		Logger: t.role("smsc")})
+		Paths: paths, Logger: t.role("smsc")})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}
 	t.centre = c
 	t.serve("message centre", c.Serve)
-	return nil
+	return t.serveLinks()
 }
 
 // startSIP opens the SIP gateway.
@@ -193,13 +201,16 @@ func (n numbers) ByNumber(ctx context.Context, m id.MSISDN) (id.IMSI, error) {
 	return imsi, err
 }
 
-// messages is where the MME's phones send short messages: the message centre, or from
-// one to the other where there is none.
+// messages is where the MME's phones send short messages: the message centre, here or
+// in another process, or from one to the other where there is none.
 func (t *Town) messages() mme.Messages {
-	if t.centre == nil {
-		return &mme.LocalMessages{}
+	switch {
+	case t.farCentre != nil:
+		return farMessages{t.farCentre}
+	case t.centre != nil:
+		return messages{t.centre}
 	}
-	return messages{t.centre}
+	return &mme.LocalMessages{}
 }
 
 // messages is the message centre as the MME asks it.

@@ -38,6 +38,7 @@ type SIPConfig struct {
 	Centre  string `toml:"message_centre" comment:"Number of the message centre, in international form, as phones have it or will see it."`
 	Country string `toml:"country" comment:"Prefix of your country, such as \"49\": what is dialled without + is completed with it; empty: numbers are taken as they are."`
 
+	Links    string `toml:"links" comment:"Address and port where MMEs in processes of their own reach the message centre (mutual TLS, keys/operator); empty: none do."`
 	Numbers  string `toml:"numbers" comment:"First digits, in international form without a plus, of the numbers of your network. Subscribers who have none give themselves one by a text to 101, if number_digits says ..."`
 	Digits   int    `toml:"number_digits" comment:"... how many digits follow; 0: you give all numbers."`
 	Language string `toml:"language" comment:"In which the network answers texts and USSD to 100 (help), 101 (number), 102 (balance) and 411 (status): \"en\" or \"de\"."`
@@ -115,6 +116,11 @@ func (c *Config) resolveSIP(s *settings, bad mistake) (err error) {
 	p.dial.Country = q.Country
 	if err := q.CallsConfig.resolve(p, bad); err != nil {
 		return err
+	}
+	if q.Links != "" {
+		if _, err := netip.ParseAddrPort(q.Links); err != nil {
+			return bad("sip.links", err, "write IP address and port, such as 127.0.0.1:7103, or nothing")
+		}
 	}
 	if err := q.resolveNumbers(p, bad); err != nil {
 		return err

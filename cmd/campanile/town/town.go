@@ -111,7 +111,7 @@ func roles() map[string][]step {
 		"hss-chain": {(*Town).openAccounts, (*Town).openLedger, (*Town).startChain, (*Town).openHSS, (*Town).register, (*Town).startHomeServer, (*Town).startMetrics, (*Town).startAdmin},
 		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks, (*Town).startMetrics},
 		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway, (*Town).startMetrics},
-		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).startMME, (*Town).startMetrics},
+		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialCentre, (*Town).startMME, (*Town).startMetrics},
 		"sip":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialMeter, (*Town).startCentre, (*Town).startSIP, (*Town).startMetrics},
 		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran, (*Town).startMetrics},
 	}
