@@ -19,7 +19,7 @@ type who struct {
 }
 
 // credentials reads the Authorization of a request; has is false when there is
-// none that answers something. IMS phones name themselves in one that is empty
+// none that answers something, by a scheme that is known. IMS phones name themselves in one that is empty
 // otherwise (TS 24.229 §5.1.1.2.2).
 func credentials(m *sip.Message) (c digest.Credentials, has bool, err error) {
 	v, there := m.Lookup("Authorization")
@@ -27,7 +27,7 @@ func credentials(m *sip.Message) (c digest.Credentials, has bool, err error) {
 		return c, false, nil
 	}
 	c, err = digest.ParseCredentials(v)
-	if c.Nonce == "" && errors.Is(err, digest.ErrMissing) {
+	if errors.Is(err, digest.ErrScheme) || c.Nonce == "" && errors.Is(err, digest.ErrMissing) {
 		return c, false, nil
 	}
 	return c, err == nil, err
