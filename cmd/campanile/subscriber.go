@@ -17,7 +17,7 @@ import (
 
 func subscriberCommand(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "subscriber", GroupID: "operate", Short: "Add, list, bar and erase subscribers"}
-	cmd.AddCommand(subscriberAdd(g), subscriberList(g), subscriberSet(g), subscriberPassword(g))
+	cmd.AddCommand(subscriberAdd(g), subscriberList(g), subscriberSet(g), subscriberPassword(g), subscriberImport(g))
 	for verb, state := range map[string]string{"bar": "barred", "unbar": "active", "erase": "erased"} {
 		short := map[string]string{"bar": "Keep a subscriber out until he is let in again", "unbar": "Let a subscriber in again", "erase": "Forget a subscriber, for good"}[verb]
 		cmd.AddCommand(&cobra.Command{

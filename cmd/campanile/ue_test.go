@@ -124,6 +124,9 @@ func TestPhoneVerbs(t *testing.T) {
 	has(say(2, "sms", "send", "hello"), "--to NUMBER")
 	has(say(0, "subscriber", "app-password", imsi), "user      "+imsi, "realm     ims.mnc070.mcc999.3gppnetwork.org", "password  ", "not shown again")
 	transcript(t, home)
+	imports := []string{"subscriber", "import", "--openbts", "../../sip/openbts/testdata/sqlite-3.40.1-registry.db", "--algorithm", "comp128v3"}
+	has(say(0, append(imports, "--yes")...), "3 subscribers on the ledger", "IMSI999700000001003: computes COMP128v1", "has no Ki")
+	has(say(1, append(imports, "--yes")...), "IMSI999700000001001: ")
 	strangers(t, home)
 	paged(t, home)
 	has(say(0, "ue", "detach", "p1"), "network detach done")

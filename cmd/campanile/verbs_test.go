@@ -23,6 +23,7 @@ func transcript(t *testing.T, home string) {
 		"ue list --imsi-prefix 00101", "ue list --state asleep", "ue list --limit 5000", "ue show nobody", "ue page 999700000099999", "ue page", "ue detach p99", "ue detach p1 --cause 300",
 		"ue trace p1 --for 25h", "ue trace p1 --keys",
 		"subscriber list", "subscriber set 999700000000001", "subscriber set 999700000000001 --apn nowhere", "subscriber set 999700000000001 --apn ims,pdn=x", "subscriber set 999700000099999 --apn ims",
+		"subscriber import --openbts nowhere.db", "subscriber import --openbts ../../sip/openbts/testdata/sqlite-3.40.1-registry.db",
 		"mme drain", "mme undrain", "mme reload", "mme member", "invite --role mme", "invite --role nobody",
 	} {
 		out, code, err := call(t, append(strings.Fields(line), "--home", home)...)

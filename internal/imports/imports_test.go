@@ -41,7 +41,7 @@ var rules = []rule{
 	{"billing/", append(role, "billing/"), light, "a role knows no other role; cmd joins them"},
 	{"sip/codec", nil, nil, "speech is arithmetic: samples in, octets out"},
 	{"sip/media", []string{"sip/codec"}, []string{"github.com/pion/srtp/v3", "golang.org/x/sys"}, "it carries packets, knows no SIP and no subscriber"},
-	{"sip/", append(role, "sip/"), append([]string{"modernc.org/sqlite"}, light...), "a role knows no other role; cmd joins them"},
+	{"sip/", append(role, "sip/"), light, "a role knows no other role; cmd joins them"},
 	{"sdr/", append(role, "sdr/"), light, "a role knows no other role; cmd joins them"},
 	{"decode", append(role, "decode/"), light, "it reads what roles say and is none itself"},
 	{"console", append(role, "console/"), light, "the console shows what it is given"},
