@@ -51,7 +51,7 @@ func TestHelpIsNamed(t *testing.T) {
 
 func TestCommandLineMistakes(t *testing.T) {
 	for _, args := range [][]string{{"nonsense"}, {"up", "extra"}, {"up", "--nonsense"}, {"up", "--log-level", "loud"}, {"subscriber", "add"},
-		{"subscriber", "add", "999700000000001"}, {"subscriber", "add", "12x", "--key-file", "x"}, {"sim"}} {
+		{"subscriber", "add", "999700000000001"}, {"subscriber", "add", "12x", "--key-file", "x"}, {"subscriber", "import"}, {"radio", "render", "--for", "asterisk"}, {"sim"}} {
 		_, code, err := call(t, args...)
 		if code != 2 || err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: code %d, %v", args, code, err)

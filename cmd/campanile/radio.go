@@ -4,15 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"campanile.network/cmd/campanile/town"
+	"campanile.network/sdr/gsm"
 )
 
 // radioCommand is what concerns a real radio before it is on the air.
 func radioCommand(g *globals) *cobra.Command {
-	cmd := &cobra.Command{Use: "radio", GroupID: "role", Short: "Check a real radio, and write srsRAN's configuration"}
+	cmd := &cobra.Command{Use: "radio", GroupID: "role", Short: "Check a real radio, and write the configuration of the program that runs it"}
 	cmd.AddCommand(radioCheck(g), radioRender(g))
 	return cmd
 }
@@ -57,15 +60,26 @@ func printRadio(w io.Writer, r town.RadioReport) {
 }
 
 func radioRender(g *globals) *cobra.Command {
-	var dir string
+	var dir, program string
 	cmd := &cobra.Command{
-		Use: "render", Args: cobra.NoArgs, Short: "Write srsenb's four files, to look at them or to run it by hand",
+		Use: "render", Args: cobra.NoArgs, Short: "Write the files of srsenb, OpenBTS, YateBTS or the Osmocom programs",
+		Long: "Write srsenb's four files, to look at them or to run it by hand; or with --for what a\nGSM cell's program needs to be a cell of this network: [radio.gsm] says which cell.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if program != "srsran" && !slices.Contains(gsm.Programs(), program) {
+				return &usageError{err: fmt.Errorf("--for %q: want srsran, %s", program, strings.Join(gsm.Programs(), ", "))}
+			}
 			c, _, err := g.load()
 			if err != nil {
 				return err
 			}
-			at, err := town.RenderRadio(c, dir)
+			var at, how string
+			if program == "srsran" {
+				at, err = town.RenderRadio(c, dir)
+				how = "run: srsenb " + at + "/enb.conf"
+			} else {
+				at, err = town.RenderGSM(c, program, dir)
+				how = gsm.How(program, at)
+			}
 			if err != nil {
 				return err
 			}
@@ -73,11 +87,12 @@ func radioRender(g *globals) *cobra.Command {
 				Folder string `json:"folder"`
 			}{at}
 			return g.print(cmd.OutOrStdout(), r, func(w io.Writer) {
-				fmt.Fprintf(w, "written to %s; run: srsenb %s/enb.conf\n", at, at)
+				fmt.Fprintf(w, "written to %s; %s\n", at, how)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&dir, "to", "", "folder to write to; empty: the home's own")
+	cmd.Flags().StringVar(&program, "for", "srsran", "program: srsran, openbts, yatebts or osmocom")
 	return cmd
 }
 

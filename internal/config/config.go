@@ -216,9 +216,9 @@ func Line(file, key string) int {
 
 // lineOf is Line in a file's text.
 func lineOf(text, key string) int {
-	table, name, ok := strings.Cut(key, ".")
-	if !ok {
-		table, name = "", key
+	table, name := "", key
+	if i := strings.LastIndexByte(key, '.'); i >= 0 {
+		table, name = key[:i], key[i+1:]
 	}
 	now, n := "", 0
 	for line := range strings.Lines(text) {

@@ -105,11 +105,25 @@ func (p *Plan) checkLaw() *Mistake {
 	if p.Kit.Virtual {
 		return nil
 	}
+	return p.ground(p.ENB.PLMN, "radio.band", p.Band != 0)
+}
+
+// CheckGround lets nothing be planned for another radio than srsRAN's whose owner
+// has not said on what ground, where and how much he transmits. band names the key
+// that says in which band, and stated whether it does. Errors are *Mistake.
+func (c Config) CheckGround(n id.PLMN, band string, stated bool) error {
+	if m := c.ground(n, band, stated); m != nil {
+		return m
+	}
+	return nil
+}
+
+func (c Config) ground(n id.PLMN, band string, stated bool) *Mistake {
 	var missing []string
 	for _, k := range []struct {
 		key     string
 		missing bool
-	}{{"radio.basis", p.Basis == ""}, {"radio.country", p.Country == ""}, {"radio.band", p.Band == 0}, {"radio.power", p.Power == ""}} {
+	}{{"radio.basis", c.Basis == ""}, {"radio.country", c.Country == ""}, {band, !stated}, {"radio.power", c.Power == ""}} {
 		if k.missing {
 			missing = append(missing, k.key)
 		}
@@ -118,17 +132,17 @@ func (p *Plan) checkLaw() *Mistake {
 		return &Mistake{Key: missing[0], What: "this radio would transmit, and nobody has stated " + strings.Join(missing, ", "),
 			Remedy: "transmitting needs a licence, a test licence, a shielded room or cables: state which, where, in which band and how much"}
 	}
-	if !slices.Contains(grounds, p.Basis) {
-		return mistake("basis", "write one of "+strings.Join(grounds, ", "), "%q is no ground to transmit on", p.Basis)
+	if !slices.Contains(grounds, c.Basis) {
+		return mistake("basis", "write one of "+strings.Join(grounds, ", "), "%q is no ground to transmit on", c.Basis)
 	}
-	if up := strings.ToUpper(p.Country); up != p.Country && country(up) {
-		return mistake("country", fmt.Sprintf("write it in capitals: %q", up), "%q", p.Country)
+	if up := strings.ToUpper(c.Country); up != c.Country && country(up) {
+		return mistake("country", fmt.Sprintf("write it in capitals: %q", up), "%q", c.Country)
 	}
-	if !country(p.Country) {
-		return mistake("country", "write the two capital letters of ISO 3166, such as DE", "%q is no country", p.Country)
+	if !country(c.Country) {
+		return mistake("country", "write the two capital letters of ISO 3166, such as DE", "%q is no country", c.Country)
 	}
-	if n := p.ENB.PLMN; p.Basis != "licence" && !test(n) {
-		return &Mistake{Key: "network.plmn", What: fmt.Sprintf("%v: on the ground of %q a network is 001/01 or 999/xx", n, p.Basis),
+	if c.Basis != "licence" && !test(n) {
+		return &Mistake{Key: "network.plmn", What: fmt.Sprintf("%v: on the ground of %q a network is 001/01 or 999/xx", n, c.Basis),
 			Remedy: "phones of a real network would take this one for theirs: change network.plmn, or state the licence under which the number is yours"}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"campanile.network/gateway/datapath"
 	"campanile.network/internal/config"
 	"campanile.network/mme"
+	"campanile.network/sdr/gsm"
 	"campanile.network/sdr/radio"
 	"campanile.network/wire/proof"
 )
@@ -76,6 +77,7 @@ type RadioConfig struct {
 	GSMCell    string          `toml:"gsm_cell" comment:"Address of that OpenBTS."`
 	Inactivity config.Duration `toml:"inactivity" comment:"A phone that moves nothing for so long goes idle."`
 	radio.Config
+	GSM gsm.Config `toml:"gsm" comment:"A GSM cell of OpenBTS, YateBTS or Osmocom, for campanile radio render --for."`
 }
 
 // AgentConfig is the tower's agent.
@@ -147,7 +149,7 @@ func DefaultConfig() Config {
 		Network: NetworkConfig{Name: "Campanile", PLMN: "999/70", Ranges: []string{"99970"}, APN: "internet"},
 		Tower: TowerConfig{Name: "first tower", ENB: "999/70-macro-0x19b", Cell: 0x19b01, TAC: 7,
 			PricePerGB: "500000000000000000", PricePerMinute: "10000000000000000", PricePerMessage: "1000000000000000", Reserve: "100000000000000000000", ClaimEvery: config.Duration(20 * time.Second)},
-		Radio:   RadioConfig{Kind: "virtual", Phones: 1, GSMPhones: 2, GSMCell: "127.0.0.50", Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig()},
+		Radio:   RadioConfig{Kind: "virtual", Phones: 1, GSMPhones: 2, GSMCell: "127.0.0.50", Inactivity: config.Duration(10 * time.Second), Config: radio.DefaultConfig(), GSM: gsm.DefaultConfig()},
 		MME:     defaultMME(),
 		Gateway: defaultGateway(),
 		SIP:     defaultSIP(),

@@ -47,7 +47,7 @@ func (c *Config) mistake(err error) error {
 		return err
 	}
 	section, _, _ := strings.Cut(m.Key, ".")
-	line := cmp.Or(config.Line(c.file, m.Key), config.Section(c.file, section))
+	line := cmp.Or(config.Line(c.file, m.Key), config.Section(c.file, m.Key[:max(strings.LastIndexByte(m.Key, '.'), 0)]), config.Section(c.file, section))
 	return &config.Error{File: c.file, Line: line, What: m.Key + ": " + m.What, Remedy: m.Remedy}
 }
 
@@ -242,6 +242,26 @@ func RenderRadio(c *Config, dir string) (string, error) {
 		dir = c.path("radio")
 	}
 	if err := p.WriteFiles(dir, ""); err != nil {
+		return "", &config.Error{File: dir, What: err.Error(), Remedy: "choose a folder you may write to"}
+	}
+	return filepath.Abs(dir)
+}
+
+// RenderGSM writes the configuration of a GSM cell's program into a folder, ""
+// for the home's, and says where.
+func RenderGSM(c *Config, program, dir string) (string, error) {
+	s, err := c.resolve()
+	if err != nil {
+		return "", err
+	}
+	p, err := c.Radio.GSM.Plan(s.plmn, c.Radio.Config)
+	if err != nil {
+		return "", c.mistake(err)
+	}
+	if dir == "" {
+		dir = c.path(program)
+	}
+	if err := p.WriteFiles(program, dir); err != nil {
 		return "", &config.Error{File: dir, What: err.Error(), Remedy: "choose a folder you may write to"}
 	}
 	return filepath.Abs(dir)
