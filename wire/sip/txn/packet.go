@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"syscall"
 )
 
 // socket is one datagram socket.
@@ -51,7 +52,7 @@ func (s *single) receive() ([]received, error) {
 // batch handlers have their turn.
 func (e *Endpoint) readPackets(s *socket) error {
 	r := receiver(&single{conn: s.conn})
-	if c, ok := s.conn.(*net.UDPConn); ok {
+	if c, ok := s.conn.(syscall.Conn); ok {
 		many, err := receiveMany(c)
 		if err != nil {
 			return fmt.Errorf("UDP %v: %w", s.local, err)

@@ -3,7 +3,6 @@ package txn
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -32,7 +31,7 @@ type many struct {
 	got   []received
 }
 
-func receiveMany(c *net.UDPConn) (receiver, error) {
+func receiveMany(c syscall.Conn) (receiver, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)

@@ -2,6 +2,6 @@
 
 package txn
 
-import "net"
+import "syscall"
 
-func receiveMany(c *net.UDPConn) (receiver, error) { return &single{conn: c}, nil }
+func receiveMany(c syscall.Conn) (receiver, error) { return &single{conn: c.(PacketConn)}, nil }
