@@ -7,7 +7,7 @@ ASN1 ?= ../shared/asn1/36413-h30.asn
 export ASN1
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint generate bench bench-datapath fuzz interop race
+.PHONY: help run build test lint generate bench bench-datapath bench-sip fuzz interop race
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench: ## benchmarks, each beside a named alternative where there is one
 
 bench-datapath: ## what a packet costs in each data path, on veth in namespaces of its own (needs root)
 	BENCH_DATAPATH=1 $(GO) test -count=1 -v -timeout 30m -run 'TestBench' ./gateway/datapath/xdp
+
+bench-sip: ## the SIP gateway beside Kamailio and sipgo, sipp on a core of its own (what is not installed is left out)
+	BENCH_SIP=1 $(GO) test -count=1 -v -timeout 60m -run TestLoad ./sip/load
 
 # Under load Go's fuzzer sometimes misses its own deadline and fails for that;
 # an input that really fails is kept in testdata and fails again at once.
