@@ -82,6 +82,7 @@ func Offer(origin Origin, lines []Line) *Session {
 // or by refusing it. Codecs come in our order, with the offer's payload types.
 func Answer(offer *Session, origin Origin, lines []Line) (*Session, []Agreed) {
 	s := begin(origin, lines)
+	s.Times = slices.Clip(offer.Times) // RFC 3264 §6
 	agreed := make([]Agreed, len(offer.Media))
 	used := make([]bool, len(lines))
 	for i := range offer.Media {

@@ -64,6 +64,8 @@ func TestAnswers(t *testing.T) {
 				"a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nm=video 0 RTP/SAVP 96\n"},
 		{"SRTP is insisted on", samples["openbts"], secure, "refused", "m=audio 0 RTP/AVP 3 101\n"},
 		{"hold", samples["openbts"] + "a=sendonly\n", gsm, "127.0.0.1:16484 recvonly GSM>3<3 telephone-event>101<101", ""},
+		{"hold, and a space behind it", samples["openbts"] + "a=sendonly \n", gsm, "127.0.0.1:16484 recvonly GSM>3<3 telephone-event>101<101", ""},
+		{"a user of two words", strings.Replace(samples["openbts"], "o=IMSI", "o=My IMSI", 1), gsm, "127.0.0.1:16484 sendrecv GSM>3<3 telephone-event>101<101", ""},
 		{"hold in the old way", strings.Replace(samples["openbts"], "c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0", 1), gsm, "0.0.0.0:16484 recvonly GSM>3<3 telephone-event>101<101", ""},
 		{"inactive", samples["openbts"] + "a=inactive\n", gsm, "127.0.0.1:16484 inactive GSM>3<3 telephone-event>101<101", ""},
 		{"events alone are no call", "v=0\no=- 1 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\nm=audio 5 RTP/AVP 101\na=rtpmap:101 telephone-event/8000\n", gsm, "refused", ""},
@@ -82,6 +84,9 @@ func TestAnswers(t *testing.T) {
 		}
 		if got := strings.Join(lines, "|"); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
+		}
+		if !reflect.DeepEqual(answer.Times, offer.Times) {
+			t.Errorf("%s: the answer's times are %q", c.name, answer.Times)
 		}
 		b, err := answer.Bytes()
 		if err != nil {

@@ -143,18 +143,21 @@ func (p *parser) inMedia(m *Media, kind byte, value string) (err error) {
 	return err
 }
 
+// origin reads o=. A user name should be one word, and is sometimes several.
 func (p *parser) origin(value string) error {
 	f := strings.Fields(value)
-	if len(f) != 6 || f[3] != "IN" || f[4] != "IP4" && f[4] != "IP6" {
+	n := len(f) - 5
+	if n < 1 || f[n+2] != "IN" || f[n+3] != "IP4" && f[n+3] != "IP6" {
 		return p.fail("is not o=user id version IN IP4 or IP6 address")
 	}
 	if p.s.Origin != (Origin{}) {
 		return p.fail("a second o=")
 	}
-	if f[0] == "-" {
-		f[0] = ""
+	user := strings.Join(f[:n], " ")
+	if user == "-" {
+		user = ""
 	}
-	p.s.Origin = Origin{f[0], f[1], f[2], f[5]}
+	p.s.Origin = Origin{user, f[n], f[n+1], f[n+4]}
 	return nil
 }
 
@@ -168,7 +171,7 @@ func (p *parser) connection(value string) (c Connection, err error) {
 
 func (p *parser) attribute(list Attributes, value string) (Attributes, error) {
 	var a Attribute
-	if a.Name, a.Value, a.HasValue = strings.Cut(value, ":"); a.Name == "" {
+	if a.Name, a.Value, a.HasValue = strings.Cut(strings.TrimRight(value, " \t"), ":"); a.Name == "" {
 		return list, p.fail("an attribute has no name")
 	}
 	return append(list, a), nil
