@@ -63,6 +63,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if c.s.Centre != nil {
 		o.messages(c.s.Centre())
 	}
+	if c.s.SIP != nil {
+		o.sip(c.s.SIP())
+	}
 }
 
 // out writes measurements. Labels are names and values in turn.

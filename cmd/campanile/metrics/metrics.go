@@ -52,6 +52,7 @@ type Sources struct {
 	Ledger  func() Ledger
 	Towers  func() []Tower
 	Centre  func() smsc.Stats // of short messages
+	SIP     func() SIP
 }
 
 // Path is the data path that the gateway uses.

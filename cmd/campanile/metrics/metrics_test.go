@@ -23,10 +23,13 @@ import (
 	"campanile.network/hss-chain/hss"
 	"campanile.network/internal/sctp"
 	"campanile.network/mme"
+	"campanile.network/sip/calls"
+	"campanile.network/sip/sipgw"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/gtpc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
+	"campanile.network/wire/sip/txn"
 )
 
 // everything is a process with all roles, each with something to show.
@@ -66,6 +69,11 @@ func everything() Sources {
 		Centre: func() smsc.Stats {
 			return smsc.Stats{Submitted: map[string]uint64{"taken": 3}, Attempts: map[string]uint64{"delivered by LTE": 2}, Finished: map[string]uint64{"completed": 2}, Waiting: 1, Oldest: time.Minute}
 		},
+		SIP: func() SIP {
+			return SIP{Gateway: sipgw.Stats{Registered: map[string]int{"OpenBTS": 2}, Refusals: map[string]uint64{"404 #2": 5}, Answers: map[int]uint64{401: 6}},
+				Stations: []sipgw.StationStatus{{Name: "hill", Phones: 2, Heard: time.Unix(900, 0)}},
+				Calls:    calls.Stats{Calls: 1, Trunks: []calls.TrunkStatus{{Name: "provider", Up: true}}}, Wire: txn.Stats{Malformed: map[string]uint64{"Via": 4}}}
+		},
 		Towers: func() []Tower {
 			return []Tower{{Key: tower.String(), Name: "mill", ENB: "001/01-macro-0x1", OnAir: true, State: "running", Said: time.Unix(999, 0)}}
 		},
@@ -99,6 +107,10 @@ func TestScrape(t *testing.T) {
 		want float64
 		of   []string
 	}{
+		{"campanile_sip_registrations", 2, []string{"kind", "OpenBTS"}},
+		{"campanile_sip_refused_registrations_total", 5, []string{"cause", "404 #2"}},
+		{"campanile_sip_trunk_up", 1, []string{"trunk", "provider"}},
+		{"campanile_sip_wire_malformed_total", 4, []string{"where", "Via"}},
 		{"campanile_mm_eps_attach_att_total", 7, nil},
 		{"campanile_mm_eps_attach_succ_total", 4, nil},
 		{"campanile_mm_eps_attach_fail_total", 2, []string{"cause", "EMM cause #15"}},

@@ -91,6 +91,9 @@ func (t *Town) measured() metrics.Sources {
 	if t.centre != nil {
 		s.Centre = t.centre.Stats
 	}
+	if t.sip != nil {
+		s.SIP = t.measureSIP
+	}
 	if t.model != nil {
 		s.Ledger = t.measureLedger
 		if t.mme != nil {

@@ -13,6 +13,7 @@ import (
 
 	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/sms"
+	"campanile.network/cmd/campanile/metrics"
 	"campanile.network/internal/config"
 	"campanile.network/mme"
 	"campanile.network/sip/calls"
@@ -39,6 +40,7 @@ type sipEnd struct {
 	farCentre *short.Remote // the message centre in another process
 
 	calls     *calls.Switch
+	speech    *media.Relay
 	pastCalls pastCalls
 }
 
@@ -135,7 +137,8 @@ func (t *Town) startSIP(context.Context) error {
 	if err != nil {
 		return t.portTaken(err, "sip.media")
 	}
-	t.serve("speech", func(ctx context.Context) error { return speech.Serve(ctx) })
+	t.speech = speech
+	t.serve("speech", speech.Serve)
 	q.calls.Media, q.calls.Record, q.calls.Logger = calls.Relay(speech), t.pastCalls.add, t.role("sip")
 	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: t.home, Directory: t.directory, PLMN: t.set.plmn, Serving: t.operatorKey, Realm: q.realm,
 		Stations: q.stations, Policy: q.policy, Messages: t.centre, USSD: t.desk, Tally: cellTally{t.tally}, Calls: t.openCalls(q.calls), Store: kept, Logger: t.role("sip")})
@@ -149,6 +152,11 @@ func (t *Town) startSIP(context.Context) error {
 	}
 	t.serve("SIP gateway", g.Serve)
 	return nil
+}
+
+// measureSIP is what the gateway and what belongs to it count.
+func (t *Town) measureSIP() metrics.SIP {
+	return metrics.SIP{Gateway: t.sip.Stats(), Stations: t.sip.Stations(), Calls: t.calls.Stats(), Media: t.speech.Stats(), Tally: t.tally.Stats(), Wire: t.sip.Endpoint().Stats()}
 }
 
 // openCalls opens the calls of a gateway.
