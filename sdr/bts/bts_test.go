@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"campanile.network/3gpp/aka"
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/milenage"
 	"campanile.network/3gpp/secret"
 	"campanile.network/sdr/bts"
 )
@@ -239,5 +241,24 @@ func TestGatewayRestarts(t *testing.T) {
 	w.until("all five are there", func() bool { return len(b.Inbox()) >= 5 })
 	if n := len(b.Inbox()); n != 5 {
 		t.Errorf("%d messages of 5", n)
+	}
+}
+
+// A USIM that is ahead of its home says so through YateBTS, and is in after it.
+func TestSynchronisationFailure(t *testing.T) {
+	w := newWorld(t)
+	c := w.cell(dialects["YateBTS"])
+	w.gateway()
+	p := w.phone("2102", true, func(o *bts.PhoneOptions) {
+		s := subscription("2102", true)
+		card, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(s.K, s.OPc), SEQ: [aka.INDs]uint64{12: 1 << 40}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Card = card
+	})
+	w.camp(c, p)
+	if s := w.hss.Stats(); s.Resyncs != 1 || s.Challenges != 2 || s.Proofs != 1 {
+		t.Errorf("%+v", s)
 	}
 }

@@ -53,7 +53,8 @@ type Options struct {
 	Tone     []byte                         // frames of GSM full rate, 33 octets each, that phones send in turn; none: silence
 	Media    func() (txn.PacketConn, error) // opens a socket for RTP; nil: UDP at the address of Listen
 	Timers   txn.Timers
-	Journal  io.Writer // gets a line of JSON for each Event; writes are not parallel
+	Memory   time.Duration // how long a message that comes again is confirmed without being stored again: 32 s
+	Journal  io.Writer     // gets a line of JSON for each Event; writes are not parallel
 	Log      *slog.Logger
 }
 
@@ -101,6 +102,9 @@ func New(o Options) (*Cell, error) {
 		if o.Period = 90 * time.Minute; o.Dialect == YateBTS {
 			o.Period = time.Hour
 		}
+	}
+	if o.Memory == 0 {
+		o.Memory = takenLife
 	}
 	if len(o.Tone) == 0 {
 		o.Tone = silence()

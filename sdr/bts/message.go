@@ -33,7 +33,7 @@ type taken struct {
 
 const (
 	maxTaken  = 4096
-	takenLife = 32 * time.Second // 64*T1: how long a repetition is answered from memory
+	takenLife = 32 * time.Second // 64*T1
 )
 
 // message has a phone store what the gateway delivers. It is confirmed when the
@@ -80,7 +80,7 @@ func (c *Cell) take(m *sip.Message) (t *taken, again bool) {
 			return t, true
 		}
 	}
-	t = &taken{callID: m.CallID, tag: m.From.Tag(), seq: m.CSeq.Seq, until: now.Add(takenLife), done: make(chan struct{})}
+	t = &taken{callID: m.CallID, tag: m.From.Tag(), seq: m.CSeq.Seq, until: now.Add(c.o.Memory), done: make(chan struct{})}
 	c.taken = append(c.taken, t)
 	return t, false
 }

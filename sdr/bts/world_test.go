@@ -21,6 +21,7 @@ import (
 	"campanile.network/hss-chain/hss"
 	"campanile.network/hss-chain/ledger"
 	"campanile.network/internal/loopback"
+	"campanile.network/internal/vault"
 	"campanile.network/sdr/bts"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
@@ -47,6 +48,7 @@ type world struct {
 	at       netip.AddrPort // the gateway's
 	stations []sipgw.Station
 	stop     func() // the gateway and its message centre
+	store    *vault.Vault
 	records  []calls.Record
 	mu       sync.Mutex
 }
@@ -55,9 +57,15 @@ const domain = "town.example"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	return newWorldAt(t, t.TempDir(), netip.AddrPortFrom(loopback.Addr(t, 5060), 5060))
+}
+
+// newWorldAt is a world whose home is in a folder, and was there before.
+func newWorldAt(t *testing.T, dir string, at netip.AddrPort) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, operator: proof.NewSigningKey(), dir: t.TempDir(), at: netip.AddrPortFrom(loopback.Addr(t, 5060), 5060)}
+	w := &world{t: t, ctx: ctx, operator: proof.SigningKeyFromSeed([32]byte{1}), dir: dir, at: at}
 	w.plmn, _ = id.ParsePLMN("99970")
 	must := func(err error) {
 		if err != nil {
@@ -68,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.model, err = ledger.Open(ledger.Options{})
 	must(err)
-	node := proof.NewSigningKey()
+	node := proof.SigningKeyFromSeed([32]byte{2})
 	priv, err := hss.NewNodeKey([32]byte{})
 	must(err)
 	w.hss, err = hss.New(hss.Options{ChainID: "campanile-test", Operator: w.operator.Public(), Node: node, HPKE: priv, Registry: w.model, Store: filepath.Join(w.dir, "hss.db"),
@@ -92,34 +100,45 @@ func (w *world) block(u ledger.Update) {
 // phone is a subscriber with a number and his handset. A Ki of COMP128v3, or a USIM.
 func (w *world) phone(number string, usim bool, change func(*bts.PhoneOptions)) *bts.Phone {
 	w.t.Helper()
-	k, opc := secret.Key128{1, number[0], number[1], number[2], number[3]}, secret.Key128{}
-	alg, card := hss.COMP128v3, bts.COMP128(3, k)
-	if usim {
-		opc[0] = 9
-		u, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(k, opc)})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		alg, card = hss.Milenage, u
-	}
-	s := hss.Subscription{Algorithm: alg, K: k, OPc: opc, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())), Profile: home.Profile{QCI: 9, ARP: 8, AMBRUL: 1, AMBRDL: 1}}
-	s.IMSI, _ = id.ParseIMSI("99970000000" + number)
-	s.Profile.APN, _ = id.ParseAPN("internet")
-	s.Profile.MSISDN, _ = id.ParseMSISDN(number)
+	s := subscription(number, usim)
 	recs, err := w.hss.Provision([]hss.Subscription{s}, "open")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	recs[0].Operator = "camp1op"
 	w.block(ledger.Update{Subscribers: recs})
-	o := bts.PhoneOptions{IMSI: s.IMSI, Card: card}
+	return handset(w.t, s, change)
+}
+
+func subscription(number string, usim bool) hss.Subscription {
+	s := hss.Subscription{Algorithm: hss.COMP128v3, K: secret.Key128{1, number[0], number[1], number[2], number[3]}, SQN: hss.Array32, DIF: aka.DIFFor(0, aka.TickAt(time.Now())),
+		Profile: home.Profile{QCI: 9, ARP: 8, AMBRUL: 1, AMBRDL: 1}}
+	if usim {
+		s.Algorithm, s.OPc[0] = hss.Milenage, 9
+	}
+	s.IMSI, _ = id.ParseIMSI("99970000000" + number)
+	s.Profile.APN, _ = id.ParseAPN("internet")
+	s.Profile.MSISDN, _ = id.ParseMSISDN(number)
+	return s
+}
+
+func handset(t *testing.T, s hss.Subscription, change func(*bts.PhoneOptions)) *bts.Phone {
+	t.Helper()
+	o := bts.PhoneOptions{IMSI: s.IMSI, Card: bts.COMP128(3, s.K)}
+	if s.Algorithm == hss.Milenage {
+		u, err := aka.NewUSIM(aka.USIMOptions{Algorithm: milenage.New(s.K, s.OPc)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Card = u
+	}
 	o.IMEI, _ = id.ParseIMEI("490154203237518")
 	if change != nil {
 		change(&o)
 	}
 	p, err := bts.NewPhone(o)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return p
 }
@@ -136,9 +155,16 @@ func (w *world) cell(change func(*bts.Options)) *bts.Cell {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.stations = append(w.stations, sipgw.Station{Name: fmt.Sprintf("cell %d", o.Cell.CI), From: []netip.Prefix{netip.PrefixFrom(at, 32)}, Tower: proof.TowerKey{byte(o.Cell.CI)}, Cells: []id.CGI{o.Cell}})
+	w.trust(at)
 	w.serve(c.Serve)
 	return c
+}
+
+// trust makes the next cell one of the gateway's.
+func (w *world) trust(at netip.Addr) {
+	ci := uint16(len(w.stations) + 1)
+	w.stations = append(w.stations, sipgw.Station{Name: fmt.Sprintf("cell %d", ci), From: []netip.Prefix{netip.PrefixFrom(at, 32)}, Tower: proof.TowerKey{byte(ci)},
+		Cells: []id.CGI{{PLMN: w.plmn, LAC: 0x3ef, CI: ci}}})
 }
 
 // serve runs something until the test's end.
@@ -232,14 +258,15 @@ func (w *world) gateway() {
 	sc, err := sms.NewAddress("+19995550000")
 	fatal(err)
 	way := &path{}
-	centre, err := smsc.New(smsc.Options{Dir: filepath.Join(w.dir, "sms"), Key: [32]byte{1}, Address: sc, Directory: numbers{w.hss}, Paths: []smsc.NamedPath{{Name: "GSM", Path: way}}, Logger: w.log()})
+	centre, err := smsc.New(smsc.Options{Dir: filepath.Join(w.dir, "sms"), Key: [32]byte{1}, Address: sc, Directory: numbers{w.hss}, Paths: []smsc.NamedPath{{Name: "GSM", Path: way}}, Logger: w.log(),
+		Limits: smsc.Limits{PerSender: 1e6, Burst: 1e6, PerPhone: 1e6}})
 	fatal(err)
 	relay, err := media.New(media.Options{Address: w.at.Addr()})
 	fatal(err)
 	desk, err := selfcare.New(selfcare.Options{Directory: directory{w.hss}})
 	fatal(err)
 	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: w.hss, Directory: directory{w.hss}, PLMN: w.plmn, Serving: w.operator.Public(), Realm: domain, Stations: w.stations,
-		Messages: centre, USSD: desk, Logger: w.log(), Calls: sipgw.CallsBy(calls.Options{Media: calls.Relay(relay), Record: w.record})})
+		Messages: centre, USSD: desk, Store: w.store, Logger: w.log(), Calls: sipgw.CallsBy(calls.Options{Media: calls.Relay(relay), Record: w.record})})
 	fatal(err)
 	way.is(g)
 	ctx, cancel := context.WithCancel(context.Background())
