@@ -24,12 +24,6 @@ var static = map[uint8]Codec{
 	31: {31, "H261", 90000, 1, ""}, 32: {32, "MPV", 90000, 1, ""}, 33: {33, "MP2T", 90000, 1, ""}, 34: {34, "H263", 90000, 1, ""},
 }
 
-// IsStatic reports whether pt means the same everywhere (RFC 3551 §6).
-func IsStatic(pt uint8) bool {
-	_, ok := static[pt]
-	return ok
-}
-
 // Is reports whether both are the same codec; payload type and parameters are not compared.
 func (c Codec) Is(other Codec) bool {
 	return c.Clock == other.Clock && max(c.Channels, 1) == max(other.Channels, 1) && strings.EqualFold(c.Name, other.Name)

@@ -113,6 +113,75 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOddAttributes: attributes that say nothing that can be used are passed over.
+func TestOddAttributes(t *testing.T) {
+	media := func(attributes string) *Session {
+		s, err := Parse(crlf("v=0\no=- 1 1 IN IP4 h\nc=IN IP4 192.0.2.9\nm=audio 5000 RTP/SAVP 0 96 x 200\n" + attributes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for attributes, want := range map[string]string{
+		"":                               "192.0.2.9:5001",
+		"a=rtcp:7\n":                     "192.0.2.9:7",
+		"a=rtcp:7 IN IP4 192.0.2.10\n":   "192.0.2.10:7",
+		"a=rtcp:7 IN IP6 2001:db8::1\n":  "[2001:db8::1]:7",
+		"a=rtcp-mux\na=rtcp:7\n":         "192.0.2.9:5000",
+		"a=rtcp:7 IN IP4 host.example\n": "",
+		"a=rtcp:7 IN\n":                  "",
+		"a=rtcp:x\n":                     "",
+		"a=rtcp:0\n":                     "",
+	} {
+		s := media(attributes)
+		got := ""
+		if a, ok := s.RTCP(&s.Media[0]); ok {
+			got = a.String()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", attributes, got, want)
+		}
+	}
+	for attributes, want := range map[string]int{"": 1, "a=rtpmap:96 AMR/8000\n": 2, "a=rtpmap:96 AMR\n": 1, "a=rtpmap:96 AMR/0\n": 1, "a=rtpmap:96 AMR/8000/x\n": 1,
+		"a=rtpmap:96 AMR/8000/0\n": 1, "a=rtpmap:200 AMR/8000\n": 1, "a=rtpmap:9600 AMR/8000\n": 1} {
+		if got := len(media(attributes).Media[0].Codecs()); got != want {
+			t.Errorf("%q: %d codecs, want %d", attributes, got, want)
+		}
+	}
+	for attributes, want := range map[string]int{"a=ptime:20\n": 20, "a=ptime: 30\n": 30, "a=ptime:0\n": 0, "a=ptime:x\n": 0, "a=ptime:NaN\n": 0, "a=ptime:100000\n": 0, "a=ptime\n": 0} {
+		if got := media(attributes).Media[0].PTime(); got != want {
+			t.Errorf("%q: %d ms, want %d", attributes, got, want)
+		}
+	}
+	const key = "AES_CM_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for line, want := range map[string]bool{"1 " + key: true, "1 " + key + "|2^31": true, "1 " + key + "|1:4": false, "1 " + key + "|2^31|1:4": false, "1 " + key + " UNENCRYPTED_SRTP": false,
+		"x " + key: false, "1 AES_CM_128_HMAC_SHA1_80": false, "1 AES_CM_128_HMAC_SHA1_80 inline:": false, "1 AES_CM_128_HMAC_SHA1_80 inline:****": false, "1 AES_CM_128_HMAC_SHA1_80 uri:x": false,
+		"1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==": true, "1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA": true, "1 NEW_SUITE inline:AAAA": true} {
+		list := media("a=crypto:" + line + "\n").Media[0].Cryptos()
+		if got := len(list) == 1 && list[0].goes(); got != want {
+			t.Errorf("%s: %t (%v)", line, got, list)
+		}
+		if len(list) == 1 {
+			var m Media
+			m.AddCrypto(list[0])
+			if again := m.Cryptos(); !reflect.DeepEqual(list, again) {
+				t.Errorf("%s: written as %v", line, m.Attributes)
+			}
+		}
+	}
+}
+
+// TestErrors: an error names its line.
+func TestErrors(t *testing.T) {
+	_, err := Parse([]byte("v=0\no=- 1 1 IN IP4 h\nm=audio\n"))
+	if err == nil || err.Error() != "sdp: line 3: is not m=kind port proto and up to 64 formats" {
+		t.Error(err)
+	}
+	if _, err = Parse(nil); err == nil || err.Error() != "sdp: no line v=" {
+		t.Error(err)
+	}
+}
+
 // TestInjection: nothing that is put into a description makes lines of its own.
 func TestInjection(t *testing.T) {
 	for _, bad := range []string{"a\r\nm=audio 1 RTP/AVP 0", "a\n", "a\x00", "a\r"} {
