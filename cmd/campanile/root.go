@@ -35,9 +35,10 @@ func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "campanile",
 		Short: "A mobile network a town builds for itself",
-		Long: "Campanile is an LTE core and a tower's agent with a shared ledger: it knows the\n" +
-			"subscribers, counts what towers carry and pays their owners.\n\n" +
-			"  campanile up      everything in one process, with a virtual tower and phone\n" +
+		Long: "Campanile is an LTE core, a SIP gateway for GSM cells and a tower's agent with a\n" +
+			"shared ledger: it knows the subscribers, counts what towers carry and pays their\n" +
+			"owners.\n\n" +
+			"  campanile up      everything in one process, with virtual cells and phones\n" +
 			"  campanile status  what the running node does",
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,

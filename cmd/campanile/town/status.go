@@ -140,7 +140,7 @@ func (t *Town) sayTower(say func(name, format string, args ...any)) {
 	if s.NotReached != "" {
 		say("MME", "%v not reached over %s: is it up, and is its mme.sctp the same? (%s)", t.set.toMMEAt, t.set.toMME.transport, s.NotReached)
 	}
-	say("vouchers", "newest is %d of channel %d over %s for %d octets, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Paid, v.Unpaid, v.Window)
+	say("vouchers", "newest is %d of channel %d over %s for %v, %d octets unpaid of %d that may be", v.Seq, v.Channel, bell(v.Amount), v.Carried, v.Unpaid, v.Window)
 	if r, ok := t.radioHealth(); ok {
 		say("radio", "%s", sayRadio(r))
 	} else if w, ok := t.model.Tower(v.Tower); ok && w.Health.State != 0 {
