@@ -19,14 +19,16 @@ func (g *Gateway) authenticate(ctx context.Context, s *txn.Server, w who, statio
 		g.challenge(ctx, s, w, station, w.kind.method(s.Request), nil, false)
 		return lease, nil, false
 	}
-	a, again, err := g.answered(s, w, station, c)
+	a, again, answer, err := g.answered(s, w, station, c)
 	switch {
 	case err != nil:
 		g.refuse(s, w, refusalOf(err))
 		return lease, nil, false
-	case again != nil:
+	case again:
 		g.count.repeated.Add(1)
-		g.respond(s, again)
+		if answer != nil {
+			g.respond(s, answer)
+		} // else the first of them is about to be answered
 		return lease, nil, false
 	case a == nil: // too late, used up, or never asked
 		g.challenge(ctx, s, w, station, w.kind.method(s.Request), nil, true)
@@ -39,9 +41,11 @@ func (g *Gateway) authenticate(ctx context.Context, s *txn.Server, w who, statio
 		return lease, nil, false
 	}
 	lease, err = g.prove(ctx, s, w, a, c)
-	switch {
-	case err == nil:
+	if err == nil {
 		return lease, a, true
+	}
+	g.questions.forget(a)
+	switch {
 	case home.CodeOf(err) == home.Expired:
 		g.challenge(ctx, s, w, station, a.method, nil, true)
 	case home.CodeOf(err) == home.WrongRES && a.method == home.UMTS && w.kind == YateBTS && sresOnly(c):
@@ -87,25 +91,25 @@ func (k Kind) method(m *sip.Message) home.Method {
 
 // answered finds the challenge that credentials answer, and checks that they are
 // such as were asked for.
-func (g *Gateway) answered(s *txn.Server, w who, station *Station, c digest.Credentials) (a *asked, again *sip.Message, err error) {
+func (g *Gateway) answered(s *txn.Server, w who, station *Station, c digest.Credentials) (a *asked, again bool, answer *sip.Message, err error) {
 	rand, _, err := digest.ReadNonce(c.Nonce)
 	if err != nil {
-		return nil, nil, nil // not of ours
+		return nil, false, nil, nil // not of ours
 	}
 	if !w.kind.GSM() && !w.decoy {
 		switch {
 		case c.Kind() == digest.Card, w.kind == App && c.Kind() == digest.Resync:
-			return nil, nil, badRequest("Digest Wanted")
+			return nil, false, nil, badRequest("Digest Wanted")
 		case w.kind == IMS && c.Algorithm != digest.AKAv1MD5,
 			w.kind == App && c.Algorithm != digest.SHA256 && (c.Algorithm != digest.MD5 || !g.o.Policy.MD5):
-			return nil, nil, badRequest("Algorithm Not Offered")
+			return nil, false, nil, badRequest("Algorithm Not Offered")
 		}
 		if u, err := sip.ParseURI(c.URI); err != nil || u.String() != s.Request.URI.String() { // RFC 7616 §3.4.6
-			return nil, nil, badRequest("Digest of Another Request-URI")
+			return nil, false, nil, badRequest("Digest of Another Request-URI")
 		}
 	}
-	a, again = g.questions.take(rand, w.imsi, station, idOf(s.Request, c), g.o.Now())
-	return a, again, nil
+	a, again, answer = g.questions.take(rand, w.imsi, station, idOf(s.Request, c), g.o.Now())
+	return a, again, answer, nil
 }
 
 // prove brings an answer to the home.
@@ -159,10 +163,7 @@ func (g *Gateway) challenge(ctx context.Context, s *txn.Server, w who, station *
 		return
 	}
 	a.rand, a.id = c.RAND, c.ID
-	if !g.questions.put(a, now) {
-		g.refuse(s, w, crowded)
-		return
-	}
+	g.questions.put(a, now)
 	g.count.challenges.Add(1)
 	m := g.response(s.Request, 401, "")
 	for _, v := range g.inDialect(w.kind, method, c, stale) {

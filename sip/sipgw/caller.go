@@ -27,7 +27,7 @@ func (g *Gateway) Caller(ctx context.Context, s *txn.Server) (b *Binding, ok boo
 			return nil, false
 		}
 	}
-	if b := g.byConnection(s); b != nil {
+	if b := g.byConnection(ctx, s); b != nil {
 		return b, true
 	}
 	c, has, err := credentials(s.Request)
@@ -122,11 +122,11 @@ func (g *Gateway) moved(b *Binding, s *txn.Server, station *Station) *Binding {
 
 // byConnection is an app that has registered over this very TLS connection: it has
 // proven itself there, and nobody else can write into it.
-func (g *Gateway) byConnection(s *txn.Server) *Binding {
+func (g *Gateway) byConnection(ctx context.Context, s *txn.Server) *Binding {
 	if s.From.Transport != txn.TLS {
 		return nil
 	}
-	w, err := g.subscriber(context.Background(), s.Request.From.URI.User, App)
+	w, err := g.subscriber(ctx, s.Request.From.URI.User, App)
 	if err != nil || w.decoy {
 		return nil
 	}

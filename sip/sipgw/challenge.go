@@ -51,31 +51,38 @@ type asker struct {
 }
 
 // questions has the open challenges. All live equally long, so the oldest are in
-// front of the queue.
+// front of their queue. Of too many the oldest are forgotten, and strangers push out
+// strangers alone: whoever floods makes challenges live shorter, and nobody wait.
 type questions struct {
-	mu      sync.Mutex
-	byRAND  map[[16]byte]*asked
-	byAsker map[asker][]*asked
-	queue   []*asked
-	max     int
+	mu       sync.Mutex
+	byRAND   map[[16]byte]*asked
+	byAsker  map[asker][]*asked
+	strange  fifo
+	stations fifo
+}
+
+// fifo is a queue of challenges, some of which are forgotten already.
+type fifo struct {
+	list []*asked
+	max  int
 }
 
 func newQuestions(max int) *questions {
-	return &questions{byRAND: map[[16]byte]*asked{}, byAsker: map[asker][]*asked{}, max: max}
+	return &questions{byRAND: map[[16]byte]*asked{}, byAsker: map[asker][]*asked{}, strange: fifo{max: max}, stations: fifo{max: max}}
 }
 
-// put enters a challenge. Of too many by one asker the oldest goes; strangers
-// leave a quarter of all places to stations.
-func (q *questions) put(a *asked, now time.Time) bool {
+// put enters a challenge. Of too many by one asker the oldest goes.
+func (q *questions) put(a *asked, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sweep(now)
-	limit := q.max
-	if a.station == nil {
-		limit -= q.max / 4
+	f := &q.strange
+	if a.station != nil {
+		f = &q.stations
 	}
-	if len(q.byRAND) >= limit || len(q.queue) >= 2*q.max {
-		return false
+	for len(f.list) > 0 && (len(f.list) >= f.max || !f.list[0].expires.After(now)) {
+		q.drop(f.list[0])
+		f.list[0] = nil
+		f.list = f.list[1:]
 	}
 	k := asker{a.imsi, a.from}
 	if mine := q.byAsker[k]; len(mine) >= perAsker {
@@ -83,19 +90,14 @@ func (q *questions) put(a *asked, now time.Time) bool {
 	}
 	q.byRAND[a.rand] = a
 	q.byAsker[k] = append(q.byAsker[k], a)
-	q.queue = append(q.queue, a)
-	return true
+	f.list = append(f.list, a)
 }
 
-// sweep forgets what is over.
-func (q *questions) sweep(now time.Time) {
-	n := 0
-	for n < len(q.queue) && !q.queue[n].expires.After(now) {
-		q.drop(q.queue[n])
-		n++
-	}
-	clear(q.queue[:n])
-	q.queue = q.queue[n:]
+// forget makes as if a challenge had never been.
+func (q *questions) forget(a *asked) {
+	q.mu.Lock()
+	q.drop(a)
+	q.mu.Unlock()
 }
 
 func (q *questions) drop(a *asked) {
@@ -118,22 +120,22 @@ func (q *questions) drop(a *asked) {
 	}
 }
 
-// take gives the challenge that an answer is to, and uses it up. again is what
-// the very same answer got before.
-func (q *questions) take(rand [16]byte, imsi id.IMSI, s *Station, who answerID, now time.Time) (a *asked, again *sip.Message) {
+// take gives the challenge that an answer is to, and uses it up. again says that the
+// very same answer has been here; answer is what it got, nil: nothing yet.
+func (q *questions) take(rand [16]byte, imsi id.IMSI, s *Station, who answerID, now time.Time) (a *asked, again bool, answer *sip.Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a = q.byRAND[rand]
 	switch {
 	case a == nil, !a.expires.After(now), a.imsi != imsi, a.station != s:
-		return nil, nil
+		return nil, false, nil
 	case a.used == answerID{}:
 		a.used = who
-		return a, nil
+		return a, false, nil
 	case a.used == who:
-		return nil, a.answer
+		return nil, true, a.answer
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // answered keeps what an answer got.

@@ -85,7 +85,13 @@ func (g *Gateway) deliver(ctx context.Context, d smsc.Delivery, b *Binding) (sms
 	if b.Kind == IMS && answer.Status/100 == 2 {
 		return report.wait(ctx)
 	}
-	return outcome(answer)
+	rp, err := outcome(answer)
+	if answer.Status == 400 && b.Kind == OpenBTS && err == nil {
+		// All that OpenBTS has for an RP-ERROR, and phones refuse for lack of memory
+		// rather than for anything else: this is tried again when there is room.
+		rp = &sms.RPError{Cause: sms.RPCauseMemoryCapacityExceeded}
+	}
+	return rp, err
 }
 
 // outgoing makes the MESSAGE. A repetition has the same Call-ID, CSeq and From tag:

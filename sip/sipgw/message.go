@@ -181,7 +181,7 @@ func statusOf(c sms.RPCause) int {
 // text takes a text for the number in the Request-URI.
 func (g *Gateway) text(ctx context.Context, s *txn.Server, b *Binding) {
 	m := s.Request
-	to := strings.TrimPrefix(m.URI.Number(), "IMSI")
+	to := m.URI.Number()
 	switch {
 	case to == "" || len(to) > 24:
 		g.refuseMessage(s, 404, "No Number in the Request-URI")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -64,7 +65,6 @@ func homeRefused(err error) *refusal {
 }
 
 var (
-	crowded    = &refusal{status: 503, cause: Congestion, retry: 30 * time.Second, why: errFull}
 	forbidden  = &refusal{status: 403, cause: IllegalMS, why: errors.New("somebody else's name")}
 	noStore    = &refusal{status: 503, cause: NetworkFailure, retry: 30 * time.Second, why: errors.New("the registration was not written to disk")}
 	unknownTMS = &refusal{status: 481, reason: "TMSI Unknown", cause: NetworkFailure, why: errors.New("a TMSI, which nobody here has given")}
@@ -78,7 +78,11 @@ func badRequest(reason string) *refusal {
 // whether a subscriber exists.
 func (g *Gateway) refuse(s *txn.Server, w who, r *refusal) {
 	g.count.refused(r)
-	g.log.Info("SIP registration refused", "imsi", w.imsi, "kind", w.kind, "status", r.status, "err", r.why)
+	level := slog.LevelDebug // strangers come by the thousand
+	if w.kind.GSM() {
+		level = slog.LevelInfo
+	}
+	g.log.Log(context.Background(), level, "SIP registration refused", "imsi", w.imsi, "kind", w.kind, "status", r.status, "err", r.why)
 	status, reason := r.status, r.reason
 	var more []sip.Header
 	if w.kind.GSM() {

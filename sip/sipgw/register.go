@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"campanile.network/3gpp/aka"
@@ -113,6 +114,9 @@ func (g *Gateway) registered(ctx context.Context, s *txn.Server, w who, station 
 	if w.kind.GSM() && len(m.Contact) > 1 {
 		m.Contact = m.Contact[:1]
 	}
+	if len(m.Contact) > g.o.Policy.MaxContacts {
+		return nil, &refusal{status: 403, reason: "Too Many Contacts", why: errContacts}
+	}
 	for _, c := range m.Contact {
 		if err := g.contactFits(m, c, w.kind); err != nil {
 			return nil, err
@@ -154,8 +158,12 @@ func (g *Gateway) lifetime(m *sip.Message, c sip.Address) time.Duration {
 // bind enters one contact, or takes it out.
 func (g *Gateway) bind(ctx context.Context, s *txn.Server, w who, station *Station, lease home.Lease, c sip.Address) error {
 	m, now := s.Request, g.o.Now()
-	b := &Binding{IMSI: w.imsi, MSISDN: lease.Profile.MSISDN, Kind: w.kind, Contact: c, Flow: s.From,
-		Ticket: lease.Ticket, Registered: now, Expires: now.Add(g.lifetime(m, c)), callID: m.CallID, cseq: m.CSeq.Seq}
+	kept, err := sip.ParseAddress(c.String()) // a message's values share its text, which is not to be kept
+	if err != nil {
+		return badRequest("Contact Cannot Be Read")
+	}
+	b := &Binding{IMSI: w.imsi, MSISDN: lease.Profile.MSISDN, Kind: w.kind, Contact: kept, Flow: s.From,
+		Ticket: lease.Ticket, Registered: now, Expires: now.Add(g.lifetime(m, c)), callID: strings.Clone(m.CallID), cseq: m.CSeq.Seq}
 	if w.kind.GSM() {
 		known := false
 		b.Station = station
@@ -236,6 +244,9 @@ func (g *Gateway) end(ctx context.Context, b *Binding, why string) {
 	}
 	if b.Stay != nil {
 		b.Stay.Leave()
+	}
+	if b.Station == nil {
+		g.o.Endpoint.Know(b.Flow, time.Time{})
 	}
 	g.count.ended.Add(1)
 	g.log.Info("SIP registration ended", "imsi", b.IMSI, "kind", b.Kind, "why", why)

@@ -29,7 +29,7 @@ type SIPConfig struct {
 	TLSCert string   `toml:"tls_cert" comment:"Certificate of sip.tls for apps, a PEM file ..."`
 	TLSKey  string   `toml:"tls_key" comment:"... and its key."`
 	Realm   string   `toml:"realm" comment:"Domain of this network's SIP addresses; empty: hss.realm's, for which passwords of apps are made."`
-	MD5     bool     `toml:"md5" comment:"Apps may answer with MD5; SHA-256 is always offered first."`
+	MD5     string   `toml:"md5" comment:"\"no\": apps answer with SHA-256. \"yes\": with MD5, too, which is offered behind it. \"only\": with MD5 alone, for apps that give up when they see SHA-256, such as baresip 1.0."`
 
 	Expires    config.Duration `toml:"expires" comment:"How long a registration that names no time is good ..."`
 	MaxExpires config.Duration `toml:"max_expires" comment:"... and the longest. YateBTS wants an hour."`
@@ -58,7 +58,7 @@ type StationConfig struct {
 }
 
 func defaultSIP() SIPConfig {
-	return SIPConfig{Listen: []string{"127.0.0.40:5060"}, TLS: []string{}, Expires: config.Duration(time.Hour), MaxExpires: config.Duration(2 * time.Hour), MaxPhones: 100_000,
+	return SIPConfig{Listen: []string{"127.0.0.40:5060"}, TLS: []string{}, MD5: "no", Expires: config.Duration(time.Hour), MaxExpires: config.Duration(2 * time.Hour), MaxPhones: 100_000,
 		Centre: "+999700000", Language: "en", CallsConfig: defaultCalls(), Stations: []StationConfig{}}
 }
 
@@ -148,7 +148,10 @@ func (c *Config) resolveSIPTLS(p *sipSettings, bad mistake) error {
 
 // policy is what [sip] says of registrations.
 func (q SIPConfig) policy(bad mistake) (p sipgw.Policy, err error) {
-	p = sipgw.Policy{MD5: q.MD5, Expires: time.Duration(q.Expires), MaxExpires: time.Duration(q.MaxExpires), MinExpires: time.Minute, MaxBindings: q.MaxPhones}
+	if q.MD5 != "no" && q.MD5 != "yes" && q.MD5 != "only" {
+		return p, bad("sip.md5", fmt.Errorf("%q is unknown", q.MD5), `write "no", "yes" or "only"`)
+	}
+	p = sipgw.Policy{MD5: q.MD5 != "no", OnlyMD5: q.MD5 == "only", Expires: time.Duration(q.Expires), MaxExpires: time.Duration(q.MaxExpires), MinExpires: time.Minute, MaxBindings: q.MaxPhones}
 	switch {
 	case p.MaxExpires < 24*time.Minute || p.MaxExpires > 30*24*time.Hour:
 		return p, bad("sip.max_expires", fmt.Errorf("%v", p.MaxExpires), "write 24m, phones' usual periodic update, to 720h")

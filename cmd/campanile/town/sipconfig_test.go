@@ -13,6 +13,7 @@ func TestSIPMistakes(t *testing.T) {
 		"listen = ['localhost:5060']":             "sip.listen",
 		"realm = 'two words'":                     "is no domain",
 		"tls = ['127.0.0.40:5061']":               "sip.tls_cert: it is empty",
+		"md5 = 'perhaps'":                         "sip.md5",
 		"max_expires = '1m'":                      "write 24m",
 		"expires = '5h'":                          "to sip.max_expires",
 		"max_registrations = 0":                   "write 1 to",
