@@ -33,7 +33,6 @@ type side struct {
 	to    txn.Target
 	other *side
 	key   string
-	invit *txn.Client
 }
 
 func newPlain(e *txn.Endpoint) *plain {
@@ -128,8 +127,7 @@ func (p *plain) call(ctx context.Context, s *txn.Server) {
 	out.Contact, out.ContentType, out.Body = []sip.Address{contact}, m.ContentType, m.Body
 	callee.m = *out
 	callee.m.Body, callee.m.ContentType = nil, ""
-	var c *txn.Client
-	c = p.e.RequestFunc(ctx, out, func(c *txn.Client, r *sip.Message, err error) {
+	p.e.RequestFunc(ctx, out, func(c *txn.Client, r *sip.Message, err error) {
 		switch {
 		case r == nil && err != nil:
 			_ = s.Reply(504, "")
@@ -152,7 +150,6 @@ func (p *plain) call(ctx context.Context, s *txn.Server) {
 			_ = s.Respond(a)
 		}
 	}, to)
-	_ = c
 }
 
 func (p *plain) bye(ctx context.Context, s *txn.Server) {

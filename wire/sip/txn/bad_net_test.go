@@ -126,6 +126,7 @@ func TestBadNetwork(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		for id, statuses := range told {
 			if len(statuses) == 0 || statuses[0] != expected(id) || handled[id] != 1 {
 				t.Errorf("%s: told %v, want %d; handled %d times", id, statuses, expected(id), handled[id])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,26 @@ type errand struct {
 	*town
 	c    *Client
 	sent *sip.Message // as the far end got it
+
+	mu   sync.Mutex
 	told []string
+}
+
+// note notes what the user was told.
+func (x *errand) note(s string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.told = append(x.told, s)
+}
+
+// news is what the user was told since the last time.
+func (x *errand) news() string {
+	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := strings.Join(x.told, " ")
+	x.told = nil
+	return s
 }
 
 func (w *town) errand(method sip.Method, to ...Target) *errand {
@@ -38,13 +58,13 @@ func (w *town) errand(method sip.Method, to ...Target) *errand {
 	x.c = w.e.RequestFunc(w.Context(), ask(method, 0), func(_ *Client, r *sip.Message, err error) {
 		switch {
 		case r != nil:
-			x.told = append(x.told, fmt.Sprint(r.Status))
+			x.note(fmt.Sprint(r.Status))
 		case errors.Is(err, ErrTimeout):
-			x.told = append(x.told, "timeout")
+			x.note("timeout")
 		case err != nil:
-			x.told = append(x.told, "lost")
+			x.note("lost")
 		default:
-			x.told = append(x.told, "end")
+			x.note("end")
 		}
 	}, to...)
 	return x
@@ -69,7 +89,7 @@ func (f *far) answer(m *sip.Message, status int, tag string) {
 // do does one thing, and says what was sent and what the user was told.
 func (x *errand) do(event string) string {
 	x.Helper()
-	x.told = nil
+	x.news()
 	var status int
 	tag := "x"
 	if strings.HasSuffix(event, " fork") {
@@ -90,7 +110,7 @@ func (x *errand) do(event string) string {
 			x.c.Cancel()
 		case "wait":
 			x.far.times(33 * time.Second)
-			x.told = nil
+			x.news()
 		}
 	}
 	synctest.Wait()
@@ -98,7 +118,7 @@ func (x *errand) do(event string) string {
 	for len(x.far.got) > 0 {
 		out = append(out, string(x.far.hears().Method))
 	}
-	return strings.Join(append(out, x.told...), " ")
+	return strings.TrimSpace(strings.Join(append(out, x.news()), " "))
 }
 
 // TestClientStates is RFC 3261 figures 5 and 6 with RFC 6026 figure 1.
@@ -169,12 +189,12 @@ func TestClientTimers(t *testing.T) {
 				if c.answer != 0 {
 					w.far.answer(x.sent, c.answer, "x")
 				}
-				x.told = nil
+				x.news()
 				at := w.far.times(c.after + ms)
 				if !slices.Equal(at, c.want) {
 					w.Errorf("messages at %v, want %v", at, c.want)
 				}
-				if got := strings.Join(x.told, " "); got != c.told {
+				if got := x.news(); got != c.told {
 					w.Errorf("told %q, want %q", got, c.told)
 				}
 			})
@@ -205,7 +225,7 @@ func TestFailover(t *testing.T) {
 			w.Error("the same branch")
 		}
 		second.answer(m, 200, "y")
-		if got := strings.Join(x.told, " "); got != "200" {
+		if got := x.news(); got != "200" {
 			w.Errorf("told %q", got)
 		}
 		x = w.errand("MESSAGE", both...)
@@ -218,17 +238,17 @@ func TestFailover(t *testing.T) {
 			w.Errorf("on after %v", d)
 		}
 		second.answer(second.wants("MESSAGE"), 404, "y")
-		if got := strings.Join(x.told, " "); got != "404 end" {
+		if got := x.news(); got != "404 end" {
 			w.Errorf("told %q", got)
 		}
 		x = w.errand("MESSAGE")
 		synctest.Wait()
-		if got := strings.Join(x.told, " "); got != "lost" {
+		if got := x.news(); got != "lost" {
 			w.Errorf("without a target told %q", got)
 		}
 		x = w.errand("MESSAGE", Target{Transport: "SCTP", Addr: there}, Target{Addr: second.addr()})
 		second.answer(second.wants("MESSAGE"), 503, "y")
-		if got := strings.Join(x.told, " "); got != "503 end" {
+		if got := x.news(); got != "503 end" {
 			w.Errorf("told %q", got)
 		}
 	})

@@ -258,26 +258,33 @@ func (e *Endpoint) acknowledged(a *arrival, fx *effects) {
 }
 
 // cancelled takes a CANCEL (RFC 3261 §9.2). It needs no transaction: that it
-// comes again changes nothing.
+// comes again changes nothing. Its answer goes before that of the INVITE.
 func (e *Endpoint) cancelled(a *arrival, fx *effects) {
 	id := e.keys.server(a.m, sip.MethodInvite)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.closed {
+		e.mu.Unlock()
 		return
 	}
-	status := 481
-	if s := e.servers[id]; s != nil && s.invite {
-		status = 200
-		s.cancel()
+	r := a.m.Response(481, "")
+	s := e.servers[id]
+	if s != nil && s.invite {
+		r = a.m.Response(200, "")
+		if r.To.Tag() == "" { // the same as in the answer to the INVITE
+			r.To.SetTag(s.toTag())
+		}
 	} else if _, _, _, ok := e.kept.find(id, a.now); ok {
-		status = 200
-	}
-	r := a.m.Response(status, "")
-	if s := e.servers[id]; s != nil && r.To.Tag() == "" { // the same as in the answer to the INVITE
-		r.To.SetTag(s.toTag())
+		r = a.m.Response(200, "")
 	}
 	e.stateless(a, r, fx)
+	e.mu.Unlock()
+	if s == nil || !s.invite {
+		return
+	}
+	e.perform(fx)
+	e.mu.Lock()
+	s.cancel()
+	e.mu.Unlock()
 }
 
 // response takes a response to the transaction that wants it.

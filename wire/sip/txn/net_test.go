@@ -178,6 +178,7 @@ func (f *far) times(d time.Duration) (at []time.Duration) {
 		case <-f.got:
 			at = append(at, time.Since(begun))
 		case <-end:
+			synctest.Wait()
 			return at
 		}
 	}

@@ -26,7 +26,6 @@ type Server struct {
 	timer     timer
 	state     serverState
 	cancels   bool
-	given     bool // to the handler
 	last      []byte
 	tag       string
 	cancelsCh chan struct{}

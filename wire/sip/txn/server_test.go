@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +18,18 @@ type dialogue struct {
 	*town
 	s      *Server
 	method string
-	tag    string // of this end, once it has answered
-	note   string // what the user was told
+	tag    string                 // of this end, once it has answered
+	note   atomic.Pointer[string] // what the user was told
 }
+
+func (d *dialogue) told(s string) { d.note.Store(&s) }
 
 // do does one of the things that can happen, and says what came of it: statuses
 // that were sent, "up" for a request that reached the handler, "refused" for an
 // answer that came too late.
 func (d *dialogue) do(event string) string {
 	d.Helper()
-	d.note = ""
+	d.told("")
 	var extra []string
 	or(&d.tag, "none")
 	switch event {
@@ -64,18 +67,18 @@ func (d *dialogue) do(event string) string {
 		if s := <-d.in; d.s == nil {
 			d.s = s
 			s.OnAck(func(m *sip.Message, err error) {
-				d.note = "acked"
+				d.told("acked")
 				if err != nil {
-					d.note = "no ACK"
+					d.told("no ACK")
 				}
 			})
-			s.OnCancel(func() { d.note = "cancelled" })
+			s.OnCancel(func() { d.told("cancelled") })
 			continue
 		}
 		extra = append(extra, "up")
 	}
-	if d.note != "" {
-		extra = append(extra, d.note)
+	if s := *d.note.Load(); s != "" {
+		extra = append(extra, s)
 	}
 	return strings.Join(extra, " ")
 }
@@ -154,12 +157,12 @@ func TestServerTimers(t *testing.T) {
 				if len(c.answers) == 0 && c.method == "INVITE" {
 					length = 5*time.Minute + ms
 				}
-				d.note = ""
+				d.told("")
 				if at := w.far.times(length); !slices.Equal(at, c.want) {
 					w.Errorf("messages at %v, want %v", at, c.want)
 				}
-				if d.note != c.note {
-					w.Errorf("told %q, want %q", d.note, c.note)
+				if s := *d.note.Load(); s != c.note {
+					w.Errorf("told %q, want %q", s, c.note)
 				}
 			})
 		})

@@ -3,7 +3,6 @@ package txn
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"campanile.network/internal/peertls"
 	"campanile.network/wire/sip"
 )
 
@@ -203,19 +201,19 @@ func TestStreamTransactions(t *testing.T) {
 		b, _ := r.Bytes()
 		_, _ = a.c.Write(b)
 		synctest.Wait()
-		if got := strings.Join(x.told, " "); got != "200 end" {
+		if got := x.news(); got != "200 end" {
 			w.Errorf("told %q", got)
 		}
 		x = w.errand("MESSAGE", To(s.From))
 		a.wants("MESSAGE")
 		_ = a.c.Close()
 		synctest.Wait()
-		if got := strings.Join(x.told, " "); got != "lost" {
+		if got := x.news(); got != "lost" {
 			w.Errorf("told %q", got)
 		}
 		x = w.errand("MESSAGE", To(s.From))
 		synctest.Wait()
-		if got := strings.Join(x.told, " "); got != "lost" {
+		if got := x.news(); got != "lost" {
 			w.Errorf("without its connection told %q", got)
 		}
 	})
@@ -353,57 +351,5 @@ func TestLongRequest(t *testing.T) {
 			}
 			p.refuse = false // and it is remembered that there is none
 		}
-	})
-}
-
-// TestPeerKey is a station that is known by the key it shows in TLS.
-func TestPeerKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		public, private, _ := ed25519.GenerateKey(nil)
-		ours, oursPrivate, _ := ed25519.GenerateKey(nil)
-		server, err := peertls.Server(oursPrivate, func(k [32]byte) error {
-			if k != [32]byte(public) {
-				return errors.New("a stranger")
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server.NextProtos = nil
-		client, err := peertls.Client(private, [32]byte(ours))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client.NextProtos = nil
-		p := newPipes()
-		got := make(chan *Server, 1)
-		at := make(chan *Endpoint, 2)
-		var wait sync.WaitGroup
-		ctx, cancel := context.WithCancel(t.Context())
-		for _, o := range []Options{
-			{TLSConfig: server, Streams: []net.Listener{p}},
-			{ClientTLS: client, Streams: []net.Listener{newPipes()}, Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
-				return p.connect("192.0.2.7"), nil
-			}},
-		} {
-			e, err := Listen(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.listeners[0].transport = TLS
-			wait.Go(func() { _ = e.Serve(ctx, func(_ context.Context, s *Server) { got <- s; _ = s.Reply(200, "") }) })
-			at <- e
-		}
-		<-at
-		c := (<-at).Request(ctx, ask("OPTIONS", 0), Target{Transport: TLS, Addr: here})
-		if r, err := c.Final(ctx); err != nil || r.Status != 200 {
-			t.Error(r, err)
-		}
-		if s := <-got; s.From.PeerKey != [32]byte(public) || s.From.Transport != TLS || s.Request.Via[0].Transport != TLS {
-			t.Errorf("flow %+v", s.From)
-		}
-		cancel()
-		wait.Wait()
 	})
 }
