@@ -1,6 +1,7 @@
 package userspace
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -70,4 +71,60 @@ func TestMarking(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIPv6WithoutChecksum has a tower leave out the UDP checksum, which IPv6 wants (RFC
+// 8200 §8.1): the kernel drops what it sends.
+func TestIPv6WithoutChecksum(t *testing.T) {
+	listen := func() *net.UDPConn {
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.IPv6Loopback(), 0)))
+		if err != nil {
+			t.Skipf("no IPv6 here: %v", err)
+		}
+		return c
+	}
+	tower, conn, port := listen(), listen(), &telling{newWire(), make(chan struct{}, 2)}
+	defer tower.Close()
+	p, err := New(Options{Conn: conn, Port: port, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ue := netip.MustParseAddr("10.45.0.2")
+	put(t, p, 1, ue, datapath.Tunnel{Peer: netip.IPv6Loopback(), TEID: 9})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Serve(ctx) }()
+	raw, err := tower.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const noCheck6TX = 101 // linux/udp.h
+	for i, without := range []int{1, 0} {
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, noCheck6TX, without) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tower.WriteTo(gtpu.AppendGPDU(nil, 1, dptest.Packet(ue, netip.MustParseAddr("198.51.100.7"), 60+i)), conn.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-port.told
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if u, err := p.Usage(1); err != nil || u.ULPackets != 1 || u.ULOctets != 61 {
+		t.Errorf("%+v, %v: want only what had a checksum", u.Count, err)
+	}
+}
+
+// telling is a wire that tells of each packet.
+type telling struct {
+	*wire
+	told chan struct{}
+}
+
+func (w *telling) WritePacket(b []byte) error {
+	w.told <- struct{}{}
+	return w.wire.WritePacket(b)
 }

@@ -93,9 +93,18 @@ func data(n int) []byte {
 	return b
 }
 
-// tunnelled puts a GTP-U message into the outer headers a tower sends.
+// tunnelled puts a GTP-U message into the outer headers a tower sends: IPv6 has a UDP
+// checksum.
 func tunnelled(from, to netip.Addr, gtp []byte, change func(h []byte)) []byte {
-	return packet(from, to, 17, datagram(2152, 2152, gtp), change)
+	ip := packet(from, to, 17, datagram(2152, 2152, gtp), change)
+	if from.Is6() {
+		c := ^folded(sum16(ip[8:40]) + 17 + uint32(len(ip)-40) + sum16(ip[40:]))
+		if c == 0 {
+			c = 0xffff
+		}
+		binary.BigEndian.PutUint16(ip[46:], c)
+	}
+	return ip
 }
 
 func udp4(n int) []byte { return packet(phone4, server4, 17, datagram(4000, 53, data(n-28)), nil) }

@@ -247,20 +247,7 @@ func (r *rig) fromTower(a netip.Addr, gtp []byte) {
 	if a.Is6() {
 		to = townLocal6
 	}
-	ip := tunnelled(a, to, gtp, nil)
-	if a.Is6() { // IPv6 wants a UDP checksum
-		ip = withChecksum(ip)
-	}
-	r.send(r.tw, r.town.towers.idx, r.town.s1.Attrs().HardwareAddr, r.town.towers.mac, ip)
-}
-
-func withChecksum(ip []byte) []byte {
-	c := ^folded(sum16(ip[8:40]) + 17 + uint32(len(ip)-40) + sum16(ip[40:]))
-	if c == 0 {
-		c = 0xffff
-	}
-	binary.BigEndian.PutUint16(ip[46:], c)
-	return ip
+	r.send(r.tw, r.town.towers.idx, r.town.s1.Attrs().HardwareAddr, r.town.towers.mac, tunnelled(a, to, gtp, nil))
 }
 
 func (r *rig) fromNetwork(ip []byte) {

@@ -166,7 +166,8 @@ func (w *twin) serve() {
 }
 
 // fromTowers is what a kernel does with a frame: a datagram for GTP-U gets to its
-// socket. It does not look at checksums, nor put fragments together.
+// socket. Of checksums it wants those of IPv6 to be there; it puts no fragments
+// together.
 func (w *twin) fromTowers(f []byte) {
 	p, err := datapath.ParsePacket(f[14:])
 	if err != nil || !bytes.Equal(f[:6], ourMAC) || p.Fragment || p.Protocol != 17 || p.DstPort != gtpu.Port || (binary.BigEndian.Uint16(f[12:]) == 0x0800) != p.Src.Is4() {
@@ -177,7 +178,7 @@ func (w *twin) fromTowers(f []byte) {
 		c = w.conns[1]
 	}
 	u := f[14+p.Transport : 14+p.Size]
-	if p.Dst != c.local || len(u) < 8 || int(binary.BigEndian.Uint16(u[4:])) > len(u) || binary.BigEndian.Uint16(u[4:]) < 8 {
+	if p.Dst != c.local || len(u) < 8 || p.Dst.Is6() && u[6]|u[7] == 0 || int(binary.BigEndian.Uint16(u[4:])) > len(u) || binary.BigEndian.Uint16(u[4:]) < 8 {
 		return
 	}
 	u = u[8:binary.BigEndian.Uint16(u[4:])]

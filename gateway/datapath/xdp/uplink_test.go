@@ -37,7 +37,8 @@ func TestUplink(t *testing.T) {
 	}
 	otherMAC := append([]byte(nil), up4(p)...)
 	otherMAC[5]++
-	cut := up4(p)
+	cut, bare := up4(p), frame(tunnelled(tower6, local6t, gpdu(p), nil))
+	bare[14+46], bare[14+47] = 0, 0
 	b := newBench(t, nil)
 	for _, c := range []struct {
 		name  string
@@ -49,6 +50,7 @@ func TestUplink(t *testing.T) {
 		{"plain", up4(p), xdpRedirect, p, 0},
 		{"IPv6 inside", up4(udp6(100)), xdpRedirect, udp6(100), 0},
 		{"IPv6 outside", frame(tunnelled(tower6, local6t, gpdu(p), nil)), xdpRedirect, p, 0},
+		{"IPv6 outside without a checksum", bare, xdpPass, nil, 0},
 		{"IPv6 both", frame(tunnelled(tower6, local6t, gpdu(udp6(1400)), nil)), xdpRedirect, udp6(1400), 0},
 		{"full size", up4(udp4(1500)), xdpRedirect, udp4(1500), 0},
 		{"Ethernet padding", append(up4(udp4(28)), make([]byte, 18)...), xdpRedirect, udp4(28), 0},

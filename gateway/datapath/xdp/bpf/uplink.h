@@ -34,6 +34,8 @@ inline_ u32 outer(struct xdp_md *ctx, u32 *end)
 		u = (void *)(h + 1);
 		octets = be16(h->payload);
 		gtp = sizeof(*e) + sizeof(*h) + sizeof(*u);
+		if (!u->checksum) /* the kernel drops it (RFC 8200 §8.1) */
+			return 0;
 	}
 	if (be16(u->length) != octets)
 		return 0;
