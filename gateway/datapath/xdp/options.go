@@ -127,5 +127,5 @@ type Fast struct {
 	DLPackets          uint64
 	ULPassed, DLPassed uint64 // left to the slow path
 	Sent, Refused      uint64 // by drivers, of redirected frames; Native only
-	Unmatched          uint64 // reports of drivers that fit no packet: must be 0
+	Unmatched          uint64 // reports of drivers that fit no packet: 0, unless the kernel keeps some from tracing programs
 }
