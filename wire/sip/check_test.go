@@ -117,7 +117,7 @@ func TestClone(t *testing.T) {
 }
 
 func TestAddr(t *testing.T) {
-	for text, want := range map[string]netip.Addr{"sip:192.0.2.1": netip.MustParseAddr("192.0.2.1"), "sip:a@[2001:db8::1]:5": netip.MustParseAddr("2001:db8::1"), "sip:h": {}, "tel:1": {}} {
+	for text, want := range map[string]netip.Addr{"sip:192.0.2.1": netip.MustParseAddr("192.0.2.1"), "sip:a@[2001:db8::1]:5": netip.MustParseAddr("2001:db8::1"), "sip:[::ffff:192.0.2.2]": netip.MustParseAddr("192.0.2.2"), "sip:h": {}, "tel:1": {}} {
 		u, err := ParseURI(text)
 		if err != nil {
 			t.Fatal(err)

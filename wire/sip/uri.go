@@ -257,10 +257,11 @@ func (c *cursor) pair(bits uint16, kind string) (p Param, err *Error) {
 	return p, nil
 }
 
-// Addr is the host as an address, if it is one.
+// Addr is the host as an address, if it is one; an IPv4 address that is mapped
+// into IPv6 is itself.
 func (u URI) Addr() (netip.Addr, bool) {
 	a, err := netip.ParseAddr(u.Host)
-	return a, err == nil
+	return a.Unmap(), err == nil
 }
 
 // Number is the dialled digits of a sip or tel URI: the user part before a ';',

@@ -30,10 +30,11 @@ type Origin struct {
 // name, of one host. A multicast address keeps its TTL and count behind slashes.
 type Connection struct{ Address string }
 
-// Addr is the address, if it is one and not a name.
+// Addr is the address, if it is one and not a name; an IPv4 address that is
+// mapped into IPv6 is itself.
 func (c Connection) Addr() (netip.Addr, bool) {
 	a, err := netip.ParseAddr(c.Address)
-	return a, err == nil
+	return a.Unmap(), err == nil
 }
 
 // Media is one line m= and what belongs to it.
