@@ -35,6 +35,7 @@ type SIPStation struct {
 	Phones int       `json:"phones"`
 	Calls  int       `json:"calls"`
 	Heard  time.Time `json:"heard"` // last; zero: never
+	Air    string    `json:"air"`   // what it has measured this hour, in words; empty: it is not asked
 }
 
 // SIPTrunk is a way to other networks.

@@ -17,7 +17,7 @@ function show(s, now) {
   facts($('messages'), counts(s.messages.counts));
   $('waiting').textContent = s.messages.waiting === 0 ? 'none waits' : many(s.messages.waiting, 'waits for its phone', 'wait for their phones') + (known(s.messages.oldest) ? `, the oldest for ${span(s.messages.oldest, now)}` : '');
   fill($('stations'), s.stations.map((b) => ({ mark: known(b.heard) ? '' : 'failed', cells: [[b.name, b.kind], [b.tower || 'none: nobody is paid'],
-    known(b.heard) ? [span(b.heard, now) + ' ago', moment(b.heard)] : ['never'], [`${many(b.phones, 'phone', 'phones')}, ${many(b.calls, 'call', 'calls')}`], [(b.cells ?? []).join(', ')]] })), $('no-stations'));
+    known(b.heard) ? [span(b.heard, now) + ' ago', moment(b.heard)] : ['never'], [`${many(b.phones, 'phone', 'phones')}, ${many(b.calls, 'call', 'calls')}`], [(b.cells ?? []).join(', '), b.air]] })), $('no-stations'));
   fill($('trunks'), s.trunks.map((t) => ({ mark: t.up ? '' : 'failed', cells: [[t.name], [many(t.calls, 'call', 'calls')], [t.text]] })));
   $('known').textContent = s.known > s.phones.length ? `${group(s.known)}, the newest ${s.phones.length} shown` : group(s.known);
   fill($('phones'), s.phones.map((p) => ({ cells: [at(p.since), [`${p.imsi} · ${p.kind}`], [p.number || '–'], [[p.station, p.cell].filter(Boolean).join(' · ') || '–'], at(p.expires)] })), $('no-phones'));

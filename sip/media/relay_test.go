@@ -232,18 +232,26 @@ func TestFloodIsBounded(t *testing.T) {
 	c, d := dial(t), dial(t)
 	other := between(t, r, c, d, PCMU, GSM)
 	talkOneWay(t, c, d, other.Leg(0).Local(), 30)
-	for r.Stats().Throttled < 3 {
-		runtime.Gosched()
-	}
+	until(t, func() bool { return r.Stats().Throttled >= 3 })
 	close(stop)
 	wg.Wait()
 	read := s.Leg(0).Stats().Dropped[Stranger]
 	if bound := 50*time.Since(began).Seconds() + 100; float64(read) > bound {
 		t.Errorf("%d packets of a flood were read, want at most %.0f", read, bound)
 	}
-	for s.Leg(1).Stats().Out.Packets == 0 { // what waits is read by and by
+	until(t, func() bool { // what waits is read by and by
 		a.WriteToUDPAddrPort(rtp(0, 1, 1, 1, make([]byte, 160)), victim)
-		runtime.Gosched()
+		return s.Leg(1).Stats().Out.Packets > 0
+	})
+}
+
+// until waits for something that is to happen, a minute at most.
+func until(t *testing.T, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !happened(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("it does not happen")
+		}
 	}
 }
 

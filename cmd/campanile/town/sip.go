@@ -42,6 +42,7 @@ type sipEnd struct {
 	calls     *calls.Switch
 	speech    *media.Relay
 	pastCalls pastCalls
+	air       air
 }
 
 // pastCalls are the calls that ended last.
@@ -151,6 +152,7 @@ func (t *Town) startSIP(context.Context) error {
 		t.bound = append(t.bound, "SIP "+a.String())
 	}
 	t.serve("SIP gateway", g.Serve)
+	t.followAir(q)
 	return nil
 }
 

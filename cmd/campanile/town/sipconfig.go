@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ type SIPConfig struct {
 
 	CallsConfig
 
-	Stations []StationConfig `toml:"stations" comment:"GSM base stations (OpenBTS, YateBTS) that are trusted with what they say of their phones, each in a section [[sip.stations]] with name, from (addresses or ranges; put it into a network of your own or a WireGuard tunnel, an address alone proves nothing elsewhere), tls = true for one that shows its tower's key, tower (public key; empty: keys/tower of this home) and cells, ['LAC-CI', ...] in hexadecimal digits as '03ef-000a', the usual one first."`
+	Stations []StationConfig `toml:"stations" comment:"GSM base stations (OpenBTS, YateBTS) that are trusted with what they say of their phones, each in a section [[sip.stations]] with name, from (addresses or ranges; put it into a network of your own or a WireGuard tunnel, an address alone proves nothing elsewhere), tls = true for one that shows its tower's key, tower (public key; empty: keys/tower of this home) and cells, ['LAC-CI', ...] in hexadecimal digits as '03ef-000a', the usual one first, and events, where an OpenBTS tells what it measures (usually its port 45160; empty: it is not asked)."`
 }
 
 // StationConfig is one of [[sip.stations]].
@@ -55,6 +56,8 @@ type StationConfig struct {
 	TLS   bool     `toml:"tls"`
 	Tower string   `toml:"tower"`
 	Cells []string `toml:"cells"`
+
+	Events string `toml:"events"`
 }
 
 func defaultSIP() SIPConfig {
@@ -68,7 +71,8 @@ type sipSettings struct {
 	cert        *tls.Config
 	realm       string
 	stations    []sipgw.Station
-	own         []bool // stations whose tower is this home's
+	own         []bool           // stations whose tower is this home's
+	events      []netip.AddrPort // of stations; not valid: none
 	policy      sipgw.Policy
 	centre      sms.Address
 	dial        smsc.DialPlan
@@ -204,12 +208,31 @@ func (c *Config) resolveStations(s *settings, bad mistake) error {
 		if len(st.Cells) == 0 {
 			return at("cells", errors.New("none"), "write its cells, such as ['03ef-000a']")
 		}
+		events, err := eventsOf(q.Events, st.From)
+		if err != nil {
+			return at("events", err, "write the station's address and the port of its NodeManager's events, such as 10.9.0.2:45160, or nothing")
+		}
+		s.sip.events = append(s.sip.events, events)
 		s.sip.stations, s.sip.own = append(s.sip.stations, st), append(s.sip.own, q.Tower == "")
 	}
 	if err := sipgw.CheckStations(s.sip.stations); err != nil {
 		return bad(key, err, "each station has a name, addresses and a key that no other has")
 	}
 	return nil
+}
+
+// eventsOf reads where a station tells what it measures: at an address it is trusted at.
+func eventsOf(text string, from []netip.Prefix) (a netip.AddrPort, err error) {
+	if text == "" {
+		return a, nil
+	}
+	if a, err = netip.ParseAddrPort(text); err != nil {
+		return a, err
+	}
+	if len(from) > 0 && !slices.ContainsFunc(from, func(p netip.Prefix) bool { return p.Contains(a.Addr()) }) {
+		return a, fmt.Errorf("%s is none of its addresses %v", a.Addr(), from)
+	}
+	return a, nil
 }
 
 // parseCGI reads LAC-CI in hexadecimal digits.

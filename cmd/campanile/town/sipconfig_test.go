@@ -44,6 +44,8 @@ func TestSIPMistakes(t *testing.T) {
 		station("name = 'x'\nfrom = ['10.9.0.7']\ncells = ['1007']"):     "is no cell",
 		station("name = 'x'\nfrom = ['10.9.0.7']"):                       "cells: station 1: none",
 		station("name = 'x'\ntls = true\ntower = '12'"):                  "no public key",
+		station(good + "events = '10.9.0.7'"):                            "sip.stations.events",
+		station(good + "events = '10.9.0.8:45160'"):                      "none of its addresses",
 		station(good) + station(strings.ReplaceAll(good, "bts", "bts2")): "share addresses",
 		station(good) + station(strings.ReplaceAll(good, ".7", ".8")):    "is empty or taken",
 	} {
@@ -52,7 +54,7 @@ func TestSIPMistakes(t *testing.T) {
 			t.Errorf("%s\n%v, want a line of the file and %q", text, err, want)
 		}
 	}
-	for _, text := range []string{"listen = []", "[[sip.trunks]]\nname = 'p'\nproxy = 'sip:provider.example'\nrates = [['49', 12], ['', 90]]\nnumbers = [['493012', '99970']]\nshow = '493012'", station(good), station("name = 'far'\ntls = true\ncells = ['1-1']\ntower = '" + strings.Repeat("ab", 32) + "'")} {
+	for _, text := range []string{"listen = []", "[[sip.trunks]]\nname = 'p'\nproxy = 'sip:provider.example'\nrates = [['49', 12], ['', 90]]\nnumbers = [['493012', '99970']]\nshow = '493012'", station(good + "events = '10.9.0.7:45160'"), station("name = 'far'\ntls = true\ncells = ['1-1']\ntower = '" + strings.Repeat("ab", 32) + "'")} {
 		if _, err := loaded(t, "[sip]\n"+text); err != nil {
 			t.Errorf("%s\n%v", text, err)
 		}

@@ -39,7 +39,7 @@ func (t *Town) sipView(phones int) console.SIP {
 		v.Ended = append(v.Ended, showCall(r))
 	}
 	for _, s := range g.Stations() {
-		st := console.SIPStation{Name: s.Name, Kind: s.Says, Phones: s.Phones, Calls: busy[s.Name], Heard: s.Heard}
+		st := console.SIPStation{Name: s.Name, Kind: s.Says, Phones: s.Phones, Calls: busy[s.Name], Heard: s.Heard, Air: t.air.say(s.Name)}
 		if w, ok := t.model.Tower(s.Tower); ok {
 			st.Tower = w.Name
 		}
