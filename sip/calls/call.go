@@ -191,7 +191,11 @@ func (c *call) interrupt(e event) error {
 	case ofAlarm:
 		return c.alarm(e.alarm)
 	case cancelled:
-		return &ended{why: "cancelled", status: 487, cause: CauseNormal, by: 0}
+		e := &ended{why: "cancelled", status: 487, cause: CauseNormal, by: 0}
+		if c.legs[0].established { // it met the answer: he may wait for our BYE
+			e.by = nobody
+		}
+		return e
 	case acked:
 		e.leg.serving = nil
 	case unacked:
@@ -242,7 +246,7 @@ func (c *call) end(err error) {
 		c.refuse(e)
 	}
 	for _, t := range c.branches {
-		if t.leg != c.legs[1] && !t.abandoned {
+		if !t.won && !t.abandoned {
 			c.abandon(t, e.cause)
 		}
 	}
@@ -250,10 +254,13 @@ func (c *call) end(err error) {
 		if l == nil {
 			continue
 		}
-		if l.established && !l.gone && e.by != i {
-			l.bye(e.cause, e.why)
-		} else {
+		switch {
+		case !l.established || l.gone || e.by == i:
 			c.w.forget(l)
+		case l.serving == nil:
+			l.bye(e.cause, e.why)
+		default:
+			l.byeAfterACK(e)
 		}
 	}
 	for _, late := range rest {
@@ -275,6 +282,8 @@ func (c *call) tooLate(e event) {
 	switch {
 	case e.sent != nil:
 		e.sent.late(e.sent.client, e.answer)
+	case e.kind == acked || e.kind == unacked:
+		e.leg.lastACK()
 	case e.server == nil:
 	case e.server.Request.Method == sip.MethodBye:
 		c.w.reply(e.server, 200)

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"campanile.network/wire/sip"
@@ -106,6 +107,49 @@ func TestCancelMeetsAnswer(t *testing.T) {
 		b.hear("ACK")
 		db.says(b.hear("BYE"), 200, "")
 	})
+}
+
+// CANCEL and answer come at the same instant. The caller hears 487, or an answer
+// that is hung up once he has acknowledged it, or CANCEL came too late (RFC 3261
+// §9.2) and he hangs up; who has answered is hung up in any case.
+func TestCancelWithAnswer(t *testing.T) {
+	for range 20 {
+		inRig(t, nil, func(r *rig) {
+			a, b := r.app("a", "10.0.2.1:5060", 1, "2101"), r.app("b", "10.0.2.2:5060", 2, "2102")
+			da := a.calls("2102", appSDP(a))
+			db := b.rung()
+			db.says(db.invite, 180, "")
+			a.hear("180")
+			db.says(db.invite, 200, appSDP(b))
+			da.cancel()
+			if m := <-a.in; m.Status == 487 {
+				a.in <- m
+				da.refused(487)
+			} else {
+				da.takes(m)
+				a.silent() // no BYE before his ACK
+				da.ack(m, "")
+				synctest.Wait()
+				if len(a.in) > 0 {
+					da.says(a.hear("BYE"), 200, "")
+				} else {
+					da.send("BYE", "")
+					a.hear("200")
+				}
+			}
+			for {
+				m := <-b.in
+				if m.Method == "CANCEL" {
+					db.says(m, 481, "")
+				} else if m.Method == "BYE" {
+					db.says(m, 200, "")
+					break
+				} else if m.Method != "ACK" {
+					t.Fatalf("b hears:\n%s", text(m))
+				}
+			}
+		})
+	}
 }
 
 // A refusal of who was called is the caller's, with its cause.

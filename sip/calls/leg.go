@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"campanile.network/wire/sip"
@@ -36,6 +37,9 @@ type leg struct {
 	inviting *sent       // our INVITE that has no final answer
 	serving  *txn.Server // the peer's INVITE whose ACK has not come
 
+	ends atomic.Int32 // of the call, and the ACK that BYE waits for
+	last *ended       // why, when BYE waits
+
 	speech  speech
 	counted time.Time // until when its voice is counted; zero: not yet
 	meter   Meter     // that it is counted by; nil: nobody pays for it
@@ -48,6 +52,7 @@ type sent struct {
 	client  *txn.Client
 	tried   bool // credentials have been shown
 
+	won       bool // it has been answered first
 	abandoned bool // nobody waits for the answer any more
 }
 
@@ -167,6 +172,23 @@ func (l *leg) bye(c Cause, text string) {
 	m.Add("Reason", c.reason()+textParam(text))
 	l.gone = true
 	l.send(m)
+}
+
+// byeAfterACK ends a dialog whose peer has not yet acknowledged an answer: not
+// before he has, or never will (RFC 3261 §15). The call ends without waiting:
+// whoever comes second of its end and the ACK sends BYE.
+func (l *leg) byeAfterACK(e *ended) {
+	l.last = e
+	if l.ends.Add(1) == 2 {
+		l.bye(e.cause, e.why)
+	}
+}
+
+// lastACK is that ACK, or that there will be none.
+func (l *leg) lastACK() {
+	if l.ends.Add(1) == 2 {
+		l.bye(l.last.cause, l.last.why)
+	}
 }
 
 // adopt takes from a message of the peer what a dialog has of it (RFC 3261

@@ -45,9 +45,50 @@ func passing(err error) bool {
 	return ok && e.by != 0 && (e.status == 408 || e.status >= 500 && e.status < 600) && e.why != gatewayStops
 }
 
-// attempt rings at all places of a way together.
+// attempt rings at all places of a way together. more says that there is another
+// way, so that this one is not waited for when it says nothing.
 func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
-	var out []*sent
+	out := c.inviteAll(w)
+	c.alarmIn(alarmAnswer, c.w.o.Policy.NoAnswer)
+	if more {
+		c.alarmIn(alarmPatience, patience)
+	}
+	defer c.alarmIn(alarmAnswer, 0)
+	defer c.alarmIn(alarmPatience, 0)
+	var best *ended
+	for {
+		e := c.next()
+		t := e.sent
+		switch {
+		case e.kind == ofAlarm && (e.alarm == alarmAnswer || e.alarm == alarmPatience):
+			if err := c.waited(e.alarm, out); err != nil {
+				return nil, nil, err
+			}
+		case t == nil || !slices.Contains(out, t) || t.abandoned || t.request.Method != sip.MethodInvite:
+			if err := c.interrupt(e); err != nil {
+				return nil, nil, err
+			}
+		case e.answer != nil && e.answer.Status < 200:
+			c.progress(t, e.answer, len(w.to) == 1)
+		case e.answer != nil && e.answer.Status < 300:
+			t.leg.inviting, t.won = nil, true
+			c.abandonAll(out, 26) // answered elsewhere
+			return t, e.answer, nil
+		case c.again(t, e.answer):
+		default:
+			t.abandoned = true // it has ended by itself
+			c.w.forget(t.leg)
+			best = better(best, failure(t, e.answer))
+			if best.status >= 600 || !slices.ContainsFunc(out, func(t *sent) bool { return !t.abandoned }) {
+				c.abandonAll(out, best.cause)
+				return nil, nil, best
+			}
+		}
+	}
+}
+
+// inviteAll sends the INVITEs of a way.
+func (c *call) inviteAll(w way) (out []*sent) {
 	for _, p := range w.to {
 		l := c.place(w, p)
 		c.offerTo(l)
@@ -57,55 +98,20 @@ func (c *call) attempt(w way, more bool) (*sent, *sip.Message, error) {
 		c.branches = append(c.branches, t)
 		t.start(targets(w.trunk, p)...)
 	}
-	c.alarmIn(alarmAnswer, c.w.o.Policy.NoAnswer)
-	c.alarmIn(alarmPatience, 0)
-	if more {
-		c.alarmIn(alarmPatience, patience)
+	return out
+}
+
+// waited is what becomes of a way that has rung for long, or said nothing.
+func (c *call) waited(what alarm, out []*sent) error {
+	switch {
+	case what == alarmAnswer:
+		c.abandonAll(out, CauseNoAnswer)
+		return &ended{why: "no answer", status: 480, cause: CauseNoAnswer, by: nobody}
+	case !slices.ContainsFunc(out, func(t *sent) bool { return t.client.Heard() }):
+		c.abandonAll(out, CauseNoAnswer)
+		return refuse(408, "way is silent")
 	}
-	var best *ended
-	for {
-		e := c.next()
-		t := e.sent
-		switch {
-		case e.kind == ofAlarm && e.alarm == alarmAnswer:
-			c.abandonAll(out, CauseNoAnswer)
-			return nil, nil, &ended{why: "no answer", status: 480, cause: CauseNoAnswer, by: nobody}
-		case e.kind == ofAlarm && e.alarm == alarmPatience:
-			if !slices.ContainsFunc(out, func(t *sent) bool { return t.client.Heard() }) {
-				c.abandonAll(out, CauseNoAnswer)
-				return nil, nil, refuse(408, "way is silent")
-			}
-			continue
-		case t == nil || !slices.Contains(out, t) || t.abandoned || t.request.Method != sip.MethodInvite:
-			if err := c.interrupt(e); err != nil {
-				return nil, nil, err
-			}
-			continue
-		case e.answer != nil && e.answer.Status < 200:
-			c.progress(t, e.answer, len(w.to) == 1)
-			continue
-		case e.answer != nil && e.answer.Status < 300:
-			t.leg.inviting = nil
-			c.alarmIn(alarmAnswer, 0)
-			c.alarmIn(alarmPatience, 0)
-			for _, o := range out {
-				if o != t && !o.abandoned {
-					c.abandon(o, 26) // answered elsewhere
-				}
-			}
-			return t, e.answer, nil
-		}
-		if c.again(t, e.answer) {
-			continue
-		}
-		t.abandoned = true // it has ended by itself
-		c.w.forget(t.leg)
-		best = better(best, failure(t, e.answer))
-		if best.status >= 600 || !slices.ContainsFunc(out, func(t *sent) bool { return !t.abandoned }) {
-			c.abandonAll(out, best.cause)
-			return nil, nil, best
-		}
-	}
+	return nil
 }
 
 // targets are where an INVITE goes: a trunk may have several.
@@ -118,7 +124,7 @@ func targets(t *trunk, p Party) []txn.Target {
 
 func (c *call) abandonAll(out []*sent, cause Cause) {
 	for _, t := range out {
-		if !t.abandoned {
+		if !t.abandoned && !t.won {
 			c.abandon(t, cause)
 		}
 	}

@@ -63,6 +63,10 @@ func (c *call) routeTo(imsi id.IMSI, n id.MSISDN) ([]way, error) {
 		e.cause = 20 // subscriber absent
 		return nil, e
 	}
+	if !c.w.take(imsi) {
+		return nil, refuse(486, "called one has too many calls")
+	}
+	c.holds = append(c.holds, func() { c.w.give(imsi) })
 	return []way{{to: to[:min(len(to), forks)]}}, nil
 }
 

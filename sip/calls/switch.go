@@ -18,6 +18,8 @@ type Switch struct {
 	o      Options
 	trunks []*trunk
 	stop   chan struct{} // closed when Serve ends
+	quiet  chan struct{} // closed when it has, and no peer has to hear anything
+	once   sync.Once
 	wait   sync.WaitGroup
 
 	mu     sync.Mutex
@@ -37,7 +39,7 @@ func New(o Options) (*Switch, error) {
 		return nil, err
 	}
 	w := &Switch{
-		o: o, stop: make(chan struct{}),
+		o: o, stop: make(chan struct{}), quiet: make(chan struct{}),
 		calls: map[*call]struct{}{}, legs: map[string]*leg{}, begun: map[string]*call{},
 		ours: map[string]struct{}{}, busy: map[id.IMSI]int{},
 	}
@@ -62,7 +64,25 @@ func (w *Switch) Serve(ctx context.Context) error {
 	close(w.stop)
 	keeping.Wait()
 	w.wait.Wait()
+	w.mu.Lock()
+	w.last()
+	w.mu.Unlock()
+	select { // peers may be told twice that it is over
+	case <-w.quiet:
+	case <-time.After(byeTime):
+	}
 	return nil
+}
+
+// byeTime is how long the end waits for peers to say that they have heard BYE.
+const byeTime = 2 * time.Second
+
+// last says that the switch is at its end and no peer has anything left to say.
+// Switch.mu is held.
+func (w *Switch) last() {
+	if w.closed && len(w.calls)+len(w.legs) == 0 {
+		w.once.Do(func() { close(w.quiet) })
+	}
 }
 
 // Handle takes a request of calls: an INVITE, or anything within a dialog that
@@ -178,6 +198,7 @@ func (w *Switch) forget(l *leg) {
 	if l.side == 1 {
 		delete(w.ours, l.callID)
 	}
+	w.last()
 }
 
 // take counts a call of a subscriber, if he may have one more.
@@ -206,6 +227,7 @@ func (w *Switch) leave(c *call, why string) {
 	delete(w.calls, c)
 	delete(w.begun, c.key)
 	w.stats.ended[why]++
+	w.last()
 }
 
 func (w *Switch) count(n *uint64) {

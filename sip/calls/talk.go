@@ -52,7 +52,9 @@ func (l *leg) accepts(s *txn.Server, r *sip.Message) {
 		if err != nil || ack == nil {
 			e = event{kind: unacked, leg: l}
 		}
-		l.call.inbox.put(e)
+		if !l.call.inbox.put(e) {
+			l.lastACK()
+		}
 	})
 	l.call.w.answer(s, r)
 }
@@ -96,12 +98,13 @@ func (c *call) talk() error {
 
 // begins takes the caller's ACK: from now on voice is counted, from the answer on.
 func (c *call) begins(ack *sip.Message) error {
+	c.legs[0].serving = nil
 	if len(c.invite.Request.Body) == 0 {
 		if err := c.accept(c.legs[0], ack.Body); err != nil {
 			return c.unjoined(err)
 		}
 	}
-	c.talking, c.legs[0].serving = true, nil
+	c.talking = true
 	counted := false
 	for _, l := range c.legs {
 		if l.party.Access == AccessGSM {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -60,30 +61,32 @@ func (g *Gateway) Realm() string { return g.o.Realm }
 // over. What is over does not count before that, either.
 const sweepEvery = 5 * time.Second
 
-// Serve answers requests until ctx ends. When it returns, nothing it started is
-// running.
+// Serve answers requests until ctx ends. Calls end first, for peers have to hear
+// of it. When it returns, nothing it started is running.
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{
-		func(ctx context.Context) error { return g.o.Endpoint.Serve(ctx, g.handle) },
-		g.sweep,
-	}
+	below, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	parts := []func(context.Context) error{g.sweep}
 	if g.calls != nil {
 		parts = append(parts, g.calls.Serve)
 	}
-	ends := make(chan error, len(parts))
+	ends, endpoint := make(chan error, len(parts)), make(chan error, 1)
 	for _, f := range parts {
 		go func() { ends <- f(ctx) }()
 	}
-	var first error
+	go func() {
+		defer stop()
+		endpoint <- g.o.Endpoint.Serve(below, g.handle)
+	}()
+	var errs []error
 	for range parts {
-		if err := <-ends; err != nil && first == nil {
-			first = err
-		}
+		errs = append(errs, <-ends)
 		stop()
 	}
-	return first
+	end()
+	return errors.Join(append(errs, <-endpoint)...)
 }
 
 // sweep ends registrations whose time is over.
