@@ -49,6 +49,7 @@ type world struct {
 	stations []sipgw.Station
 	stop     func() // the gateway and its message centre
 	store    *vault.Vault
+	policy   sipgw.Policy
 	records  []calls.Record
 	mu       sync.Mutex
 }
@@ -101,13 +102,20 @@ func (w *world) block(u ledger.Update) {
 func (w *world) phone(number string, usim bool, change func(*bts.PhoneOptions)) *bts.Phone {
 	w.t.Helper()
 	s := subscription(number, usim)
+	w.subscribe(s)
+	return handset(w.t, s, change)
+}
+
+// subscribe enters a subscription, and gives the ledger's record.
+func (w *world) subscribe(s hss.Subscription) []ledger.Subscriber {
+	w.t.Helper()
 	recs, err := w.hss.Provision([]hss.Subscription{s}, "open")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	recs[0].Operator = "camp1op"
 	w.block(ledger.Update{Subscribers: recs})
-	return handset(w.t, s, change)
+	return recs
 }
 
 func subscription(number string, usim bool) hss.Subscription {
@@ -265,7 +273,7 @@ func (w *world) gateway() {
 	fatal(err)
 	desk, err := selfcare.New(selfcare.Options{Directory: directory{w.hss}})
 	fatal(err)
-	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: w.hss, Directory: directory{w.hss}, PLMN: w.plmn, Serving: w.operator.Public(), Realm: domain, Stations: w.stations,
+	g, err := sipgw.New(sipgw.Options{Endpoint: e, Home: w.hss, Directory: directory{w.hss}, PLMN: w.plmn, Serving: w.operator.Public(), Realm: domain, Stations: w.stations, Policy: w.policy,
 		Messages: centre, USSD: desk, Store: w.store, Logger: w.log(), Calls: sipgw.CallsBy(calls.Options{Media: calls.Relay(relay), Record: w.record})})
 	fatal(err)
 	way.is(g)
