@@ -74,7 +74,7 @@ func compare(b *testing.B, size int, ours, theirs func()) {
 }
 
 // TestAllocations: a message of a tower is read with few allocations, and
-// written into a buffer with none.
+// judged and written into a buffer with none.
 func TestAllocations(t *testing.T) {
 	for name, most := range map[string]float64{"openbts new register": 2, "openbts invite": 3, "yatebts register": 2} {
 		text := lines(samples[name])
@@ -88,6 +88,9 @@ func TestAllocations(t *testing.T) {
 		buf := make([]byte, 0, 4096)
 		if n := testing.AllocsPerRun(100, func() { m.Append(buf) }); n > 0 {
 			t.Errorf("%s: written with %v allocations", name, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { Check(m, phone) }); n > 0 {
+			t.Errorf("%s: judged with %v allocations", name, n)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -9,11 +10,12 @@ import (
 // To, Call-ID, CSeq and Via are there (§8.1.1), CSeq has the request's method
 // (§8.1.1.5), "*" in Contact removes bindings and nothing else (§10.3).
 func (m *Message) Validate() error {
-	err := m.complete()
-	if err == nil {
-		err = m.consistent()
-	}
-	if err != nil {
+	return first(m.complete(), m.consistent())
+}
+
+// first is the first error of several; none is a nil error.
+func first(errs ...*Error) error {
+	if err := cmp.Or(errs...); err != nil {
 		return err
 	}
 	return nil
@@ -70,12 +72,7 @@ type Capabilities struct {
 // response, whether its only Via is ours (§8.1.3.3). Header fields that the
 // answer must have are in the Error: see Error.Response.
 func Check(m *Message, c Capabilities) error {
-	for _, check := range [...]func(*Message) *Error{(*Message).complete, c.method, (*Message).consistent, c.oneVia, c.uri, c.forwards, c.require, c.body, c.accept} {
-		if err := check(m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return first(m.complete(), c.method(m), m.consistent(), c.oneVia(m), c.uri(m), c.forwards(m), c.require(m), c.body(m), c.accept(m))
 }
 
 func (c *Capabilities) method(m *Message) *Error {
@@ -178,9 +175,9 @@ func (m *Message) MediaType() string { return mediaType(m.ContentType) }
 
 func mediaType(s string) string {
 	s, _, _ = strings.Cut(s, ";")
-	kind, sub, _ := strings.Cut(s, "/")
-	if kind = strings.TrimSpace(kind); kind == "" {
-		return ""
+	s = strings.ToLower(strings.TrimSpace(s))
+	if strings.ContainsAny(s, " \t") { // around the slash
+		s = strings.Join(strings.Fields(s), "")
 	}
-	return strings.ToLower(kind + "/" + strings.TrimSpace(sub))
+	return s
 }
