@@ -55,9 +55,8 @@ func read(t *testing.T, p *sim.Phone) (all []string) {
 	return all
 }
 
-// Two LTE phones give themselves numbers and write to each other over NAS. What is
-// for the one that is off waits, also while the node is down, and comes when it is
-// on again.
+// Two LTE phones write to the network and to each other over NAS. What is for the
+// one that is off waits, also while the node is down, and comes when it is on again.
 func TestMessagesBetweenPhones(t *testing.T) {
 	ctx := deadline(t)
 	c := newHome(t, func(c *Config) {
@@ -91,12 +90,11 @@ func TestMessagesBetweenPhones(t *testing.T) {
 		}
 	}
 	a, b := on(0), on(1)
+	toA, toB := "+"+w.virtualNumber(0), "+"+w.virtualNumber(1)
 	taken(texted(t, ctx, a, "101", "0001", 1))
-	gets(a, "101: Your number is +882990001")
-	taken(texted(t, ctx, b, "101", "0002", 1))
-	gets(b, "+882990002")
-	taken(texted(t, ctx, a, "+882990002", "are you there?", 2))
-	gets(b, "+882990001: are you there?")
+	gets(a, "101: Your number is "+toA)
+	taken(texted(t, ctx, a, toB, "are you there?", 2))
+	gets(b, toA+": are you there?")
 	if e, ok := texted(t, ctx, a, "+882997777", "nobody", 3).(*sms.RPError); !ok || e.Cause != sms.RPCauseUnassignedNumber {
 		t.Errorf("%v", e)
 	}
@@ -105,7 +103,7 @@ func TestMessagesBetweenPhones(t *testing.T) {
 	}
 	b.SwitchOff()
 	eventually(t, ctx, "b is gone", func() bool { _, there := (lteWay{&w.ways}).Registered(w.cards[1].IMSI); return !there })
-	taken(texted(t, ctx, a, "+882990002", "call me", 4))
+	taken(texted(t, ctx, a, toB, "call me", 4))
 	a.SwitchOff()
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -113,7 +111,7 @@ func TestMessagesBetweenPhones(t *testing.T) {
 
 	w = start(t, ctx, c, withCentre())
 	b = on(1)
-	gets(b, "+882990001: call me")
+	gets(b, toA+": call me")
 	if n := len(b.Received()); n != 1 {
 		t.Errorf("%d messages", n)
 	}
