@@ -51,11 +51,7 @@ type Endpoint struct {
 // Listen opens the sockets; nothing is read before Serve.
 func Listen(o Options) (*Endpoint, error) {
 	o.defaults()
-	e := &Endpoint{o: o, keys: newKeys(), refused: random(8), begun: time.Now(), closing: make(chan struct{}), over: make(chan struct{}),
-		sooner: make(chan struct{}, 1), work: make(chan struct{}, 1), jobs: make(chan *Server), ctx: context.Background(),
-		servers: make(map[key]*Server), acks: make(map[key]*Server), merged: make(map[key]*Server), clients: make(map[key]*Client),
-		kept: newKept(o.Memory), queue: newQueue(o.Admission), door: newDoor(o.Admission), streams: newStreams()}
-	close(e.over)
+	e := newEndpoint(o)
 	if err := e.open(); err != nil {
 		e.shut()
 		return nil, fmt.Errorf("sip: %w", err)
@@ -64,6 +60,16 @@ func Listen(o Options) (*Endpoint, error) {
 		return nil, errors.New("sip: no address to listen on: name one of UDP, TCP, TLS")
 	}
 	return e, nil
+}
+
+// newEndpoint has no sockets yet.
+func newEndpoint(o Options) *Endpoint {
+	e := &Endpoint{o: o, keys: newKeys(), refused: random(8), begun: time.Now(), closing: make(chan struct{}), over: make(chan struct{}),
+		sooner: make(chan struct{}, 1), work: make(chan struct{}, 1), jobs: make(chan *Server), ctx: context.Background(),
+		servers: make(map[key]*Server), acks: make(map[key]*Server), merged: make(map[key]*Server), clients: make(map[key]*Client),
+		kept: newKept(o.Memory), queue: newQueue(o.Admission), door: newDoor(o.Admission), streams: newStreams()}
+	close(e.over)
+	return e
 }
 
 func (o *Options) defaults() {

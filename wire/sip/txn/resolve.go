@@ -76,8 +76,11 @@ func services(ctx context.Context, r Resolver, transport, name string) (list []T
 		return nil
 	}
 	for _, v := range records {
+		if v.Target == "." { // not offered
+			continue
+		}
 		addrs, err := r.LookupNetIP(ctx, "ip", v.Target)
-		if err != nil || v.Target == "." {
+		if err != nil {
 			continue
 		}
 		for _, a := range addrs {

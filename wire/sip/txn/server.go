@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"campanile.network/wire/sip"
@@ -107,6 +108,7 @@ func (s *Server) Reply(status int, reason string) error {
 // answer is what an answer does to the state.
 func (s *Server) answer(status int, tag string, b []byte, now time.Duration, fx *effects) {
 	e, t := s.e, &s.e.o.Timers
+	s.reopen()
 	fx.send(s.way, b)
 	s.last = b
 	switch {
@@ -131,6 +133,18 @@ func (s *Server) answer(status int, tag string, b []byte, now time.Duration, fx 
 		}
 		e.arm(&s.timer)
 		s.close()
+	}
+}
+
+// reopen finds another way for the answer when the connection that the request
+// came over is gone: a new one, to where Via says (RFC 3261 §18.2.2).
+func (s *Server) reopen() {
+	if s.way.conn == nil || !s.way.conn.gone() {
+		return
+	}
+	to := netip.AddrPortFrom(s.From.Remote.Addr(), port(s.Request.Via[0].Port, s.From.Transport))
+	if w, _, err := s.e.wayTo(Target{Transport: s.From.Transport, Addr: to}); err == nil {
+		s.way = w
 	}
 }
 

@@ -219,6 +219,30 @@ func TestStreamTransactions(t *testing.T) {
 	})
 }
 
+// TestAnswerAfterLoss: when the connection of a request is gone, the answer goes
+// over a new one to where Via says (RFC 3261 §18.2.2).
+func TestAnswerAfterLoss(t *testing.T) {
+	withStreams(t, nil, func(w *town, p *pipes) {
+		a := w.reading(p.connect("192.0.2.2"))
+		a.says(request("MESSAGE", "z9hG4bK0", ""))
+		s := w.next()
+		_ = a.c.Close()
+		synctest.Wait()
+		if err := s.Reply(200, ""); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		if len(p.dialed) != 1 {
+			w.Fatal("nothing was dialled")
+		}
+		c := <-p.dialed
+		w.reading(c).wants("SIP/2.0 200")
+		if at := c.LocalAddr().String(); at != "192.0.2.2:5062" {
+			w.Errorf("to %s", at)
+		}
+	})
+}
+
 // TestKeepalive is RFC 5626 §4.4.1, and how long a connection may be silent.
 func TestKeepalive(t *testing.T) {
 	withStreams(t, nil, func(w *town, p *pipes) {
