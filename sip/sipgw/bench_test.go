@@ -50,7 +50,7 @@ func BenchmarkRegister(b *testing.B) {
 		text := fmt.Sprintf("REGISTER sip:192.0.2.60 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKo%[1]d\nFrom: <sip:IMSI%[2]s@192.0.2.60>;tag=o%[1]d\n"+
 			"To: <sip:IMSI%[2]s@192.0.2.60>\nCall-ID: 196117285@192.0.2.1\nCSeq: %[1]d REGISTER\nContact: <sip:IMSI%[2]s@192.0.2.1:5060>;expires=5400\nMax-Forwards: 70\n"+
 			"P-Access-Network-Info: 3GPP-GERAN; cgi-3gpp=0010103ef000a\nP-PHY-Info: OpenBTS; TA=1 UpRSSI=-26\nUser-Agent: OpenBTS\n%[3]sContent-Length: 0\n\n", n, alice, authorization)
-		wire.in <- []byte(strings.ReplaceAll(text, "\n", "\r\n"))
+		wire.in <- datagram{[]byte(strings.ReplaceAll(text, "\n", "\r\n")), there}
 		m, err := sip.Parse(<-wire.out, false)
 		if err != nil || m.Status != want {
 			b.Fatalf("%v, %+v", err, m)

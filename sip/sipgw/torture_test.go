@@ -22,11 +22,16 @@ import (
 
 // datagrams is a socket in memory: what is put in is read, what is written stays.
 type datagrams struct {
-	in     chan []byte
+	in     chan datagram
 	closed chan struct{}
 	once   sync.Once
 	mu     sync.Mutex
 	out    [][]byte
+}
+
+type datagram struct {
+	b    []byte
+	from netip.AddrPort
 }
 
 var (
@@ -35,13 +40,13 @@ var (
 )
 
 func newDatagrams() *datagrams {
-	return &datagrams{in: make(chan []byte), closed: make(chan struct{})}
+	return &datagrams{in: make(chan datagram), closed: make(chan struct{})}
 }
 
 func (d *datagrams) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case p := <-d.in:
-		return copy(b, p), there, nil
+		return copy(b, p.b), p.from, nil
 	case <-d.closed:
 		return 0, netip.AddrPort{}, net.ErrClosed
 	}
@@ -218,7 +223,7 @@ func torture(t *testing.T, message []byte) int {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(ctx) }()
-	wire.in <- message
+	wire.in <- datagram{message, there}
 	synctest.Wait()
 	status := silence
 	for _, b := range wire.take() {
