@@ -284,3 +284,26 @@ func TestIMS(t *testing.T) {
 		w.golden("ims")
 	})
 }
+
+// A phone without UMTS in a cell that says it knows AUTN answers with SRES: it is
+// asked once more, as GSM does.
+func TestYateBTSWithOldPhone(t *testing.T) {
+	s, at := station(t, "bts")
+	play(t, func(o *Options) { o.Stations = []Station{s} }, func(w *world) {
+		w.home.add(t, alice, "", "")
+		bts := w.host("bts", at)
+		c := bts.yate("IMSI"+alice, "")
+		if _, autn := randOf(t, c); autn == nil {
+			t.Fatal("no AUTN for a USIM")
+		}
+		c = bts.yate("IMSI"+alice, yateAnswer(c, alice, fmt.Sprintf(`response="%s"`, w.sres(alice, c))))
+		if _, autn := randOf(t, c); c.Status != 401 || autn != nil {
+			t.Fatalf("got %d, AUTN %v", c.Status, autn)
+		}
+		m := bts.yate("IMSI"+alice, yateAnswer(c, alice, fmt.Sprintf(`response="%s"`, w.sres(alice, c))))
+		// It takes a registration without a number for one that failed.
+		if m.Status != 200 || m.Get("P-Associated-URI") != "<tel:+"+alice+`>;imsi="`+alice+`"` {
+			t.Fatalf("got %d, %s", m.Status, m.Get("P-Associated-URI"))
+		}
+	})
+}
