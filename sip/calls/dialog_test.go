@@ -103,6 +103,7 @@ func (d *dialog) refused(status int) *sip.Message {
 	a := sip.NewRequest("ACK", d.invite.URI)
 	a.Via, a.From, a.To, a.CallID, a.CSeq.Seq = d.invite.Via[:1], d.invite.From, m.To, m.CallID, m.CSeq.Seq
 	d.p.say(a)
+	synctest.Wait()
 	return m
 }
 
@@ -183,6 +184,7 @@ func (d *dialog) hangsUp(other *dialog) {
 	d.send("BYE", "")
 	d.p.hear("200")
 	other.says(other.p.hear("BYE"), 200, "")
+	synctest.Wait()
 }
 
 // audio is a description.

@@ -148,8 +148,8 @@ func (t *sent) again(r *sip.Message) bool {
 	m.CSeq.Seq = t.leg.seq
 	m.Via = nil
 	m.Add(h.Name, h.Value)
-	t.request, t.tried = m, true
-	t.start(t.leg.way)
+	again := &sent{leg: t.leg, request: m, tried: true}
+	again.start(t.leg.way)
 	return true
 }
 

@@ -267,3 +267,34 @@ func TestHandover(t *testing.T) {
 		}
 	})
 }
+
+// The called one hangs up before the caller has acknowledged the answer: he hears
+// BYE after his ACK, or when he will send none.
+func TestByeWaitsForACK(t *testing.T) {
+	for _, acks := range []bool{true, false} {
+		inRig(t, nil, func(r *rig) {
+			a, b := r.app("a", "10.0.2.1:5060", 1, "2101"), r.app("b", "10.0.2.2:5060", 2, "2102")
+			da := a.calls("2102", appSDP(a))
+			db := b.rung()
+			db.says(db.invite, 200, appSDP(b))
+			b.hear("ACK")
+			m := a.hear("200")
+			da.takes(m)
+			db.send("BYE", "")
+			b.hear("200")
+			a.silent()
+			begun := time.Now()
+			if acks {
+				da.ack(m, "")
+			} else {
+				for m = <-a.in; m.Status == 200; m = <-a.in { // it comes again and again
+				}
+				a.in <- m
+			}
+			da.says(a.hear("BYE"), 200, "")
+			if d := time.Since(begun); acks == (d > time.Second) {
+				t.Errorf("BYE comes after %v", d)
+			}
+		})
+	}
+}

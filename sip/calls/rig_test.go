@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -89,13 +90,19 @@ func inRig(t *testing.T, change func(*Options), test func(*rig)) {
 // record is the one call that has ended.
 func (r *rig) record() Record {
 	r.t.Helper()
+	all := r.ended()
+	if len(all) != 1 {
+		r.t.Fatalf("%d calls have ended, want 1", len(all))
+	}
+	return all[0]
+}
+
+// ended are the calls that have.
+func (r *rig) ended() []Record {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.records) != 1 {
-		r.t.Fatalf("%d calls have ended, want 1", len(r.records))
-	}
-	return r.records[0]
+	return slices.Clone(r.records)
 }
 
 func imsi(t *testing.T, n int) id.IMSI {

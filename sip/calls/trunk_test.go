@@ -165,7 +165,7 @@ func TestFromTrunk(t *testing.T) {
 		da.hangsUp(db)
 		out.calls("+33999", appSDP(out)).refused(404)
 		out.calls("IMSI001010000000002", appSDP(out)).refused(404)
-		if c := r.records[1]; c.Caller.Access != AccessTrunk || r.book.stays[imsi(t, 2)].voice != c.Voice() {
+		if c := r.ended()[1]; c.Caller.Access != AccessTrunk || r.book.stays[imsi(t, 2)].voice != c.Voice() {
 			t.Errorf("%+v", c)
 		}
 	})
@@ -214,4 +214,27 @@ func TestTrunkRegisters(t *testing.T) {
 		}()
 	})
 	<-done
+}
+
+// Whole calls with a provider, word for word.
+func TestTrunkTranscripts(t *testing.T) {
+	o := trunkOptions("out", "10.0.9.1:5060", Rate{})
+	inRig(t, withTrunks(o), func(r *rig) {
+		a, out := r.phone("anna", "10.0.1.1:5062", 1, "492101"), r.peer("provider", "10.0.9.1:5060")
+		da, db := r.talks(a, "0033123", out, gsmSDP(a), audio("10.0.9.1", 4000, "8 PCMA/8000", "101 telephone-event/8000"))
+		da.hangsUp(db)
+		r.script.golden(t, "openbts-trunk")
+	})
+	inRig(t, withTrunks(o), func(r *rig) {
+		out, b := r.peer("provider", "10.0.9.1:5060"), r.app("app", "10.0.2.1:5060", 2, "492102")
+		da, db := r.talks(out, "+492102", b, audio("10.0.9.1", 4000, "8 PCMA/8000"), appSDP(b))
+		db.hangsUp(da)
+		r.script.golden(t, "trunk-app")
+	})
+	inRig(t, nil, func(r *rig) {
+		a, b := r.app("a", "10.0.2.1:5060", 1, "2101"), r.app("b", "10.0.2.2:5060", 2, "2102")
+		da, db := r.talks(a, "2102", b, appSDP(a), appSDP(b))
+		da.hangsUp(db)
+		r.script.golden(t, "app-app")
+	})
 }
