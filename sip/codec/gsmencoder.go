@@ -181,14 +181,11 @@ func (s *subframe) predict(past *[120]int16, d *[40]int16) {
 	}
 	best := int32(0)
 	s.nc = 40
-	for lag := 40; lag <= 120; lag++ {
-		at := (*[40]int16)(past[120-lag:])
-		sum := int32(0)
-		for k, w := range &wt {
-			sum += w * int32(at[k])
-		}
-		if sum > best {
-			s.nc, best = int16(lag), sum
+	for lag := 40; lag <= 120; lag += 4 {
+		for i, sum := range correlate(past, &wt, lag) {
+			if sum > best && lag+i <= 120 {
+				s.nc, best = int16(lag+i), sum
+			}
 		}
 	}
 	best = best << 1 >> (6 - shift)
@@ -210,6 +207,25 @@ func (s *subframe) predict(past *[120]int16, d *[40]int16) {
 	r, of := int16(best<<n>>16), int16(power<<n>>16)
 	for s.bc = 0; s.bc < 3 && r > mult(of, gainAt[s.bc]); s.bc++ {
 	}
+}
+
+// correlate gives the sums of four lags at once: each sample is fetched once for all.
+func correlate(past *[120]int16, wt *[40]int32, lag int) (sum [4]int32) {
+	var d, c, b int32 // what the next sample follows
+	at := 120 - lag
+	if at >= 3 {
+		d, c, b = int32(past[at-3]), int32(past[at-2]), int32(past[at-1])
+	}
+	var s0, s1, s2, s3 int32
+	for k, v := range (*[40]int16)(past[at:]) {
+		a, w := int32(v), wt[k]
+		s0 += w * a
+		s1 += w * b
+		s2 += w * c
+		s3 += w * d
+		d, c, b = c, b, a
+	}
+	return [4]int32{s0, s1, s2, s3}
 }
 
 // weigh is the block filter (§5.2.13).
