@@ -3,9 +3,16 @@ package sipgw
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math"
+	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -17,9 +24,12 @@ import (
 	"testing"
 	"time"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/internal/loopback"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
+	"campanile.network/wire/proof"
+	"campanile.network/wire/sip/txn"
 )
 
 // Two baresip register with passwords and call each other; each plays a tone of
@@ -32,59 +42,125 @@ func TestBaresip(t *testing.T) {
 		}
 		t.Skip("baresip is not installed: apt install baresip-core")
 	}
-	for _, c := range []struct{ name, caller, called string }{
-		{"the same format", "PCMA/8000/1", "PCMA/8000/1"},
-		{"GSM and PCM", "GSM/8000/1", "PCMU/8000/1"},
+	for _, c := range []struct {
+		name           string
+		caller, called string // formats
+		secure         bool   // the caller is behind TLS and insists on SRTP (RFC 4568)
+	}{
+		{"the same format", "PCMA/8000/1", "PCMA/8000/1", false},
+		{"GSM and PCM", "GSM/8000/1", "PCMU/8000/1", false},
+		{"SRTP and RTP", "PCMA/8000/1", "PCMU/8000/1", true},
 	} {
-		t.Run(c.name, func(t *testing.T) { toneBothWays(t, c.caller, c.called) })
+		t.Run(c.name, func(t *testing.T) { toneBothWays(t, c.caller, c.called, c.secure) })
 	}
 }
 
-func toneBothWays(t *testing.T, callerSpeaks, calledSpeaks string) {
-	ended := make(chan calls.Record, 1)
-	relay, err := media.New(media.Options{Address: loopback.Addr(t, 30000), Low: 30000, High: 30100})
-	if err != nil {
-		t.Fatal(err)
+func toneBothWays(t *testing.T, callerSpeaks, calledSpeaks string, secure bool) {
+	ended := make(chan calls.Record, 4)
+	w := bareGateway(t, func(r calls.Record) { ended <- r })
+	called := startBaresip(t, bare{imsi: "001010000000002", password: "shutsesame", speaks: calledSpeaks, tone: 1000, at: w.udp, more: ";answermode=auto"})
+	called.awaits("registered successfully")
+	turns := []string{"calls"}
+	own := bare{imsi: "001010000000001", password: "opensesame", speaks: callerSpeaks, tone: 440, at: w.udp}
+	if secure {
+		own.at, own.more = w.tls, ";mediaenc=srtp-mand"
+		turns = append(turns, "is called")
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = relay.Serve(ctx) })
-	defer serving.Wait()
-	defer stop()
-	play(t, func(o *Options) {
-		h := o.Home.(*fakeHome)
-		h.add(t, "001010000000001", "2101", "opensesame")
-		h.add(t, "001010000000002", "2102", "shutsesame")
-		o.Policy.MD5, o.Policy.OnlyMD5 = true, true
-		o.Now = time.Now
-		o.Calls = CallsBy(calls.Options{Media: calls.Relay(relay), Record: func(r calls.Record) { ended <- r }})
-	}, func(w *world) {
-		called := startBaresip(t, w, bare{imsi: "001010000000002", password: "shutsesame", speaks: calledSpeaks, tone: 1000, more: ";answermode=auto"})
-		called.awaits("registered successfully")
-		caller := startBaresip(t, w, bare{imsi: "001010000000001", password: "opensesame", speaks: callerSpeaks, tone: 440})
+	for _, turn := range turns {
+		caller := startBaresip(t, own)
 		caller.awaits("registered successfully")
-		caller.does("/dial sip:2102@" + w.at.String())
+		if turn == "calls" {
+			caller.does("/dial sip:2102@" + own.at.String())
+		} else {
+			called.does("/dial sip:2101@" + w.udp.String())
+			caller.awaits("Incoming call")
+			caller.does("/accept")
+		}
 		caller.awaits("Call established")
-		called.awaits("Call established")
 		caller.hears(t, 1000, 440)
 		called.hears(t, 440, 1000)
 		caller.does("/hangup")
 		select {
 		case r := <-ended:
-			if r.Why != "hung up" || r.By != 0 || r.Voice() <= 0 || r.Media[0].In.Packets == 0 || r.Media[1].In.Packets == 0 {
+			if r.Why != "hung up" || r.Voice() <= 0 || r.Media[0].In.Packets == 0 || r.Media[1].In.Packets == 0 {
 				t.Errorf("the record is %+v", r)
 			}
 		case <-time.After(30 * time.Second):
 			t.Fatalf("the call does not end\n%s\n%s", caller.said(), called.said())
 		}
 		called.awaits("session closed")
+		caller.ends()
+		called.forgets()
+	}
+}
+
+// bareWorld is a gateway with calls, and speech for them.
+type bareWorld struct{ udp, tls netip.AddrPort }
+
+func bareGateway(t *testing.T, record func(calls.Record)) bareWorld {
+	t.Helper()
+	at := loopback.Addr(t, 5060)
+	w := bareWorld{udp: netip.AddrPortFrom(at, 5060), tls: netip.AddrPortFrom(at, 5061)}
+	e, err := txn.Listen(txn.Options{UDP: []netip.AddrPort{w.udp}, TLS: []netip.AddrPort{w.tls}, TLSConfig: &tls.Config{Certificates: []tls.Certificate{selfSigned(t, at)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay, err := media.New(media.Options{Address: loopback.Addr(t, 30000), Low: 30000, High: 30100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newFakeHome()
+	h.add(t, "001010000000001", "2101", "opensesame")
+	h.add(t, "001010000000002", "2102", "shutsesame")
+	plmn, err := id.ParsePLMN("00101")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Endpoint: e, Home: h, Directory: h, PLMN: plmn, Serving: proof.OperatorKey{1}, Realm: testRealm,
+		Policy: Policy{MD5: true, OnlyMD5: true}, // baresip 1.0 knows nothing else
+		Calls:  CallsBy(calls.Options{Media: calls.Relay(relay), Record: record})}
+	if testing.Verbose() {
+		o.Logger = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	}
+	g, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = relay.Serve(ctx) })
+	serving.Go(func() {
+		if err := g.Serve(ctx); err != nil {
+			t.Error(err)
+		}
 	})
+	t.Cleanup(func() {
+		stop()
+		serving.Wait()
+	})
+	return w
+}
+
+// selfSigned is a certificate for an address.
+func selfSigned(t *testing.T, at netip.Addr) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{at.AsSlice()}}
+	der, err := x509.CreateCertificate(rand.Reader, x, x, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // bare is how a baresip is set up.
 type bare struct {
 	imsi, password, speaks, more string
 	tone                         float64
+	at                           netip.AddrPort // the gateway; port 5061: over TLS
 }
 
 // baresip is one that runs. What it hears it writes into files in dir.
@@ -93,23 +169,27 @@ type baresip struct {
 	dir  string
 	at   netip.AddrPort
 	in   *os.File
+	end  func()
 	mu   sync.Mutex
 	text bytes.Buffer
 	more chan struct{}
 }
 
-func startBaresip(t *testing.T, w *world, o bare) *baresip {
+func startBaresip(t *testing.T, o bare) *baresip {
 	t.Helper()
 	b := &baresip{t: t, dir: t.TempDir(), at: freePort(t), more: make(chan struct{}, 1)}
-	tone := filepath.Join(b.dir, "tone.wav")
+	tone, transport := filepath.Join(b.dir, "tone.wav"), ""
+	if o.at.Port() == 5061 {
+		transport = ";transport=tls"
+	}
 	files := map[string]string{
 		"config": strings.Join([]string{
 			"module_path /usr/lib/baresip/modules", "sip_listen " + b.at.String(), "net_interface " + b.at.Addr().String(), "rtp_ports 20000-29999",
 			"audio_source aufile," + tone, "audio_player aubridge,nobody", "ausrc_srate 8000", "auplay_srate 8000",
-			"snd_path " + b.dir, "module stdio.so", "module g711.so", "module gsm.so", "module aufile.so", "module aubridge.so", "module sndfile.so",
+			"snd_path " + b.dir, "module stdio.so", "module g711.so", "module gsm.so", "module srtp.so", "module aufile.so", "module aubridge.so", "module sndfile.so",
 			"module_app account.so", "module_app menu.so", "",
 		}, "\n"),
-		"accounts": fmt.Sprintf("<sip:%s@%s>;auth_user=%s;auth_pass=%s;regint=600;audio_codecs=%s%s\n", o.imsi, w.at, o.imsi, o.password, o.speaks, o.more),
+		"accounts": fmt.Sprintf("<sip:%s@%s%s>;auth_user=%s;auth_pass=%s;regint=600;audio_codecs=%s%s\n", o.imsi, o.at, transport, o.imsi, o.password, o.speaks, o.more),
 		"contacts": "\n",
 		"tone.wav": wave(o.tone, 60),
 	}
@@ -129,11 +209,12 @@ func startBaresip(t *testing.T, w *world, o bare) *baresip {
 		t.Fatal(err)
 	}
 	in.Close()
-	t.Cleanup(func() {
+	b.end = sync.OnceFunc(func() {
 		out.Close()
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()
 	})
+	t.Cleanup(b.ends)
 	return b
 }
 
@@ -159,6 +240,18 @@ func (b *baresip) Write(p []byte) (int, error) {
 	default:
 	}
 	return len(p), nil
+}
+
+func (b *baresip) ends() { b.end() }
+
+// forgets removes what was heard in a call that is over.
+func (b *baresip) forgets() {
+	files, _ := filepath.Glob(filepath.Join(b.dir, "dump-*.wav"))
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			b.t.Error(err)
+		}
+	}
 }
 
 func (b *baresip) said() string {
