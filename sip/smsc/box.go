@@ -79,10 +79,12 @@ func (b *box) next(now time.Time) (m *message, expired bool, at time.Time) {
 
 // nextStamp gives the next time stamp of the box: no two messages to a phone have
 // the same one, and it differs from the time as little as that allows (TS 23.040
-// §6.2).
+// §6.2). If the last one is too far ahead, the clock was set back.
 func (b *box) nextStamp(now time.Time) int64 {
-	b.stamp = max(now.Unix(), b.stamp+1)
-	return b.stamp
+	if b.stamp > now.Add(maxAhead).Unix() {
+		b.stamp = 0
+	}
+	return max(now.Unix(), b.stamp+1)
 }
 
 // maxAhead is how far a time stamp may be ahead of the time.
@@ -93,7 +95,7 @@ func (b *box) room(now time.Time, n, limit int) error {
 	switch {
 	case len(b.queue)+b.coming+n > limit:
 		return refuse(sms.RPCauseCongestion, sms.FailureBusy, "too many messages wait for this number")
-	case max(now.Unix(), b.stamp+1)+int64(n)-1 > now.Add(maxAhead).Unix():
+	case b.nextStamp(now)+int64(n)-1 > now.Add(maxAhead).Unix():
 		return refuse(sms.RPCauseCongestion, sms.FailureBusy, "this number gets more than a message a second")
 	}
 	return nil

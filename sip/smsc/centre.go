@@ -34,7 +34,7 @@ type Centre struct {
 	boxes   map[boxID]*box
 	marks   map[string]*mark
 	rates   map[boxID]*bucket
-	graves  []grave // tombstones on disk, oldest first
+	graves  []grave // tombstones on disk
 	seq     uint64
 	waiting int // and coming
 	count   counts
@@ -131,7 +131,6 @@ func (c *Centre) load() error {
 		b.add(m)
 		c.waiting++
 	}
-	slices.SortFunc(c.graves, func(a, b grave) int { return cmp.Compare(a.at, b.at) })
 	return nil
 }
 

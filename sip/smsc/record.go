@@ -74,8 +74,7 @@ type mark struct {
 	Of    string `json:"of"` // whose, and its TP-MR or Key
 	At    int64  `json:"at"` // Unix seconds
 	Ref   uint8  `json:"ref,omitempty"`
-	Body  []byte `json:"body"` // digest of the TPDU
-	Dest  []byte `json:"dest,omitempty"`
+	Body  []byte `json:"body"`            // digest of the TPDU
 	Lasts bool   `json:"lasts,omitempty"` // Of has a Key: nothing else will ever have this name
 	Stamp int64  `json:"stamp"`
 

@@ -18,8 +18,9 @@ const again = 2 * time.Minute
 // once does what a sender asks for, unless he has asked for it before: then he gets
 // what came of it. A repetition is the same RP-DATA within a short while, and for a
 // mark with a Key within the whole window. With reject the sender says himself that
-// it may be one; if it is, that is what he is told (TS 23.040 §9.2.3.25). f goes on
-// when ctx ends.
+// it may be one; if it is, that is what he is told (TS 23.040 §9.2.3.25; that it says
+// the same is asked for, too: no text is lost to a phone that counts badly). f goes
+// on when ctx ends.
 func (c *Centre) once(ctx context.Context, k *mark, reject bool, f func(context.Context) error) (int64, error) {
 	k.At, k.done = time.Now().Unix(), make(chan struct{})
 	for {
@@ -58,7 +59,7 @@ func (c *Centre) claim(k *mark, reject bool, f func(context.Context) error) (for
 	defer c.mu.Unlock()
 	old := c.marks[k.Of]
 	fresh := old != nil && time.Duration(k.At-old.At)*time.Second < c.o.Limits.RepeatWindow
-	if fresh && (old.sameAs(k) || reject && bytes.Equal(old.Dest, k.Dest)) {
+	if fresh && (old.sameAs(k) || reject && bytes.Equal(old.Body, k.Body)) {
 		<-c.takes
 		return old, nil
 	}

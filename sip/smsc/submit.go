@@ -70,10 +70,10 @@ func (c *Centre) take(ctx context.Context, from Sender, m *sms.RPData) (int64, e
 		if body, err := sms.Append(nil, &plain); err == nil {
 			k.Body = digest(body)
 		}
-		k.Of, k.Dest = fmt.Sprintf("%s/%d", box, t.Reference), rawAddress(t.Destination)
+		k.Of = fmt.Sprintf("%s/%d", box, t.Reference)
 		return c.once(ctx, k, t.RejectDuplicates, func(ctx context.Context) error { return c.submitted(ctx, from, t, k) })
 	case *sms.Command:
-		k.Of, k.Dest = fmt.Sprintf("%s/c%d", box, t.Reference), rawAddress(t.Destination)
+		k.Of = fmt.Sprintf("%s/c%d", box, t.Reference)
 		return c.once(ctx, k, false, func(ctx context.Context) error { return c.command(ctx, from, t, k) })
 	}
 	return 0, refuse(sms.RPCauseSemanticallyIncorrect, sms.FailureUnspecified, fmt.Sprintf("a phone does not send %v", tpdu.MessageType()))
@@ -99,7 +99,7 @@ func (c *Centre) submitted(ctx context.Context, from Sender, s *sms.Submit, k *m
 	if r.answered {
 		return c.keep(k, r.answer...)
 	}
-	m := &message{Key: newKey(), Box: r.box, From: phoneBox(from.IMSI), Number: from.MSISDN.Digits(), MR: s.Reference, Dest: k.Dest, Report: s.StatusReport,
+	m := &message{Key: newKey(), Box: r.box, From: phoneBox(from.IMSI), Number: from.MSISDN.Digits(), MR: s.Reference, Dest: rawAddress(s.Destination), Report: s.StatusReport,
 		Once: s.Validity.SingleShot(), Expires: expires}
 	if h, ok := s.User.Header(); ok && s.StatusReport {
 		m.Wants, _ = h.SMSCControl()
@@ -108,14 +108,14 @@ func (c *Centre) submitted(ctx context.Context, from Sender, s *sms.Submit, k *m
 	if n, ok := s.PID.Replaces(); ok {
 		m.Replaces = fmt.Sprintf("%s/%d", origin.Number(), n)
 	}
-	make := func(m *message) (sms.TPDU, error) {
+	content := func(m *message) sms.TPDU {
 		return &sms.Deliver{StatusReport: s.StatusReport, ReplyPath: s.ReplyPath, Originator: origin, PID: s.PID, DCS: s.DCS, Timestamp: c.stamp(m.Stamp),
-			User: s.User}, nil
+			User: s.User}
 	}
 	if _, ours := r.box.imsi(); !ours {
-		make = func(*message) (sms.TPDU, error) { return s, nil }
+		content = func(*message) sms.TPDU { return s }
 	}
-	return c.keep(k, draft{m, make})
+	return c.keep(k, draft{m, content})
 }
 
 // admit says whether a sender may send n messages.
@@ -160,7 +160,7 @@ func (c *Centre) deadline(now time.Time, v sms.Validity) (int64, error) {
 // stamp is known.
 type draft struct {
 	*message
-	make func(*message) (sms.TPDU, error)
+	content func(*message) sms.TPDU
 }
 
 // keep puts messages and a sender's mark on disk, all or none, and in their boxes.
@@ -184,11 +184,8 @@ func (c *Centre) keep(k *mark, drafts ...draft) error {
 	}
 	var writes []vault.Write
 	for _, d := range drafts {
-		tpdu, err := d.make(d.message)
-		if err == nil {
-			d.TPDU, err = sms.Append(nil, tpdu)
-		}
-		if err != nil {
+		var err error
+		if d.TPDU, err = sms.Append(nil, d.content(d.message)); err != nil {
 			return refuse(sms.RPCauseProtocolError, sms.FailureTPDU, err.Error())
 		}
 		writes = append(writes, d.write())
@@ -224,6 +221,7 @@ func (c *Centre) reserve(now time.Time, drafts []draft) error {
 		b := c.box(d.Box)
 		if !d.IsReport {
 			d.Stamp = b.nextStamp(now)
+			b.stamp = d.Stamp
 		}
 		c.seq++
 		d.Seq = c.seq

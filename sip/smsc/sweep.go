@@ -1,6 +1,7 @@
 package smsc
 
 import (
+	"slices"
 	"time"
 
 	"campanile.network/internal/vault"
@@ -16,14 +17,15 @@ func (c *Centre) sweep() {
 	now := time.Now()
 	var writes []vault.Write
 	c.mu.Lock()
-	n := 0
-	for n < len(c.graves) && now.Sub(time.Unix(c.graves[n].at, 0)) > graveFor {
-		writes = append(writes, forget(kindMessage, string(c.graves[n].key[:])))
-		n++
-	}
-	c.graves = append([]grave(nil), c.graves[n:]...)
+	c.graves = slices.DeleteFunc(c.graves, func(g grave) bool {
+		old := now.Sub(time.Unix(g.at, 0)).Abs() > graveFor
+		if old {
+			writes = append(writes, forget(kindMessage, string(g.key[:])))
+		}
+		return old
+	})
 	for of, k := range c.marks {
-		if k.settled() && now.Sub(time.Unix(k.At, 0)) > c.o.Limits.RepeatWindow {
+		if k.settled() && now.Sub(time.Unix(k.At, 0)).Abs() > c.o.Limits.RepeatWindow {
 			delete(c.marks, of)
 			writes = append(writes, forget(kindMark, of))
 		}

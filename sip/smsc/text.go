@@ -23,7 +23,7 @@ func (c *Centre) SubmitText(ctx context.Context, from Sender, to, text string, k
 		err = refuse(sms.RPCauseUnassignedNumber, sms.FailureInvalidAddress, "the destination is no number")
 	} else {
 		box := phoneBox(from.IMSI)
-		k := &mark{Of: fmt.Sprintf("%s/k%v", box, key), Body: digest([]byte(text)), Dest: rawAddress(dest), Lasts: true}
+		k := &mark{Of: fmt.Sprintf("%s/k%v", box, key), Body: digest([]byte(to + " " + text)), Lasts: true}
 		_, err = c.once(ctx, k, false, func(ctx context.Context) error { return c.submittedText(ctx, from, dest, text, k) })
 	}
 	no, _ := errors.AsType[*Refused](err)
@@ -52,7 +52,7 @@ func (c *Centre) submittedText(ctx context.Context, from Sender, to sms.Address,
 	}
 	for i := range drafts {
 		d := &drafts[i]
-		d.From, d.Number, d.Dest = phoneBox(from.IMSI), from.MSISDN.Digits(), k.Dest
+		d.From, d.Number, d.Dest = phoneBox(from.IMSI), from.MSISDN.Digits(), rawAddress(to)
 		if _, ours := r.box.imsi(); !ours {
 			d.forTrunk(to)
 		}
@@ -120,8 +120,8 @@ func (c *Centre) split(box boxID, t Text) ([]draft, error) {
 		if begins == t.NotBefore {
 			m.NotBefore = begins.Unix()
 		}
-		drafts = append(drafts, draft{m, func(m *message) (sms.TPDU, error) {
-			return &sms.Deliver{Originator: t.From, DCS: p.DCS, Timestamp: c.stamp(m.Stamp), User: p.User}, nil
+		drafts = append(drafts, draft{m, func(m *message) sms.TPDU {
+			return &sms.Deliver{Originator: t.From, DCS: p.DCS, Timestamp: c.stamp(m.Stamp), User: p.User}
 		}})
 	}
 	return drafts, nil
@@ -129,14 +129,10 @@ func (c *Centre) split(box boxID, t Text) ([]draft, error) {
 
 // forTrunk makes an SMS-SUBMIT of what was to be an SMS-DELIVER.
 func (d *draft) forTrunk(to sms.Address) {
-	deliver := d.make
-	d.make = func(m *message) (sms.TPDU, error) {
-		t, err := deliver(m)
-		if err != nil {
-			return nil, err
-		}
-		p := t.(*sms.Deliver).Part()
-		return &sms.Submit{Destination: to, DCS: p.DCS, User: p.User}, nil
+	deliver := d.content
+	d.content = func(m *message) sms.TPDU {
+		p := deliver(m).(*sms.Deliver).Part()
+		return &sms.Submit{Destination: to, DCS: p.DCS, User: p.User}
 	}
 }
 

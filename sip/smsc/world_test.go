@@ -106,17 +106,11 @@ func (r *radio) Delivered(d smsc.Delivery) {
 	r.counts = append(r.counts, d.Key)
 }
 
-// on registers a phone; off takes it away.
+// on registers a phone.
 func (r *radio) on(p smsc.Sender) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.heard[p.IMSI] = time.Now()
-}
-
-func (r *radio) off(p smsc.Sender) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.heard, p.IMSI)
 }
 
 // does sets what a phone answers.

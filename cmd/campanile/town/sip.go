@@ -15,6 +15,7 @@ import (
 	"campanile.network/3gpp/sms"
 	"campanile.network/cmd/campanile/metrics"
 	"campanile.network/internal/config"
+	"campanile.network/internal/vault"
 	"campanile.network/mme"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
@@ -93,8 +94,15 @@ func (t *Town) startCentre(context.Context) error {
 		t.hub = short.NewHub(linkedCentre{t}, t.role("smsc"))
 		paths = append(paths, smsc.NamedPath{Name: "MMEs", Path: linkWay{t.hub}})
 	}
-	c, err := smsc.New(smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory}, Codes: t.desk,
-		Paths: paths, Logger: t.role("smsc")})
+	o := smsc.Options{Dir: t.cfg.path("smsc.db"), Key: key, Address: t.set.sip.centre, Dial: t.set.sip.dial, Directory: numbers{t.directory}, Codes: t.desk,
+		Paths: paths, Logger: t.role("smsc")}
+	c, err := smsc.New(o)
+	if errors.Is(err, vault.ErrDamaged) || isFile(o.Dir) {
+		if err := t.putAside("smsc", "the messages that waited in it are lost", err); err != nil {
+			return err
+		}
+		c, err = smsc.New(o)
+	}
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
 	}

@@ -21,9 +21,7 @@ func (t *Town) openVault(role, of, lost string) (*vault.Vault, error) {
 	dir, o := t.cfg.path(role+".db"), vault.Options{Key: key, Role: role, Of: of, Schema: vaultSchema, Lost: lost, Logger: t.role(role)}
 	v, err := vault.Open(dir, o)
 	if errors.Is(err, vault.ErrDamaged) || isFile(dir) {
-		aside := dir + ".damaged"
-		t.role(role).Error("the store is put aside: "+lost, "folder", aside, logs.Error, err)
-		if err := errors.Join(os.RemoveAll(aside), os.Rename(dir, aside)); err != nil {
+		if err := t.putAside(role, lost, err); err != nil {
 			return nil, err
 		}
 		v, err = vault.Open(dir, o)
@@ -33,4 +31,12 @@ func (t *Town) openVault(role, of, lost string) (*vault.Vault, error) {
 	}
 	t.onEnd(of+"'s store", v.Close)
 	return v, nil
+}
+
+// putAside makes room for a new store of a role in the place of one that is damaged.
+func (t *Town) putAside(role, lost string, why error) error {
+	dir := t.cfg.path(role + ".db")
+	aside := dir + ".damaged"
+	t.role(role).Error("the store is put aside: "+lost, "folder", aside, logs.Error, why)
+	return errors.Join(os.RemoveAll(aside), os.Rename(dir, aside))
 }
