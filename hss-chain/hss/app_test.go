@@ -81,6 +81,16 @@ func TestApplication(t *testing.T) {
 				wantCode(t, err, home.WrongRES)
 			}
 		}
+	})
+}
+
+// What is not the application's answer: another name, realm, nonce or request, a
+// card's algorithm, another operator's question, the password of before, too late.
+func TestApplicationsWrongAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		defer w.close()
+		password, imsi := w.password(), w.imsi.Digits()
 		c := w.mustChallenge(w.imsi, home.App)
 		right := respond(t, c, digest.SHA256, imsi, password)
 		for name, change := range map[string]func(*digest.Answer, *home.Challenge){
@@ -105,7 +115,7 @@ func TestApplication(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err = w.prove(c, []byte{1, 2, 3, 4})
+		_, err := w.prove(c, []byte{1, 2, 3, 4})
 		wantCode(t, err, home.WrongRES)
 		stranger := proof.NewSigningKey().Public()
 		_, err = w.hss.Prove(t.Context(), home.ProveRequest{ID: c.ID, Serving: stranger, Digest: &right})

@@ -167,13 +167,25 @@ func TestGatewayKilled(t *testing.T) {
 		w.camp(cells[i/2%2], p)
 	}
 
+	w.writeAndKill(phones, total, kills, func() {
+		gateway.kill()
+		gateway = startGateway(t, env)
+	})
+	w.once(phones, total)
+	t.Logf("%d messages, %d kills, %d and %d answered from a cell's memory", total, kills, cells[0].Stats().Repeated, cells[1].Stats().Repeated)
+}
+
+// writeAndKill has phones write to each other, each number to another phone, while
+// the gateway is killed.
+func (w *world) writeAndKill(phones []*bts.Phone, total, kills int, kill func()) {
+	w.t.Helper()
 	var taken atomic.Int64
 	var writers sync.WaitGroup
 	for i, p := range phones {
 		writers.Go(func() {
 			for n := i; n < total; n += killedPhones {
 				if err := p.Send(w.ctx, numberOf((n/killedPhones+i+1)%killedPhones), fmt.Sprintf("message %d", n)); err != nil {
-					t.Errorf("message %d: %v", n, err)
+					w.t.Errorf("message %d: %v", n, err)
 					return
 				}
 				taken.Add(1)
@@ -181,24 +193,28 @@ func TestGatewayKilled(t *testing.T) {
 		})
 	}
 	for k := range kills {
-		w.until("messages are taken", func() bool { return int(taken.Load()) >= (k+1)*total/(kills+1) || t.Failed() })
-		gateway.kill()
-		gateway = startGateway(t, env)
+		w.until("messages are taken", func() bool { return int(taken.Load()) >= (k+1)*total/(kills+1) || w.t.Failed() })
+		kill()
 	}
 	writers.Wait()
+}
+
+// once waits until all messages are there, and counts each.
+func (w *world) once(phones []*bts.Phone, total int) {
+	w.t.Helper()
 	stored := func() (n int) {
 		for _, p := range phones {
 			n += len(p.Inbox())
 		}
 		return n
 	}
-	w.until("all are there", func() bool { return stored() >= total || t.Failed() })
+	w.until("all are there", func() bool { return stored() >= total || w.t.Failed() })
 
 	seen := map[string]int{}
 	for _, p := range phones {
 		texts, err := p.Texts()
 		if err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 		for _, s := range texts {
 			seen[s]++
@@ -206,8 +222,7 @@ func TestGatewayKilled(t *testing.T) {
 	}
 	for n := range total {
 		if got := seen[fmt.Sprintf("message %d", n)]; got != 1 {
-			t.Errorf("message %d is there %d times", n, got)
+			w.t.Errorf("message %d is there %d times", n, got)
 		}
 	}
-	t.Logf("%d messages, %d kills, %d and %d answered from a cell's memory", total, kills, cells[0].Stats().Repeated, cells[1].Stats().Repeated)
 }

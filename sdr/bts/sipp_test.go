@@ -34,27 +34,7 @@ func TestAnswersOfAStranger(t *testing.T) {
 	s.OPc = milenage.OPc(s.K, op)
 	recs := w.subscribe(s)
 	imsi := s.IMSI.Digits()
-	register := func(fields string) error {
-		w.t.Helper()
-		file := filepath.Join(t.TempDir(), "fields.csv")
-		if err := os.WriteFile(file, []byte("SEQUENTIAL\n"+fields+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		scenario, err := filepath.Abs("testdata/register.xml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := loopback.Addr(t, 5062)
-		ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, sipp, "-sf", scenario, "-inf", file, "-i", at.String(), "-p", "5062", "-m", "1", "-nostdin", "-auth_uri", domain, "-timeout", "30s", "-timeout_error", "-recv_timeout", "20000", w.at.String())
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		if err != nil && testing.Verbose() {
-			t.Logf("%s", out)
-		}
-		return err
-	}
+	register := func(fields string) error { return w.sipp(sipp, fields) }
 	aka := func(k secret.Key128) string {
 		impi := imsi + "@ims.mnc070.mcc999.3gppnetwork.org"
 		return fmt.Sprintf(`%s;%s;[authentication username=%s aka_K=0x%s aka_OP=0x%s aka_AMF=0x0000];Authorization: Digest username="%s", realm="%s", uri="sip:%s", nonce="", response=""`,
@@ -93,4 +73,27 @@ func TestAnswersOfAStranger(t *testing.T) {
 	if register(app("guess")) == nil {
 		t.Error("a guess is registered")
 	}
+}
+
+// sipp has SIPp register once, with the fields of the scenario.
+func (w *world) sipp(sipp, fields string) error {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "fields.csv")
+	if err := os.WriteFile(file, []byte("SEQUENTIAL\n"+fields+"\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	scenario, err := filepath.Abs("testdata/register.xml")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	at := loopback.Addr(w.t, 5062)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, sipp, "-sf", scenario, "-inf", file, "-i", at.String(), "-p", "5062", "-m", "1", "-nostdin", "-auth_uri", domain, "-timeout", "30s", "-timeout_error", "-recv_timeout", "20000", w.at.String())
+	cmd.Dir = w.t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if err != nil && testing.Verbose() {
+		w.t.Logf("%s", out)
+	}
+	return err
 }

@@ -71,6 +71,27 @@ func TestSubscriberOfGSM(t *testing.T) {
 		t.Errorf("%v, number %s", err, l.Profile.MSISDN.Digits())
 	}
 
+	renumber(t, ctx, w, a, imsi)
+	p, err := a.SetSubscriber(ctx, &pb.SetSubscriberRequest{Imsi: digits, AppPassword: true})
+	if err != nil || p.Realm != "ims.mnc070.mcc999.3gppnetwork.org" {
+		t.Fatalf("%v, realm %q", err, p.GetRealm())
+	}
+	ch = ask(home.App)
+	cr, err := (digest.Challenge{Realm: p.Realm, Nonce: digest.HexNonce(ch.RAND), Algorithm: digest.SHA256, QOP: digest.Auth}).Respond(
+		digest.Request{Username: "4343", Password: p.AppPassword, Method: "REGISTER", URI: "sip:" + p.Realm, CNonce: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := cr.For("REGISTER", nil)
+	if _, err := w.home.Prove(ctx, home.ProveRequest{ID: ch.ID, Serving: w.operatorKey, Digest: &answer}); err != nil {
+		t.Error(err)
+	}
+}
+
+// renumber gives numbers: one that is another's to nobody else, and one that is free
+// again.
+func renumber(t *testing.T, ctx context.Context, w *Town, a pb.AdminClient, imsi id.IMSI) {
+	t.Helper()
 	number := func(s string) id.MSISDN {
 		n, _ := id.ParseMSISDN(s)
 		return n
@@ -92,21 +113,6 @@ func TestSubscriberOfGSM(t *testing.T) {
 	}
 	stranger, _ := id.ParseIMSI("999709999999999")
 	if err := w.directory.Assign(ctx, stranger, number("1")); !errors.Is(err, home.ErrNobody) {
-		t.Error(err)
-	}
-
-	p, err := a.SetSubscriber(ctx, &pb.SetSubscriberRequest{Imsi: digits, AppPassword: true})
-	if err != nil || p.Realm != "ims.mnc070.mcc999.3gppnetwork.org" {
-		t.Fatalf("%v, realm %q", err, p.GetRealm())
-	}
-	ch = ask(home.App)
-	cr, err := (digest.Challenge{Realm: p.Realm, Nonce: digest.HexNonce(ch.RAND), Algorithm: digest.SHA256, QOP: digest.Auth}).Respond(
-		digest.Request{Username: "4343", Password: p.AppPassword, Method: "REGISTER", URI: "sip:" + p.Realm, CNonce: "c"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := cr.For("REGISTER", nil)
-	if _, err := w.home.Prove(ctx, home.ProveRequest{ID: ch.ID, Serving: w.operatorKey, Digest: &answer}); err != nil {
 		t.Error(err)
 	}
 }
