@@ -19,10 +19,14 @@ const (
 	maxWrong      = 3                // wrong RES that end a challenge
 	maxChallenges = 1 << 16          // alive at once
 	maxForeign    = 1 << 13          // of them, for one operator other than the home
-	maxSIP        = 1 << 15          // of them, of GSM and UMTS: what LTE's phones do not have to share
 	burst         = 8                // challenges for one subscriber at once
 	perSecond     = 1                // and from then on
 )
+
+// maxOpen is how many challenges of a method are alive at once. Each has its share,
+// and a subscriber a limit for each: strangers on the internet who call themselves
+// IMS phones keep neither GSM's from their cells nor LTE's.
+var maxOpen = [...]int{home.EPS: maxChallenges, home.UMTS: 1 << 14, home.GSM: 1 << 15}
 
 // challenge is a vector on its way.
 type challenge struct {
@@ -96,7 +100,7 @@ func (h *HSS) challenge(s *subscriber, r home.ChallengeRequest, now time.Time) (
 	// A foreign operator may use up neither the home's own share nor that of the
 	// operator where the SIM has answered.
 	foreign := r.Serving != h.o.Operator
-	if !s.take(now, r.Method, foreign && r.Serving != s.at) || len(h.queue) >= maxChallenges || foreign && h.asked[r.Serving] >= maxForeign || r.Method != home.EPS && h.sip >= maxSIP {
+	if !s.take(now, r.Method, foreign && r.Serving != s.at) || len(h.queue) >= maxChallenges || foreign && h.asked[r.Serving] >= maxForeign || h.open[r.Method] >= maxOpen[r.Method] {
 		return nil, refusal(home.RateLimited, "")
 	}
 	if r.Resync != nil {
@@ -112,15 +116,8 @@ func (h *HSS) challenge(s *subscriber, r home.ChallengeRequest, now time.Time) (
 	h.challenges[c.id] = c
 	h.queue = append(h.queue, c)
 	h.asked[c.serving]++
-	h.count(c, 1)
+	h.open[c.method]++
 	return c, nil
-}
-
-// count keeps the number of challenges that are not LTE's.
-func (h *HSS) count(c *challenge, n int) {
-	if c.method != home.EPS {
-		h.sip += n
-	}
 }
 
 // servable finds a subscriber that the ledger says is active, under the very
@@ -150,15 +147,11 @@ type bucket struct {
 }
 
 // take counts a challenge: any registered operator may ask, and none may run a
-// SIM's numbers away. Strangers share a bucket of their own, and who asks over
-// SIP keeps no phone from LTE.
+// SIM's numbers away. Strangers share a bucket of their own.
 func (s *subscriber) take(now time.Time, m home.Method, stranger bool) bool {
-	b := &s.known
-	switch {
-	case stranger:
+	b := &s.known[m]
+	if stranger {
 		b = &s.strangers
-	case m != home.EPS:
-		b = &s.sip
 	}
 	b.tokens = min(burst, b.tokens+now.Sub(b.touched).Seconds()*perSecond)
 	b.touched = now
@@ -204,7 +197,7 @@ func (h *HSS) forget(now time.Time) {
 	for n < len(h.queue) && !now.Before(h.queue[n].expires) {
 		c := h.queue[n]
 		delete(h.challenges, c.id)
-		h.count(c, -1)
+		h.open[c.method]--
 		if h.asked[c.serving]--; h.asked[c.serving] == 0 {
 			delete(h.asked, c.serving)
 		}

@@ -69,7 +69,7 @@ type HSS struct {
 	challenges map[id128]*challenge
 	queue      []*challenge              // by age
 	asked      map[proof.OperatorKey]int // of the queue
-	sip        int                       // of the queue
+	open       [home.GSM + 1]int         // of the queue, by method
 	numbers    numbers
 	stats      Stats
 }
@@ -87,13 +87,12 @@ type subscriber struct {
 	next       []byte // blob that Amend made, until the ledger names it
 	nextNumber id.MSISDN
 
-	spent     uint32             // challenges of a COMP128v1 card; rounded up after a restart
-	lent      [home.App + 1]lent // by method
-	dif       int64              // clock difference, ticks
-	last      uint64             // highest SEQ issued since the start
-	known     bucket             // challenges for the home and the operator at ...
+	spent     uint32               // challenges of a COMP128v1 card; rounded up after a restart
+	lent      [home.App + 1]lent   // by method
+	dif       int64                // clock difference, ticks
+	last      uint64               // highest SEQ issued since the start
+	known     [home.GSM + 1]bucket // challenges for the home and the operator at, by method ...
 	at        proof.OperatorKey
-	sip       bucket // ... over SIP
 	strangers bucket // ... and for all others
 }
 
@@ -155,7 +154,7 @@ func (h *HSS) load() error {
 		if s == nil {
 			return
 		}
-		if _, sub, err := h.open(b); err != nil {
+		if _, sub, err := h.unseal(b); err != nil {
 			h.o.Log.Error("an amended subscription cannot be opened", "subscriber", v, logs.Error, err)
 		} else {
 			h.wait(s, b, sub.Profile.MSISDN)
@@ -163,8 +162,8 @@ func (h *HSS) load() error {
 	})
 }
 
-// open reads a blob.
-func (h *HSS) open(b []byte) (head blobID, sub Subscription, err error) {
+// unseal reads a blob.
+func (h *HSS) unseal(b []byte) (head blobID, sub Subscription, err error) {
 	if head, err = blobHead(b); err != nil {
 		return head, sub, err
 	}
@@ -181,12 +180,12 @@ func (h *HSS) open(b []byte) (head blobID, sub Subscription, err error) {
 // admit opens a blob and makes its subscriber answerable. dif is the clock
 // difference this node has learned from a resynchronisation, if any.
 func (h *HSS) admit(b []byte, dif *int64) error {
-	head, sub, err := h.open(b)
+	head, sub, err := h.unseal(b)
 	if err != nil {
 		return err
 	}
 	s := &subscriber{Subscription: sub, id: head.id, blobHash: BlobHash(b), epoch: head.epoch, cipher: milenage.New(sub.K, sub.OPc), dif: sub.DIF,
-		known: bucket{tokens: burst}, sip: bucket{tokens: burst}, strangers: bucket{tokens: burst}}
+		known: [...]bucket{{tokens: burst}, {tokens: burst}, {tokens: burst}}, strangers: bucket{tokens: burst}}
 	if dif != nil {
 		s.dif = *dif
 	}

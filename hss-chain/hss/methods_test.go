@@ -372,17 +372,19 @@ func TestTicketsAreLentAgain(t *testing.T) {
 	})
 }
 
-// Challenges over SIP keep nobody from LTE: neither one subscriber nor all.
-func TestSIPLeavesLTEAlone(t *testing.T) {
+// Challenges of IMS keep nobody from GSM, and those of both nobody from LTE.
+func TestMethodsLeaveEachOtherAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t)
 		defer w.close()
-		for range 100 {
-			w.challenge(w.imsi, home.UMTS)
-			w.challenge(w.imsi, home.GSM)
+		for _, m := range []home.Method{home.UMTS, home.GSM} {
+			w.mustChallenge(w.imsi, m)
+			for range 100 {
+				w.challenge(w.imsi, m)
+			}
+			_, err := w.challenge(w.imsi, m)
+			wantCode(t, err, home.RateLimited)
 		}
-		_, err := w.challenge(w.imsi, home.GSM)
-		wantCode(t, err, home.RateLimited)
 		w.mustAsk()
 	})
 }
