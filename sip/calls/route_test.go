@@ -255,3 +255,28 @@ func TestLimits(t *testing.T) {
 		}
 	})
 }
+
+// An INVITE that comes by two ways is one call; the same caller's next INVITE,
+// with credentials, is not the same one.
+func TestMerged(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		a, b := r.app("a", "10.0.2.1:5060", 1, "2101"), r.app("b", "10.0.2.2:5060", 2, "2102")
+		da := a.calls("2102", appSDP(a))
+		db := b.rung()
+		again := *da
+		again.invite = da.request("INVITE", appSDP(a))
+		again.invite.CSeq.Seq = da.invite.CSeq.Seq
+		a.say(again.invite)
+		again.refused(482)
+		next := *da
+		next.invite = da.request("INVITE", appSDP(a))
+		a.say(next.invite)
+		second := b.rung()
+		for _, d := range []*dialog{db, second} {
+			d.says(d.invite, 486, "")
+			b.hear("ACK")
+		}
+		da.refused(486)
+		next.refused(486)
+	})
+}

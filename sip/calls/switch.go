@@ -26,7 +26,7 @@ type Switch struct {
 	closed bool
 	calls  map[*call]struct{}
 	legs   map[string]*leg     // by our tag
-	begun  map[string]*call    // by the caller's Call-ID and tag
+	begun  map[string]*call    // by the INVITE's Call-ID, From tag and CSeq
 	ours   map[string]struct{} // Call-IDs that we made
 	busy   map[id.IMSI]int     // calls of a subscriber
 	stats  counts
@@ -152,7 +152,7 @@ func (w *Switch) begin(s *txn.Server) {
 // admit enters a call, or says why not. What it refuses costs next to nothing.
 func (w *Switch) admit(s *txn.Server) (*call, int) {
 	m := s.Request
-	key := m.CallID + "\x00" + m.From.Tag()
+	key := m.CallID + "\x00" + m.From.Tag() + "\x00" + m.CSeq.String()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, mine := w.ours[m.CallID]
