@@ -266,3 +266,28 @@ func talkOneWay(t *testing.T, from, to *net.UDPConn, at netip.AddrPort, n int) {
 		}
 	}
 }
+
+// One leg may speak IPv4 and the other IPv6.
+func TestBetweenFamilies(t *testing.T) {
+	six, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err != nil {
+		t.Skipf("this host has no IPv6: %v", err)
+	}
+	defer six.Close()
+	r := serving(t, Options{})
+	s, err := r.Session([2]netip.Addr{{}, netip.IPv6Loopback()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	four := dial(t)
+	for i, c := range []*net.UDPConn{four, six} {
+		if err := s.Leg(i).SetPeer(Peer{Addr: at(c), Receives: []Format{PCMU}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talkOneWay(t, four, six, s.Leg(0).Local(), 5)
+	talkOneWay(t, six, four, s.Leg(1).Local(), 5)
+	if a := s.Leg(1).Stats(); a.Source != at(six).String() || a.In.Packets != 5 || a.Out.Packets != 5 {
+		t.Errorf("%+v", a)
+	}
+}
