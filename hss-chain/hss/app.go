@@ -26,21 +26,36 @@ import (
 // function of the id. There is nothing to guess in 30 s: the password is 128 bits that
 // this node drew. A serving network takes each nonce's count once.
 
-// appKeys are of one serving operator: for ids and for RANDs.
-func (t ticketIDs) appKeys(serving proof.OperatorKey) (cipher.Block, []byte) {
-	k := hmac.New(sha256.New, t.key[:])
-	k.Write([]byte("campanile application challenge"))
-	k.Write(serving[:])
-	key := k.Sum(nil)
+// appKey is what a serving operator's challenges are made with: for ids and for
+// RANDs.
+type appKey struct {
+	block cipher.Block
+	rand  []byte
+}
+
+// appKey gives a registered operator's, which is kept.
+func (h *HSS) appKey(serving proof.OperatorKey) appKey {
+	if k, ok := h.appKeys[serving]; ok {
+		return k
+	}
+	m := hmac.New(sha256.New, h.ids.key[:])
+	m.Write([]byte("campanile application challenge"))
+	m.Write(serving[:])
+	key := m.Sum(nil)
 	b, err := aes.NewCipher(key[:16])
 	if err != nil {
 		panic(err) // only for a key of another length
 	}
-	return b, key[16:]
+	k := appKey{b, key[16:]}
+	if _, ok := h.o.Registry.OperatorByKey(serving); ok {
+		h.appKeys[serving] = k
+	}
+	return k
 }
 
-func appRAND(key []byte, c home.ChallengeID) [16]byte {
-	m := hmac.New(sha256.New, key)
+// nonce is the RAND of a challenge.
+func (k appKey) nonce(c home.ChallengeID) [16]byte {
+	m := hmac.New(sha256.New, k.rand)
 	m.Write(c[:])
 	return [16]byte(m.Sum(nil))
 }
@@ -59,18 +74,18 @@ func (h *HSS) appChallenge(s *subscriber, serving proof.OperatorKey, now time.Ti
 	copy(b[:], s.id[:8])
 	binary.BigEndian.PutUint32(b[8:], uint32(now.Unix()))
 	rand.Read(b[12:])
-	block, key := h.ids.appKeys(serving)
-	block.Encrypt(c.ID[:], b[:])
-	c.RAND, c.Realm, c.Expires = appRAND(key, c.ID), h.o.Realm, now.Truncate(time.Second).Add(lifetime)
+	key := h.appKey(serving)
+	key.block.Encrypt(c.ID[:], b[:])
+	c.RAND, c.Realm, c.Expires = key.nonce(c.ID), h.o.Realm, now.Truncate(time.Second).Add(lifetime)
 	return c, nil
 }
 
 // proveApp answers for a challenge that is not kept: an application's, or one
 // that was forgotten or never was.
 func (h *HSS) proveApp(r home.ProveRequest, now time.Time) (*home.Lease, error) {
-	block, key := h.ids.appKeys(r.Serving)
+	key := h.appKey(r.Serving)
 	var b [aes.BlockSize]byte
-	block.Decrypt(b[:], r.ID[:])
+	key.block.Decrypt(b[:], r.ID[:])
 	made := time.Unix(int64(binary.BigEndian.Uint32(b[8:])), 0)
 	s := h.byHead[idHead(b[:8])]
 	if s == nil || now.Before(made) || !now.Before(made.Add(lifetime)) {
@@ -85,7 +100,7 @@ func (h *HSS) proveApp(r home.ProveRequest, now time.Time) (*home.Lease, error) 
 		return nil, refusal(home.WrongRES, "")
 	}
 	nonce, _, err := digest.ReadNonce(a.Nonce)
-	if err != nil || nonce != appRAND(key, r.ID) || a.Algorithm == digest.AKAv1MD5 || !s.named(*a, h.o.Realm, appPassword(s.App)) {
+	if err != nil || nonce != key.nonce(r.ID) || a.Algorithm == digest.AKAv1MD5 || !s.named(*a, h.o.Realm, appPassword(s.App)) {
 		return nil, refusal(home.WrongRES, "")
 	}
 	return h.lend(s, r, home.App, now)

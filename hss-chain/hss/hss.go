@@ -70,6 +70,7 @@ type HSS struct {
 	queue      []*challenge              // by age
 	asked      map[proof.OperatorKey]int // of the queue
 	open       [home.GSM + 1]int         // of the queue, by method
+	appKeys    map[proof.OperatorKey]appKey
 	numbers    numbers
 	stats      Stats
 }
@@ -122,7 +123,7 @@ func New(o Options) (*HSS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hss %s: %w", o.Store, err)
 	}
-	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, byHead: map[idHead]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{},
+	h := &HSS{o: o, store: st, byIMSI: map[id.IMSI]*subscriber{}, byID: map[id.SubscriberID]*subscriber{}, byHead: map[idHead]*subscriber{}, challenges: map[id128]*challenge{}, asked: map[proof.OperatorKey]int{}, appKeys: map[proof.OperatorKey]appKey{},
 		numbers: numbers{map[id.MSISDN]id.SubscriberID{}, map[id.MSISDN]id.SubscriberID{}}}
 	if err := h.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("hss %s: %w", o.Store, err), st.close())

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Credentials is the value of Authorization or Proxy-Authorization.
@@ -185,9 +186,7 @@ func (a Answer) Compute(ha1 string) string {
 
 // Verify compares the response with what HA1 leads to, in constant time.
 func (a Answer) Verify(ha1 string) bool {
-	want, err := hex.DecodeString(a.Compute(ha1))
-	got, err2 := hex.DecodeString(a.Response)
-	return err == nil && err2 == nil && subtle.ConstantTimeCompare(want, got) == 1
+	return subtle.ConstantTimeCompare([]byte(a.Compute(ha1)), []byte(strings.ToLower(a.Response))) == 1
 }
 
 // VerifyPassword is Verify under a password, with the user name given or hashed.

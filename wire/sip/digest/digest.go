@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"strings"
 )
 
@@ -72,26 +71,26 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 // session says whether the algorithm hashes nonce and cnonce into A1.
 func (a Algorithm) session() bool { return a == MD5Sess || a == SHA256Sess || a == SHA512256Sess }
 
-func (a Algorithm) hash() hash.Hash {
-	switch a {
-	case SHA256, SHA256Sess:
-		return sha256.New()
-	case SHA512256, SHA512256Sess:
-		return sha512.New512_256()
-	}
-	return md5.New()
-}
-
 // digest hashes parts with colons between them, in lower-case hexadecimal digits.
 func (a Algorithm) digest(parts ...string) string {
-	h := a.hash()
+	var room [512]byte
+	b := room[:0]
 	for i, p := range parts {
 		if i > 0 {
-			h.Write([]byte{':'})
+			b = append(b, ':')
 		}
-		h.Write([]byte(p))
+		b = append(b, p...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	switch a {
+	case SHA256, SHA256Sess:
+		s := sha256.Sum256(b)
+		return hex.EncodeToString(s[:])
+	case SHA512256, SHA512256Sess:
+		s := sha512.Sum512_256(b)
+		return hex.EncodeToString(s[:])
+	}
+	s := md5.Sum(b)
+	return hex.EncodeToString(s[:])
 }
 
 // HA1 is the hash of user name, realm and password that stands for a password
