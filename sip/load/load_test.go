@@ -5,6 +5,7 @@ package load
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -255,6 +256,11 @@ func ours(kind string) func(*testing.T, string, string) (*exec.Cmd, netip.AddrPo
 // started starts a server and waits until it answers OPTIONS with anything.
 func started(t *testing.T, cmd *exec.Cmd, at netip.AddrPort) *exec.Cmd {
 	t.Helper()
+	free, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		t.Fatalf("a server of an earlier run is still there: %v", err)
+	}
+	_ = free.Close()
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -180,9 +180,13 @@ func (e *Endpoint) request(a *arrival, fx *effects) {
 	s.open(a.now)
 }
 
-// class is how urgent a request is.
+// class is how urgent a request is. What has begun is a dialog, or an exchange
+// whose challenge is answered: half of it done would be work for nothing.
 func class(a *arrival) int {
 	ongoing := a.m.To.Tag() != ""
+	if !ongoing {
+		_, ongoing = a.m.Lookup("Authorization")
+	}
 	switch {
 	case ongoing && a.familiar:
 		return ongoingFamiliar

@@ -48,8 +48,12 @@ func (s *single) receive() ([]received, error) {
 	return s.got[:], nil
 }
 
-// readPackets takes what comes on a socket until it is closed. After a full
-// batch handlers have their turn.
+// readAhead is how many datagrams are read before handlers have their turn: many
+// more than handlers begin in one (see together), so that what is too much waits
+// in the endpoint's queue, which knows whom to refuse, and not in the socket's.
+const readAhead = 8 * together
+
+// readPackets takes what comes on a socket until it is closed.
 func (e *Endpoint) readPackets(s *socket) error {
 	r := receiver(&single{conn: s.conn})
 	if c, ok := s.conn.(syscall.Conn); ok {
@@ -60,7 +64,7 @@ func (e *Endpoint) readPackets(s *socket) error {
 		r = many
 	}
 	var fx effects
-	for {
+	for n := 0; ; {
 		got, err := r.receive()
 		if err != nil {
 			select {
@@ -79,7 +83,8 @@ func (e *Endpoint) readPackets(s *socket) error {
 			e.datagram(s, d.b, d.from, now, &fx)
 		}
 		e.perform(&fx)
-		if len(got) > 1 {
+		if n += len(got); n >= readAhead {
+			n = 0
 			runtime.Gosched()
 		}
 	}

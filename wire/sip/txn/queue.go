@@ -7,7 +7,7 @@ import (
 
 // Classes of requests that wait, the most urgent first.
 const (
-	ongoingFamiliar = iota // inside a dialog, of somebody trusted or known
+	ongoingFamiliar = iota // of what has begun (see class), of somebody trusted or known
 	newFamiliar
 	ongoingStranger
 	newStranger
