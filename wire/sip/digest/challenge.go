@@ -20,12 +20,12 @@ func ParseChallenge(s string) (c Challenge, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = Challenge{Realm: p["realm"], Nonce: p["nonce"], Opaque: p["opaque"], Domain: p["domain"], QOP: parseQOP(p["qop"]),
-		Stale: strings.EqualFold(p["stale"], "true"), Userhash: strings.EqualFold(p["userhash"], "true")}
+	c = Challenge{Realm: p.get("realm"), Nonce: p.get("nonce"), Opaque: p.get("opaque"), Domain: p.get("domain"), QOP: parseQOP(p.get("qop")),
+		Stale: strings.EqualFold(p.get("stale"), "true"), Userhash: strings.EqualFold(p.get("userhash"), "true")}
 	if c.Nonce == "" {
 		return c, missing("nonce")
 	}
-	c.Algorithm, err = ParseAlgorithm(p["algorithm"])
+	c.Algorithm, err = ParseAlgorithm(p.get("algorithm"))
 	return c, err
 }
 
@@ -69,7 +69,7 @@ func ParseInfo(s string) (i Info, err error) {
 	if err != nil {
 		return i, err
 	}
-	return Info{NextNonce: p["nextnonce"], RspAuth: p["rspauth"], CNonce: p["cnonce"], NC: p["nc"], QOP: parseQOP(p["qop"])}, nil
+	return Info{NextNonce: p.get("nextnonce"), RspAuth: p.get("rspauth"), CNonce: p.get("cnonce"), NC: p.get("nc"), QOP: parseQOP(p.get("qop"))}, nil
 }
 
 // String writes Authentication-Info (RFC 7616 §3.5).

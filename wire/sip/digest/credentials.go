@@ -37,19 +37,19 @@ func ParseCredentials(s string) (c Credentials, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = Credentials{Username: p["username"], Realm: p["realm"], Nonce: p["nonce"], URI: p["uri"], Opaque: p["opaque"], Response: p["response"],
-		CNonce: p["cnonce"], NC: p["nc"], Userhash: p["userhash"] == "true", AUTS: p["auts"]}
-	if v, ok := p["username*"]; ok && c.Username == "" {
+	c = Credentials{Username: p.get("username"), Realm: p.get("realm"), Nonce: p.get("nonce"), URI: p.get("uri"), Opaque: p.get("opaque"), Response: p.get("response"),
+		CNonce: p.get("cnonce"), NC: p.get("nc"), Userhash: p.get("userhash") == "true", AUTS: p.get("auts")}
+	if v, ok := p.lookup("username*"); ok && c.Username == "" {
 		if c.Username, err = extended(v); err != nil {
 			return c, err
 		}
 	}
-	if c.Algorithm, err = ParseAlgorithm(p["algorithm"]); err != nil {
+	if c.Algorithm, err = ParseAlgorithm(p.get("algorithm")); err != nil {
 		return c, err
 	}
 	// Whoever names a quality and counts nothing has hashed without it: OpenBTS's
 	// Kazoo mode does (RFC 2617 §3.2.2.1, the form of RFC 2069).
-	if c.QOP = parseQOP(p["qop"]); c.NC == "" && c.CNonce == "" {
+	if c.QOP = parseQOP(p.get("qop")); c.NC == "" && c.CNonce == "" {
 		c.QOP = 0
 	}
 	switch {

@@ -11,8 +11,24 @@ const (
 	maxParams = 32
 )
 
-// params are the parameters of a header field by their names in lower case.
-type params map[string]string
+// params are the parameters of a header field, with names in lower case.
+type params []param
+
+type param struct{ name, value string }
+
+func (p params) lookup(name string) (string, bool) {
+	for _, v := range p {
+		if v.name == name {
+			return v.value, true
+		}
+	}
+	return "", false
+}
+
+func (p params) get(name string) string {
+	v, _ := p.lookup(name)
+	return v
+}
 
 // parse reads "Digest" and its parameters. OpenBTS writes a comma after the
 // scheme, leaves quotes out and puts more than one space; an element may be
@@ -36,7 +52,7 @@ func parse(s string) (params, error) {
 
 // parseList reads name=value pairs with commas between them.
 func parseList(s string) (params, error) {
-	p := params{}
+	p := make(params, 0, 12)
 	for {
 		s = strings.TrimLeft(s, " \t\r\n,")
 		if s == "" {
@@ -51,10 +67,10 @@ func parseList(s string) (params, error) {
 		if value, s, ok = takeValue(strings.TrimLeft(rest, " \t\r\n")); !ok {
 			return nil, fmt.Errorf("%w in the value of %.20s", ErrSyntax, name)
 		}
-		if _, twice := p[name]; twice {
+		if _, twice := p.lookup(name); twice {
 			return nil, fmt.Errorf("%w: %.20s", ErrTwice, name)
 		}
-		if p[name] = value; len(p) > maxParams {
+		if p = append(p, param{name, value}); len(p) > maxParams {
 			return nil, ErrTooLong
 		}
 	}
@@ -69,6 +85,9 @@ func takeValue(s string) (value, rest string, ok bool) {
 		}
 		value, rest = s[:n], s[n:]
 		return value, rest, clean(value) && !strings.Contains(value, `"`) && ended(rest)
+	}
+	if n := strings.IndexAny(s[1:], `"\`) + 1; n > 0 && s[n] == '"' {
+		return s[1:n], s[n+1:], clean(s[1:n]) && ended(s[n+1:])
 	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
