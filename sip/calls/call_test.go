@@ -65,7 +65,7 @@ func TestPhoneCallsApp(t *testing.T) {
 			t.Errorf("the app's leg is %+v", got)
 		}
 		db.hangsUp(da)
-		if c := r.record(); c.By != 1 || c.Voice() != time.Second {
+		if c := r.record(); c.By != 1 || c.Voice() != time.Second || c.Formats != [2]string{"GSM", "PCMU"} {
 			t.Errorf("%+v", c)
 		}
 		r.script.golden(t, "openbts-app")

@@ -100,11 +100,17 @@ func (d *dialog) ack(to *sip.Message, body string) {
 func (d *dialog) refused(status int) *sip.Message {
 	d.p.r.t.Helper()
 	m := d.p.hear(fmt.Sprint(status))
+	d.ackRefusal(m)
+	synctest.Wait()
+	return m
+}
+
+// ackRefusal acknowledges a final refusal of the INVITE that was sent last.
+func (d *dialog) ackRefusal(m *sip.Message) {
+	d.p.r.t.Helper()
 	a := sip.NewRequest("ACK", d.invite.URI)
 	a.Via, a.From, a.To, a.CallID, a.CSeq.Seq = d.invite.Via[:1], d.invite.From, m.To, m.CallID, m.CSeq.Seq
 	d.p.say(a)
-	synctest.Wait()
-	return m
 }
 
 // invites sends an INVITE within the dialog.

@@ -26,7 +26,8 @@ type Record struct {
 	Cause  Cause
 	By     int // the side that ended it, 0 or 1; -1: the gateway
 
-	Media [2]media.LegStats // of the caller's and the called's side
+	Formats [2]string         // of speech, that the caller's and the called's side have agreed on: "GSM", "PCMU"
+	Media   [2]media.LegStats // of the two sides, once the call has ended
 }
 
 // Side is one end of a call.

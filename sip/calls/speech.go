@@ -29,7 +29,6 @@ type speech struct {
 	id      string         // of it
 	formats []media.Format // what the peer takes, under its numbers
 	held    bool           // the peer takes nothing now
-	settled bool           // an offer has been answered
 }
 
 var errDescription = errors.New("description cannot be used")
@@ -282,7 +281,11 @@ func (c *call) agree(l *leg, a *sdp.Agreed) error {
 			return fmt.Errorf("%w: %w", errDescription, err)
 		}
 	}
-	l.speech.formats, l.speech.settled = p.Receives, true
+	l.speech.formats = p.Receives
+	c.record.Formats[l.side] = ""
+	if m, ok := a.Speech(); ok {
+		c.record.Formats[l.side] = m.Name
+	}
 	l.speech.held = p.Direction == media.SendOnly || p.Direction == media.Inactive
 	return c.media.Leg(l.side).SetPeer(p)
 }
