@@ -136,7 +136,7 @@ func (o out) path(p Path) {
 		o.counter("gateway_passed_packets", "User packets that the packet programs left to the slow path.", f.DLPassed, "direction", "downlink")
 		o.counter("gateway_redirected_frames", "Frames of the packet programs that drivers took (mode native).", f.Sent)
 		o.counter("gateway_refused_frames", "Frames of the packet programs that drivers did not take, and that were refunded (mode native).", f.Refused)
-		o.counter("gateway_unmatched_reports", "Reports of drivers that fit no packet; more than 0 is a defect.", f.Unmatched)
+		o.counter("gateway_unmatched_reports", "Reports of drivers that fit no packet: the kernel keeps some from the programs, or these have a defect.", f.Unmatched)
 	}
 }
 

@@ -379,7 +379,7 @@ type FastView struct {
 	DLPassed  uint64 `json:"dl_passed"`
 	Sent      uint64 `json:"sent"` // by drivers, of redirected frames
 	Refused   uint64 `json:"refused"`
-	Unmatched uint64 `json:"unmatched"` // must be 0
+	Unmatched uint64 `json:"unmatched"` // 0, or the kernel keeps some reports from the programs
 }
 
 func (k pathKind) fastView() *FastView {
