@@ -29,13 +29,13 @@ func running(t *testing.T) (home string, stop func()) {
 		t.Fatal(err)
 	}
 	var own []string
-	for _, n := range []int{10, 11, 12, 20, 30} {
+	for _, n := range []int{10, 11, 12, 20, 30, 50} {
 		own = append(own, fmt.Sprintf("'127.0.0.%d'", n), fmt.Sprintf("'127.0.46.%d'", n))
 	}
-	for _, port := range []int{7100, 7101, 8080, 9100} {
+	for _, port := range []int{7100, 7101, 7103, 8080, 9100} {
 		own = append(own, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.46.1:%d", port))
 	}
-	own = append(own, "grpc = '127.0.0.1:9090'", "grpc = ''", "more_apns = []", "more_apns = ['ims']", "inactivity = '10s'", "inactivity = '2s'")
+	own = append(own, "127.0.0.40:5060", "127.0.46.40:5060", "gsm_phones = 2", "gsm_phones = 0", "grpc = '127.0.0.1:9090'", "grpc = ''", "more_apns = []", "more_apns = ['ims']", "inactivity = '10s'", "inactivity = '2s'")
 	if err := os.WriteFile(f, []byte(strings.NewReplacer(own...).Replace(string(b))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +122,9 @@ func TestPhoneVerbs(t *testing.T) {
 	has(say(0, "sms", "list"), "NEXT TRY", "the network", "99970········01", "in 23h")
 	has(say(2, "sms", "send", "--to", "4711", "hello"), "no subscriber has this number")
 	has(say(2, "sms", "send", "hello"), "--to NUMBER")
+	has(say(0, "sip", "registrations"), "IMSI", "EXPIRES IN")
+	has(say(0, "sip", "calls"), "FROM", "SPOKEN")
+	has(say(0, "sip", "stations"), "STATION", "HEARD")
 	has(say(0, "subscriber", "app-password", imsi), "user      "+imsi, "realm     ims.mnc070.mcc999.3gppnetwork.org", "password  ", "not shown again")
 	transcript(t, home)
 	imports := []string{"subscriber", "import", "--openbts", "../../sip/openbts/testdata/sqlite-3.40.1-registry.db", "--algorithm", "comp128v3"}

@@ -68,10 +68,14 @@ type PhysicalInfo struct {
 }
 
 // place tells bindings of a subscriber apart: a GSM phone is at one cell, an app
-// at as many contacts as it likes.
+// that names its instance (RFC 5626 §4.1) at one contact for each way, and others at
+// as many contacts as they like.
 func (b *Binding) place() string {
 	if b.Kind.GSM() {
 		return "gsm"
+	}
+	if instance := b.Contact.Params.Get("+sip.instance"); instance != "" {
+		return instance + " " + b.Contact.Params.Get("reg-id")
 	}
 	return b.Contact.URI.String()
 }

@@ -206,17 +206,29 @@ func TestExpiry(t *testing.T) {
 		if m := register("Contact: <sip:a@10.0.0.1>;expires=600, <sip:b@10.0.0.1>;expires=900"); m.Status != 200 || len(m.Contact) != 2 {
 			t.Errorf("two contacts: %d with %v", m.Status, m.Contact)
 		}
-		if m := register("Contact: <sip:c@10.0.0.1>"); m.Status != 503 {
-			t.Errorf("a contact too many: %d", m.Status)
+		if m := register("Contact: <sip:a@10.0.0.1>;expires=600, <sip:b@10.0.0.1>;expires=900, <sip:c@10.0.0.1>;expires=900"); m.Status != 403 {
+			t.Errorf("a contact too many at once: %d", m.Status)
+		}
+		w.clock.move(time.Second)
+		register("Contact: <sip:a@10.0.0.1>;expires=600")
+		if m := register("Contact: <sip:c@10.0.0.1>;expires=60"); m.Status != 200 || len(m.Contact) != 2 || m.Contact[0].URI.User+m.Contact[1].URI.User != "ac" {
+			t.Errorf("a contact too many: %d with %v", m.Status, m.Contact)
+		}
+		w.clock.move(time.Second)
+		// One instance is one place, whatever its address.
+		for port := range 3 {
+			if m := register(fmt.Sprintf(`Contact: <sip:b@10.0.0.1:%d>;+sip.instance="<urn:uuid:1>";expires=900`, 4000+port)); m.Status != 200 || len(m.Contact) != 2 {
+				t.Errorf("an instance: %d with %v", m.Status, m.Contact)
+			}
 		}
 		if m := register("Contact: <mailto:a@b>"); m.Status != 400 {
 			t.Errorf("mailto: %d", m.Status)
 		}
-		w.clock.move(601 * time.Second)
+		w.clock.move(610 * time.Second)
 		if m := register("X-Nothing: to see"); m.Status != 200 || len(m.Contact) != 1 || m.Contact[0].URI.User != "b" {
 			t.Errorf("after ten minutes: %d with %v", m.Status, m.Contact)
 		}
-		if m := register("Contact: <sip:b@10.0.0.1>;expires=0"); m.Status != 200 || len(m.Contact) != 0 {
+		if m := register(`Contact: <sip:b@10.0.0.1>;+sip.instance="<urn:uuid:1>";expires=0`); m.Status != 200 || len(m.Contact) != 0 {
 			t.Errorf("taken back: %d with %v", m.Status, m.Contact)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,6 +182,7 @@ func (g *Gateway) bind(ctx context.Context, s *txn.Server, w who, station *Stati
 		}
 		return nil
 	}
+	g.makeRoom(ctx, b)
 	lock := g.lock(w.imsi)
 	defer lock.Unlock()
 	before := g.table.at(b)
@@ -212,6 +214,17 @@ func (g *Gateway) bind(ctx context.Context, s *txn.Server, w who, station *Stati
 	}
 	g.o.Endpoint.Know(b.Flow, b.Expires)
 	return nil
+}
+
+// makeRoom ends the oldest registration of a subscriber who has as many as he may: an
+// app whose address changes leaves some behind that nobody is at.
+func (g *Gateway) makeRoom(ctx context.Context, b *Binding) {
+	all := g.table.of(b.IMSI, g.o.Now())
+	if len(all) < g.o.Policy.MaxContacts || g.table.at(b) != nil {
+		return
+	}
+	oldest := slices.MinFunc(all, func(a, b *Binding) int { return a.Registered.Compare(b.Registered) })
+	g.end(ctx, oldest, "too many contacts")
 }
 
 // enter has what a GSM phone does counted at its cell from now on. A phone that

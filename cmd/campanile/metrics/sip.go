@@ -56,8 +56,8 @@ func (o out) sip(s SIP) {
 		o.gauge("sip_trunk_calls", "Calls by the trunk.", float64(t.Calls), "trunk", t.Name)
 	}
 	o.gauge("sip_speech_sessions", "Calls whose speech is relayed.", float64(s.Media.Sessions))
-	o.counter("sip_speech_packets", "Packets of speech that came.", s.Media.In.Packets, "direction", "in")
-	o.counter("sip_speech_packets", "Packets of speech that came.", s.Media.Out.Packets, "direction", "out")
+	o.counter("sip_speech_packets", "Packets of speech, by direction.", s.Media.In.Packets, "direction", "in")
+	o.counter("sip_speech_packets", "Packets of speech, by direction.", s.Media.Out.Packets, "direction", "out")
 	for i, n := range s.Media.Dropped {
 		o.counter("sip_speech_dropped", "Packets of speech that were dropped, by reason.", n, "reason", media.Drop(i).String())
 	}
