@@ -75,7 +75,7 @@ func (l *Leg) carry(p *packet, now time.Time) {
 	if o.digits.busy() {
 		return // the peer is being sent a digit: speech pauses
 	}
-	l.route, l.now = r, now
+	l.now = now
 	switch r.how {
 	case across, digit:
 		if r.how == across {
@@ -142,6 +142,7 @@ func (l *Leg) recode(p *packet, r *route) {
 		l.drop(Garbage)
 		return
 	}
+	l.route = r
 	if !l.voice.push(p.seq, p.ts, p.payload, l) {
 		l.drop(Late)
 	}

@@ -164,3 +164,24 @@ func TestDigitsOfAnotherClock(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Speech that waits for a lost packet when a digit begins is heard all the same.
+func TestSpeechBeforeADigitIsHeard(t *testing.T) {
+	b := newBench(t).call([]Format{PCMU, TelephoneEvent}, []Format{GSM, TelephoneEvent})
+	for _, seq := range []uint16{0, 1, 3} { // 2 is lost
+		b.give(0, phone, rtp(0, seq, uint32(seq)*160, 9, make([]byte, 160)))
+	}
+	b.press(101, 1, 4, 4*160)
+	speech, digits := 0, 0
+	for _, p := range b.taken(1) {
+		switch p.kind {
+		case GSM.Number:
+			speech++
+		case TelephoneEvent.Number:
+			digits++
+		}
+	}
+	if speech != 4 || digits != 11 {
+		t.Errorf("%d frames of speech, %d packets of the digit", speech, digits)
+	}
+}

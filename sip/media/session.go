@@ -47,7 +47,7 @@ type Leg struct {
 	decrypt         *opener
 	encrypt         *sealer
 
-	route *route // of the packet being carried
+	route *route // of the speech that voice has
 	now   time.Time
 
 	since   time.Time // SetPeer, or the last packet
