@@ -14,11 +14,16 @@ func (c *call) identify() error {
 		return err
 	}
 	d, err := c.w.o.Numbers.Read(m.URI.User)
-	if m.URI.User != "" && err != nil {
+	if m.URI.User == "" { // OpenBTS has phones in need call nobody
+		if _, ok := c.w.o.Registry.Station(c.invite); ok {
+			return c.help()
+		}
+	}
+	if err != nil {
 		return refuse(484, "unreadable number")
 	}
-	if m.URI.User == "" || d.Kind == KindEmergency {
-		return c.help(m)
+	if d.Kind == KindEmergency {
+		return c.help()
 	}
 	c.dialled = d
 	c.record.Dialled = d.World()
@@ -83,7 +88,7 @@ func (c *call) understood(m *sip.Message) error {
 // for, nothing is counted, and where there is no way out it says so at once, so
 // that the phone looks for another network. It must come from a trusted station,
 // or from somebody registered.
-func (c *call) help(m *sip.Message) error {
+func (c *call) help() error {
 	p, ok := c.w.o.Registry.Station(c.invite)
 	if !ok {
 		var err error

@@ -113,19 +113,24 @@ func (t *sent) hear(c *txn.Client, m *sip.Message, err error) {
 	}
 }
 
-// late takes an answer that nobody waits for: a 2xx to an INVITE that was given
-// up is acknowledged and hung up (RFC 3261 §9.1), and with the last word of a
+// late takes an answer that nobody waits for: a 2xx to an INVITE is acknowledged,
+// and one that was given up is hung up (RFC 3261 §9.1); with the last word of a
 // dialog that is forgotten.
 func (t *sent) late(c *txn.Client, m *sip.Message) {
 	if m != nil && m.Status < 200 {
 		return
 	}
 	l := t.leg
-	if t.request.Method == sip.MethodInvite && m != nil && m.Status < 300 && !l.established {
-		l.adopt(m)
-		l.established = true
+	if t.request.Method == sip.MethodInvite && m != nil && m.Status < 300 {
+		first := !l.established
+		if first {
+			l.adopt(m)
+			l.established = true
+		}
 		l.acknowledge(c, m, nil)
-		l.bye(CauseNormal, "the caller is gone")
+		if first {
+			l.bye(CauseNormal, "the caller is gone")
+		}
 		return
 	}
 	if t.request.Method == sip.MethodBye && !t.again(m) || !l.established {

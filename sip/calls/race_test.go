@@ -298,3 +298,41 @@ func TestByeWaitsForACK(t *testing.T) {
 		})
 	}
 }
+
+// The other side hangs up while it is asked for another format.
+func TestByeMeetsReoffer(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		a, b, da, db := pair(r)
+		da.invites(audio("10.0.2.1", 5000, "97 AMR/8000"))
+		asked := b.hear("INVITE")
+		db.send("BYE", "")
+		b.hear("200")
+		da.refused(487)
+		da.says(a.hear("BYE"), 200, "")
+		db.says(asked, 200, appSDP(b)) // crosses: it is acknowledged, or it would come again and again
+		b.hear("ACK")
+		b.silent()
+	})
+}
+
+// A phone that rings says UPDATE with a session timer: nothing comes of it.
+func TestEarlyUpdate(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		a, b := r.app("a", "10.0.2.1:5060", 1, "2101"), r.app("b", "10.0.2.2:5060", 2, "2102")
+		da := a.calls("2102", appSDP(a))
+		db := b.rung()
+		db.says(db.invite, 180, "")
+		a.hear("180")
+		u := db.request("UPDATE", "")
+		u.Set("Supported", "timer")
+		u.Set("Session-Expires", "90;refresher=uas")
+		b.say(u)
+		b.hear("200")
+		db.send("BYE", "")
+		b.hear("481")
+		db.send("INVITE", appSDP(b))
+		b.hear("500")
+		time.Sleep(50 * time.Second)
+		da.refused(480)
+	})
+}

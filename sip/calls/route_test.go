@@ -80,6 +80,7 @@ func TestRefusedAtOnce(t *testing.T) {
 	}{
 		"nobody's number":      {"2999", 404, nil},
 		"not a number":         {"alice", 484, nil},
+		"no number":            {"", 484, nil},
 		"not here":             {"2103", 480, nil},
 		"oneself":              {"2101", 486, nil},
 		"too many hops":        {"2102", 483, func(m *sip.Message) { m.MaxForwards = 0 }},

@@ -2,7 +2,7 @@ package calls
 
 import (
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -148,10 +148,7 @@ func (c *call) reinvited(l *leg, s *txn.Server, moved *Party) error {
 	held := l.speech.held
 	body, err := c.redescribed(l, other, s.Request)
 	if err != nil {
-		r := l.respond(s.Request, 488)
-		r.Add("Warning", `304 `+c.w.o.Realm+` "`+strings.ReplaceAll(err.Error(), `"`, "'")+`"`)
-		c.w.answer(s, r)
-		return nil
+		return c.unchanged(l, s, err)
 	}
 	l.adopt(s.Request)
 	r := l.respond(s.Request, 200)
@@ -162,6 +159,20 @@ func (c *call) reinvited(l *leg, s *txn.Server, moved *Party) error {
 	if held != l.speech.held {
 		c.hold(other, l.speech.held)
 	}
+	return nil
+}
+
+// unchanged answers an offer that cannot be agreed to: the call goes on as it was,
+// unless it ended meanwhile.
+func (c *call) unchanged(l *leg, s *txn.Server, err error) error {
+	var over *ended
+	if errors.As(err, &over) {
+		c.status(l, s, 487)
+		return over
+	}
+	r := l.respond(s.Request, 488)
+	r.Add("Warning", fmt.Sprintf("304 %s %q", c.w.o.Realm, err.Error()))
+	c.w.answer(s, r)
 	return nil
 }
 
@@ -232,15 +243,16 @@ func (c *call) updated(l *leg, s *txn.Server) error {
 	if len(m.Body) > 0 {
 		body, err := c.redescribed(l, other, m)
 		if err != nil {
-			c.status(l, s, 488)
-			return nil
+			return c.unchanged(l, s, err)
 		}
 		r.ContentType, r.Body = sdpType, body
 	}
 	l.adopt(m)
 	l.timer.agree(r)
 	c.w.answer(s, r)
-	c.timers(l)
+	if l.established {
+		c.timers(l)
+	}
 	if held != l.speech.held && other != nil {
 		c.hold(other, l.speech.held)
 	}
