@@ -189,14 +189,19 @@ func (e *Endpoint) Serve(ctx context.Context, h Handler) error {
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
-		err = fmt.Errorf("sip: %w", err)
+	case err = <-failed: // nil after Close
+		if err != nil {
+			err = fmt.Errorf("sip: %w", err)
+		}
 	}
 	e.shut()
 	cancel()
 	e.wg.Wait()
 	return err
 }
+
+// Close ends the endpoint, and Serve with it; one that was not served, too.
+func (e *Endpoint) Close() { e.shut() }
 
 // shut ends everything: those who wait are told.
 func (e *Endpoint) shut() {

@@ -106,7 +106,7 @@ func (e *Endpoint) stamp(a *arrival) {
 	v := &a.m.Via[0]
 	remote := a.flow.Remote
 	host := remote.Addr().String()
-	_, rport := v.RPort()
+	rport := v.Params.Has("rport")
 	port := v.Port
 	if port == 0 {
 		port = 5060

@@ -279,7 +279,10 @@ func (s *Server) OnAck(f func(ack *sip.Message, err error)) {
 func (s *Server) Done() <-chan struct{} {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if s.doneCh == nil {
+	switch {
+	case s.state == terminated:
+		return s.e.over
+	case s.doneCh == nil:
 		s.doneCh = make(chan struct{})
 	}
 	return s.doneCh

@@ -207,6 +207,45 @@ func TestOldDialects(t *testing.T) {
 	}
 }
 
+// TestAckWithoutTransaction is given to the handler, which can answer nothing.
+func TestAckWithoutTransaction(t *testing.T) {
+	within(t, nil, nil, func(w *town) {
+		w.far.says(tagged(request("ACK", "z9hG4bK1", ""), "x"))
+		s := w.next()
+		<-s.Done()
+		if err := s.Reply(200, ""); !errors.Is(err, ErrAnswered) {
+			w.Error(err)
+		}
+		w.far.silent()
+	})
+}
+
+// TestEnd tells everybody who waits when the endpoint ends, and takes nothing more.
+func TestEnd(t *testing.T) {
+	within(t, nil, nil, func(w *town) {
+		w.far.says(invite("z9hG4bK1", ""))
+		s := w.next()
+		acked := make(chan error, 1)
+		s.OnAck(func(_ *sip.Message, err error) { acked <- err })
+		_ = s.Reply(200, "")
+		c := w.e.Request(w.Context(), ask("INVITE", 0), Target{Addr: there})
+		w.e.Close()
+		if err := <-acked; !errors.Is(err, ErrClosed) {
+			w.Error(err)
+		}
+		if _, err := c.Final(w.Context()); !errors.Is(err, ErrClosed) {
+			w.Error(err)
+		}
+		<-s.Done()
+		if c := w.e.Request(w.Context(), ask("INVITE", 0), Target{Addr: there}); !errors.Is(c.Err(), ErrClosed) {
+			w.Error(c.Err())
+		}
+		if err := w.e.Send(ask("ACK", 0), Target{Addr: there}); !errors.Is(err, ErrClosed) {
+			w.Error(err)
+		}
+	})
+}
+
 // TestMerged is one request that comes by two ways (RFC 3261 §8.2.2.2).
 func TestMerged(t *testing.T) {
 	within(t, nil, nil, func(w *town) {

@@ -4,8 +4,14 @@
 // and no routes: what a request means is its user's business.
 //
 // A transaction that waits for something is a value in a table with a place in
-// a heap of timers, never a goroutine; one that has only to repeat itself or to
-// keep silent is some octets in a ring (see Options.Memory).
+// a heap of timers, never a goroutine: some 2.4 KB with its request, 2.9 KB of
+// an INVITE that rings. One that has only to repeat its answer or to keep silent
+// is octets in a ring, some 460 with an answer (BenchmarkMemory). When there is
+// no place, what costs least is given up first: the oldest answers of the ring,
+// then new requests, strangers' at half the bound; never one that is under way.
+//
+// It follows no maddr, asks for no NAPTR, sends no keepalives of its own over
+// connections it has opened, and speaks neither WebSocket nor SCTP.
 package txn
 
 import (
@@ -37,7 +43,7 @@ var (
 
 // Handler gets each request that was admitted, in a goroutine of its own, and
 // each ACK of a 2xx that belongs to no transaction here. It may keep s, and
-// answer after it has returned. ctx ends with the endpoint.
+// answer after it has returned. ctx ends with the endpoint, which waits for it.
 type Handler func(ctx context.Context, s *Server)
 
 // PacketConn is what the endpoint asks of a datagram socket; *net.UDPConn has it.
