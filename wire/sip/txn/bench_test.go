@@ -12,10 +12,7 @@ import (
 )
 
 // nowhere takes what is sent, and brings nothing.
-type nowhere struct {
-	PacketConn
-	at netip.AddrPort
-}
+type nowhere struct{ PacketConn }
 
 func (nowhere) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }
 
