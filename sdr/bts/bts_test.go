@@ -196,9 +196,15 @@ func TestUSSD(t *testing.T) {
 // A long text comes whole, and a phone whose memory is full says so and gets the
 // rest when it has room.
 func TestFullPhone(t *testing.T) {
+	for _, d := range []bts.Dialect{bts.OpenBTS, bts.YateBTS} {
+		t.Run(d.String(), func(t *testing.T) { fullPhone(t, d) })
+	}
+}
+
+func fullPhone(t *testing.T, d bts.Dialect) {
 	w := newWorld(t)
 	j := &journal{}
-	c := w.cell(func(o *bts.Options) { o.Dialect, o.Journal = bts.YateBTS, j })
+	c := w.cell(func(o *bts.Options) { o.Dialect, o.Journal = d, j })
 	w.gateway()
 	a, b := w.phone("2101", false, nil), w.phone("2102", false, func(o *bts.PhoneOptions) { o.Capacity = 5 })
 	w.camp(c, a, b)
