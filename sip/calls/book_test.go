@@ -131,6 +131,7 @@ type desk struct {
 	open     int
 	sessions []*deskSession
 	full     bool
+	asked    [2]netip.Addr // where the legs of the last one were to be
 }
 
 type deskSession struct {
@@ -147,9 +148,10 @@ type deskLeg struct {
 	digits string
 }
 
-func (d *desk) Open([2]netip.Addr) (Session, error) {
+func (d *desk) Open(local [2]netip.Addr) (Session, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.asked = local
 	if d.full {
 		return nil, media.ErrPorts
 	}

@@ -258,3 +258,20 @@ func TestSessionTimerOfCalled(t *testing.T) {
 		})
 	}
 }
+
+// Speech is where a peer's signalling has come to, or where the operator says.
+func TestSpeechAddress(t *testing.T) {
+	for _, one := range []bool{false, true} {
+		inRig(t, func(o *Options) { o.OneAddress = one }, func(r *rig) {
+			_, _, da, db := pair(r)
+			want := [2]netip.Addr{r.at.Addr(), r.at.Addr()}
+			if one {
+				want = [2]netip.Addr{}
+			}
+			if r.media.asked != want {
+				t.Errorf("speech is asked for at %v, want %v", r.media.asked, want)
+			}
+			da.hangsUp(db)
+		})
+	}
+}

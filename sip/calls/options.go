@@ -20,10 +20,13 @@ type Options struct {
 	Endpoint *txn.Endpoint
 	Registry Registry
 	Media    Media
-	Realm    string // the domain of addresses that are given out
-	Numbers  Numbers
-	Trunks   []Trunk
-	Policy   Policy
+	// OneAddress has all speech go to the address of the relay; otherwise each side's
+	// goes to the address of ours that its signalling has come to.
+	OneAddress bool
+	Realm      string // the domain of addresses that are given out
+	Numbers    Numbers
+	Trunks     []Trunk
+	Policy     Policy
 	// Record gets each call when it has ended, refused ones too. It is called by
 	// many goroutines and must not block long. nil: nobody.
 	Record func(Record)

@@ -40,9 +40,8 @@ var usual = []media.Format{media.PCMA, media.PCMU, media.GSM, media.TelephoneEve
 func (c *call) open(ways []way) error {
 	a := c.legs[0]
 	var local [2]netip.Addr
-	local[0] = own(a.way)
-	if len(ways[0].to) > 0 {
-		local[1] = own(ways[0].to[0].Target)
+	if !c.w.o.OneAddress {
+		local = [2]netip.Addr{own(a.way), own(ways[0].to[0].Target)}
 	}
 	session, err := c.w.o.Media.Open(local)
 	if errors.Is(err, media.ErrPorts) {

@@ -58,6 +58,7 @@ func defaultCalls() CallsConfig {
 
 // resolve reads what is about calls.
 func (q CallsConfig) resolve(p *sipSettings, bad mistake) (err error) {
+	p.calls.OneAddress = q.Media != ""
 	if p.media, err = q.media(p, bad); err != nil {
 		return err
 	}
