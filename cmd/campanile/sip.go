@@ -105,6 +105,11 @@ func printStations(w io.Writer, v console.SIP) {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%d\t%d\t%s\n", s.Name, cmp.Or(s.Kind, "-"), cmp.Or(s.Tower, "not registered"), s.Cells, s.Phones, s.Calls, heard)
 		}
 	})
+	for _, s := range v.Stations {
+		if s.Air != "" {
+			fmt.Fprintf(w, "air of %s: %s\n", s.Name, s.Air)
+		}
+	}
 	for _, t := range v.Trunks {
 		fmt.Fprintf(w, "trunk %s: up %t, %d calls %s\n", t.Name, t.Up, t.Calls, t.Text)
 	}
