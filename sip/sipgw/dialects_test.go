@@ -55,6 +55,8 @@ func randOf(t *testing.T, m *sip.Message) (rand [16]byte, autn *[16]byte) {
 func (w *world) sres(imsi string, m *sip.Message) string {
 	w.t.Helper()
 	rand, _ := randOf(w.t, m)
+	w.home.mu.Lock()
+	defer w.home.mu.Unlock()
 	for i, s := range w.home.by {
 		if i.Digits() == imsi {
 			v := aka.Generate(s.card, rand, 0, aka.AMF{}).Triplet()
@@ -164,7 +166,7 @@ func yateAnswer(c *sip.Message, imsi, what string) string {
 func TestYateBTSWithSIM(t *testing.T) {
 	s, at := station(t, "bts")
 	play(t, func(o *Options) { o.Stations = []Station{s} }, func(w *world) {
-		w.home.add(t, alice, "4915100001", "").gsmOnly = true
+		w.home.addSIM(t, alice, "4915100001")
 		bts := w.host("bts", at)
 		if m := bts.yate("TMSI00c0ffee", ""); m.Status != 481 {
 			t.Fatalf("a TMSI nobody gave: %d", m.Status)

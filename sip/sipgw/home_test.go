@@ -64,8 +64,28 @@ func (r *fakeHome) add(t testing.TB, imsi, number, password string) *subscriber 
 			t.Fatal(err)
 		}
 	}
-	r.by[i] = s
+	r.do(func() { r.by[i] = s })
 	return s
+}
+
+// addSIM adds somebody whose card is no USIM.
+func (r *fakeHome) addSIM(t testing.TB, imsi, number string) {
+	t.Helper()
+	s := r.add(t, imsi, number, "")
+	r.do(func() { s.gsmOnly = true })
+}
+
+// do changes a home that others ask meanwhile.
+func (r *fakeHome) do(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
+// proven is how often an answer was right.
+func (r *fakeHome) proven() (n int) {
+	r.do(func() { n = r.proof })
+	return n
 }
 
 func (r *fakeHome) Challenge(_ context.Context, q home.ChallengeRequest) (c home.Challenge, err error) {
@@ -134,6 +154,8 @@ func (r *fakeHome) Prove(_ context.Context, q home.ProveRequest) (l home.Lease, 
 }
 
 func (r *fakeHome) ByNumber(_ context.Context, n id.MSISDN) (id.IMSI, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, s := range r.by {
 		if s.number == n {
 			return s.imsi, nil
@@ -143,6 +165,8 @@ func (r *fakeHome) ByNumber(_ context.Context, n id.MSISDN) (id.IMSI, error) {
 }
 
 func (r *fakeHome) Number(_ context.Context, i id.IMSI) (id.MSISDN, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if s := r.by[i]; s != nil {
 		return s.number, nil
 	}

@@ -30,13 +30,13 @@ func TestRefusals(t *testing.T) {
 			{home.UnknownSubscriber, 404, "2"}, {home.ForeignRange, 424, "15"}, {home.Barred, 403, "15"}, {home.NotSubscribed, 603, "15"},
 			{home.NotAuthorised, 424, "15"}, {home.RateLimited, 504, "22"}, {home.Unavailable, 503, "17"},
 		} {
-			sub.refuse = c.code
+			w.home.do(func() { sub.refuse = c.code })
 			bts.openBTS(alice, "", 5400)
 			if m := bts.want(c.status); m.Get("P-GSM-Reject-Cause") != c.cause {
 				t.Errorf("%v: cause %q, want %s", c.code, m.Get("P-GSM-Reject-Cause"), c.cause)
 			}
 		}
-		sub.refuse = 0
+		w.home.do(func() { sub.refuse = 0 })
 		bts.openBTS(alice, "", 5400)
 		rand, _ := randOf(t, bts.want(401))
 		bts.openBTS(alice, fmt.Sprintf(`Authorization: Digest nonce="%x", uri="%s", response="12345678"`, rand, alice), 5400)
@@ -79,8 +79,8 @@ func TestAnswersAreBound(t *testing.T) {
 		if m := bts.want(200); m.Get("Authentication-Info") != first.Get("Authentication-Info") {
 			t.Error("a repetition got another answer")
 		}
-		if w.home.proof != 1 {
-			t.Errorf("the home was asked %d times", w.home.proof)
+		if n := w.home.proven(); n != 1 {
+			t.Errorf("%d answers were right", n)
 		}
 		// Too late.
 		bts.cseq = 500
@@ -151,8 +151,8 @@ func TestRoaming(t *testing.T) {
 		ticket := "ticket of " + alice
 		want := []string{"enter " + ticket + " at 001/01:0001-0001", "enter " + ticket + " at 001/01:03ef-000a",
 			"leave " + ticket + " at 001/01:0001-0001", "leave " + ticket + " at 001/01:03ef-000a"}
-		if !slices.Equal(w.tally.lines, want) {
-			t.Errorf("counted %q", w.tally.lines)
+		if !slices.Equal(w.tally.all(), want) {
+			t.Errorf("counted %q", w.tally.all())
 		}
 		if w.g.Stats().OtherCell != 1 { // east named west's cell
 			t.Errorf("%d named a cell of others", w.g.Stats().OtherCell)
@@ -165,7 +165,7 @@ func TestWithoutTally(t *testing.T) {
 	s, at := station(t, "bts")
 	play(t, func(o *Options) { o.Stations = []Station{s} }, func(w *world) {
 		w.home.add(t, alice, "4915100001", "")
-		w.tally.fail = errors.New("full")
+		w.tally.refuse(errors.New("full"))
 		bts := w.host("bts", at)
 		bts.openBTS(alice, "", 5400)
 		c := bts.want(401)

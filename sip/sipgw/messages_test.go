@@ -100,7 +100,7 @@ func TestMessagesOfOpenBTS(t *testing.T) {
 		w.text.Reset()
 		bts.openBTSMessage(alice, hex.EncodeToString(submit(t, "+4915100002", "Glück auf")))
 		bts.want(202)
-		w.centre.answer = &sms.RPError{Cause: sms.RPCauseUnassignedNumber}
+		w.centre.do(func() { w.centre.answer = &sms.RPError{Cause: sms.RPCauseUnassignedNumber} })
 		bts.openBTSMessage(alice, hex.EncodeToString(submit(t, "+4915100003", "nobody")))
 		bts.want(404)
 		done := w.bring(delivery(t, alice, "+4915100002", "Glück ab"))
@@ -115,13 +115,14 @@ func TestMessagesOfOpenBTS(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		w.golden("openbts-messages")
-		in := w.centre.rps[0].(*sms.RPData)
-		if tpdu, err := in.TPDU(); err != nil || w.centre.from[0].MSISDN.Digits() != "4915100001" {
-			t.Errorf("the centre got %v from %v: %v", tpdu, w.centre.from[0], err)
+		rps, _, from := w.centre.took()
+		in := rps[0].(*sms.RPData)
+		if tpdu, err := in.TPDU(); err != nil || from[0].MSISDN.Digits() != "4915100001" {
+			t.Errorf("the centre got %v from %v: %v", tpdu, from[0], err)
 		}
 		ticket := "ticket of " + alice + " at 001/01:03ef-000a"
-		if want := []string{"enter " + ticket, "message 1 " + ticket, "message 1 " + ticket}; !slices.Equal(w.tally.lines, want) {
-			t.Errorf("counted %q", w.tally.lines)
+		if want := []string{"enter " + ticket, "message 1 " + ticket, "message 1 " + ticket}; !slices.Equal(w.tally.all(), want) {
+			t.Errorf("counted %q", w.tally.all())
 		}
 	})
 }
@@ -130,7 +131,7 @@ func TestMessagesOfOpenBTS(t *testing.T) {
 func TestMessagesOfYateBTS(t *testing.T) {
 	s, at := station(t, "bts")
 	play(t, func(o *Options) { o.Stations = []Station{s} }, func(w *world) {
-		w.home.add(t, alice, "4915100001", "").gsmOnly = true
+		w.home.addSIM(t, alice, "4915100001")
 		bts := w.host("bts", at)
 		c := bts.yate("IMSI"+alice, "")
 		if m := bts.yate("IMSI"+alice, yateAnswer(c, alice, fmt.Sprintf(`response="%s"`, w.sres(alice, c)))); m.Status != 200 {
@@ -161,7 +162,7 @@ Content-Type: application/vnd.3gpp.sms
 		if rp, ok := send().(*sms.RPAck); !ok || rp.Reference != 42 {
 			t.Errorf("%v", rp)
 		}
-		w.centre.err = errors.New("away")
+		w.centre.do(func() { w.centre.err = errors.New("away") })
 		if rp, ok := send().(*sms.RPError); !ok || rp.Cause != sms.RPCauseNetworkOutOfOrder {
 			t.Errorf("%v", rp)
 		}
@@ -229,8 +230,8 @@ func TestMessagesOfApps(t *testing.T) {
 			t.Error(r.err)
 		}
 		w.golden("app-messages")
-		if len(w.centre.texts) != 1 || w.centre.texts[0] != "+4915100001: Grüße" {
-			t.Errorf("the centre got %q", w.centre.texts)
+		if _, texts, _ := w.centre.took(); len(texts) != 1 || texts[0] != "+4915100001: Grüße" {
+			t.Errorf("the centre got %q", texts)
 		}
 		// An answer counts once.
 		if m := app.appMessage("4915100002", "+4915100001", proof, "text/plain", "again"); m.Status != 401 {
@@ -299,7 +300,7 @@ Max-Forwards: 70
 				t.Errorf("%s %s%.10q: %d, want %d", c.kind, c.more, c.body, m.Status, c.status)
 			}
 		}
-		if len(w.centre.rps)+len(w.centre.texts) != 0 {
+		if rps, texts, _ := w.centre.took(); len(rps)+len(texts) != 0 {
 			t.Error("the centre was told of one")
 		}
 	})

@@ -121,7 +121,7 @@ func TestSIPPRegisters(t *testing.T) {
 		keys := w.simKeys(alice)
 		keys["sres"] = realmResponse(alice, keys["rand"], keys["sres"])
 		w.sipp("openbts-realm", at, keys)
-		w.home.by[mustIMSI(t, alice)].gsmOnly = true
+		w.home.do(func() { w.home.by[mustIMSI(t, alice)].gsmOnly = true })
 		w.sipp("yatebts", at, w.simKeys(alice))
 		w.sipp("app", elsewhere, w.appKeys(bob, "4915100002", "secret of bob", digest.SHA256))
 		w.sipp("ims", elsewhere, w.appKeys(bob, bob, "", digest.AKAv1MD5))
@@ -154,9 +154,9 @@ func TestSIPPIsRefused(t *testing.T) {
 		keys["sres"] = "12345678"
 		w.sipp("openbts-wrong", at, keys)
 		w.sipp("refused", at, map[string]string{"imsi": "001010000000009"})
-		w.home.by[mustIMSI(t, alice)].refuse = home.ForeignRange
+		w.home.do(func() { w.home.by[mustIMSI(t, alice)].refuse = home.ForeignRange })
 		w.sipp("refused", at, map[string]string{"imsi": alice})
-		w.home.by[mustIMSI(t, alice)].refuse = home.Unavailable
+		w.home.do(func() { w.home.by[mustIMSI(t, alice)].refuse = home.Unavailable })
 		w.sipp("refused", at, map[string]string{"imsi": alice})
 		w.sipp("app-wrong", elsewhere, w.appKeys(bob, "4915100002", "guess", digest.SHA256))
 		w.sipp("app-brief", elsewhere, w.appKeys(bob, "4915100002", "secret of bob", digest.SHA256))
@@ -184,8 +184,8 @@ func TestSIPPMessages(t *testing.T) {
 		if _, ok := r.rp.(*sms.RPAck); !ok || r.err != nil {
 			t.Errorf("%+v", r)
 		}
-		if len(w.centre.rps) != 1 || len(w.centre.texts) != 1 || strings.TrimSpace(w.centre.texts[0]) != "4915100002: Hello" {
-			t.Errorf("the centre got %d messages and %q", len(w.centre.rps), w.centre.texts)
+		if rps, texts, _ := w.centre.took(); len(rps) != 1 || len(texts) != 1 || strings.TrimSpace(texts[0]) != "4915100002: Hello" {
+			t.Errorf("the centre got %d messages and %q", len(rps), texts)
 		}
 	})
 }

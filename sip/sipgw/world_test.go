@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -272,6 +273,19 @@ func (c *centre) SubmitText(_ context.Context, from smsc.Sender, to, text string
 	return c.err
 }
 
+// do changes or looks at a centre that takes messages meanwhile.
+func (c *centre) do(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+// took is what a centre has got.
+func (c *centre) took() (rps []sms.RP, texts []string, from []smsc.Sender) {
+	c.do(func() { rps, texts, from = slices.Clone(c.rps), slices.Clone(c.texts), slices.Clone(c.from) })
+	return rps, texts, from
+}
+
 func (c *centre) Ready(i id.IMSI) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -303,9 +317,26 @@ func (b *book) line(format string, a ...any) {
 	b.lines = append(b.lines, fmt.Sprintf(format, a...))
 }
 
+// all is what was counted.
+func (b *book) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.lines)
+}
+
+// refuse lets nobody enter any more.
+func (b *book) refuse(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = err
+}
+
 func (b *book) Enter(ticket []byte, tower proof.TowerKey, c id.CGI) (Stay, error) {
-	if b.fail != nil {
-		return nil, b.fail
+	b.mu.Lock()
+	err := b.fail
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
 	s := &stay{b, fmt.Sprintf("%s at %v", ticket, c)}
 	b.line("enter %s", s.what)
