@@ -82,7 +82,7 @@ func (p *peer) register(to netip.AddrPort, user, auth, password string) {
 
 // prepare registers who is called, and at the gateway who calls, too: there
 // both are phones of a cell.
-func prepare(t *testing.T, c competitor, at netip.AddrPort) {
+func prepare(t *testing.T, c competitor, at netip.AddrPort, what string) {
 	t.Helper()
 	callee := newPeer(t, "127.0.0.1:16100")
 	defer callee.conn.Close()
@@ -95,5 +95,8 @@ func prepare(t *testing.T, c competitor, at netip.AddrPort) {
 	defer caller.conn.Close()
 	for i := range users {
 		caller.register(at, fmt.Sprint("IMSI0010110000", firstUser+i), "", "")
+		if what == "message" {
+			callee.register(at, fmt.Sprint("IMSI0010120000", firstUser+i), "", "")
+		}
 	}
 }

@@ -14,13 +14,19 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/vfs"
 
 	"campanile.network/3gpp/id"
+	"campanile.network/3gpp/sms"
 	"campanile.network/sip/calls"
 	"campanile.network/sip/media"
 	"campanile.network/sip/sipgw"
+	"campanile.network/sip/smsc"
 	"campanile.network/wire/home"
 	"campanile.network/wire/proof"
 	"campanile.network/wire/sip/txn"
@@ -104,12 +110,44 @@ func serveGateway(ctx context.Context, e *txn.Endpoint) error {
 		o.Stations = []sipgw.Station{{Name: "bts", From: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Tower: proof.TowerKey{7},
 			Cells: []id.CGI{{PLMN: plmn, LAC: 1, CI: 1}}}}
 	}
+	address, err := sms.NewAddress("2999")
+	if err != nil {
+		return err
+	}
+	way := new(late)
+	centre, err := smsc.New(smsc.Options{Dir: "smsc", FS: vfs.NewMem(), Address: address, Directory: h, Paths: []smsc.NamedPath{{Name: "SIP", Path: way}},
+		Limits: smsc.Limits{PerSender: 1 << 20, Burst: 1 << 20, Total: 1 << 20, Parallel: 256}})
+	if err != nil {
+		return err
+	}
+	defer centre.Close()
+	o.Messages = centre
 	g, err := sipgw.New(o)
 	if err != nil {
 		return err
 	}
+	way.g.Store(g)
+	delivered := make(chan error, 1)
+	go func() { delivered <- centre.Serve(ctx) }()
+	defer func() { stop(); <-delivered }()
 	return g.Serve(ctx)
 }
+
+// late is the gateway as the centre's path, which is there before it.
+type late struct{ g atomic.Pointer[sipgw.Gateway] }
+
+func (l *late) Registered(i id.IMSI) (time.Time, bool) {
+	if g := l.g.Load(); g != nil {
+		return g.Registered(i)
+	}
+	return time.Time{}, false
+}
+
+func (l *late) Deliver(ctx context.Context, d smsc.Delivery) (sms.RP, error) {
+	return l.g.Load().Deliver(ctx, d)
+}
+
+func (l *late) Delivered(d smsc.Delivery) { l.g.Load().Delivered(d) }
 
 // calleeIMSI has the number 2101.
 const calleeIMSI = "IMSI001012000000001"
@@ -150,18 +188,22 @@ func (k *known) Prove(_ context.Context, q home.ProveRequest) (l home.Lease, err
 	return home.Lease{Method: r.Method, Ticket: []byte(fmt.Sprint("ticket of ", r.IMSI.Digits()))}, nil
 }
 
+// Numbers are 2 and 3 with the end of an IMSI: of those who call and write, and
+// of those who are written to; 2101 is who is called.
 func (k *known) ByNumber(_ context.Context, n id.MSISDN) (id.IMSI, error) {
-	if n.Digits() != "2101" {
-		return id.IMSI{}, home.ErrNobody
+	d := n.Digits()
+	switch {
+	case d == "2101":
+		return id.ParseIMSI(strings.TrimPrefix(calleeIMSI, "IMSI"))
+	case len(d) == 6 && (d[0] == '2' || d[0] == '3'):
+		return id.ParseIMSI("00101" + string(d[0]-1) + "0000" + d[1:])
 	}
-	return id.ParseIMSI(strings.TrimPrefix(calleeIMSI, "IMSI"))
+	return id.IMSI{}, home.ErrNobody
 }
 
 func (k *known) Number(_ context.Context, i id.IMSI) (id.MSISDN, error) {
-	if "IMSI"+i.Digits() == calleeIMSI {
-		return id.ParseMSISDN("2101")
-	}
-	return id.MSISDN{}, nil
+	d := i.Digits()
+	return id.ParseMSISDN(string(d[5]+1) + d[10:])
 }
 
 func (k *known) Assign(context.Context, id.IMSI, id.MSISDN) error { return home.ErrNumberTaken }
