@@ -168,7 +168,11 @@ func (c *call) introduce(to *Party, t *trunk) (from sip.Address, more []sip.Head
 		}
 	}
 	if to.Yate {
-		more = append(more, sip.Header{Name: "P-Called-Party-ID", Value: "<tel:" + c.w.international(to.Number) + `>;imsi="` + to.IMSI.Digits() + `"`})
+		number := c.w.international(to.Number)
+		if number == "" {
+			number = to.IMSI.Digits() // as it was registered
+		}
+		more = append(more, sip.Header{Name: "P-Called-Party-ID", Value: "<tel:" + number + `>;imsi="` + to.IMSI.Digits() + `"`})
 	}
 	return from, more
 }

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -140,8 +141,8 @@ func (c *call) invitation(l *leg) *sip.Message {
 	}
 	m.Header = append(m.Header, l.headers...)
 	if c.record.Emergency {
-		if v := c.invite.Request.Get("P-Access-Network-Info"); v != "" && c.legs[0].party.Access == AccessGSM {
-			m.Add("P-Access-Network-Info", v)
+		if p := &c.legs[0].party; p.Access == AccessGSM { // TS 24.229 §7.2A.4
+			m.Add("P-Access-Network-Info", fmt.Sprintf("3GPP-GERAN;cgi-3gpp=%s%s%04x%04x", p.Cell.PLMN.MCC(), p.Cell.PLMN.MNC(), p.Cell.LAC, p.Cell.CI))
 		}
 		m.Add("Priority", "emergency")
 	}

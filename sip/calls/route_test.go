@@ -199,11 +199,10 @@ func TestEmergency(t *testing.T) {
 			r.station("10.0.1.1:5062")
 			phone, psap := r.peer("unknown", "10.0.1.1:5062"), r.peer("psap", "10.0.9.1:5060")
 			da := phone.calls(dialled, gsmSDP(phone), func(m *sip.Message) {
-				m.Set("P-Access-Network-Info", "3GPP-GERAN; cgi-3gpp=0010103e80001")
 				m.From.URI.User = "IMSI001010000000099"
 			})
 			db := psap.rung()
-			if db.invite.URI.User != "110" || db.invite.Get("P-Access-Network-Info") != "3GPP-GERAN; cgi-3gpp=0010103e80001" || db.invite.Get("Priority") != "emergency" {
+			if db.invite.URI.User != "110" || db.invite.Get("P-Access-Network-Info") != "3GPP-GERAN;cgi-3gpp=0010103e80001" || db.invite.Get("Priority") != "emergency" {
 				t.Errorf("who answers emergencies hears:\n%s", text(db.invite))
 			}
 			db.says(db.invite, 200, audio("10.0.9.1", 4000, "8 PCMA/8000"))

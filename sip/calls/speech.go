@@ -50,7 +50,8 @@ func (c *call) open(ways []way) error {
 		return e
 	}
 	if err != nil {
-		return refuse(500, "no way for speech: "+err.Error())
+		c.w.o.Logger.Error("no way for speech", "call", c.record.ID, "err", err)
+		return refuse(500, "no way for speech")
 	}
 	c.media, c.events = session, session.Events()
 	if len(c.invite.Request.Body) == 0 {
