@@ -138,6 +138,7 @@ func TestSingleShot(t *testing.T) {
 		w.takes(a, submit(b, "now or never", once, ref(1)), 1)
 		w.gsm.does(b, func(smsc.Delivery) (sms.RP, error) {
 			w.end() // the process ends while the phone is asked
+			time.Sleep(time.Second)
 			return nil, errNobodyKnows
 		})
 		w.takes(a, submit(b, "again", once, ref(2), reported), 2)
