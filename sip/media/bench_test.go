@@ -110,31 +110,34 @@ func BenchmarkRelay(b *testing.B) {
 			rounds(b, c.packet, ports, &across, dial(b), here)
 		})
 	}
-	b.Run("goroutines/as it is", func(b *testing.B) {
-		var ports []netip.AddrPort
-		var across, serving sync.WaitGroup
-		var legs []*net.UDPConn
-		for range calls {
-			in, out := dial(b), dial(b)
-			legs, ports = append(legs, in), append(ports, at(in))
-			serving.Go(func() {
-				buf := make([]byte, 1500)
-				for {
-					n, _, err := in.ReadFromUDPAddrPort(buf)
-					if err != nil {
-						return
-					}
-					out.WriteToUDPAddrPort(buf[:n], at(sink))
-					across.Done()
+	b.Run("goroutines/as it is", func(b *testing.B) { naive(b, calls, pcmu, at(sink)) })
+}
+
+// naive is a goroutine for each port.
+func naive(b *testing.B, calls int, packet []byte, to netip.AddrPort) {
+	var ports []netip.AddrPort
+	var across, serving sync.WaitGroup
+	var legs []*net.UDPConn
+	for range calls {
+		in, out := dial(b), dial(b)
+		legs, ports = append(legs, in), append(ports, at(in))
+		serving.Go(func() {
+			buf := make([]byte, 1500)
+			for {
+				n, _, err := in.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return
 				}
-			})
-		}
-		rounds(b, pcmu, ports, &across, dial(b), here)
-		for _, l := range legs {
-			l.Close()
-		}
-		serving.Wait()
-	})
+				out.WriteToUDPAddrPort(buf[:n], to)
+				across.Done()
+			}
+		})
+	}
+	rounds(b, packet, ports, &across, dial(b), here)
+	for _, l := range legs {
+		l.Close()
+	}
+	serving.Wait()
 }
 
 // BenchmarkRTPEngine is the same of rtpengine without its kernel module, where it

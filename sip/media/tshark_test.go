@@ -86,15 +86,7 @@ func TestWiresharkSeesOneStream(t *testing.T) {
 	}
 	talk(100, 2)
 	file := b.capture(1, times)
-	run := func(args ...string) string {
-		cmd := exec.Command(path, append([]string{"-r", file, "-n", "-d", "udp.port==16500,rtp", "-d", "udp.port==16501,rtcp", "-o", "rtpevent.event_payload_type_value:101"}, args...)...)
-		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		return string(out)
-	}
+	run := func(args ...string) string { return shown(t, path, file, args...) }
 	streams := run("-q", "-z", "rtp,streams")
 	if strings.Count(streams, "GSM 06.10")+strings.Count(streams, "GSM") < 1 || strings.Count(streams, " 0x") != 1 || !strings.Contains(streams, " 0 (0.0%)") {
 		t.Errorf("%s", streams)
@@ -110,4 +102,15 @@ func TestWiresharkSeesOneStream(t *testing.T) {
 	if bad := run("-Y", "_ws.malformed || _ws.expert.severity >= 6291456"); strings.TrimSpace(bad) != "" {
 		t.Errorf("%s", bad)
 	}
+}
+
+// shown is what tshark says of a file.
+func shown(t *testing.T, path, file string, args ...string) string {
+	cmd := exec.Command(path, append([]string{"-r", file, "-n", "-d", "udp.port==16500,rtp", "-d", "udp.port==16501,rtcp", "-o", "rtpevent.event_payload_type_value:101"}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
 }
