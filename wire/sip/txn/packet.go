@@ -64,7 +64,7 @@ func (e *Endpoint) readPackets(s *socket) error {
 		r = many
 	}
 	var fx effects
-	for n := 0; ; {
+	for n, failures := 0, 0; ; {
 		got, err := r.receive()
 		if err != nil {
 			select {
@@ -72,12 +72,13 @@ func (e *Endpoint) readPackets(s *socket) error {
 				return nil
 			default:
 			}
-			if errors.Is(err, net.ErrClosed) {
+			if failures++; errors.Is(err, net.ErrClosed) || failures > 100 {
 				return fmt.Errorf("UDP %v: %w", s.local, err)
 			}
 			e.count.dropped.Add(1) // an ICMP error of something sent before
 			continue
 		}
+		failures = 0
 		now := e.now()
 		for _, d := range got {
 			e.datagram(s, d.b, d.from, now, &fx)
