@@ -24,13 +24,8 @@ func (c *Centre) empty(b *box) {
 			continue
 		}
 		o := c.attempt(b, m)
-		switch {
-		case c.ctx.Err() != nil:
-			return
-		case o.final:
-			if c.finish(m, o.status) && o.kind == delivered && o.path != nil {
-				o.path.Delivered(c.delivery(m))
-			}
+		if o.final && c.finish(m, o.status) && o.kind == delivered && o.path != nil {
+			o.path.Delivered(c.delivery(m))
 		}
 	}
 }
@@ -102,7 +97,7 @@ func (c *Centre) single(m *message, o *outcome) bool {
 
 // after notes what came of an attempt, and makes final what is tried no more.
 func (c *Centre) after(b *box, m *message, o *outcome) {
-	if c.ctx.Err() != nil {
+	if c.ctx.Err() != nil && !o.final { // it was cut off; the next run sends it again
 		return
 	}
 	c.mu.Lock()

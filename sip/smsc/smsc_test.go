@@ -126,6 +126,28 @@ func TestRepeatsToTheBit(t *testing.T) {
 	})
 }
 
+// What a phone answers while the centre is being ended counts: nothing is repeated
+// that need not be.
+func TestEndedWhileDelivering(t *testing.T) {
+	play(t, smsc.Options{}, func(w *world) {
+		a, b := w.phone("00001", w.gsm), w.phone("00002", w.gsm)
+		w.gsm.does(b, func(smsc.Delivery) (sms.RP, error) {
+			w.end()
+			time.Sleep(time.Second)
+			return &sms.RPAck{Direction: sms.Uplink}, nil
+		})
+		w.takes(a, submit(b, "ciao"), 1)
+		<-w.ended
+		w.gsm.does(b, nil)
+		w.start()
+		passes(time.Hour)
+		w.got(w.gsm, b, "ciao")
+		if w.gsm.counted() != 1 {
+			t.Errorf("counted %d times", w.gsm.counted())
+		}
+	})
+}
+
 // A sender that has not got its answer repeats itself: the same RP-DATA, or the
 // same message with TP-RD (TS 23.040 §9.2.3.25). It is kept once.
 func TestSenderRepeatsItself(t *testing.T) {

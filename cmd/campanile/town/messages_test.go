@@ -89,8 +89,7 @@ func TestMessagesBetweenPhones(t *testing.T) {
 			t.Fatalf("%v", rp)
 		}
 	}
-	a, b := on(0), on(1)
-	toA, toB := "+"+w.virtualNumber(0), "+"+w.virtualNumber(1)
+	a, b, toA, toB := on(0), on(1), "+"+w.virtualNumber(0), "+"+w.virtualNumber(1)
 	taken(texted(t, ctx, a, "101", "0001", 1))
 	gets(a, "101: Your number is "+toA)
 	taken(texted(t, ctx, a, toB, "are you there?", 2))
