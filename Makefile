@@ -33,7 +33,7 @@ generate: ## write generated code again (S1AP needs 3GPP's ASN.1: make generate 
 	CONFORMANCE=update $(GO) test -count=1 -run TestConformance ./3gpp/... ./mme
 
 bench: ## benchmarks, each beside a named alternative where there is one
-	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./decode/... ./hss-chain/...
+	$(GO) test -run '^$$' -bench . -benchmem ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./decode/... ./sip/... ./hss-chain/...
 
 bench-datapath: ## what a packet costs in each data path, on veth in namespaces of its own (needs root)
 	BENCH_DATAPATH=1 $(GO) test -count=1 -v -timeout 30m -run 'TestBench' ./gateway/datapath/xdp
@@ -53,7 +53,7 @@ fuzz: ## every fuzz target, FUZZTIME each
 	done; test -z "$$bad" || { echo "failed:$$bad"; exit 1; }
 
 race: ## race detector on what does not import the chain (needs cgo)
-	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./decode/... ./hss-chain/hss ./hss-chain/ledger
+	CGO_ENABLED=1 $(GO) test -race ./3gpp/... ./wire/... ./internal/... ./mme/... ./gateway/... ./enb-agent/... ./billing/... ./sdr/... ./decode/... ./sip/... ./hss-chain/hss ./hss-chain/ledger
 
 interop: ## tests against strangers: kernel SCTP, usrsctp, tshark, Chromium, captures (fail when missing); docs/interop.md
 	CI=true INTEROP=1 $(GO) test -count=1 -run 'Stranger|Tshark|Capture|SrsRAN|OpenAirInterface|TestPage|TestConsole|TestBrokenThings' $$($(GO) list ./... | grep -v '/internal/sctp$$')

@@ -3,6 +3,7 @@ package sipgw
 import (
 	"context"
 	"strings"
+	"time"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/sip/txn"
@@ -117,7 +118,20 @@ func (g *Gateway) moved(b *Binding, s *txn.Server, station *Station) *Binding {
 	if b.Stay != nil && n.Stay != b.Stay {
 		b.Stay.Leave()
 	}
+	if n.Cell != b.Cell {
+		g.keepMoved(&n)
+	}
 	return &n
+}
+
+// keepMoved writes where a phone is that has moved without registering. It answers
+// nothing, so a disk that is slow does not hold the phone's request up for long.
+func (g *Gateway) keepMoved(b *Binding) {
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if err := g.records.put(ctx, b); err != nil {
+		g.log.Warn("after a restart a phone would be where it was before", "imsi", b.IMSI, "err", err)
+	}
 }
 
 // byConnection is an app that has registered over this very TLS connection: it has

@@ -129,5 +129,8 @@ func (r registry) Moved(imsi id.IMSI, p calls.Party, s *txn.Server) (calls.Party
 	if left != nil && (err != nil || left != n.Stay) {
 		left.Leave()
 	}
+	if err == nil {
+		g.keepMoved(&n)
+	}
 	return party(&n), err
 }

@@ -87,7 +87,7 @@ func counted(m map[string]uint64) []console.Count {
 
 // showCall tells of a call without its numbers.
 func showCall(r calls.Record) console.SIPCall {
-	c := console.SIPCall{From: showSide(r.Caller), To: showSide(r.Called), Cells: where(r.Caller) + " → " + where(r.Called), State: "ringing", Began: r.Start}
+	c := console.SIPCall{From: showSide(r.Caller), To: showSide(r.Called), Cells: where(r.Caller) + " → " + where(r.Called), State: "ringing", Began: r.Start, Codec: formats(r.Formats)}
 	if r.Called.IMSI.IsZero() && r.Called.Trunk == "" && !r.Dialled.IsZero() {
 		c.To = r.Dialled.String()
 	}
@@ -127,6 +127,14 @@ func where(s calls.Side) string {
 		cells = append(cells, at.Cell.String())
 	}
 	return cmp.Or(strings.Join(cells, ", "), s.Trunk, s.Access.String())
+}
+
+// formats are what the two sides speak.
+func formats(f [2]string) string {
+	if f[0] == f[1] || f[1] == "" {
+		return f[0]
+	}
+	return f[0] + " ↔ " + f[1]
 }
 
 // ListSIP answers campanile sip.
