@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -61,6 +62,46 @@ func TestSRTPBothWays(t *testing.T) {
 		clear, _, ok := ours.open(nil, &p)
 		if !ok || !bytes.Equal(clear[headerSize:], speech) {
 			t.Errorf("%s: % x", suite, clear)
+		}
+	}
+}
+
+// What libsrtp 2.5.0 makes of a packet and of a report under the key of RFC 4568 §9.1.
+func TestAgainstLibsrtp(t *testing.T) {
+	digits := func(s string) []byte {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	clear, report := digits("8000000700000009000012340505050505050505"), digits("80c80006000012340000000000000000000000050000000100000002")
+	const sealedReport = "80c8000600001234f82f6b999cefb34428eb1e0e36b5ef40604b56b98000000148f482dddc594bda5373"
+	for suite, want := range map[Suite]string{
+		AESCM80: "800000070000000900001234bec4c4a008aa8d5d7e1347f6ade2d0fe197f",
+		AESCM32: "800000070000000900001234bec4c4a008aa8d5d7e1347f6",
+	} {
+		key, err := ParseCrypto("1 " + suite.String() + " inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, s, err := newCrypt(key, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.rtp(nil, clear); err != nil || !bytes.Equal(got, digits(want)) {
+			t.Errorf("%s: %x, %v", suite, got, err)
+		}
+		if got, err := s.rtcp(nil, report); err != nil || !bytes.Equal(got, digits(sealedReport)) {
+			t.Errorf("%s: report %x, %v", suite, got, err)
+		}
+		var p packet
+		p.parse(digits(want), true)
+		if got, reason, ok := o.open(nil, &p); !ok || !bytes.Equal(got, clear) {
+			t.Errorf("%s: opened %x, %s", suite, got, reason)
+		}
+		if got, reason, ok := o.openRTCP(nil, digits(sealedReport)); !ok || !bytes.Equal(got, report) {
+			t.Errorf("%s: opened report %x, %s", suite, got, reason)
 		}
 	}
 }
