@@ -17,7 +17,7 @@ import (
 )
 
 // submit is an RP-DATA with an SMS-SUBMIT, as a phone makes it.
-func submit(t *testing.T, to, text string) []byte {
+func submit(t testing.TB, to, text string) []byte {
 	t.Helper()
 	dest, err := sms.NewAddress(to)
 	if err != nil {
