@@ -146,6 +146,8 @@ type deskLeg struct {
 	mu     sync.Mutex
 	peers  []media.Peer
 	digits string
+
+	carried time.Duration // of speech, as the leg says
 }
 
 func (d *desk) Open(local [2]netip.Addr) (Session, error) {
@@ -193,7 +195,11 @@ func (l *deskLeg) SendDigit(digit byte, _ time.Duration) error {
 	return nil
 }
 
-func (l *deskLeg) Stats() media.LegStats { return media.LegStats{} }
+func (l *deskLeg) Stats() media.LegStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return media.LegStats{Carried: l.carried}
+}
 
 // peer is the newest that the leg was told.
 func (l *deskLeg) peer(t *testing.T) media.Peer {

@@ -237,6 +237,7 @@ func (c *call) end(err error) {
 		c.w.o.Logger.Error("call failed", "call", c.record.ID, "err", err)
 	}
 	now := time.Now()
+	c.unacknowledged(now)
 	c.settle(now)
 	for _, l := range c.legs {
 		l.unmeter()

@@ -108,7 +108,7 @@ func (c *call) fromTrunk(t *trunk, m *sip.Message) error {
 	c.legs[0].trunk = t
 	c.from(Party{Access: AccessTrunk, Number: t.callerOf(&c.w.o.Numbers, m)})
 	c.record.Caller.Trunk = t.o.Name
-	if !t.take() {
+	if !t.take(false) {
 		return refuse(503, "trunk is full")
 	}
 	c.holds = append(c.holds, t.give)

@@ -86,12 +86,7 @@ func (n Numbers) Read(user string) (Dialled, error) {
 		}
 		return Dialled{Kind: KindIMSI, IMSI: imsi}, nil
 	}
-	user = strings.Map(func(r rune) rune {
-		if strings.ContainsRune("-.() ", r) {
-			return -1
-		}
-		return r
-	}, user)
+	user = bare(user)
 	if slices.Contains(n.Emergency, user) {
 		return Dialled{Kind: KindEmergency}, nil
 	}
@@ -101,6 +96,17 @@ func (n Numbers) Read(user string) (Dialled, error) {
 		return m.Read(to)
 	}
 	return n.complete(user)
+}
+
+// bare is what was dialled, without parameters and visual separators.
+func bare(user string) string {
+	user, _, _ = strings.Cut(user, ";")
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-.() ", r) {
+			return -1
+		}
+		return r
+	}, user)
 }
 
 // complete makes international format of what was dialled.

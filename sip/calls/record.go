@@ -74,10 +74,12 @@ func (c *call) side(i int) *Side {
 }
 
 // write ends the record. An INVITE that the registry has answered, with a
-// challenge as a rule, was no call yet.
+// challenge as a rule, was no call yet. What a stranger has sent was none either:
+// it is counted by how it ended, and neither written down nor logged, for
+// strangers bring as many as they like.
 func (c *call) write(e *ended, now time.Time) {
 	r := &c.record
-	if e.told {
+	if e.told || !c.known() {
 		return
 	}
 	r.End, r.Why, r.Cause, r.By = now, e.why, e.cause, e.by
@@ -92,6 +94,16 @@ func (c *call) write(e *ended, now time.Time) {
 		"caller", slog.AnyValue(r.Caller), "called", slog.AnyValue(r.Called), "voice", r.Voice(), "emergency", r.Emergency)
 	c.show()
 	c.w.o.Record(*r)
+}
+
+// known says whether the caller has been identified, or comes from where somebody
+// is who is trusted.
+func (c *call) known() bool {
+	if c.legs[0].party.Access != 0 || c.w.trunkOf(c.invite.From) != nil {
+		return true
+	}
+	_, trusted := c.w.o.Registry.Station(c.invite)
+	return trusted
 }
 
 // LogValue says who it is, masked, and where.

@@ -15,7 +15,7 @@ const patience = 6 * time.Second
 // INVITE that was answered and the answer; the others have been taken back.
 func (c *call) ring(ways []way) (won *sent, answer *sip.Message, err error) {
 	for i, w := range ways {
-		if w.trunk != nil && !w.trunk.take() {
+		if w.trunk != nil && !w.trunk.take(c.record.Emergency) {
 			if err == nil {
 				err = refuse(503, "trunk is full")
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"campanile.network/3gpp/id"
 	"campanile.network/wire/sip"
@@ -80,7 +79,7 @@ func (c *call) routeHelp() ([]way, error) {
 		}
 		number := o.Number
 		if number == "" {
-			number, _, _ = strings.Cut(c.invite.Request.URI.User, ";")
+			number = bare(c.invite.Request.URI.User)
 		}
 		if number == "" && len(c.w.o.Numbers.Emergency) > 0 {
 			number = c.w.o.Numbers.Emergency[0]

@@ -105,19 +105,36 @@ func (c *call) begins(ack *sip.Message) error {
 		}
 	}
 	c.talking = true
-	counted := false
-	for _, l := range c.legs {
-		if l.party.Access == AccessGSM {
-			l.counted, counted = c.record.Answer, true
-			c.side(l.side).Stays[0].Since = c.record.Answer
-			c.meter(l)
-		}
-	}
-	if counted {
+	if c.countFrom(c.record.Answer) {
 		c.alarmIn(alarmCount, countEvery)
 	}
 	c.show()
 	return nil
+}
+
+// countFrom begins to count what is spoken at cells, from then on.
+func (c *call) countFrom(then time.Time) (any bool) {
+	for _, l := range c.legs {
+		if l.party.Access == AccessGSM {
+			l.counted, any = then, true
+			c.side(l.side).Stays[0].Since = then
+			c.meter(l)
+		}
+	}
+	return any
+}
+
+// unacknowledged counts what was spoken in an answered call whose caller has never
+// sent an ACK: the way for speech is open, and he could speak half a minute for
+// nothing, again and again. What is counted is what the relay has carried.
+func (c *call) unacknowledged(now time.Time) {
+	if c.talking || c.record.Answer.IsZero() {
+		return
+	}
+	spoken := min(max(c.media.Leg(0).Stats().Carried, c.media.Leg(1).Stats().Carried), now.Sub(c.record.Answer))
+	if spoken > 0 {
+		c.countFrom(now.Add(-spoken))
+	}
 }
 
 // alarm is what a time that has come does to a call.

@@ -259,11 +259,12 @@ func (w *Switch) trunkOf(f txn.Flow) *trunk {
 // Trusts says whether a flow is a trunk's, which vouches for who calls.
 func (w *Switch) Trusts(f txn.Flow) bool { return w.trunkOf(f) != nil }
 
-// take and give count the trunk's calls.
-func (t *trunk) take() bool {
+// take and give count the trunk's calls. Whoever calls for help is not kept waiting
+// by those who only talk: the provider says whether he has room.
+func (t *trunk) take(help bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.calls >= t.o.MaxCalls {
+	if t.calls >= t.o.MaxCalls && !help {
 		return false
 	}
 	t.calls++

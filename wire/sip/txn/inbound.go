@@ -272,6 +272,9 @@ func (e *Endpoint) cancelled(a *arrival, fx *effects) {
 	}
 	r := a.m.Response(481, "")
 	s := e.servers[id]
+	if s != nil && s.From.Remote.Addr() != a.flow.Remote.Addr() { // somebody else's call, who has overheard its branch
+		s = nil
+	}
 	if s != nil && s.invite {
 		r = a.m.Response(200, "")
 		if r.To.Tag() == "" { // the same as in the answer to the INVITE
