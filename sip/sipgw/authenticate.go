@@ -140,6 +140,10 @@ func (g *Gateway) resynchronise(ctx context.Context, s *txn.Server, w who, stati
 
 // challenge asks the home for a challenge and hands it on in the asker's dialect.
 func (g *Gateway) challenge(ctx context.Context, s *txn.Server, w who, station *Station, method home.Method, resync *home.Resync, stale bool) {
+	if w.kind == IMS && !g.spared(s, w) {
+		g.refuse(s, w, tooOften)
+		return
+	}
 	now := g.o.Now()
 	a := &asked{method: method, kind: w.kind, imsi: w.imsi, station: station, from: s.From.Remote.Addr(), expires: now.Add(challengeLife), decoy: w.decoy}
 	var c home.Challenge

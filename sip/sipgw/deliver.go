@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -34,6 +35,9 @@ func (g *Gateway) Deliver(ctx context.Context, d smsc.Delivery) (answer sms.RP, 
 	err = smsc.ErrNotRegistered
 	for _, b := range g.Bindings(d.IMSI) {
 		answer, err = g.deliver(ctx, d, b)
+		if _, taken := answer.(*sms.RPAck); taken && err == nil {
+			g.carried.note(d.Key, b.Stay)
+		}
 		if !errors.Is(err, smsc.ErrNotRegistered) && !errors.Is(err, smsc.ErrAbsent) {
 			break
 		}
@@ -52,15 +56,43 @@ func (g *Gateway) Deliver(ctx context.Context, d smsc.Delivery) (answer sms.RP, 
 	return answer, err
 }
 
-// Delivered implements smsc.Path: it counts the message at the cell.
+// Delivered implements smsc.Path: it counts the message at the cell that has
+// carried it, if one has.
 func (g *Gateway) Delivered(d smsc.Delivery) {
 	g.count.out.Add(1)
-	for _, b := range g.Bindings(d.IMSI) {
-		if b.Stay != nil {
-			g.tally(b)
-			return
-		}
+	g.tally(d.IMSI, g.carried.take(d.Key))
+}
+
+// carried remembers at which cell a message has reached its phone until the message
+// centre has that on disk. Of too many, and over a restart, it forgets: then a
+// message goes uncounted, and none is paid to a cell that a phone is registered at
+// and an app has got the message.
+type carried struct {
+	mu sync.Mutex
+	at map[smsc.Key]Stay
+}
+
+// mostCarried bounds them: so many deliveries are not under way at once.
+const mostCarried = 4096
+
+func (c *carried) note(k smsc.Key, s Stay) {
+	if s == nil {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at == nil || len(c.at) >= mostCarried {
+		c.at = map[smsc.Key]Stay{}
+	}
+	c.at[k] = s
+}
+
+func (c *carried) take(k smsc.Key) Stay {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.at[k]
+	delete(c.at, k)
+	return s
 }
 
 // deliver sends a message to one place.

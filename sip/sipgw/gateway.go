@@ -22,8 +22,10 @@ type Gateway struct {
 	log       *slog.Logger
 	table     *table
 	questions *questions
+	spare     *spare
 	records   *records
 	reports   reports
+	carried   carried
 	calls     Calls
 	count     counters
 	heard     []atomic.Pointer[heard] // of each station
@@ -36,7 +38,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{o: o, log: o.Logger, table: newTable(o.Policy), questions: newQuestions(o.Policy.MaxChallenges)}
+	g := &Gateway{o: o, log: o.Logger, table: newTable(o.Policy), questions: newQuestions(o.Policy.MaxChallenges), spare: newSpare()}
 	rand.Read(g.tagKey[:])
 	g.records, g.heard = &records{v: o.Store}, make([]atomic.Pointer[heard], len(o.Stations))
 	if err := g.restore(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"campanile.network/3gpp/id"
 	"campanile.network/3gpp/sms"
 	"campanile.network/sip/smsc"
 	"campanile.network/wire/sip"
@@ -147,17 +148,17 @@ func (g *Gateway) submitted(ctx context.Context, s *txn.Server, b *Binding, answ
 // took counts a message that a phone has sent.
 func (g *Gateway) took(b *Binding) {
 	g.count.in.Add(1)
-	g.tally(b)
+	g.tally(b.IMSI, b.Stay)
 }
 
-// tally counts a message at its phone's cell.
-func (g *Gateway) tally(b *Binding) {
-	if b.Stay == nil {
+// tally counts a message at its phone's cell, if that is where it went.
+func (g *Gateway) tally(imsi id.IMSI, at Stay) {
+	if at == nil {
 		return
 	}
-	if err := b.Stay.Message(1); err != nil {
+	if err := at.Message(1); err != nil {
 		g.count.uncounted.Add(1)
-		g.log.Error("a message at a cell is counted, and not on disk yet", "imsi", b.IMSI, "err", err)
+		g.log.Error("a message at a cell is counted, and not on disk yet", "imsi", imsi, "err", err)
 	}
 }
 

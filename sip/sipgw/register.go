@@ -24,7 +24,11 @@ func (g *Gateway) register(ctx context.Context, s *txn.Server, station *Station)
 	m := s.Request
 	c, has, err := credentials(m)
 	if err != nil {
-		g.refuse(s, who{kind: dialect(m)}, badRequest("Malformed Authorization"))
+		w := who{}
+		if station != nil { // a stranger is told nothing that is meant for phones, and fills no log
+			w.kind = dialect(m)
+		}
+		g.refuse(s, w, badRequest("Malformed Authorization"))
 		return
 	}
 	w, err := g.identify(ctx, m, station, c)
