@@ -56,6 +56,7 @@ func (b *box) next(now time.Time) (m *message, expired bool, at time.Time) {
 			at = t
 		}
 	}
+	var suspect *message
 	for _, q := range b.queue {
 		expires, due := time.Unix(q.Expires, 0), time.Unix(q.NotBefore, 0)
 		if b.retryAt.After(due) && !(q.Priority && !q.attempted) {
@@ -67,15 +68,26 @@ func (b *box) next(now time.Time) (m *message, expired bool, at time.Time) {
 			return nil, false, time.Time{}
 		case !expires.After(now):
 			return q, true, time.Time{}
-		case !due.After(now):
-			return q, false, time.Time{}
-		default:
+		case due.After(now):
 			sooner(due)
 			sooner(expires)
+		case q.full >= maxFull:
+			if suspect == nil {
+				suspect = q
+			}
+		default:
+			return q, false, time.Time{}
 		}
 	}
-	return nil, false, at
+	if suspect != nil {
+		at = time.Time{}
+	}
+	return suspect, false, at
 }
+
+// maxFull is for how often a phone may have no memory for a message until others go
+// before it: cells that tell no causes say so of what a phone cannot read, too.
+const maxFull = 3
 
 // nextStamp gives the next time stamp of the box: no two messages to a phone have
 // the same one, and it differs from the time as little as that allows (TS 23.040

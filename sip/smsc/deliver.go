@@ -110,6 +110,9 @@ func (c *Centre) after(b *box, m *message, o *outcome) {
 	if o.said {
 		m.answered++
 	}
+	if o.kind == noMemory {
+		m.full++
+	}
 	if !o.final && (m.Once || m.answered >= maxAnswered) {
 		o.final, o.status = true, o.kind.stopped()
 	}

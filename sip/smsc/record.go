@@ -63,6 +63,7 @@ type message struct {
 	Finished  int64           `json:"finished,omitempty"` // nothing but Key, Box, Stamp and this is left
 
 	answered  int  // attempts that the phone answered with a temporary cause
+	full      int  // attempts that the phone answered with having no memory
 	attempted bool // in this run
 	again     bool // it was sent, or may have been, and no answer was had
 	over      bool // it is finished, whether or not that is on disk

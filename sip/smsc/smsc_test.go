@@ -126,6 +126,28 @@ func TestRepeatsToTheBit(t *testing.T) {
 	})
 }
 
+// A message for which a phone never has memory does not keep back all others.
+func TestOneThatIsNotRead(t *testing.T) {
+	play(t, smsc.Options{}, func(w *world) {
+		a, b := w.phone("00001", w.gsm), w.phone("00002", w.gsm)
+		w.gsm.does(b, func(d smsc.Delivery) (sms.RP, error) {
+			if _, text, _ := smsc.TextOf(d); text == "unreadable" {
+				return says(sms.RPCauseMemoryCapacityExceeded)(d)
+			}
+			return &sms.RPAck{Direction: sms.Uplink}, nil
+		})
+		for i, text := range []string{"unreadable", "one", "two"} {
+			w.takes(a, submit(b, text, ref(uint8(i))), uint8(i))
+		}
+		passes(3*time.Hour + 30*time.Minute)
+		w.got(w.gsm, b, "unreadable", "unreadable", "unreadable", "one", "two", "unreadable")
+		passes(3 * 24 * time.Hour)
+		if s := w.c.Stats(); s.Waiting != 0 || s.Finished["completed"] != 2 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // What a phone answers while the centre is being ended counts: nothing is repeated
 // that need not be.
 func TestEndedWhileDelivering(t *testing.T) {
