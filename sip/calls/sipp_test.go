@@ -2,6 +2,7 @@ package calls
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -26,6 +27,7 @@ type sippPair struct {
 	status         string // that is refused with
 	want           string // Record.Why
 	stranger       bool   // nobody has registered the caller
+	rings          time.Duration
 }
 
 var sippPairs = []sippPair{
@@ -36,7 +38,7 @@ var sippPairs = []sippPair{
 	{name: "no such phone", caller: "caller-refused", called: "called-refuses", status: "404", want: "refused"},
 	{name: "formats", caller: "caller-refused", called: "called-refuses", status: "488", want: "refused"},
 	{name: "cancelled", caller: "caller-cancels", called: "called-is-cancelled", want: "cancelled"},
-	{name: "no answer", caller: "caller-refused", called: "called-is-cancelled", status: "480", want: "no answer"},
+	{name: "no answer", caller: "caller-refused", called: "called-is-cancelled", status: "480", want: "no answer", rings: 3 * time.Second},
 	{name: "hold, resume and a key", caller: "caller-holds", called: "called", want: "hung up"},
 	{name: "nobody's number", caller: "caller-refused", number: "2999", status: "404", want: "number is nobody's"},
 	{name: "no number", caller: "caller-refused", number: "alice", status: "484", want: "unreadable number"},
@@ -80,7 +82,7 @@ func (p sippPair) play(t *testing.T) {
 		t.Fatal(err)
 	}
 	sw, err := New(Options{Endpoint: e, Registry: book, Media: &desk{next: 30000}, Realm: "campanile.example",
-		Numbers: Numbers{Emergency: []string{"112"}}, Policy: Policy{NoAnswer: time.Second}, Record: func(r Record) { ended <- r }})
+		Numbers: Numbers{Emergency: []string{"112"}}, Policy: Policy{NoAnswer: p.rings}, Record: func(r Record) { ended <- r }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +95,7 @@ func (p sippPair) play(t *testing.T) {
 	var called <-chan error
 	if p.called != "" {
 		called = p.sipp(t, p.called, b, at)
+		taken(t, b)
 	}
 	if err := <-p.sipp(t, p.caller, a, at); err != nil {
 		t.Error(err)
@@ -113,6 +116,24 @@ func (p sippPair) play(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("the call does not end")
 	}
+}
+
+// taken waits until somebody listens at an address, which the kernel tells: to
+// try the port would be to take it from who wants it.
+func taken(t *testing.T, at netip.AddrPort) {
+	t.Helper()
+	ip := at.Addr().As4()
+	entry := fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], at.Port())
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 3000 {
+		all, err := os.ReadFile("/proc/net/udp")
+		if err != nil || strings.Contains(string(all), entry) {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatal("sipp does not listen")
 }
 
 // sipp plays a scenario once, from an address, and tells how it went.
