@@ -82,7 +82,7 @@ func (noMedia) Open([2]netip.Addr) (calls.Session, error) { return nil, errors.N
 
 // published reads one of the sets of messages in wire/sip/testdata; its torture_test
 // says how they are written.
-func published(t *testing.T, name string) (order []string, messages map[string][]byte) {
+func published(t testing.TB, name string) (order []string, messages map[string][]byte) {
 	t.Helper()
 	text, err := os.ReadFile("../../wire/sip/testdata/" + name)
 	if err != nil {
@@ -205,7 +205,8 @@ func TestTortureMessages(t *testing.T) {
 }
 
 // torture gives the status that a gateway answers to a message with, silence for none.
-func torture(t *testing.T, message []byte) int {
+// Whoever sends it is one of stations, or a stranger where there are none.
+func torture(t *testing.T, message []byte, stations ...Station) int {
 	t.Helper()
 	wire := newDatagrams()
 	e, err := txn.Listen(txn.Options{Packets: []txn.PacketConn{wire}, Host: "gw.example"})
@@ -216,7 +217,7 @@ func torture(t *testing.T, message []byte) int {
 	h.add(t, bob, "4915100002", "secret of bob")
 	plmn, _ := id.ParsePLMN("00101")
 	g, err := New(Options{Endpoint: e, Home: h, Directory: h, PLMN: plmn, Serving: proof.OperatorKey{1}, Realm: testRealm, Messages: &centre{}, USSD: &menu{},
-		Calls: CallsBy(calls.Options{Media: noMedia{}})})
+		Stations: stations, Calls: CallsBy(calls.Options{Media: noMedia{}})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,18 +226,51 @@ func torture(t *testing.T, message []byte) int {
 	go func() { done <- g.Serve(ctx) }()
 	wire.in <- datagram{message, there}
 	synctest.Wait()
-	status := silence
+	status, answers := silence, 0
 	for _, b := range wire.take() {
 		// What could not be read goes back as it came, so this is not parsed.
 		if n := 0; strings.HasPrefix(string(b), "SIP/2.0 ") {
 			if fmt.Sscanf(string(b), "SIP/2.0 %d ", &n); n > 100 {
 				status = n
+				answers++
 			}
 		}
+	}
+	if answers > 1 {
+		t.Errorf("%d answers", answers)
 	}
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	return status
+}
+
+// Whatever comes in, the gateway answers once or not at all, and goes on.
+func FuzzInput(f *testing.F) {
+	for _, file := range []string{"rfc4475.txt", "rfc5118.txt"} {
+		_, messages := published(f, file)
+		for _, m := range messages {
+			f.Add(m)
+		}
+	}
+	for _, name := range []string{"openbts", "openbts-old", "openbts-realm", "yatebts-umts", "app", "ims", "openbts-messages", "app-messages", "ussd"} {
+		text, err := os.ReadFile("testdata/" + name + ".txt")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, part := range strings.Split(string(text), "--- ") {
+			if way, message, _ := strings.Cut(part, "\n"); strings.HasSuffix(way, "> gw") {
+				f.Add([]byte(strings.ReplaceAll(message, "\n", "\r\n") + "\r\n\r\n"))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 4096 {
+			t.Skip("a datagram has room for less")
+		}
+		synctest.Test(t, func(t *testing.T) { torture(t, b) })
+		s := Station{Name: "bts", From: []netip.Prefix{netip.PrefixFrom(there.Addr(), 32)}, Cells: []id.CGI{cell(0x3ef, 0xa)}}
+		synctest.Test(t, func(t *testing.T) { torture(t, b, s) })
+	})
 }
