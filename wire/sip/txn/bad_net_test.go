@@ -60,41 +60,19 @@ func lossy() memnet.Rule {
 func TestBadNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := memnet.New(lossy())
-		var ends [2]*Endpoint
-		var mu sync.Mutex
-		handled, acked, told := map[string]int{}, map[string]int{}, map[string][]int{}
+		p := &party{handled: map[string]int{}, acked: map[string]int{}, told: map[string][]int{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wait sync.WaitGroup
+		var ends [2]*Endpoint
 		for i, at := range []netip.AddrPort{here, there} {
 			c, err := n.Listen(at)
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := Listen(Options{Packets: []PacketConn{&slow{Conn: c}}, Admission: Admission{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}})
-			if err != nil {
+			if ends[i], err = Listen(Options{Packets: []PacketConn{&slow{Conn: c}}, Admission: Admission{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}); err != nil {
 				t.Fatal(err)
 			}
-			ends[i] = e
-			wait.Go(func() {
-				_ = e.Serve(ctx, func(_ context.Context, s *Server) {
-					id := s.Request.CallID
-					mu.Lock()
-					handled[id]++
-					mu.Unlock()
-					s.OnAck(func(_ *sip.Message, err error) {
-						mu.Lock()
-						defer mu.Unlock()
-						if err == nil {
-							acked[id]++
-						}
-					})
-					if s.Request.Method == sip.MethodInvite {
-						_ = s.Reply(180, "")
-						time.Sleep(time.Duration(hash([]byte(id))%3) * time.Second)
-					}
-					_ = s.Reply(expected(id), "")
-				})
-			})
+			wait.Go(func() { _ = ends[i].Serve(ctx, p.answer) })
 		}
 		synctest.Wait()
 		const each = 200
@@ -103,44 +81,16 @@ func TestBadNetwork(t *testing.T) {
 				for _, method := range []sip.Method{"INVITE", "MESSAGE"} {
 					m := ask(method, 0)
 					m.CallID = fmt.Sprint(method, i, "-", j)
-					to := Target{Addr: []netip.AddrPort{there, here}[j]}
-					e.RequestFunc(ctx, m, func(c *Client, r *sip.Message, err error) {
-						mu.Lock()
-						switch {
-						case r != nil && r.Status >= 200:
-							told[m.CallID] = append(told[m.CallID], r.Status)
-						case err != nil:
-							told[m.CallID] = append(told[m.CallID], 0)
-						}
-						mu.Unlock()
-						if r != nil && r.Status == 200 && method == sip.MethodInvite {
-							ack := c.like(sip.MethodAck)
-							ack.Via, ack.To = nil, r.To
-							if err := c.Ack(ack, to); err != nil {
-								t.Error(err)
-							}
-						}
-					}, to)
+					p.ask(ctx, e, m, Target{Addr: []netip.AddrPort{there, here}[j]})
 				}
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		for id, statuses := range told {
-			if len(statuses) == 0 || statuses[0] != expected(id) || handled[id] != 1 {
-				t.Errorf("%s: told %v, want %d; handled %d times", id, statuses, expected(id), handled[id])
-			}
-			if want := id[0] == 'I' && expected(id) == 200; want != (acked[id] == 1) {
-				t.Errorf("%s: acknowledged %d times", id, acked[id])
-			}
-		}
-		if len(told) != 4*each {
-			t.Errorf("%d of %d came to an end", len(told), 4*each)
-		}
+		p.check(t, 4*each)
 		for _, e := range ends {
-			s := e.Stats()
-			if s.Transactions != 0 || s.Retransmissions == 0 || s.Repeated == 0 {
+			if s := e.Stats(); s.Transactions != 0 || s.Retransmissions == 0 || s.Repeated == 0 {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -148,6 +98,70 @@ func TestBadNetwork(t *testing.T) {
 		wait.Wait()
 		time.Sleep(time.Second)
 	})
+}
+
+// party is what both ends of a bad network note, by Call-ID.
+type party struct {
+	mu             sync.Mutex
+	handled, acked map[string]int
+	told           map[string][]int // final statuses; 0 for none
+}
+
+// answer is the handler at both ends.
+func (p *party) answer(_ context.Context, s *Server) {
+	id := s.Request.CallID
+	p.mu.Lock()
+	p.handled[id]++
+	p.mu.Unlock()
+	s.OnAck(func(_ *sip.Message, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err == nil {
+			p.acked[id]++
+		}
+	})
+	if s.Request.Method == sip.MethodInvite {
+		_ = s.Reply(180, "")
+		time.Sleep(time.Duration(hash([]byte(id))%3) * time.Second)
+	}
+	_ = s.Reply(expected(id), "")
+}
+
+// ask sends a request, and acknowledges what is to be acknowledged.
+func (p *party) ask(ctx context.Context, e *Endpoint, m *sip.Message, to Target) {
+	e.RequestFunc(ctx, m, func(c *Client, r *sip.Message, err error) {
+		p.mu.Lock()
+		switch {
+		case r != nil && r.Status >= 200:
+			p.told[m.CallID] = append(p.told[m.CallID], r.Status)
+		case err != nil:
+			p.told[m.CallID] = append(p.told[m.CallID], 0)
+		}
+		p.mu.Unlock()
+		if r != nil && r.Status == 200 && m.Method == sip.MethodInvite {
+			ack := c.like(sip.MethodAck)
+			ack.Via, ack.To = nil, r.To
+			_ = c.Ack(ack, to)
+		}
+	}, to)
+}
+
+// check wants each request handled once, and both ends of one mind.
+func (p *party) check(t *testing.T, all int) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, statuses := range p.told {
+		if statuses[0] != expected(id) || p.handled[id] != 1 {
+			t.Errorf("%s: told %v, want %d; handled %d times", id, statuses, expected(id), p.handled[id])
+		}
+		if want := id[0] == 'I' && expected(id) == 200; want != (p.acked[id] == 1) {
+			t.Errorf("%s: acknowledged %d times", id, p.acked[id])
+		}
+	}
+	if len(p.told) != all {
+		t.Errorf("%d of %d came to an end", len(p.told), all)
+	}
 }
 
 func expected(id string) int {

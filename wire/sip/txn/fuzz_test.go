@@ -43,14 +43,7 @@ func FuzzInput(f *testing.F) {
 					}
 				})
 			}()
-			x := e.newClient(ask("INVITE", 0), nil, func(*Client, *sip.Message, error) {})
-			e.mu.Lock() // a call under way, whose branch the seeds know
-			x.sent, x.way, x.branch, x.id = x.request, way{sock: e.sockets[0], to: there}, "z9hG4bKfuzz", e.keys.client("z9hG4bKfuzz", "INVITE")
-			x.sent.Via = []sip.Via{{Transport: UDP, Host: "192.0.2.1"}}
-			x.timer.end = 32 * time.Second
-			e.clients[x.id] = x
-			e.arm(&x.timer)
-			e.mu.Unlock()
+			underWay(e)
 			from, _ := n.Listen(netip.MustParseAddrPort("192.0.2.9:5060"))
 			for range 2 {
 				_, _ = from.WriteToUDPAddrPort(b, here)
@@ -78,4 +71,16 @@ func FuzzInput(f *testing.F) {
 			}
 		})
 	})
+}
+
+// underWay begins a call to the far end, whose branch the seeds know.
+func underWay(e *Endpoint) {
+	x := e.newClient(ask("INVITE", 0), nil, func(*Client, *sip.Message, error) {})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x.sent, x.way, x.branch, x.id = x.request, way{sock: e.sockets[0], to: there}, "z9hG4bKfuzz", e.keys.client("z9hG4bKfuzz", "INVITE")
+	x.sent.Via = []sip.Via{{Transport: UDP, Host: "192.0.2.1"}}
+	x.timer.end = 32 * time.Second
+	e.clients[x.id] = x
+	e.arm(&x.timer)
 }

@@ -28,34 +28,7 @@ func TestTshark(t *testing.T) {
 		return 1
 	}
 	within(t, record, func(o *Options) { o.Admission.Transactions = 4 }, func(w *town) {
-		w.far.says(invite("z9hG4bK1", ""))
-		s := w.next()
-		time.Sleep(time.Second)
-		w.far.says(invite("z9hG4bK2", "")) // merged
-		w.far.says(request("CANCEL", "z9hG4bK1", ""))
-		_ = s.Reply(487, "")
-		w.far.says(request("CANCEL", "z9hG4bK9", ""))
-		w.far.says(strings.Replace(request("OPTIONS", "z9hG4bK3", ""), "Call-ID: call-1\n", "", 1))
-		w.e.Know(Flow{Transport: UDP, Remote: there}, time.Now().Add(time.Hour))
-		x := w.errand("INVITE", Target{Addr: there})
-		for sent := false; !sent; {
-			x.sent = w.far.hears()
-			sent = x.sent.Method == sip.MethodInvite
-		}
-		x.do("200")
-		x.do("ack")
-		x.do("200 fork")
-		y := w.errand("INVITE", Target{Addr: there})
-		for sent := false; !sent; {
-			y.sent = w.far.hears()
-			sent = y.sent.Method == sip.MethodInvite
-		}
-		y.do("180")
-		y.do("cancel")
-		y.do("486")
-		for i := range 4 {
-			w.far.says(strings.ReplaceAll(invite("z9hG4bKmany"+strconv.Itoa(i), ""), "call-1", "many-"+strconv.Itoa(i)))
-		}
+		speakOfAll(w)
 	})
 	seen := make(map[string]bool)
 	for i, row := range dissect(t, path, frames) {
@@ -83,6 +56,38 @@ func TestTshark(t *testing.T) {
 		if !seen[want] {
 			t.Errorf("no %s", want)
 		}
+	}
+}
+
+// speakOfAll has an endpoint say each thing.
+func speakOfAll(w *town) {
+	w.far.says(invite("z9hG4bK1", ""))
+	s := w.next()
+	time.Sleep(time.Second)
+	w.far.says(invite("z9hG4bK2", "")) // merged
+	w.far.says(request("CANCEL", "z9hG4bK1", ""))
+	_ = s.Reply(487, "")
+	w.far.says(request("CANCEL", "z9hG4bK9", ""))
+	w.far.says(strings.Replace(request("OPTIONS", "z9hG4bK3", ""), "Call-ID: call-1\n", "", 1))
+	w.e.Know(Flow{Transport: UDP, Remote: there}, time.Now().Add(time.Hour))
+	x := w.errand("INVITE", Target{Addr: there})
+	for sent := false; !sent; {
+		x.sent = w.far.hears()
+		sent = x.sent.Method == sip.MethodInvite
+	}
+	x.do("200")
+	x.do("ack")
+	x.do("200 fork")
+	y := w.errand("INVITE", Target{Addr: there})
+	for sent := false; !sent; {
+		y.sent = w.far.hears()
+		sent = y.sent.Method == sip.MethodInvite
+	}
+	y.do("180")
+	y.do("cancel")
+	y.do("486")
+	for i := range 4 {
+		w.far.says(strings.ReplaceAll(invite("z9hG4bKmany"+strconv.Itoa(i), ""), "call-1", "many-"+strconv.Itoa(i)))
 	}
 }
 
