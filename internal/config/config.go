@@ -55,7 +55,7 @@ func Load(file string, into any) error {
 // Parse is Load of octets already read; file is for error texts.
 func Parse(file string, b []byte, into any) error {
 	d := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
-	err := d.Decode(into)
+	err := decode(d, into)
 	if err == nil {
 		return nil
 	}
@@ -79,6 +79,17 @@ func Parse(file string, b []byte, into any) error {
 		return &Error{file, line, what, "see the comments that campanile init writes"}
 	}
 	return &Error{file, 0, strings.TrimPrefix(err.Error(), "toml: "), ""}
+}
+
+// decode is Decode, which panics at a header that goes on into an array with nothing in
+// it, such as [[gateway.apns.static]].
+func decode(d *toml.Decoder, into any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("a header, [...] or [[...]], names something in a list that has nothing yet (%v)", r)
+		}
+	}()
+	return d.Decode(into)
 }
 
 // remedy names the known key most like the unknown one.

@@ -167,7 +167,7 @@ func (c GatewayConfig) router6(all []gateway.Network, bad mistake) (a netip.Addr
 	if c.Router6 == "" {
 		return a, nil
 	}
-	if a, err = netip.ParseAddr(c.Router6); err != nil || !a.Is6() || a.Is4In6() {
+	if a, err = address(c.Router6); err != nil || !a.Is6() || a.Is4In6() {
 		return a, bad("gateway.router6", fmt.Errorf("%q", c.Router6), "write an IPv6 address")
 	}
 	return a, nil
@@ -185,7 +185,7 @@ func (a APNConfig) network(key string, bad mistake) (n gateway.Network, err erro
 		return n, bad(key+".pool6", err, "write address ranges, such as fd46::/48")
 	}
 	for _, text := range a.DNS {
-		d, err := netip.ParseAddr(text)
+		d, err := address(text)
 		if err != nil {
 			return n, bad(key+".dns", err, "write IP addresses")
 		}
@@ -196,7 +196,7 @@ func (a APNConfig) network(key string, bad mistake) (n gateway.Network, err erro
 	}
 	n.MTU, n.Single, n.Open = uint16(a.MTU), a.Single, a.Open
 	if a.PGW != "" {
-		if n.PGW, err = netip.ParseAddr(a.PGW); err != nil {
+		if n.PGW, err = address(a.PGW); err != nil {
 			return n, bad(key+".pgw", err, "write an IP address")
 		}
 	}
@@ -234,6 +234,15 @@ func fixed(text string) (a gtpc.Address, err error) {
 		return a, errors.New("no address")
 	}
 	return a, nil
+}
+
+// address reads an address that means the same everywhere.
+func address(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if a.Zone() != "" {
+		err = fmt.Errorf("%v is of one of this machine's devices", a)
+	}
+	return a, err
 }
 
 func prefixes(list []string) (out []netip.Prefix, err error) {

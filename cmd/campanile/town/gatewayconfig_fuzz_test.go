@@ -18,7 +18,8 @@ func FuzzGatewayConfig(f *testing.F) {
 		"[[gateway.apns]]\nname = 'ims'\npool = ['10.46.0.0/16', '10.47.0.0/30']\npool6 = ['fd46::/64']\nmtu = 9000\nsingle_address = true\n[gateway.apns.static]\n001010000000001 = '10.46.0.9, fd46:0:0:9::/64'",
 		"[[gateway.apns]]\nname = 'partner'\npgw = '192.0.2.7'",
 		"[[gateway.services]]\nname = 'films'\nhosts = ['203.0.113.0/24', '::1']\nprotocol = 'tcp'\nports = ['443', '8000-9000']\ngroup = 10\n[[gateway.services]]\nname = 'town hall'\nhosts = ['198.51.100.7']\nfree = true",
-		"redirect = '10m'\nportal = 'http://pay.example/x'\nportal_hosts = ['203.0.113.9']",
+		"redirect = '1m'\nportal = '%0X'", "redirect = '10m'\nportal = 'http://pay.example/x'\nportal_hosts = ['203.0.113.9']",
+		"[[gateway.apns.static]]", "[gateway.services.name]",
 		"nat = 'both'\npool6 = 'fd45::/48'\nworkers = -1\ndata_path = 'tun'\nxdp_mode = 'generic'",
 		"pool = '10.45.0.0/31'\nrouter = '10.45.0.1'", "pool = '0.0.0.0/0'\nrouter = '1.1.1.1'", "pool = '::/8'\nrouter = '::1'", "pool6 = 'ffff::/16'\ndns = ['fe80::1%eth0']",
 	} {

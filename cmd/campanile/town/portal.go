@@ -31,14 +31,7 @@ func (c GatewayConfig) portal(s settings, bad mistake) (p portal, err error) {
 	if p.page == "" {
 		p.page = "http://" + netip.AddrPortFrom(s.router, 80).Addr().String() + "/"
 	}
-	u, err := url.Parse(p.page)
-	if err == nil && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
-		err = fmt.Errorf("%q is no URL of a web page", p.page)
-	}
-	port := map[string]uint64{"http": 80, "https": 443}[u.Scheme]
-	if err == nil && u.Port() != "" {
-		port, err = strconv.ParseUint(u.Port(), 10, 16)
-	}
+	u, port, err := pageAt(p.page)
 	if err != nil {
 		return p, bad("gateway.portal", err, "write such as http://203.0.113.9/account")
 	}
@@ -61,6 +54,21 @@ func (c GatewayConfig) portal(s settings, bad mistake) (p portal, err error) {
 		}
 	}
 	return p, nil
+}
+
+// pageAt reads the URL of a page, and which port it is at.
+func pageAt(page string) (u *url.URL, port uint64, err error) {
+	if u, err = url.Parse(page); err != nil {
+		return nil, 0, err
+	}
+	port, web := map[string]uint64{"http": 80, "https": 443}[u.Scheme]
+	if u.Hostname() == "" || !web {
+		return nil, 0, fmt.Errorf("%q is no URL of a web page", page)
+	}
+	if u.Port() != "" {
+		port, err = strconv.ParseUint(u.Port(), 10, 16)
+	}
+	return u, port, err
 }
 
 // nameServers are those that phones are told of.
