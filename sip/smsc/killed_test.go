@@ -380,7 +380,7 @@ func (w *town) judge() {
 	if w.killed != kills {
 		t.Errorf("%d kills, want %d", w.killed, kills)
 	}
-	if repeated[0]+repeated[1] == 0 {
+	if w.total >= 10_000 && repeated[0]+repeated[1] == 0 {
 		t.Error("nothing was repeated: the kills were at no bad moment")
 	}
 	c, err := smsc.New(smsc.Options{Dir: w.dir, Key: [32]byte{3}, Address: must(sms.NewAddress("+882990000")), Directory: allNumbers{}})
