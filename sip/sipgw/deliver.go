@@ -127,7 +127,7 @@ func (g *Gateway) deliver(ctx context.Context, d smsc.Delivery, b *Binding) (sms
 }
 
 // outgoing makes the MESSAGE. A repetition has the same Call-ID, CSeq and From tag:
-// whoever has answered the first answers it the same (facts of RFC 3261 §8.2.2.2;
+// whoever has answered the first answers it the same (RFC 3261 §8.2.2.2;
 // OpenBTS looks at nothing else).
 func (g *Gateway) outgoing(d smsc.Delivery, b *Binding) (*sip.Message, error) {
 	uri := b.RequestURI()
