@@ -159,6 +159,8 @@ func TestHoldOfPhone(t *testing.T) {
 		da.invites(appSDP(a) + "a=sendonly\r\n")
 		da.ack(a.hear("200"), "")
 		b.silent()
+		r.media.sessions[0].events <- media.Event{Leg: 0, Kind: media.Silent} // who holds may be still
+		a.silent()
 		da.hangsUp(db)
 	})
 }

@@ -80,7 +80,6 @@ func TestRefusedAtOnce(t *testing.T) {
 	}{
 		"nobody's number":      {"2999", 404, nil},
 		"not a number":         {"alice", 484, nil},
-		"no number":            {"", 484, nil},
 		"not here":             {"2103", 480, nil},
 		"oneself":              {"2101", 486, nil},
 		"too many hops":        {"2102", 483, func(m *sip.Message) { m.MaxForwards = 0 }},
@@ -141,6 +140,15 @@ func TestRefusedAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An app that calls nobody in particular does not ask for help by that, as a phone
+// in a cell of OpenBTS does.
+func TestNobodyInParticular(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		a := r.app("a", "10.0.2.1:5060", 1, "2101")
+		a.calls("", appSDP(a)).refused(484)
+	})
 }
 
 // A stranger calls nobody, not even in a subscriber's name.

@@ -158,7 +158,7 @@ func (c *call) alarm(what alarm) error {
 func (c *call) heard(e event) error {
 	switch e.media.Kind {
 	case media.Silent:
-		if c.talking {
+		if c.talking && !e.leg.speech.held { // who holds may be still
 			return &ended{why: "silence", status: 408, cause: CauseOutOfOrder, by: nobody}
 		}
 	case media.Digit:
