@@ -39,35 +39,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := netip.AddrPortFrom(loopback.Addr(t, 5060), 5060)
-	a, b := netip.AddrPortFrom(loopback.Addr(t, 5062), 5062), netip.AddrPortFrom(loopback.Addr(t, 5062), 5062)
-	book := newBook()
-	for i, x := range []netip.AddrPort{a, b} {
-		n := imsi(t, i+1)
-		book.stations[x.Addr()] = Party{Access: AccessGSM, Station: x.String()}
-		book.parties[n] = []Party{{Access: AccessGSM, IMSI: n, Station: x.String(), URI: sip.URI{Scheme: "sip", User: "IMSI" + n.Digits(), Host: x.Addr().String(), Port: int(x.Port())},
-			Target: txn.To(txn.Flow{Transport: txn.UDP, Local: at, Remote: x})}}
-		book.numbers[number(t, "210"+strconv.Itoa(i+1))] = n
-	}
-	e, err := txn.Listen(txn.Options{UDP: []netip.AddrPort{at}, Admission: txn.Admission{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	relay, err := media.New(media.Options{Address: at.Addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sw, err := New(Options{Endpoint: e, Registry: book, Media: Relay(relay), Realm: "campanile.example", Policy: Policy{MaxCalls: 4000, PerSubscriber: 1 << 20}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = sw.Serve(ctx) })
-	serving.Go(func() { _ = relay.Serve(ctx) })
-	serving.Go(func() { _ = e.Serve(ctx, sw.Handle) })
-	defer serving.Wait()
-	defer stop()
+	at, a, b, sw, e := loadGateway(t)
 	dir := t.TempDir()
 	calls := strconv.Itoa(perSecond * length)
 	run := func(scenario string, from netip.AddrPort, more ...string) *exec.Cmd {
@@ -101,6 +73,43 @@ func TestLoad(t *testing.T) {
 	s := sw.Stats()
 	t.Logf("%d calls begun, %d answered in %v (SIPp: %v), %v of processor each; ended %v; %d goroutines, txn %+v", s.Begun, s.Answered, took.Round(time.Millisecond), errCaller,
 		(processor()-before)/time.Duration(max(s.Begun, 1)), s.Ended, runtime.NumGoroutine(), e.Stats())
+}
+
+// loadGateway serves calls between two stations, a and b.
+func loadGateway(t *testing.T) (at, a, b netip.AddrPort, sw *Switch, e *txn.Endpoint) {
+	t.Helper()
+	at = netip.AddrPortFrom(loopback.Addr(t, 5060), 5060)
+	a, b = netip.AddrPortFrom(loopback.Addr(t, 5062), 5062), netip.AddrPortFrom(loopback.Addr(t, 5062), 5062)
+	book := newBook()
+	for i, x := range []netip.AddrPort{a, b} {
+		n := imsi(t, i+1)
+		book.stations[x.Addr()] = Party{Access: AccessGSM, Station: x.String()}
+		book.parties[n] = []Party{{Access: AccessGSM, IMSI: n, Station: x.String(), URI: sip.URI{Scheme: "sip", User: "IMSI" + n.Digits(), Host: x.Addr().String(), Port: int(x.Port())},
+			Target: txn.To(txn.Flow{Transport: txn.UDP, Local: at, Remote: x})}}
+		book.numbers[number(t, "210"+strconv.Itoa(i+1))] = n
+	}
+	e, err := txn.Listen(txn.Options{UDP: []netip.AddrPort{at}, Admission: txn.Admission{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay, err := media.New(media.Options{Address: at.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sw, err = New(Options{Endpoint: e, Registry: book, Media: Relay(relay), Realm: "campanile.example", Policy: Policy{MaxCalls: 4000, PerSubscriber: 1 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = sw.Serve(ctx) })
+	serving.Go(func() { _ = relay.Serve(ctx) })
+	serving.Go(func() { _ = e.Serve(ctx, sw.Handle) })
+	t.Cleanup(func() {
+		stop()
+		serving.Wait()
+	})
+	return at, a, b, sw, e
 }
 
 // processor is the time that this process has had of it.
