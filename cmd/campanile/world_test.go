@@ -198,8 +198,14 @@ func (w *world) start(ns, role string) *process {
 // startIn starts a role in a home of another name.
 func (w *world) startIn(ns, role, home string) *process {
 	w.t.Helper()
-	c := w.command(ns, "campanile", role, "--home", w.home(home))
-	p := &process{name: home, cmd: c, ready: make(chan struct{}), done: make(chan error, 1), log: filepath.Join(w.dir, home+".log")}
+	return w.startAs(home, func(args ...string) *exec.Cmd { return w.command(ns, "campanile", args...) }, role, home)
+}
+
+// startAs starts a role by a command that is made of its arguments.
+func (w *world) startAs(name string, command func(args ...string) *exec.Cmd, role, home string) *process {
+	w.t.Helper()
+	c := command(role, "--home", w.home(home))
+	p := &process{name: name, cmd: c, ready: make(chan struct{}), done: make(chan error, 1), log: filepath.Join(w.dir, name+".log")}
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		w.t.Fatal(err)
@@ -227,7 +233,7 @@ func (w *world) startIn(ns, role, home string) *process {
 		p.cmd.Process.Kill()
 		<-p.done
 		if b, _ := os.ReadFile(p.log); w.t.Failed() {
-			w.t.Logf("%s:\n%s", home, b[max(0, len(b)-3000):])
+			w.t.Logf("%s:\n%s", name, b[max(0, len(b)-3000):])
 		}
 	})
 	return p

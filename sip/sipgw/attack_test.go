@@ -46,8 +46,11 @@ func TestStrangersAskForSIMs(t *testing.T) {
 				last[i] = ask(imsi)
 			}
 		}
-		if w.home.drawn > spareFirst {
-			t.Errorf("the home has drawn %d challenges", w.home.drawn)
+		w.home.mu.Lock()
+		drawn := w.home.drawn
+		w.home.mu.Unlock()
+		if drawn > spareFirst {
+			t.Errorf("the home has drawn %d challenges", drawn)
 		}
 		if last[0].Status != 504 || last[0].Get("Retry-After") == "" || last[1].Status != 504 || last[0].Get("P-GSM-Reject-Cause") != "" {
 			t.Errorf("who is known: %d %s; who is not: %d %s", last[0].Status, last[0].Reason, last[1].Status, last[1].Reason)
