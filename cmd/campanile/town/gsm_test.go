@@ -138,7 +138,7 @@ func TestGSMEarns(t *testing.T) {
 		for _, v := range g.accounts() {
 			if v.Tower == g.keys.tower.Public() {
 				got = v.Billed
-				return v.Open == 0 && v.Lag == (proof.Carried{}) && v.Billed.Messages == 2 && v.Billed.VoiceMs > 4800
+				return v.Open == 0 && v.Lag == (proof.Carried{}) && v.Seen == v.Seq && v.Billed.Messages == 2 && v.Billed.VoiceMs > 4800
 			}
 		}
 		return false
