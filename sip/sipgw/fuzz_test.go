@@ -160,7 +160,7 @@ func (fuzzLeg) Stats() media.LegStats               { return media.LegStats{} }
 
 // fuzzGateway is a gateway with calls, messages and USSD, two stations, a trunk
 // and an app; its phones are alice and bob, one at each station.
-func fuzzGateway(f *testing.F) (*fuzzNet, *Gateway) {
+func fuzzGateway(f testing.TB) (*fuzzNet, *Gateway) {
 	n := &fuzzNet{in: make(chan fuzzDatagram, 4096), closed: make(chan struct{})}
 	e, err := txn.Listen(txn.Options{Packets: []txn.PacketConn{n},
 		Timers:    txn.Timers{T1: 5 * time.Millisecond, T2: 40 * time.Millisecond, T4: 10 * time.Millisecond, Proceeding: time.Second},
@@ -311,7 +311,7 @@ const fuzzSDP = "v=0\r\no=- 1 1 IN IP4 10.0.1.2\r\ns=-\r\nc=IN IP4 10.0.1.2\r\nt
 
 // fuzzSeeds are a call in each direction with all that may happen in it, messages
 // of each dialect and USSD.
-func fuzzSeeds(f *testing.F) (all []string) {
+func fuzzSeeds(f testing.TB) (all []string) {
 	request := func(source int, method, uri, from, to, callID string, seq int, more, body string) string {
 		return string(rune('0'+source)) + fmt.Sprintf("%[1]s %[2]s SIP/2.0\r\nVia: SIP/2.0/UDP %[3]v;branch=z9hG4bK%[4]s%[5]d%[1]s\r\nFrom: <sip:%[6]s@gw>;tag=a\r\nTo: <sip:x@gw>%[7]s\r\nCall-ID: %[4]s\r\nCSeq: %[5]d %[1]s\r\nMax-Forwards: 70\r\nContact: <sip:%[6]s@%[3]v>\r\n%[8]sContent-Length: %[9]d\r\n\r\n%[10]s",
 			method, uri, fuzzSources[source], callID, seq, from, to, strings.ReplaceAll(more, "\n", "\r\n"), len(body), body)

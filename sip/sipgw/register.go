@@ -174,7 +174,7 @@ func (g *Gateway) bind(ctx context.Context, s *txn.Server, w who, station *Stati
 		b.Station = station
 		if b.Cell, known = station.cell(m); !known {
 			g.count.otherCell.Add(1)
-			g.log.Warn("a station speaks for a cell that is not its own", "station", station.Name, "said", m.Get("P-Access-Network-Info"))
+			g.log.Warn("a station speaks for a cell that is not its own", "station", station.Name, "said", fmt.Sprintf("%.100s", m.Get("P-Access-Network-Info")))
 		}
 		b.Phy = physical(m.Get("P-PHY-Info"))
 	}

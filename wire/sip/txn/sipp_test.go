@@ -112,6 +112,13 @@ func TestStrangerSipp(t *testing.T) {
 					t.Fatalf("sipp: %v\n%s", err, tail(string(out)))
 				}
 				s := e.Stats()
+				for s.Transactions != 0 && ctx.Err() == nil { // sipp has sent its last ACK, and it may wait to be read
+					select {
+					case <-ctx.Done():
+					case <-time.After(10 * time.Millisecond):
+					}
+					s = e.Stats()
+				}
 				if late := c.scenario == "lost-ack" || c.scenario == "busy"; s.Transactions != 0 || s.Unacknowledged != 0 || late && s.Repeated == 0 {
 					t.Errorf("%+v", s)
 				}
