@@ -3,9 +3,11 @@ package sipgw
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"campanile.network/wire/sip"
 	"campanile.network/wire/sip/digest"
@@ -150,6 +152,26 @@ func TestOthersNames(t *testing.T) {
 		evil.want(401)
 		if len(w.centre.texts)+len(w.centre.rps) != 0 {
 			t.Errorf("taken: %q", w.centre.texts)
+		}
+	})
+}
+
+// An app that registers from ever other ports is known at the last one alone.
+func TestKnownWhereItIs(t *testing.T) {
+	play(t, func(o *Options) { o.Now = time.Now }, func(w *world) {
+		w.home.add(t, bob, "4915100002", "secret of bob")
+		app := w.host("app", noAddr)
+		for range 5 {
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: app.at.Addr().AsSlice()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			app.conn, app.at = c, c.LocalAddr().(*net.UDPAddr).AddrPort()
+			app.signIn("4915100002", "secret of bob")
+		}
+		if n := w.g.Endpoint().Stats().Known; n != 1 {
+			t.Errorf("%d senders are known", n)
 		}
 	})
 }

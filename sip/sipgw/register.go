@@ -217,7 +217,23 @@ func (g *Gateway) bind(ctx context.Context, s *txn.Server, w who, station *Stati
 		return err
 	}
 	g.o.Endpoint.Know(b.Flow, b.Expires)
+	if old != nil {
+		g.unknow(old)
+	}
 	return nil
+}
+
+// unknow takes the first place among senders away from where an app was registered,
+// unless it still is, by another contact. A station has its place by its address.
+func (g *Gateway) unknow(b *Binding) {
+	for _, o := range g.table.of(b.IMSI, g.o.Now()) {
+		if o.Flow == b.Flow {
+			return
+		}
+	}
+	if b.Station == nil {
+		g.o.Endpoint.Know(b.Flow, time.Time{})
+	}
 }
 
 // makeRoom ends the oldest registration of a subscriber who has as many as he may: an
@@ -262,9 +278,7 @@ func (g *Gateway) end(ctx context.Context, b *Binding, why string) {
 	if b.Stay != nil {
 		b.Stay.Leave()
 	}
-	if b.Station == nil {
-		g.o.Endpoint.Know(b.Flow, time.Time{})
-	}
+	g.unknow(b)
 	g.count.ended.Add(1)
 	g.log.Info("SIP registration ended", "imsi", b.IMSI, "kind", b.Kind, "why", why)
 }

@@ -30,6 +30,7 @@ type Stats struct {
 	Waiting         int               // requests in the queue, now
 	Kept            int               // octets of answers kept for retransmissions, now
 	KeptEarly       uint64            // answers forgotten before their timer
+	Known           int               // senders that Know knows, now
 }
 
 type counters struct {
@@ -73,6 +74,9 @@ func (e *Endpoint) Stats() Stats {
 	e.shaken.mu.Lock()
 	s.Malformed = maps.Clone(e.shaken.n)
 	e.shaken.mu.Unlock()
+	e.door.mu.Lock()
+	s.Known = len(e.door.known)
+	e.door.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.Transactions, s.Connections, s.Waiting = len(e.servers)+len(e.clients), len(e.streams.all), e.queue.n

@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"time"
@@ -16,8 +17,10 @@ type streams struct {
 	routes map[netip.Addr]string            // the local address towards others
 }
 
+// newStreams numbers connections from anywhere on: what was registered over one before
+// a restart is not to be taken for what comes over another after it.
 func newStreams() streams {
-	return streams{all: make(map[uint64]*conn), peers: make(map[peer]*conn), from: make(map[netip.Addr]int),
+	return streams{last: rand.Uint64() >> 1, all: make(map[uint64]*conn), peers: make(map[peer]*conn), from: make(map[netip.Addr]int),
 		none: make(map[netip.AddrPort]time.Duration), routes: make(map[netip.Addr]string)}
 }
 
