@@ -21,11 +21,18 @@ type door struct {
 	buckets []bucket
 	replies bucket
 	limit   float64 // of replies to strangers, a second
-	known   map[acquaintance]time.Time
+	known   map[acquaintance]*friend
 	swept   int // how many were known after the last sweep
 }
 
 const buckets = 1 << 16
+
+// friend is who is known, until when, and a bucket of his own: what he brings beyond
+// its rate is a stranger's, so that none who has registered crowds out the others.
+type friend struct {
+	until time.Time
+	bucket
+}
 
 type bucket struct {
 	tokens float64
@@ -40,7 +47,7 @@ type acquaintance struct {
 
 func newDoor(a Admission) door {
 	return door{trusted: a.Trusted, rate: float64(a.Rate), burst: float64(a.Burst), seed: maphash.MakeSeed(),
-		buckets: make([]bucket, buckets), limit: float64(a.Replies), known: make(map[acquaintance]time.Time)}
+		buckets: make([]bucket, buckets), limit: float64(a.Replies), known: make(map[acquaintance]*friend)}
 }
 
 // take takes a token, of those that came since the last time with the rest.
@@ -58,8 +65,8 @@ func (b *bucket) take(now time.Duration, rate, burst float64) bool {
 	return true
 }
 
-// familiar reports whether a sender is trusted or known.
-func (d *door) familiar(remote netip.AddrPort, conn uint64) bool {
+// familiar reports whether a sender is trusted, or known and within his rate.
+func (d *door) familiar(remote netip.AddrPort, conn uint64, now time.Duration) bool {
 	for _, p := range d.trusted {
 		if p.Contains(remote.Addr()) {
 			return true
@@ -71,12 +78,15 @@ func (d *door) familiar(remote netip.AddrPort, conn uint64) bool {
 		return false
 	}
 	a := acquaintance{remote, conn}
-	until, ok := d.known[a]
-	if ok && time.Now().After(until) {
+	f := d.known[a]
+	switch {
+	case f == nil:
+		return false
+	case time.Now().After(f.until):
 		delete(d.known, a)
 		return false
 	}
-	return ok
+	return f.take(now, d.rate, d.burst)
 }
 
 // admit takes a stranger's token. Of IPv6, a /64 is one stranger.
@@ -108,10 +118,14 @@ func (d *door) know(f Flow, until time.Time) {
 		delete(d.known, a)
 		return
 	}
-	d.known[a] = until
+	if f := d.known[a]; f != nil {
+		f.until = until
+		return
+	}
+	d.known[a] = &friend{until: until}
 	if len(d.known) > 2*d.swept+1024 {
-		for a, until := range d.known {
-			if now.After(until) {
+		for a, f := range d.known {
+			if now.After(f.until) {
 				delete(d.known, a)
 			}
 		}

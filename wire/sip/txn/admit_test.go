@@ -172,7 +172,7 @@ func TestOneSource(t *testing.T) {
 		if n := len(w.in); n != 502 {
 			w.Errorf("%d: one who is known has no rate", n)
 		}
-		if w.e.door.familiar(there, 0) || len(w.e.door.known) != 0 {
+		if w.e.door.familiar(there, 0, w.e.now()) || len(w.e.door.known) != 0 {
 			w.Error("is known for ever")
 		}
 	})

@@ -24,7 +24,7 @@ func (e *Endpoint) datagram(s *socket, b []byte, from netip.AddrPort, now time.D
 		return
 	}
 	a := arrival{way: way{sock: s, to: from}, flow: Flow{Transport: UDP, Local: s.local, Remote: from}, now: now}
-	a.familiar = e.door.familiar(from, 0)
+	a.familiar = e.door.familiar(from, 0, now)
 	response := len(b) > 7 && string(b[:7]) == "SIP/2.0"
 	if !a.familiar && !response && !e.door.admit(from.Addr(), now) {
 		e.count.dropped.Add(1)

@@ -136,7 +136,7 @@ func (e *Endpoint) accept(l listener) error {
 			continue
 		}
 		remote := addrPort(nc.RemoteAddr())
-		c := &conn{e: e, came: true, nc: nc, familiar: e.door.familiar(remote, 0), peer: peer{l.transport, remote, ""},
+		c := &conn{e: e, came: true, nc: nc, familiar: e.door.familiar(remote, 0, e.now()), peer: peer{l.transport, remote, ""},
 			flow: Flow{Transport: l.transport, Local: addrPort(nc.LocalAddr()), Remote: remote}}
 		if !e.enter(c) {
 			_ = nc.Close()
@@ -322,7 +322,7 @@ func (c *conn) read(flow Flow) error {
 		}
 		c.hear(err == nil)
 		a := arrival{m: m, way: way{conn: c, to: flow.Remote}, flow: flow, now: e.now()}
-		a.familiar = c.familiar || e.door.familiar(flow.Remote, flow.Conn)
+		a.familiar = c.familiar || e.door.familiar(flow.Remote, flow.Conn, a.now)
 		if !a.familiar && (m == nil || m.IsRequest()) && !e.door.admit(flow.Remote.Addr(), a.now) {
 			e.count.dropped.Add(1)
 		} else {

@@ -106,7 +106,8 @@ type Admission struct {
 	// is refused with 503: 200 ms.
 	Delay time.Duration
 	// Rate is how many requests a second one address (of IPv6: one /64) that is
-	// neither trusted nor known may bring, with bursts of Burst: 100, 400.
+	// neither trusted nor known may bring, with bursts of Burst: 100, 400. Who is
+	// known has as many for himself before he is taken for a stranger.
 	Rate, Burst int
 	// Replies is how many refusals and error answers a second strangers get at
 	// most, all together; beyond, their requests are dropped: 2,000.
