@@ -138,6 +138,9 @@ func (t *Town) startSIP(context.Context) error {
 	for _, s := range q.stations {
 		trusted = append(trusted, s.From...)
 	}
+	for _, t := range q.calls.Trunks { // a provider brings more than one stranger may, and goes before them
+		trusted = append(trusted, t.From...)
+	}
 	e, err := txn.Listen(txn.Options{UDP: q.listen, TCP: q.listen, TLS: q.tls, TLSConfig: q.cert, Admission: txn.Admission{Trusted: trusted}, Log: t.role("sip")})
 	if err != nil {
 		return t.portTaken(err, "sip.listen")
