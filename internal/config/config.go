@@ -216,7 +216,8 @@ func (d *Duration) UnmarshalText(b []byte) error {
 }
 
 // Line finds the line on which a key such as "mme.address" is set in a TOML
-// file, to point at it: 0 when the file does not say.
+// file, to point at it: 0 when the file does not say. "sip.trunks[2].name" is
+// the key of the second [[sip.trunks]]; without it that section's line counts.
 func Line(file, key string) int {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -231,10 +232,18 @@ func lineOf(text, key string) int {
 	if i := strings.LastIndexByte(key, '.'); i >= 0 {
 		table, name = key[:i], key[i+1:]
 	}
-	now, n := "", 0
+	now, n, begins, seen := "", 0, 0, map[string]int{}
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
+		if head, ok := strings.CutPrefix(line, "[["); ok {
+			now, _, _ = strings.Cut(head, "]")
+			seen[now]++
+			if now = fmt.Sprintf("%s[%d]", now, seen[now]); now == table {
+				begins = n
+			}
+			continue
+		}
 		if head, ok := strings.CutPrefix(line, "["); ok {
 			now, _, _ = strings.Cut(head, "]")
 			continue
@@ -243,7 +252,7 @@ func lineOf(text, key string) int {
 			return n
 		}
 	}
-	return 0
+	return begins
 }
 
 // Section finds the line on which a table such as "mme" begins in a TOML file:

@@ -33,7 +33,7 @@ type Config struct {
 
 // DefaultConfig has all that need not be stated.
 func DefaultConfig() Config {
-	return Config{LAC: 1000, Cell: 10, BCC: 2, Name: "Campanile", Address: "127.0.0.1", Gateway: "127.0.0.1:5060"}
+	return Config{LAC: 1000, Cell: 10, BCC: 2, Name: "Campanile", Address: "127.0.0.1", Gateway: "127.0.0.40:5060"}
 }
 
 // Plan is a checked cell.

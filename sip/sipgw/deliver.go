@@ -42,17 +42,17 @@ func (g *Gateway) Deliver(ctx context.Context, d smsc.Delivery) (answer sms.RP, 
 			break
 		}
 	}
-	outcome := "taken"
-	if _, no := answer.(*sms.RPError); no {
-		outcome = "refused"
+	_, refused := answer.(*sms.RPError)
+	switch {
+	case errors.Is(err, smsc.ErrNotRegistered):
+		g.count.add(&g.count.messages, "to phone: it is not registered")
+	case errors.Is(err, smsc.ErrBusy):
+		g.count.add(&g.count.messages, "to phone: it is busy")
+	case err != nil:
+		g.count.add(&g.count.messages, "to phone: no answer")
+	case refused:
+		g.count.add(&g.count.messages, "to phone: it refused")
 	}
-	if err != nil {
-		outcome = err.Error()
-		if len(outcome) > 60 || !errors.Is(err, smsc.ErrAbsent) && !errors.Is(err, smsc.ErrBusy) && !errors.Is(err, smsc.ErrNotRegistered) {
-			outcome = "no answer"
-		}
-	}
-	g.count.add(&g.count.messages, "to phone: "+outcome)
 	return answer, err
 }
 

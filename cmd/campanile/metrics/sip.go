@@ -41,7 +41,7 @@ func (o out) sip(s SIP) {
 	o.counter("sip_distrusted_requests", "Requests of strangers whose private header fields were taken away.", s.Gateway.Distrusted)
 	o.counter("sip_foreign_cells", "Requests of a base station that named a cell of others.", s.Gateway.OtherCell)
 	o.counter("sip_strange_phones", "Requests of a base station for a phone that is not registered there.", s.Gateway.Strangers)
-	each(o, "sip_messages_refused", "Short messages by SIP, by direction and what became of them, but for those of phones that were taken.", s.Gateway.Refused, same, "outcome")
+	each(o, "sip_messages_refused", "Short messages by SIP that were not taken, by direction and why; those to phones are tried again.", s.Gateway.Refused, same, "outcome")
 	o.counter("sip_messages_taken", "Short messages of phones and apps by SIP that the message centre took.", s.Gateway.MessagesIn)
 	o.counter("sip_ussd_requests", "What phones dialled with * and #.", s.Gateway.USSD)
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"campanile.network/3gpp/id"
@@ -216,7 +217,8 @@ type settings struct {
 // resolve checks every value; the error names the key.
 func (c *Config) resolve() (s settings, err error) {
 	bad := func(key string, err error, remedy string) error {
-		return &config.Error{File: c.file, Line: config.Line(c.file, key), What: key + ": " + err.Error(), Remedy: remedy}
+		section, _, _ := strings.Cut(key, ".") // of a key that the file leaves at its default
+		return &config.Error{File: c.file, Line: cmp.Or(config.Line(c.file, key), config.Section(c.file, section)), What: plainKey(key) + ": " + err.Error(), Remedy: remedy}
 	}
 	if s.plmn, err = id.ParsePLMN(c.Network.PLMN); err != nil {
 		return s, bad("network.plmn", err, "write country and network code, such as 999/70")

@@ -22,7 +22,7 @@ func TestPoolMistakes(t *testing.T) {
 		line int
 		says string
 	}{
-		{"[pool]\nmembers = ['" + good + "']\n", 0, "pool.listen: it is empty, and there are members; write address and port where they reach this MME, or remove pool.members"},
+		{"[pool]\nmembers = ['" + good + "']\n", 1, "pool.listen: it is empty, and there are members; write address and port where they reach this MME, or remove pool.members"},
 		{"[pool]\nlisten = '10.81.1.3'\n", 2, "pool.listen: "},
 		{"[pool]\nlisten = '10.81.1.3'\n", 2, "write IP address and port, such as 127.0.0.20:7102, or nothing"},
 		{"[pool]\nlisten = '0.0.0.0:7102'\n", 2, "pool.listen: 0.0.0.0:7102: the others could not dial that; write the address"},

@@ -18,7 +18,7 @@ import (
 // preflight finds out before anything starts whether the home may be written
 // and all addresses are free: nothing is half up, and nothing is on the ledger
 // that another program's port then spoils.
-func (t *Town) preflight(context.Context) error {
+func (t *Town) preflight(ctx context.Context) error {
 	f, err := os.CreateTemp(t.cfg.HomePath, ".write-test-")
 	if err != nil {
 		return &config.Error{File: t.cfg.HomePath, What: err.Error(), Remedy: "make the home writable, or choose another with --home"}
@@ -27,7 +27,8 @@ func (t *Town) preflight(context.Context) error {
 		return err
 	}
 	for _, a := range []struct{ key, listen string }{{"hss.listen", t.cfg.HSS.Listen}, {"billing.listen", t.cfg.Billing.Listen},
-		{"console.listen", t.cfg.Console.Listen}, {"chain.grpc", t.cfg.Chain.GRPC}, {"chain.rpc", t.cfg.Chain.RPC}, {"chain.p2p", t.cfg.Chain.P2P}} {
+		{"console.listen", t.cfg.Console.Listen}, {"chain.grpc", t.cfg.Chain.GRPC}, {"chain.rpc", t.cfg.Chain.RPC}, {"chain.p2p", t.cfg.Chain.P2P},
+		{"sip.links", t.cfg.SIP.Links}} {
 		if a.listen == "" {
 			continue
 		}
@@ -67,7 +68,42 @@ func (t *Town) preflight(context.Context) error {
 			c.Close()
 		}
 	}
-	return nil
+	return t.preflightSIP(ctx)
+}
+
+// preflightSIP finds out whether the SIP gateway's addresses are this machine's and
+// free, and that of speech is this machine's.
+func (t *Town) preflightSIP(context.Context) error {
+	q := &t.set.sip
+	for _, l := range []struct {
+		key   string
+		addrs []netip.AddrPort
+		udp   bool
+	}{{"sip.listen", q.listen, true}, {"sip.tls", q.tls, false}} {
+		for _, a := range l.addrs {
+			s, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(a))
+			if err != nil {
+				return t.portTaken(err, l.key)
+			}
+			s.Close()
+			if !l.udp {
+				continue
+			}
+			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(a))
+			if err != nil {
+				return t.portTaken(err, l.key)
+			}
+			c.Close()
+		}
+	}
+	if !q.on() {
+		return nil
+	}
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(q.media.Address, 0)))
+	if err != nil {
+		return t.portTaken(err, "sip.media")
+	}
+	return c.Close()
 }
 
 // checkNames finds names that do not go together, which the ledger would

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,6 +70,11 @@ func (q CallsConfig) resolve(p *sipSettings, bad mistake) (err error) {
 	if len(q.Codecs) == 0 {
 		o.Policy.Formats = nil
 	}
+	for _, name := range q.Codecs {
+		if name == "" || strings.ContainsAny(name, " /,;") {
+			return bad("sip.codecs", fmt.Errorf("%q is no name of a speech format", name), `write names such as "GSM", "PCMA", "PCMU", "AMR" or "opus", or leave it empty: all`)
+		}
+	}
 	switch {
 	case q.MaxCalls < 1 || q.MaxCalls > 100_000:
 		return bad("sip.max_calls", fmt.Errorf("%d", q.MaxCalls), "write 1 to 100000")
@@ -78,6 +85,9 @@ func (q CallsConfig) resolve(p *sipSettings, bad mistake) (err error) {
 	for _, s := range q.Short {
 		if len(s) != 2 {
 			return bad("sip.short", fmt.Errorf("%q", s), "write pairs of a short number and the number it stands for: [['100', '49170000100']]")
+		}
+		if _, twice := o.Numbers.Short[s[0]]; twice || s[0] == "" || strings.Trim(s[0], "0123456789*#") != "" {
+			return bad("sip.short", fmt.Errorf("%q is no short number, or stands there twice", s[0]), "write digits, * and #, each short number once")
 		}
 		o.Numbers.Short[s[0]] = s[1]
 	}
@@ -94,7 +104,7 @@ func (q CallsConfig) resolve(p *sipSettings, bad mistake) (err error) {
 			key, err = "name", fmt.Errorf("%q is empty or taken", t.Name)
 		}
 		if err != nil {
-			return bad("sip.trunks."+key, fmt.Errorf("trunk %d: %w", i+1, err), "see what sip.trunks says, and docs/sip.md")
+			return bad(fmt.Sprintf("sip.trunks[%d].%s", i+1, key), fmt.Errorf("trunk %d: %w", i+1, err), trunkRemedy(key))
 		}
 		names[t.Name] = true
 		o.Trunks = append(o.Trunks, trunk)
@@ -126,8 +136,14 @@ func (q CallsConfig) media(p *sipSettings, bad mistake) (o media.Options, err er
 		}
 		o.Announce = map[netip.Addr]netip.Addr{o.Address: a}
 	}
-	if n, err := fmt.Sscanf(q.MediaPorts, "%d-%d", &o.Low, &o.High); n != 2 || err != nil || o.Low < 1024 || o.High < o.Low || o.High-o.Low < 3 {
-		return o, bad("sip.media_ports", fmt.Errorf("%q", q.MediaPorts), "write the first and the last port, such as '30000-39999'")
+	low, high, _ := strings.Cut(q.MediaPorts, "-")
+	first, err1 := strconv.ParseUint(low, 10, 16)
+	last, err2 := strconv.ParseUint(high, 10, 16)
+	if o.Low, o.High = uint16(first), uint16(last); err1 != nil || err2 != nil || first < 1024 || last < first {
+		return o, bad("sip.media_ports", fmt.Errorf("%q is no range of ports", q.MediaPorts), "write the first and the last port, 1024 to 65535, such as '30000-39999'")
+	}
+	if from, to := (first+1)&^1, (last+1)&^1; to < from+4 { // each leg has an even one and the next
+		return o, bad("sip.media_ports", fmt.Errorf("%q is too few ports for a call", q.MediaPorts), "a call takes four, the first an even one: write such as '30000-39999'")
 	}
 	if o.Silence = time.Duration(q.Silence); o.Silence < 5*time.Second || o.Silence > time.Hour {
 		return o, bad("sip.silence", fmt.Errorf("%v", o.Silence), "write 5s to 1h")
@@ -164,6 +180,9 @@ func (t TrunkConfig) trunk() (out calls.Trunk, key string, err error) {
 		if !ok || !ok2 || price < 0 || strings.Trim(prefix, "0123456789") != "" {
 			return out, "rates", fmt.Errorf("%v is no rate", r)
 		}
+		if slices.ContainsFunc(out.Rates, func(o calls.Rate) bool { return o.Prefix == prefix }) {
+			return out, "rates", fmt.Errorf("%q has two prices", prefix)
+		}
 		out.Rates = append(out.Rates, calls.Rate{Prefix: prefix, PerMinute: uint64(price)})
 	}
 	for _, n := range t.Numbers {
@@ -174,6 +193,9 @@ func (t TrunkConfig) trunk() (out calls.Trunk, key string, err error) {
 		if err != nil {
 			return out, "numbers", err
 		}
+		if _, twice := out.Numbers[a]; twice {
+			return out, "numbers", fmt.Errorf("%s stands there twice", n[0])
+		}
 		if out.Numbers[a], err = id.ParseMSISDN(n[1]); err != nil {
 			return out, "numbers", err
 		}
@@ -183,8 +205,38 @@ func (t TrunkConfig) trunk() (out calls.Trunk, key string, err error) {
 			return out, "show", err
 		}
 	}
+	switch {
+	case t.MaxCalls < 0:
+		return out, "max_calls", fmt.Errorf("%d", t.MaxCalls)
+	case strings.ContainsAny(t.User, " <>@\""):
+		return out, "user", fmt.Errorf("%q is no user name", t.User)
+	case t.Domain != "" && !isDomain(t.Domain):
+		return out, "domain", fmt.Errorf("%q is no domain", t.Domain)
+	case t.Register && (t.User == "" || t.PasswordFile == ""):
+		return out, "register", errors.New("to register it needs user and password_file")
+	case t.Format != "" && t.Format != "+" && t.Format != "00":
+		return out, "format", fmt.Errorf("%q is unknown", t.Format)
+	}
 	if err := out.Check(); err != nil {
 		return out, "proxy", err
 	}
 	return out, "", nil
+}
+
+// trunkRemedy says what is to be written at a key of a trunk.
+func trunkRemedy(key string) string {
+	return map[string]string{
+		"name":          "give each trunk a name of its own",
+		"proxy":         "write where it is reached, such as proxy = 'sip:sip.provider.example'",
+		"domain":        "write a name such as provider.example, or leave it out: the proxy's",
+		"user":          "write the name that the provider gave you, without its domain",
+		"password_file": "name a file that has the provider's password and nothing else",
+		"register":      "write both, or leave register out",
+		"from":          "write addresses or ranges, such as 192.0.2.0/24; the proxy's own need not be there",
+		"rates":         "write pairs of first digits and a whole price: [['49', 12], ['', 90]]",
+		"max_calls":     "write how many calls at a time, or leave it out: any number",
+		"format":        "write '+', '00' or ''",
+		"numbers":       "write pairs of digits, the trunk's number and the subscriber's: [['4930123', '49170001']]",
+		"show":          "write the number in digits, such as '4930123'",
+	}[key]
 }

@@ -98,11 +98,14 @@ func (c *Config) resolveSIP(s *settings, bad mistake) (err error) {
 			if err != nil {
 				return bad(l.key, err, "write IP addresses with ports, such as 127.0.0.40:5060")
 			}
+			if slices.Contains(p.listen, a) || slices.Contains(p.tls, a) {
+				return bad(l.key, fmt.Errorf("%v stands there twice", a), "write each address and port once, in sip.listen or in sip.tls")
+			}
 			*l.into = append(*l.into, a)
 		}
 	}
 	p.realm = cmp.Or(q.Realm, c.realm(s.plmn))
-	if strings.Trim(strings.ToLower(p.realm), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+	if !isDomain(p.realm) {
 		return bad("sip.realm", fmt.Errorf("%q is no domain", p.realm), "write a name such as sip.example.org, or nothing")
 	}
 	if err := c.resolveSIPTLS(p, bad); err != nil {
@@ -169,10 +172,10 @@ func (q SIPConfig) policy(bad mistake) (p sipgw.Policy, err error) {
 
 // resolveStations reads [[sip.stations]].
 func (c *Config) resolveStations(s *settings, bad mistake) error {
-	const key = "sip.stations"
+	taken := map[id.CGI]int{} // by which station, from 1
 	for i, q := range c.SIP.Stations {
 		at := func(what string, err error, remedy string) error {
-			return bad(key+"."+what, fmt.Errorf("station %d: %w", i+1, err), remedy)
+			return bad(fmt.Sprintf("sip.stations[%d].%s", i+1, what), fmt.Errorf("station %d: %w", i+1, err), remedy)
 		}
 		st := sipgw.Station{Name: q.Name, TLS: q.TLS}
 		if q.Name == "" {
@@ -186,7 +189,16 @@ func (c *Config) resolveStations(s *settings, bad mistake) error {
 			if err != nil {
 				return at("from", err, "write addresses or ranges, such as 10.9.0.0/24")
 			}
+			if p.Bits() == 0 {
+				return at("from", fmt.Errorf("everybody would be this station by %s", text), "write its addresses or ranges, such as 10.9.0.0/24")
+			}
+			if name := trunkAt(s.sip.calls.Trunks, p); name != "" {
+				return at("from", fmt.Errorf("%s is of trunk %q, too", text, name), "write each address at a station or at a trunk")
+			}
 			st.From = append(st.From, p.Masked())
+		}
+		if st.TLS && len(s.sip.tls) == 0 {
+			return at("tls", errors.New("it comes over TLS, and sip.tls is empty"), "write an address into sip.tls, such as 10.9.0.1:5061, or leave tls out")
 		}
 		if len(st.From) == 0 && !st.TLS {
 			return at("from", errors.New("nobody would be this station"), "write its addresses, or tls = true")
@@ -203,6 +215,10 @@ func (c *Config) resolveStations(s *settings, bad mistake) error {
 			if err != nil {
 				return at("cells", err, "write location area code and cell identity in hexadecimal digits, such as '03ef-000a'")
 			}
+			if by := taken[cell]; by != 0 {
+				return at("cells", fmt.Errorf("%q is a cell of station %d already", text, by), "write each cell once: what it carries is counted for one tower")
+			}
+			taken[cell] = i + 1
 			st.Cells = append(st.Cells, cell)
 		}
 		if len(st.Cells) == 0 {
@@ -214,11 +230,41 @@ func (c *Config) resolveStations(s *settings, bad mistake) error {
 		}
 		s.sip.events = append(s.sip.events, events)
 		s.sip.stations, s.sip.own = append(s.sip.stations, st), append(s.sip.own, q.Tower == "")
-	}
-	if err := sipgw.CheckStations(s.sip.stations); err != nil {
-		return bad(key, err, "each station has a name, addresses and a key that no other has")
+		if err := sipgw.CheckStations(s.sip.stations); err != nil {
+			return at("name", err, "each station has a name, addresses and a key that no other has")
+		}
 	}
 	return nil
+}
+
+// trunkAt names the trunk that has addresses of a station's; empty: none has.
+func trunkAt(trunks []calls.Trunk, p netip.Prefix) string {
+	for _, t := range trunks {
+		if slices.ContainsFunc(t.From, p.Overlaps) {
+			return t.Name
+		}
+	}
+	return ""
+}
+
+// isDomain says whether a text is labels with dots between.
+func isDomain(text string) bool {
+	for label := range strings.SplitSeq(strings.ToLower(text), ".") {
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label == "" || strings.Trim(label, "-") != label {
+			return false
+		}
+	}
+	return len(text) <= 253
+}
+
+// plainKey is a key as people write it: sip.trunks[2].name is sip.trunks.name,
+// and which of them is meant the error's line and text say.
+func plainKey(key string) string {
+	head, rest, ok := strings.Cut(key, "[")
+	if _, tail, closed := strings.Cut(rest, "]"); ok && closed {
+		return head + tail
+	}
+	return key
 }
 
 // eventsOf reads where a station tells what it measures: at an address it is trusted at.
@@ -242,6 +288,9 @@ func parseCGI(p id.PLMN, text string) (c id.CGI, err error) {
 	ci, err2 := strconv.ParseUint(i, 16, 16)
 	if !ok || err1 != nil || err2 != nil {
 		return c, fmt.Errorf("%q is no cell", text)
+	}
+	if lac == 0 || lac == 0xfffe { // TS 23.003 §4.1
+		return c, fmt.Errorf("%q is no cell: the location areas 0000 and fffe say that there is none", text)
 	}
 	return id.CGI{PLMN: p, LAC: uint16(lac), CI: uint16(ci)}, nil
 }

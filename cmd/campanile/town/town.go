@@ -112,7 +112,7 @@ func roles() map[string][]step {
 		"billing":   {(*Town).startAdmin, (*Town).followLedger, (*Town).startMeter, (*Town).startLinks, (*Town).startMetrics},
 		"gateway":   {(*Town).startAdmin, (*Town).followLedger, (*Town).dialMeter, (*Town).startGateway, (*Town).startMetrics},
 		"mme":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialCentre, (*Town).startMME, (*Town).startMetrics},
-		"sip":       {(*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialMeter, (*Town).startCentre, (*Town).startSIP, (*Town).startMetrics},
+		"sip":       {(*Town).preflightSIP, (*Town).startAdmin, (*Town).followLedger, (*Town).dialHome, (*Town).dialMeter, (*Town).startCentre, (*Town).startSIP, (*Town).startMetrics},
 		"enb-agent": {(*Town).preflightRadio, (*Town).startAdmin, (*Town).followLedger, (*Town).startAgent, (*Town).startSrsran, (*Town).startMetrics},
 	}
 }
