@@ -217,7 +217,7 @@ func TestSessionTimerOfCalled(t *testing.T) {
 			da := a.calls("2102", appSDP(a))
 			first := b.rung()
 			first.says(first.invite, 422, "", func(m *sip.Message) { m.Set("Min-SE", "400") })
-			b.hear("ACK")
+			b.acks()
 			db := b.rung()
 			if got := db.invite.Get("Session-Expires"); got != "400" {
 				t.Errorf("asked again for %q", got)

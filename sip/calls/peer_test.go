@@ -144,3 +144,20 @@ func text(m *sip.Message) string {
 	}
 	return string(b)
 }
+
+// acks takes the ACK of a refusal, which the next INVITE may overtake.
+func (p *peer) acks() {
+	p.r.t.Helper()
+	synctest.Wait()
+	n := 0
+	for range len(p.in) {
+		if m := <-p.in; m.Method == "ACK" {
+			n++
+		} else {
+			p.in <- m
+		}
+	}
+	if n != 1 {
+		p.r.t.Fatalf("%s hears %d ACKs", p.name, n)
+	}
+}

@@ -107,7 +107,7 @@ func TestTrunkCredentials(t *testing.T) {
 			m.Add("Proxy-Authenticate", `Digest realm="provider", nonce="abc", qop="auth", algorithm=SHA-256`)
 		}
 		d.says(d.invite, 407, "", ask)
-		out.hear("ACK")
+		out.acks()
 		again := out.rung()
 		if v := again.invite.Get("Proxy-Authorization"); !strings.Contains(v, `username="campanile"`) || strings.Contains(v, "secret") || again.invite.CSeq.Seq <= d.invite.CSeq.Seq || again.callID != d.callID {
 			t.Errorf("the provider hears:\n%s", text(again.invite))
