@@ -52,6 +52,17 @@ type Unsettled struct {
 	Counts Counts
 }
 
+// Left is what a ticket still stands for; false: nothing has been told of it.
+func (m *Meter) Left(id proof.TicketID) (proof.Carried, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tickets[id]
+	if t == nil {
+		return proof.Carried{}, false
+	}
+	return t.Cap.Less(t.Used), true
+}
+
 // Snapshot copies the state of all accounts.
 func (m *Meter) Snapshot() View {
 	m.mu.Lock()

@@ -60,6 +60,12 @@ func TestTicketsCapOfVoice(t *testing.T) {
 		if v := w.view(); v.Counted != (proof.Carried{Bytes: 500, VoiceMs: 10_000, Messages: 2}) {
 			t.Errorf("%v", v.Counted)
 		}
+		if left, ok := w.meter.Left(tk.ID); !ok || left != (proof.Carried{Bytes: 1<<30 - 500}) {
+			t.Errorf("left: %v, %t", left, ok)
+		}
+		if _, ok := w.meter.Left(proof.TicketID{99}); ok {
+			t.Error("a ticket that nobody has shown is known")
+		}
 		if u := w.meter.Snapshot().Unsettled; len(u) != 1 || u[0].Reason != meter.OverCap || u[0].Counts != (meter.Counts{VoiceMs: 1000, Messages: 1}) {
 			t.Errorf("unsettled %+v", u)
 		}

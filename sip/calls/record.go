@@ -92,6 +92,11 @@ func (c *call) write(e *ended, now time.Time) {
 	}
 	c.w.o.Logger.Info("call ended", "call", r.ID, "why", r.Why, "cause", int(r.Cause), "status", r.Status,
 		"caller", slog.AnyValue(r.Caller), "called", slog.AnyValue(r.Called), "voice", r.Voice(), "emergency", r.Emergency)
+	for i, side := range [...]string{"caller", "called"} {
+		if m := r.Media[i]; m.In.Packets == 0 && m.Dropped[media.Stranger] > 0 {
+			c.w.o.Logger.Warn("nobody heard who spoke: what came was from another address than its signalling said", "call", r.ID, "side", side, "packets", m.Dropped[media.Stranger])
+		}
+	}
 	c.show()
 	c.w.o.Record(*r)
 }

@@ -168,3 +168,37 @@ func TestGSMEarns(t *testing.T) {
 		t.Errorf("the ledger has %+v of the channel, want %v for %v", c, want, got)
 	}
 }
+
+// A subscriber asks what is left, by USSD and by a message, and is told what his ticket still
+// stands for.
+func TestBalance(t *testing.T) {
+	ctx := deadline(t)
+	g := newGSMTown(t, ctx)
+	p := g.phones(2)
+	for i := range p {
+		if err := p[i].Camp(ctx, g.cells[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() string {
+		s, err := p[0].USSD(ctx, "*102#")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if s := left(); !strings.Contains(s, "1000") || !strings.Contains(s, "600") {
+		t.Errorf("of a new ticket is left: %q", s)
+	}
+	if err := p[0].Send(ctx, "99970002", "one less"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "one message less", func() bool { return strings.Contains(left(), "999") })
+	if err := p[0].Send(ctx, "102", "?"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, ctx, "an answer", func() bool {
+		s, _ := p[0].Texts()
+		return len(s) == 1 && strings.Contains(s[0], "600") && strings.Contains(s[0], "99")
+	})
+}

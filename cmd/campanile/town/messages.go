@@ -32,7 +32,11 @@ func (q SIPConfig) resolveNumbers(p *sipSettings, bad mistake) error {
 
 // openDesk makes who answers what subscribers write to the network itself.
 func (t *Town) openDesk() (*selfcare.Desk, error) {
-	return selfcare.New(selfcare.Options{Directory: t.directory, Network: t.networkNow, Numbers: t.set.sip.numbers, Language: t.set.sip.language})
+	o := selfcare.Options{Directory: t.directory, Network: t.networkNow, Numbers: t.set.sip.numbers, Language: t.set.sip.language}
+	if t.meter != nil {
+		o.Account = purse{t}
+	}
+	return selfcare.New(o)
 }
 
 // networkNow is what a subscriber is told of the network.

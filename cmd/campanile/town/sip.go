@@ -126,6 +126,11 @@ func (t *Town) startSIP(context.Context) error {
 			}
 			q.stations[i].Tower = t.keys.tower.Public()
 		}
+		if s := q.stations[i]; s.Tower != (proof.TowerKey{}) {
+			if _, ok := t.model.Tower(s.Tower); !ok {
+				t.role("sip").Warn("the tower of a station is not on the ledger: nobody is paid for its calls and messages until it is registered", "station", s.Name, "tower", s.Tower.Short())
+			}
+		}
 	}
 	kept, err := t.openVault("sip", "SIP gateway", "phones in GSM cells and apps register anew")
 	if err != nil {

@@ -252,7 +252,7 @@ func (t *Town) openHSS(context.Context) error {
 		return err
 	}
 	t.hss, err = hss.New(hss.Options{ChainID: t.chainID, Operator: t.operatorKey, Node: t.keys.hss, HPKE: priv, Registry: t.model,
-		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), Cap: proof.Carried{Bytes: t.cfg.HSS.TicketOctets, VoiceMs: t.cfg.HSS.TicketMinutes * proof.Minute, Messages: t.cfg.HSS.TicketMessages}}, Log: t.role("hss"),
+		Store: t.cfg.path("hss.db"), Terms: hss.Terms{Validity: time.Duration(t.cfg.HSS.TicketValidity), Cap: t.ticketCap()}, Log: t.role("hss"),
 		Realm: t.cfg.realm(t.set.plmn), AllowCOMP128v1: t.cfg.HSS.AllowCOMP128v1})
 	if err != nil {
 		return inUse(t.cfg.HomePath, err)
