@@ -78,11 +78,18 @@ func (c *call) understood(m *sip.Message) error {
 	if len(m.Body) > 0 && !isSDP(m.ContentType) {
 		return refuse(415, "body is no session description")
 	}
-	if len(m.Contact) != 1 {
+	if _, ok := m.Lookup("Accept"); ok && sip.Check(m, sip.Capabilities{Answers: []string{"application/sdp"}}) != nil {
+		return refuse(406, "no description is wanted in answer")
+	}
+	if len(m.Contact) > 1 || len(m.Contact) == 0 && !former(m) {
 		return refuse(400, "no Contact")
 	}
 	return c.legs[0].timer.asked(m)
 }
+
+// former says that a request is of RFC 2543, where Contact was not a must: From is
+// then where the caller is.
+func former(m *sip.Message) bool { return m.Via[0].Branch() == "" }
 
 // help is an emergency call: no registration, no balance and no ticket is asked
 // for, nothing is counted, and where there is no way out it says so at once, so

@@ -202,6 +202,8 @@ func (l *leg) lastACK() {
 func (l *leg) adopt(m *sip.Message) {
 	if len(m.Contact) == 1 && (m.Contact[0].URI.Scheme == "sip" || m.Contact[0].URI.Scheme == "sips") {
 		l.target = m.Contact[0].URI
+	} else if m.IsRequest() && m.Method == sip.MethodInvite && len(m.Contact) == 0 && l.target.Host == "" {
+		l.target = m.From.URI // see former
 	}
 	if !m.IsRequest() && !l.established {
 		l.peerTag = m.To.Tag()

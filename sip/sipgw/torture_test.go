@@ -169,8 +169,8 @@ var gatewayVerdicts = map[string]int{
 	"cparam01":                      401,
 	"cparam02":                      401,
 	"regescrt":                      401,
-	"sdp01":                         484, // likewise
-	"inv2543":                       400, // an INVITE without Contact
+	"sdp01":                         406,
+	"inv2543":                       484, // taken, and its number is nobody's
 	"ipv6-good":                     401,
 	"ipv6-bad":                      400,
 	"port-ambiguous":                401,
