@@ -58,29 +58,6 @@ func CauseOf(status int) Cause {
 	return CauseInterworking
 }
 
-// statusOf is RFC 3398 §7.2.4.1's table; what is not in it follows its class.
-var statusOf = map[Cause]int{
-	1: 404, 2: 404, 3: 404, 16: 480, 17: 486, 18: 408, 19: 480, 20: 480, 21: 403, 22: 410, 23: 410, 25: 483,
-	26: 404, 27: 502, 28: 484, 29: 501, 31: 480, 34: 503, 38: 503, 41: 503, 42: 503, 47: 503, 55: 403,
-	57: 403, 58: 503, 65: 488, 70: 488, 79: 501, 87: 403, 88: 503, 102: 504, 111: 500, 127: 500,
-}
-
-// StatusOf is the final status of SIP that a phone's cause is before an answer.
-func StatusOf(c Cause) int {
-	if s, ok := statusOf[c]; ok {
-		return s
-	}
-	switch c >> 4 {
-	case 0, 1:
-		return 480
-	case 2: // resource unavailable
-		return 503
-	case 3, 4: // service not available or not implemented
-		return 501
-	}
-	return 500
-}
-
 // reasonCause reads the cause in the values of Reason header fields (RFC 3326 §2).
 func reasonCause(values []string) Cause {
 	for _, v := range values {

@@ -9,19 +9,9 @@ func TestCauses(t *testing.T) {
 			t.Errorf("status %d is cause %d, want %d", status, got, want)
 		}
 	}
-	for cause, want := range map[Cause]int{1: 404, 3: 404, 16: 480, 17: 486, 18: 408, 19: 480, 21: 403, 22: 410, 27: 502, 28: 484, 31: 480, 34: 503, 42: 503, 47: 503, 57: 403, 58: 503, 65: 488, 79: 501, 88: 503, 102: 504, 127: 500, 30: 480, 43: 503, 66: 501, 100: 500} {
-		if got := StatusOf(cause); got != want {
-			t.Errorf("cause %d is status %d, want %d", cause, got, want)
-		}
-	}
 	for status := 300; status < 700; status++ {
 		if c := CauseOf(status); c == 0 || c > 127 {
 			t.Errorf("status %d is cause %d", status, c)
-		}
-	}
-	for c := Cause(1); c < 128; c++ {
-		if s := StatusOf(c); s < 400 || s > 699 {
-			t.Errorf("cause %d is status %d", c, s)
 		}
 	}
 }

@@ -32,9 +32,9 @@ func TestLateOffer(t *testing.T) {
 		if !strings.Contains(string(m.Body), "GSM/8000") || !strings.Contains(string(m.Body), "PCMA/8000") {
 			t.Errorf("a is offered:\n%s", m.Body)
 		}
-		da.ack(m, audio("10.0.2.1", 5000, "8 PCMA/8000"))
+		da.ack(m, audio("10.0.2.1", 5000, "8 PCMA/8000")+"a=rtcp:5777\r\n")
 		synctest.Wait()
-		if p := r.media.sessions[0].legs[0].peer(t); p.Receives[0].Name != "PCMA" || p.Addr.Port() != 5000 {
+		if p := r.media.sessions[0].legs[0].peer(t); p.Receives[0].Name != "PCMA" || p.Addr.Port() != 5000 || p.RTCP.String() != "10.0.2.1:5777" {
 			t.Errorf("%+v", p)
 		}
 		da.hangsUp(db)

@@ -263,7 +263,7 @@ func (c *call) agree(l *leg, a *sdp.Agreed) error {
 	if a.Refused || !a.Remote.IsValid() {
 		return fmt.Errorf("%w: no speech in it, or a name in place of an address", errDescription)
 	}
-	p := media.Peer{Addr: a.Remote, Signalling: l.way.Flow.Remote.Addr(), Direction: media.Direction(a.Direction.Reverse())}
+	p := media.Peer{Addr: a.Remote, RTCP: a.RTCP, Signalling: l.way.Flow.Remote.Addr(), Direction: media.Direction(a.Direction.Reverse())}
 	same := true
 	for _, m := range a.Codecs {
 		p.Receives = append(p.Receives, format(m.Codec, m.Send))

@@ -50,7 +50,7 @@ func built(t *testing.T) (list []*sip.Message) {
 
 	invite := request(sip.MethodInvite, "sip:*135%23;phone-context=example.net@[2001:db8::9]:5060;user=dialstring")
 	invite.Route = []sip.Address{{URI: uri("sip:192.0.2.77;lr")}}
-	lines := []sdp.Line{{Addr: netip.MustParseAddrPort("192.0.2.1:4000"), Codecs: sdp.Assign([]sdp.Codec{{Name: "GSM", Clock: 8000}, {Name: "telephone-event", Clock: 8000, FMTP: "0-15"}}), PTime: 20,
+	lines := []sdp.Line{{Addr: netip.MustParseAddrPort("192.0.2.1:4000"), Codecs: []sdp.Codec{{PT: 3, Name: "GSM", Clock: 8000}, {PT: 96, Name: "telephone-event", Clock: 8000, FMTP: "0-15"}}, PTime: 20,
 		Cryptos: []sdp.Crypto{{Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: make([]byte, 30)}}}}
 	body, err := sdp.Offer(sdp.Origin{ID: "1", Version: "1"}, lines).Bytes()
 	if err != nil {

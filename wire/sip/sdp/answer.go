@@ -23,6 +23,7 @@ type Agreed struct {
 	Kind      string
 	Refused   bool // port 0 in the answer: nothing else holds
 	Codecs    []Match
+	RTCP      netip.AddrPort // where to send RTCP to
 	Remote    netip.AddrPort // where to send to; its address is 0.0.0.0 on hold in the old way
 	Direction Direction      // ours: do we send, do we receive
 	PTime     int            // what the other side wants to receive, in milliseconds; 0: it does not say
@@ -43,16 +44,6 @@ type Match struct {
 func (a *Agreed) Speech() (Match, bool) {
 	for _, m := range a.Codecs {
 		if !m.auxiliary() {
-			return m, true
-		}
-	}
-	return Match{}, false
-}
-
-// Events is telephone-event with the clock of the codec.
-func (a *Agreed) Events(clock int) (Match, bool) {
-	for _, m := range a.Codecs {
-		if m.IsEvents() && m.Clock == clock {
 			return m, true
 		}
 	}
@@ -207,6 +198,7 @@ func (l *Line) answer(offer *Session, theirs, m *Media, a *Agreed) bool {
 func (a *Agreed) of(s *Session, theirs *Media, l *Line) {
 	a.Refused = false
 	a.Remote, _ = s.Addr(theirs)
+	a.RTCP, _ = s.RTCP(theirs)
 	a.Direction = s.Direction(theirs).Reverse().And(l.Direction)
 	a.PTime = theirs.PTime()
 }

@@ -72,38 +72,6 @@ func (c Codec) answered(theirs Codec) Codec {
 	return c
 }
 
-// Assign gives payload types to codecs that have 0 and are not PCMU: those of
-// RFC 3551, or free ones from 96 on. It changes no payload type that is there.
-func Assign(list []Codec) []Codec {
-	var used [128]bool
-	for _, c := range list {
-		used[c.PT&127] = true
-	}
-	numbered := make([]Codec, 0, len(list))
-	for _, c := range list {
-		if c.PT == 0 && !c.Is(static[0]) {
-			c.PT = free(c, &used)
-			used[c.PT] = true
-		}
-		numbered = append(numbered, c)
-	}
-	return numbered
-}
-
-func free(c Codec, used *[128]bool) uint8 {
-	for pt := range uint8(35) {
-		if s, ok := static[pt]; ok && s.Is(c) && !used[pt] {
-			return pt
-		}
-	}
-	for pt := uint8(96); pt < 127; pt++ {
-		if !used[pt] {
-			return pt
-		}
-	}
-	return 127
-}
-
 // IsEvents reports whether c is telephone-event (RFC 4733): no codec for speech.
 func (c Codec) IsEvents() bool { return strings.EqualFold(c.Name, "telephone-event") }
 

@@ -163,11 +163,12 @@ func (s *Session) Addr(m *Media) (addr netip.AddrPort, ok bool) {
 }
 
 // RTCP is where RTCP of media line m is to be sent: what a=rtcp says (RFC 3605),
-// the port of RTP with a=rtcp-mux (RFC 5761), or the next one.
+// or the port after RTP's. One port for both (a=rtcp-mux, RFC 5761) is not agreed
+// to here.
 func (s *Session) RTCP(m *Media) (addr netip.AddrPort, ok bool) {
 	addr, ok = s.Addr(m)
-	if _, mux := m.Attributes.Lookup("rtcp-mux"); !ok || m.Port == 0 || mux {
-		return addr, ok && m.Port != 0
+	if !ok || m.Port == 0 {
+		return addr, false
 	}
 	port, a := uint64(m.Port)+1, addr.Addr()
 	if v, said := m.Attributes.Lookup("rtcp"); said {
