@@ -34,7 +34,7 @@ func TestFromPhoneToPhone(t *testing.T) {
 			t.Errorf("%d counted", n)
 		}
 		s := w.c.Stats()
-		if s.Waiting != 0 || s.Submitted["taken"] != 1 || s.Attempts["delivered by lte"] != 1 || s.Finished["completed"] != 1 {
+		if s.Waiting != 0 || s.Submitted["taken"] != 1 || s.Attempts["delivered by lte"] != 1 || s.Finished["delivered"] != 1 {
 			t.Errorf("%+v", s)
 		}
 		w.restart()
@@ -142,7 +142,7 @@ func TestOneThatIsNotRead(t *testing.T) {
 		passes(3*time.Hour + 30*time.Minute)
 		w.got(w.gsm, b, "unreadable", "unreadable", "unreadable", "one", "two", "unreadable")
 		passes(3 * 24 * time.Hour)
-		if s := w.c.Stats(); s.Waiting != 0 || s.Finished["completed"] != 2 {
+		if s := w.c.Stats(); s.Waiting != 0 || s.Finished["delivered"] != 2 {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -32,7 +32,7 @@ type Stats struct {
 	Repeated       uint64            // of them, repetitions of a sender that had got no answer
 	Kept           uint64            // messages put on disk, parts and reports each for itself
 	Attempts       map[string]uint64 // to deliver: "delivered by" a path, or why not
-	Finished       map[string]uint64 // messages that are over, "completed", "failed", or "given up" for a time
+	Finished       map[string]uint64 // messages that are over, "delivered", "failed", or "given up" for a time
 	Alerts         uint64            // phones that announced themselves when something waited for them
 	ReportsDropped uint64            // status reports for senders for whom too much waits
 	Waiting        int               // messages
@@ -140,7 +140,7 @@ func (c *Centre) noteRepeat() {
 func finishedAs(s sms.Status) string {
 	switch s.Outcome() {
 	case sms.Completed:
-		return "completed"
+		return "delivered"
 	case sms.Failed:
 		return "failed"
 	}

@@ -67,7 +67,7 @@ func everything() Sources {
 			return Ledger{Height: 12, At: time.Unix(1000, 0), Running: true, Own: true, Validators: 1}
 		},
 		Centre: func() smsc.Stats {
-			return smsc.Stats{Submitted: map[string]uint64{"taken": 3}, Attempts: map[string]uint64{"delivered by LTE": 2}, Finished: map[string]uint64{"completed": 2}, Waiting: 1, Oldest: time.Minute}
+			return smsc.Stats{Submitted: map[string]uint64{"taken": 3}, Attempts: map[string]uint64{"delivered by LTE": 2}, Finished: map[string]uint64{"delivered": 2}, Waiting: 1, Oldest: time.Minute}
 		},
 		SIP: func() SIP {
 			return SIP{Gateway: sipgw.Stats{Registered: map[string]int{"OpenBTS": 2}, Refusals: map[string]uint64{"404 #2": 5}, Answers: map[int]uint64{401: 6}},

@@ -64,7 +64,7 @@ func (t *Town) sayMessages(say func(name, format string, args ...any)) {
 		return
 	}
 	s := t.centre.Stats()
-	text := fmt.Sprintf("%d taken, %d delivered, %d wait", s.Submitted["taken"], s.Finished["completed"], s.Waiting)
+	text := fmt.Sprintf("%d taken, %d delivered, %d wait", s.Submitted["taken"], s.Finished["delivered"], s.Waiting)
 	if s.Waiting > 0 {
 		text += fmt.Sprintf(" for %d phones, the oldest for %v", s.Boxes, s.Oldest.Round(time.Second))
 	}
